@@ -1,1 +1,31 @@
+//! Hassock has the sockets; your module has the logic.
+//!
+//! A native host owns TCP, WebSocket handshakes, limits, topics and the database pools. Application logic
+//! is a WebAssembly component behind the small contract in `wit/`. A message travels through the modules
+//! in this order:
+//!
+//! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
+//!
+//! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
+//! [`database`]. [`Host::start`] puts them together.
 
+pub mod app;
+pub mod build;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod database;
+pub mod deploy;
+pub mod handshake;
+mod host;
+pub mod imports;
+pub mod listen;
+pub mod module;
+pub mod session;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use host::{Host, StartError};
+
+/// What the host calls itself.
+pub const VERSION: &str = concat!("Hassock ", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,209 @@
+//! The trait that a module implements, and how the host's calls reach it.
+
+use std::cell::OnceCell;
+use std::thread::LocalKey;
+
+use crate::bindings::hassock::host::types;
+use crate::{Acceptance, Closing, Connection, Message, Refusal, Request, Result};
+
+/// What a module does. The calls of one connection come strictly one after the other, in the order of its
+/// messages; those of different connections run side by side, in as many instances of the module as the
+/// host likes.
+///
+/// The host may drop an instance between any two calls. So what must last is not kept in `self`: it goes
+/// into an [attachment](Connection::attachment), a [topic](crate::topics) or a [database](crate::sql).
+pub trait Handler: Sized + 'static {
+    /// Make the value that all calls of this instance get: read settings, prepare tables. It runs within
+    /// the instance's first call, so its time counts for that call.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log and ends that call only: an `open` refuses with 500, a message
+    /// closes its connection. The next call starts again.
+    fn start() -> Result<Self>;
+
+    /// A client asks for a WebSocket. Messages that are sent to `connection` from here on are delivered
+    /// after the handshake. Unless a module says otherwise, every connection is accepted.
+    ///
+    /// # Errors
+    /// The HTTP answer for a client that is not accepted.
+    fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+        let _ = (connection, request);
+        Ok(Acceptance::new())
+    }
+
+    /// A message arrived.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log, and the host closes the connection with the app's
+    /// `error_close_code`, by default 1011. Messages that had already arrived after this one are lost.
+    fn message(&self, connection: Connection, message: Message) -> Result<()>;
+
+    /// The connection has ended. Comes exactly once for each connection that [`open`](Self::open) accepted, and is its
+    /// last call. Its attachment can still be read, but it is no longer subscribed to any topic, and what
+    /// is sent to it goes nowhere.
+    fn closed(&self, connection: Connection, closing: &Closing) {
+        let _ = (connection, closing);
+    }
+
+    /// A timer is due: one of `connection`, in turn with its messages, or one of the app.
+    ///
+    /// # Errors
+    /// As for [`message`](Self::message); an error of the app's own timer is only logged.
+    fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
+        let _ = (connection, name, payload);
+        Ok(())
+    }
+}
+
+/// Where [`export!`](crate::export) keeps the handler of an instance. An instance is single-threaded, so
+/// "of the thread" means "of the instance".
+pub type Cell<H> = LocalKey<OnceCell<H>>;
+
+/// Run `call` with the instance's handler, which is made now if this is the first call.
+fn with<H: Handler, T>(cell: &'static Cell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
+    cell.with(|cell| match cell.get() {
+        Some(handler) => call(handler),
+        None => {
+            // If it fails the cell stays empty, and the next call tries again.
+            let handler = H::start()?;
+            call(cell.get_or_init(|| handler))
+        }
+    })
+}
+
+/// The export `handler.open`.
+pub fn open<H: Handler>(
+    cell: &'static Cell<H>,
+    id: u64,
+    request: types::Request,
+) -> Result<types::Acceptance, types::Refusal> {
+    let request = Request::from(request);
+    let answer = with(cell, |handler| Ok(handler.open(Connection::from_id(id), &request)));
+    let refusal = match answer {
+        Ok(Ok(acceptance)) => return Ok(acceptance.into_raw()),
+        Ok(Err(refusal)) => refusal,
+        Err(error) => Refusal::from(error),
+    };
+    let (answer, cause) = refusal.into_raw();
+    if let Some(cause) = cause {
+        crate::error!("open failed: {cause}");
+    }
+    Err(answer)
+}
+
+/// The export `handler.receive`: the batch in order, up to the first error.
+pub fn receive<H: Handler>(cell: &'static Cell<H>, id: u64, messages: Vec<Message>) -> Result<(), String> {
+    let connection = Connection::from_id(id);
+    let handle = |handler: &H| messages.into_iter().try_for_each(|message| handler.message(connection, message));
+    with(cell, handle).map_err(|error| error.to_string())
+}
+
+/// The export `handler.closed`.
+pub fn closed<H: Handler>(cell: &'static Cell<H>, id: u64, closing: &Closing) {
+    let call = |handler: &H| {
+        handler.closed(Connection::from_id(id), closing);
+        Ok(())
+    };
+    if let Err(error) = with(cell, call) {
+        crate::error!("closed failed: {error}");
+    }
+}
+
+/// The export `timer-handler.fired`.
+pub fn fired<H: Handler>(cell: &'static Cell<H>, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String> {
+    with(cell, |handler| handler.timer(id.map(Connection::from_id), name, payload)).map_err(|error| error.to_string())
+}
+
+/// Make a type that implements [`Handler`] the module: `hassock_guest::export!(Echo);`, once in a crate.
+#[macro_export]
+macro_rules! export {
+    ($handler:ty) => {
+        const _: () = {
+            use $crate::__private::{bindings, bindings::exports::hassock::host as exports, handler};
+
+            ::std::thread_local! {
+                static HANDLER: ::std::cell::OnceCell<$handler> = const { ::std::cell::OnceCell::new() };
+            }
+
+            struct Module;
+
+            impl exports::handler::Guest for Module {
+                fn open(
+                    id: u64,
+                    request: exports::handler::Request,
+                ) -> ::std::result::Result<exports::handler::Acceptance, exports::handler::Refusal> {
+                    handler::open(&HANDLER, id, request)
+                }
+
+                fn receive(
+                    id: u64,
+                    messages: ::std::vec::Vec<exports::handler::Message>,
+                ) -> ::std::result::Result<(), ::std::string::String> {
+                    handler::receive(&HANDLER, id, messages)
+                }
+
+                fn closed(id: u64, closing: exports::handler::Closing) {
+                    handler::closed(&HANDLER, id, &closing);
+                }
+            }
+
+            impl exports::timer_handler::Guest for Module {
+                fn fired(
+                    id: ::std::option::Option<u64>,
+                    name: ::std::string::String,
+                    payload: ::std::vec::Vec<u8>,
+                ) -> ::std::result::Result<(), ::std::string::String> {
+                    handler::fired(&HANDLER, id, &name, &payload)
+                }
+            }
+
+    bindings::export_module!(Module with_types_in bindings);
+        };
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// Counts its starts, of which the first fails, and notes what it gets.
+    struct Recorder;
+
+    thread_local! {
+        static CELL: OnceCell<Recorder> = const { OnceCell::new() };
+        static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn note(text: &str) -> usize {
+        SEEN.with_borrow_mut(|seen| {
+            seen.push(text.into());
+            seen.len()
+        })
+    }
+
+    impl Handler for Recorder {
+        fn start() -> Result<Self> {
+            match note("start") {
+                1 => Err("not yet".into()),
+                _ => Ok(Self),
+            }
+        }
+
+        fn message(&self, _: Connection, message: Message) -> Result<()> {
+            let text = message.as_text().unwrap_or_default();
+            note(text);
+            if text == "bad" { Err(format!("{text} text").into()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_start_that_fails_is_tried_again_and_a_batch_ends_at_its_first_error() {
+        let receive = |texts: &[&str]| receive(&CELL, 1, texts.iter().copied().map(Message::from).collect());
+        assert_eq!(receive(&["lost"]), Err("not yet".into()));
+        assert_eq!(receive(&["a", "b"]), Ok(()));
+        assert_eq!(receive(&["c", "bad", "never"]), Err("bad text".into()));
+        assert_eq!(SEEN.take(), ["start", "start", "a", "b", "c", "bad"]);
+    }
+}

@@ -1,0 +1,171 @@
+//! The topics of an app: who is subscribed to what, and the fan-out of what is published.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::session::close::Close;
+use crate::session::{Connection, SendError};
+
+/// Bytes of a topic's name: it is kept once for each topic and once for each subscription.
+const MAX_NAME: usize = 256;
+
+/// Why a call about topics failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// The name is empty or longer than 256 bytes.
+    #[error("a topic's name has 1 to 256 bytes")]
+    InvalidName,
+    /// The connection has as many as it may.
+    #[error("the connection has `topics_per_connection` already")]
+    TooMany,
+}
+
+/// Subscribers in the order of their ids, so that a fan-out is the same each time.
+type Subscribers = BTreeMap<u64, Arc<Connection>>;
+
+/// All topics of an app.
+pub struct Topics {
+    /// The inner lock is held for a whole fan-out: so all subscribers of a topic see one order.
+    by_name: RwLock<HashMap<Arc<str>, Mutex<Subscribers>>>,
+    per_connection: usize,
+}
+
+impl Topics {
+    /// No topics yet; a connection may subscribe to so many.
+    pub fn new(per_connection: usize) -> Self {
+        Self { by_name: RwLock::default(), per_connection }
+    }
+
+    /// Subscribe a connection; again changes nothing.
+    ///
+    /// # Errors
+    /// If the name is not one, or the connection has too many.
+    pub fn subscribe(&self, connection: &Arc<Connection>, topic: &str) -> Result<(), TopicError> {
+        if topic.is_empty() || topic.len() > MAX_NAME {
+            return Err(TopicError::InvalidName);
+        }
+        let mut topics = self.by_name.write();
+        let mut own = connection.topics.lock();
+        if own.contains(topic) {
+            return Ok(());
+        }
+        if own.len() >= self.per_connection {
+            return Err(TopicError::TooMany);
+        }
+        let name: Arc<str> = match topics.get_key_value(topic) {
+            Some((name, _)) => Arc::clone(name),
+            None => topic.into(),
+        };
+        own.insert(Arc::clone(&name));
+        topics.entry(name).or_default().get_mut().insert(connection.id, Arc::clone(connection));
+        Ok(())
+    }
+
+    /// End a subscription, if there is one.
+    pub fn unsubscribe(&self, connection: &Connection, topic: &str) {
+        let mut topics = self.by_name.write();
+        if connection.topics.lock().remove(topic) {
+            remove(&mut topics, connection.id, topic);
+        }
+    }
+
+    /// End all subscriptions of a connection.
+    pub fn unsubscribe_all(&self, connection: &Connection) {
+        if connection.topics.lock().is_empty() {
+            return;
+        }
+        let mut topics = self.by_name.write();
+        for topic in std::mem::take(&mut *connection.topics.lock()) {
+            remove(&mut topics, connection.id, &topic);
+        }
+    }
+
+    /// Queue `message` for every subscriber but `except`, and tell `touched` which were reached. A
+    /// subscriber whose outbox is full is closed: it would otherwise miss something and not know.
+    pub fn publish(
+        &self,
+        topic: &str,
+        message: &Message,
+        except: Option<u64>,
+        touched: &mut Vec<Arc<Connection>>,
+    ) -> u32 {
+        let topics = self.by_name.read();
+        let Some(subscribers) = topics.get(topic) else { return 0 };
+        let subscribers = subscribers.lock();
+        let mut reached = 0;
+        for connection in subscribers.values().filter(|connection| Some(connection.id) != except) {
+            // The payload is shared: this clones a reference, not the bytes.
+            match connection.outbox.push_one(message.clone()) {
+                Ok(_) => reached += 1,
+                Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
+                Err(SendError::Closing | SendError::TooLarge) => continue,
+            }
+            touched.push(Arc::clone(connection));
+        }
+        reached
+    }
+
+    /// The ids of a topic's subscribers, ascending.
+    pub fn subscribers(&self, topic: &str) -> Vec<u64> {
+        let topics = self.by_name.read();
+        topics.get(topic).map(|subscribers| subscribers.lock().keys().copied().collect()).unwrap_or_default()
+    }
+}
+
+fn remove(topics: &mut HashMap<Arc<str>, Mutex<Subscribers>>, id: u64, topic: &str) {
+    let Some(subscribers) = topics.get_mut(topic) else { return };
+    let subscribers = subscribers.get_mut();
+    subscribers.remove(&id);
+    if subscribers.is_empty() {
+        topics.remove(topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(id: u64) -> Arc<Connection> {
+        Arc::new(Connection::new(id, 200))
+    }
+
+    #[test]
+    fn a_topic_lives_as_long_as_it_has_subscribers() {
+        let topics = Topics::new(2);
+        let (one, two) = (connection(1), connection(2));
+        topics.subscribe(&two, "room").unwrap();
+        topics.subscribe(&one, "room").unwrap();
+        topics.subscribe(&one, "room").unwrap();
+        assert_eq!(topics.subscribers("room"), [1, 2]);
+        topics.unsubscribe(&one, "room");
+        topics.unsubscribe_all(&two);
+        assert!(topics.by_name.read().is_empty());
+    }
+
+    #[test]
+    fn names_and_numbers_are_bounded() {
+        let topics = Topics::new(1);
+        let one = connection(1);
+        assert_eq!(topics.subscribe(&one, ""), Err(TopicError::InvalidName));
+        assert_eq!(topics.subscribe(&one, &"x".repeat(257)), Err(TopicError::InvalidName));
+        topics.subscribe(&one, "a").unwrap();
+        assert_eq!(topics.subscribe(&one, "b"), Err(TopicError::TooMany));
+    }
+
+    #[test]
+    fn a_slow_subscriber_is_closed_and_others_get_the_message() {
+        let topics = Topics::new(1);
+        let (slow, fast) = (connection(1), connection(2));
+        topics.subscribe(&slow, "t").unwrap();
+        topics.subscribe(&fast, "t").unwrap();
+        slow.outbox.push_one(Message::text("x".repeat(100))).unwrap();
+        let mut touched = Vec::new();
+        assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut touched), 1);
+        assert_eq!(touched.len(), 2, "both have something to do");
+        assert_eq!(slow.outbox.due_close().map(|close| close.code), Some(1013));
+        assert_eq!(topics.publish("t", &Message::text("hello"), Some(2), &mut touched), 0);
+    }
+}

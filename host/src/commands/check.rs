@@ -1,0 +1,57 @@
+//! `hassock check`
+
+use std::path::Path;
+
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use super::CommandError;
+use crate::config::{Config, ConfigError, Problems};
+use crate::deploy;
+
+/// Find everything that would keep the config from being served.
+///
+/// # Errors
+/// If there is anything; it is printed then.
+pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> {
+    let problems = match Config::load(file) {
+        Ok(config) => prepare(&config).await,
+        Err(ConfigError::Wrong(problems)) => problems,
+        Err(error) => return Err(error.into()),
+    };
+    print(&problems);
+    match problems.0.len() {
+        0 => Ok(()),
+        count => Err(CommandError::Checked(count)),
+    }
+}
+
+async fn prepare(config: &Config) -> Problems {
+    match deploy::prepare(config, &TaskTracker::new()).await {
+        Ok(prepared) => {
+            for database in prepared.databases {
+                database.close().await;
+            }
+            Problems::default()
+        }
+        Err(problems) => problems,
+    }
+}
+
+/// A problem a line, or that there is none.
+pub fn print_lines(problems: &Problems) {
+    match problems.0.is_empty() {
+        true => println!("no problems"),
+        false => println!("{problems}"),
+    }
+}
+
+/// `[{"file", "line", "key", "message"}]`
+pub fn print_json(problems: &Problems) {
+    let list: Vec<_> = problems
+        .0
+        .iter()
+        .map(|problem| json!({ "file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message }))
+        .collect();
+    println!("{}", json!(list));
+}

@@ -1,0 +1,85 @@
+//! `hassock dev`: build, serve, watch.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use super::serve::stop;
+use super::{CommandError, app_config};
+use crate::build::build;
+use crate::config::Config;
+use crate::deploy::Watcher;
+use crate::{Host, shutdown, telemetry};
+
+/// Build and serve the apps of a folder, and again when a file changes, until the process is told to stop.
+///
+/// # Errors
+/// If the config is wrong, or cannot be served once its modules are built. A module that cannot be built is
+/// no error: the developer will mend it, and the next try comes with the next change.
+pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandError> {
+    let mut config = app_config(dir)?;
+    config.listen = listen.unwrap_or(config.listen);
+    config.test_page = true;
+    telemetry::init(&config.log);
+    let folder = config.locator.folder().to_owned();
+    let mut watcher = Watcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
+    while !build_all(&config).await {
+        eprintln!("Waiting for a change in {}", folder.display());
+        tokio::select! {
+            _ = watcher.changed() => {}
+            signal = shutdown::signalled() => return signal.map(drop).map_err(Into::into),
+        }
+    }
+    let host = Host::start(config.clone()).await?;
+    announce(&host, &folder);
+    let signal = tokio::select! {
+        signal = shutdown::signalled() => signal?,
+        () = reload_on_changes(&mut watcher, &config, &host) => "the end of watching",
+    };
+    stop(host, signal).await;
+    Ok(())
+}
+
+/// Build every app. False, with the reason printed, if one cannot be built.
+async fn build_all(config: &Config) -> bool {
+    for (name, app) in &config.apps {
+        let started = Instant::now();
+        eprintln!("Building {name} …");
+        match build(config, app).await {
+            Ok(module) => eprintln!("Built {} in {:.1} s", module.display(), started.elapsed().as_secs_f32()),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn announce(host: &Host, folder: &Path) {
+    let address = host.local_addr();
+    println!("Test page  http://{address}/");
+    for (app, path) in host.apps() {
+        println!("{app:<10} ws://{address}{path}");
+    }
+    println!("Watching {}; Ctrl-C stops", folder.display());
+}
+
+async fn reload_on_changes(watcher: &mut Watcher, config: &Config, host: &Host) {
+    while let Some(file) = watcher.changed().await {
+        eprintln!("{} changed", file.display());
+        if file.file_name().is_some_and(|name| name == "hassock.toml") {
+            eprintln!("The config is read at start only: restart to use it");
+        }
+        if !build_all(config).await {
+            eprintln!("The old module goes on");
+            continue;
+        }
+        for name in config.apps.keys() {
+            match host.reload(name).await {
+                Ok(version) => eprintln!("{name} now runs version {version}; open connections stayed open"),
+                Err(error) => eprintln!("{name}: {error}\nThe old module goes on"),
+            }
+        }
+    }
+}

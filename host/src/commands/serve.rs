@@ -1,0 +1,33 @@
+//! `hassock serve`
+
+use std::path::Path;
+
+use super::CommandError;
+use crate::config::Config;
+use crate::{Host, shutdown, telemetry};
+
+/// Serve a config until the process is told to stop.
+///
+/// # Errors
+/// If it cannot be served.
+pub async fn run(file: &Path) -> Result<(), CommandError> {
+    let config = Config::load(file)?;
+    telemetry::init(&config.log);
+    let host = Host::start(config).await?;
+    println!("Starting server on {}", host.local_addr());
+    for (app, path) in host.apps() {
+        tracing::info!(app, path, "serving");
+    }
+    let signal = shutdown::signalled().await?;
+    stop(host, signal).await;
+    Ok(())
+}
+
+/// Drain the host, and say so.
+pub(super) async fn stop(host: Host, signal: &str) {
+    tracing::info!(signal, connections = host.connections(), "stopping");
+    match host.drain().await {
+        0 => tracing::info!("stopped"),
+        left => tracing::warn!(left, "stopped; some connections did not end within `drain_timeout`"),
+    }
+}

@@ -1,0 +1,91 @@
+//! From a file to a [`Config`], or to the list of everything that is wrong with it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Config, Locator, Problems, validate};
+
+/// More would not be read by anyone.
+const MAX_PROBLEMS: usize = 50;
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the config: {source}; name a hassock.toml", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It can be read, and is wrong.
+    #[error("{0}")]
+    Wrong(#[from] Problems),
+}
+
+impl Config {
+    /// Read and validate a config file.
+    ///
+    /// # Errors
+    /// All problems of the file at once, so that a user mends them in one go.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text =
+            fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+        Ok(Self::parse(file, &text)?)
+    }
+
+    /// The same for a text that is already there; `file` is for messages and relative paths.
+    ///
+    /// # Errors
+    /// All problems of the text at once.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
+        let locator = Locator::new(file, text);
+        let (config, mut problems) = deserialize(text, &locator);
+        if let Some(mut config) = config {
+            validate::validate(&config, &locator, &mut problems);
+            if problems.0.is_empty() {
+                config.locator = locator;
+                return Ok(config);
+            }
+        }
+        problems.0.sort_by_key(|problem| problem.line);
+        Err(problems)
+    }
+}
+
+/// Deserialize, and where a key is refused, note it, blank its line and go on: serde stops at the first
+/// error, but users want to see all.
+fn deserialize(text: &str, locator: &Locator) -> (Option<Config>, Problems) {
+    let mut text = text.to_owned();
+    let mut problems = Problems::default();
+    loop {
+        let error = match toml::from_str(&text) {
+            Ok(config) => return (Some(config), problems),
+            Err(error) => error,
+        };
+        problems.0.push(locator.problem_at(error.span(), friendly(error.message())));
+        let blanked = error.span().and_then(|span| blank_line(&text, span));
+        match blanked {
+            Some(blanked) if problems.0.len() < MAX_PROBLEMS => text = blanked,
+            _ => return (None, problems),
+        }
+    }
+}
+
+fn friendly(message: &str) -> String {
+    message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value").replace('\n', " ")
+}
+
+/// The text with the line that holds `span` emptied, if the span is on one `key = value` line.
+fn blank_line(text: &str, span: std::ops::Range<usize>) -> Option<String> {
+    let start = text.get(..span.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text.get(start..)?.find('\n').map_or(text.len(), |newline| start + newline);
+    let line = text.get(start..end)?;
+    let one_pair = span.end <= end && line.contains('=') && !line.trim_start().starts_with('[');
+    one_pair.then(|| {
+        let blank = " ".repeat(line.len());
+        [text.get(..start).unwrap_or_default(), &blank, text.get(end..).unwrap_or_default()].concat()
+    })
+}

@@ -1,0 +1,163 @@
+//! `hassock.toml`: one format for an app's folder and for a daemon with many apps.
+//!
+//! [`Config::load`] reads a file and reports everything that is wrong with it at once, each with file,
+//! line, key and what would be accepted. The types below are the format: what they do not name is refused.
+
+mod limits;
+mod load;
+mod problem;
+mod scalars;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use limits::{AppLimits, HostLimits};
+pub use load::ConfigError;
+pub use problem::{Locator, Problem, Problems};
+pub use scalars::{Duration, Setting, Size, Url};
+
+/// The address that is listened on when the config names none.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port of the WebSocket listener; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Serve the test page at `/`. `hassock dev` does so in any case.
+    pub test_page: bool,
+    /// What the daemon logs, and how.
+    pub log: LogConfig,
+    /// Bounds of the whole host.
+    pub limits: HostLimits,
+    /// The databases that apps may be granted, by name.
+    pub databases: BTreeMap<String, DatabaseConfig>,
+    /// The apps, by name.
+    pub apps: BTreeMap<String, AppConfig>,
+    /// The file it came from and where its keys are: for messages, and for relative paths.
+    #[serde(skip)]
+    pub locator: Locator,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            test_page: false,
+            log: LogConfig::default(),
+            limits: HostLimits::default(),
+            databases: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            locator: Locator::default(),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Lines below this level are left out.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `time LEVEL message key=value …`, for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// `[databases.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `mysql://user:${PASSWORD}@host/database`, `sqlite://file.db` or `sqlite::memory:`.
+    pub url: Url,
+    /// Connections to the database at the same time, for each kind of grant: what the server can bear.
+    pub max_connections: u32,
+    /// How long a statement waits for one of them before it fails with `pool-exhausted`.
+    pub acquire_timeout: Duration,
+    /// How long connecting may take before the database counts as lost.
+    pub connect_timeout: Duration,
+    /// How long a statement may run: a slow one must not hold a connection for ever.
+    pub query_timeout: Duration,
+    /// A connection that nobody used for this long is given back to the server.
+    pub idle_timeout: Duration,
+    /// Rows of one result: it is handed to a module as a whole.
+    pub max_rows: usize,
+    /// Bytes of one result, for the same reason.
+    pub max_result_bytes: Size,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: Url::default(),
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            query_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            max_rows: 10_000,
+            max_result_bytes: Size::mebibytes(8),
+        }
+    }
+}
+
+/// What an app may do with a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Grant {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// `[apps.NAME]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppConfig {
+    /// The path of its socket: `/chat`, or `/chat/*` for everything below it.
+    pub path: String,
+    /// The component, relative to the config file. `hassock build` puts it there.
+    pub module: PathBuf,
+    /// The command that builds the module, run in the config file's folder. Only `build` and `dev` use it.
+    pub build: Option<String>,
+    /// The databases that the module may use, and how.
+    pub databases: BTreeMap<String, Grant>,
+    /// The origins from which browsers may connect. Absent: the host that the page came from. `"*"`: any.
+    pub origins: Option<Vec<String>>,
+    /// What the module reads through `wasi:config`.
+    pub settings: BTreeMap<String, Setting>,
+    /// The close code for a call that returned an error: 1011, or 3000 to 4999.
+    pub error_close_code: Option<u16>,
+    /// Bounds of each connection, call and instance of this app.
+    pub limits: AppLimits,
+}

@@ -1,0 +1,123 @@
+use std::path::Path;
+
+use super::Config;
+
+fn problems(text: &str) -> String {
+    match Config::parse(Path::new("hassock.toml"), text) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+const GOOD: &str = r#"
+[databases.main]
+url = "sqlite::memory:"
+[apps.chat]
+path = "/chat"
+module = "chat.wasm"
+databases = { main = "read-only" }
+[apps.chat.settings]
+greeting = "hello"
+page_size = 10
+[apps.chat.limits]
+memory = "32MiB"
+keepalive = "5s"
+"#;
+
+#[test]
+fn a_good_config_keeps_its_values() {
+    let config = Config::parse(Path::new("hassock.toml"), GOOD).unwrap();
+    let chat = &config.apps["chat"];
+    assert_eq!(chat.settings["page_size"].0, "10");
+    assert_eq!(chat.limits.memory.bytes(), 32 << 20);
+    assert_eq!(chat.limits.instances, 32);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once_with_line_key_and_remedy() {
+    let text = r#"
+listen = "nowhere"
+lisen = "127.0.0.1:1"
+[databases.main]
+url = "postgres://x"
+[apps.chat]
+path = "chat"
+module = "chat.wasm"
+databases = { mian = "read-only", main = "rw" }
+origins = ["example.org"]
+[apps.chat.limits]
+memory = "lots"
+keepalive = "5 fortnights"
+"#;
+    let found = problems(text);
+    for expected in [
+        "hassock.toml:2: listen: ",
+        "hassock.toml:3: lisen: unknown key `lisen`, expected one of `listen`",
+        "hassock.toml:5: databases.main.url: must begin with one of `mysql://`",
+        "hassock.toml:7: apps.chat.path: `chat` is no path",
+        "hassock.toml:9: apps.chat.databases.main: unknown value `rw`, expected `read-only` or `read-write`",
+        "hassock.toml:10: apps.chat.origins: `example.org` is no origin",
+        "hassock.toml:12: apps.chat.limits.memory: `lots` is no size",
+        "hassock.toml:13: apps.chat.limits.keepalive: `5 fortnights` is no time span",
+    ] {
+        assert!(found.contains(expected), "missing {expected:?} in:\n{found}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let found = problems("[apps.chat]\n[databases.main]\n");
+    assert!(found.contains("hassock.toml:1: apps.chat.path: missing"), "{found}");
+    assert!(found.contains("apps.chat.module: missing"), "{found}");
+    assert!(found.contains("databases.main.url: missing"), "{found}");
+    assert!(problems("").contains("there is no app"));
+}
+
+#[test]
+fn a_database_that_is_not_there_names_those_that_are() {
+    let found = problems(&GOOD.replace("main = \"read-only\"", "mian = \"read-only\""));
+    assert!(
+        found.contains("hassock.toml:7: apps.chat.databases.mian: there is no such database; known are `main`"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_missing_variable_is_an_error_with_its_line() {
+    let found = problems(&GOOD.replace("sqlite::memory:", "mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@h/d"));
+    assert!(
+        found.contains(
+            "hassock.toml:3: databases.main.url: the environment variable `HASSOCK_NO_SUCH_VARIABLE` is not set"
+        ),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_variable_inside_a_url_is_encoded() {
+    // PATH is set wherever cargo runs, and has slashes.
+    let text = GOOD.replace("sqlite::memory:", "mysql://u:${PATH}@h/d").replace("hello", "$$ ${PATH}");
+    let config = Config::parse(Path::new("hassock.toml"), &text).unwrap();
+    assert!(config.databases["main"].url.expose().starts_with("mysql://u:%2F"));
+    assert!(config.apps["chat"].settings["greeting"].0.starts_with("$ /"));
+    assert!(!format!("{config:?}").contains("mysql://"), "a password must not be printed");
+}
+
+#[test]
+fn two_apps_cannot_have_one_path() {
+    let text = format!("{GOOD}\n[apps.other]\npath = \"/chat\"\nmodule = \"x.wasm\"\n");
+    assert!(problems(&text).contains("`/chat` is already the path of the app `chat`"), "{}", problems(&text));
+}
+
+#[test]
+fn broken_toml_names_the_line() {
+    let found = problems("listen = \n");
+    assert!(found.starts_with("hassock.toml:1"), "{found}");
+}
+
+#[test]
+fn more_instances_than_the_host_has_are_refused() {
+    let text = GOOD.replace("memory = \"32MiB\"", "instances = 600");
+    assert!(problems(&text).contains("limits.max_instances: the apps' `limits.instances` add up to 600"));
+}

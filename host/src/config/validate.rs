@@ -1,0 +1,168 @@
+//! What serde cannot say: values that are of the right type and wrong all the same.
+
+use std::collections::BTreeMap;
+
+use super::{AppConfig, Config, DatabaseConfig, Locator, Problems};
+
+/// The schemes of databases that the host can open.
+const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
+
+/// Wasm's own limit of a 32-bit memory.
+const MAX_MEMORY: usize = 4 << 30;
+
+/// Add every problem of `config` to `problems`.
+pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Problems) {
+    let mut report = Report { locator, problems };
+    if config.apps.is_empty() && report.problems.0.is_empty() {
+        report.add("apps", "there is no app; add `[apps.NAME]` with `path` and `module`");
+    }
+    for (name, database) in &config.databases {
+        database_config(&mut report, &format!("databases.{name}"), database);
+    }
+    for (name, app) in &config.apps {
+        app_config(&mut report, &format!("apps.{name}"), app);
+        grants(&mut report, name, app, &config.databases);
+    }
+    paths(&mut report, &config.apps);
+    instances(&mut report, config);
+    at_least_one(&mut report, "limits.max_connections", config.limits.max_connections);
+    at_least_one(&mut report, "limits.connections_per_address", config.limits.connections_per_address);
+    // hyper refuses to work with less.
+    if config.limits.request_head_bytes.bytes() < 8192 {
+        report.add("limits.request_head_bytes", "must be at least 8KiB");
+    }
+}
+
+struct Report<'a> {
+    locator: &'a Locator,
+    problems: &'a mut Problems,
+}
+
+impl Report<'_> {
+    fn add(&mut self, key: &str, message: impl Into<String>) {
+        let problem = self.locator.problem(key, message);
+        // What was already refused while reading is not missing, it is wrong.
+        if !self.problems.0.iter().any(|known| known.key == problem.key) {
+            self.problems.0.push(problem);
+        }
+    }
+}
+
+fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig) {
+    let url = database.url.expose();
+    let url_key = format!("{key}.url");
+    if url.is_empty() {
+        report.add(
+            &url_key,
+            "missing; give `url = \"sqlite://file.db\"` or `\"mysql://user:${PASSWORD}@host/database\"`",
+        );
+    } else if !DATABASE_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+        report.add(&url_key, format!("must begin with one of {}", quoted(DATABASE_SCHEMES)));
+    }
+    at_least_one(report, &format!("{key}.max_connections"), database.max_connections as usize);
+    at_least_one(report, &format!("{key}.max_rows"), database.max_rows);
+}
+
+fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    let path_key = format!("{key}.path");
+    let exact = app.path.strip_suffix("/*").unwrap_or(&app.path);
+    if app.path.is_empty() {
+        report.add(&path_key, "missing; give the path of the socket, such as `path = \"/chat\"`");
+    } else if !app.path.starts_with('/') || exact.contains(['?', '#', '*', ' ']) {
+        report.add(
+            &path_key,
+            format!("`{}` is no path; it begins with `/`, has no `?`, `#` or space, and may end in `/*`", app.path),
+        );
+    }
+    if app.module.as_os_str().is_empty() {
+        report.add(&format!("{key}.module"), "missing; give the component's file, such as `module = \"chat.wasm\"`");
+    }
+    if let Some(code) = app.error_close_code
+        && code != 1011
+        && !(3000..=4999).contains(&code)
+    {
+        report.add(&format!("{key}.error_close_code"), format!("{code} is not 1011 or 3000 to 4999"));
+    }
+    origins(report, &format!("{key}.origins"), app);
+    app_limits(report, &format!("{key}.limits"), app);
+}
+
+fn origins(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    for origin in app.origins.iter().flatten() {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        let well_formed = host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
+        if origin != "*" && origin != "null" && !well_formed {
+            report.add(key, format!("`{origin}` is no origin; write `https://example.org`, `\"*\"` or `\"null\"`"));
+        }
+    }
+}
+
+fn app_limits(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    let limits = &app.limits;
+    let counts = [
+        ("message_bytes", limits.message_bytes.bytes()),
+        ("messages_per_second", limits.messages_per_second as usize),
+        ("batch_messages", limits.batch_messages),
+        ("outbox_bytes", limits.outbox_bytes.bytes()),
+        ("instances", limits.instances as usize),
+        ("instance_calls", limits.instance_calls as usize),
+    ];
+    for (name, value) in counts {
+        at_least_one(report, &format!("{key}.{name}"), value);
+    }
+    if !(64 << 10..=MAX_MEMORY).contains(&limits.memory.bytes()) {
+        report.add(&format!("{key}.memory"), "must be 64KiB to 4GiB");
+    }
+    for (name, span) in [
+        ("cpu_time", limits.cpu_time),
+        ("call_timeout", limits.call_timeout),
+        ("keepalive", limits.keepalive),
+        ("write_timeout", limits.write_timeout),
+        ("close_timeout", limits.close_timeout),
+    ] {
+        if span.get() < std::time::Duration::from_millis(10) {
+            report.add(&format!("{key}.{name}"), "must be at least 10ms");
+        }
+    }
+}
+
+fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTreeMap<String, DatabaseConfig>) {
+    for database in app.databases.keys().filter(|database| !databases.contains_key(*database)) {
+        let known = match databases.is_empty() {
+            true => format!("this config has none; add `[databases.{database}]` with `url`"),
+            false => format!("known are {}", quoted(databases.keys())),
+        };
+        report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
+    }
+}
+
+fn paths(report: &mut Report<'_>, apps: &BTreeMap<String, AppConfig>) {
+    let mut owners = BTreeMap::new();
+    for (name, app) in apps.iter().filter(|(_, app)| !app.path.is_empty()) {
+        if let Some(other) = owners.insert(&app.path, name) {
+            report
+                .add(&format!("apps.{name}.path"), format!("`{}` is already the path of the app `{other}`", app.path));
+        }
+    }
+}
+
+fn instances(report: &mut Report<'_>, config: &Config) {
+    let sum: u64 = config.apps.values().map(|app| u64::from(app.limits.instances)).sum();
+    let most = u64::from(config.limits.max_instances / 2);
+    if sum > most {
+        report.add(
+            "limits.max_instances",
+            format!("the apps' `limits.instances` add up to {sum}, and may to {most}, half of `max_instances`"),
+        );
+    }
+}
+
+fn at_least_one(report: &mut Report<'_>, key: &str, value: usize) {
+    if value == 0 {
+        report.add(key, "must be at least 1");
+    }
+}
+
+fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,90 @@
+//! What differs between MySQL and SQLite, behind one trait.
+
+use super::error::{DatabaseError, Fault};
+use super::limits::{Access, DatabaseLimits};
+use super::scanner::Dialect;
+use super::statement::Verb;
+use super::value::{Outcome, Value};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::Either;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the driver streams for a statement.
+pub(super) type Results<'c, E> =
+    BoxStream<'c, Result<Either<<E as sqlx::Database>::QueryResult, <E as sqlx::Database>::Row>, sqlx::Error>>;
+
+/// What differs between MySQL and SQLite.
+pub(super) trait Engine: sqlx::Database {
+    /// How to reach the database.
+    type Source: Send + Sync;
+    /// Lives as long as a statement runs; dropping it may stop the statement.
+    type Watch: Send;
+    /// The rules of the statement text.
+    const DIALECT: Dialect;
+    /// A session with unread rows cannot stop the database from sending them: close it.
+    const CLOSE_UNREAD: bool;
+
+    /// A pool of sessions with that access, which connects when it is asked to.
+    fn pool(source: &Self::Source, access: Access, limits: &DatabaseLimits, health: Arc<Health>) -> sqlx::Pool<Self>;
+    /// The statement that begins a transaction.
+    fn begin(access: Access) -> &'static str;
+    /// Encode parameters.
+    fn arguments(values: Vec<Value>) -> Result<Self::Arguments, DatabaseError>;
+    /// Run a statement.
+    fn stream(
+        session: &mut Self::Connection,
+        sql: Arc<str>,
+        arguments: Self::Arguments,
+        keep: bool,
+    ) -> Results<'_, Self>;
+    /// The column names of a statement that gave no rows.
+    fn columns(
+        session: &mut Self::Connection,
+        sql: Arc<str>,
+        keep: bool,
+    ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>>;
+    /// Decode a row.
+    fn row(row: &Self::Row) -> Result<Vec<Value>, sqlx::Error>;
+    /// What a statement did.
+    fn outcome(result: &Self::QueryResult, verb: Verb) -> Outcome;
+    /// Begin or end a transaction.
+    fn control<'c>(session: &'c mut Self::Connection, sql: &'static str) -> BoxFuture<'c, Result<(), sqlx::Error>>;
+    /// Translate an error.
+    fn fault(error: sqlx::Error) -> Fault;
+    /// Have the session stop the next statement after `budget`.
+    fn watch(session: &mut Self::Connection, budget: Duration) -> BoxFuture<'_, Result<Self::Watch, sqlx::Error>>;
+    /// A flag that rises when the database rolls the session's transaction back by itself, if the engine can tell.
+    fn rollback_flag(session: &mut Self::Connection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>>;
+}
+
+/// Remembers when a session was last lost, so that the other idle sessions of the pool are tested before they are used: after
+/// a restart of the server only the first few calls fail.
+#[derive(Debug)]
+pub(super) struct Health {
+    start: Instant,
+    /// Milliseconds after `start`, rounded up.
+    lost: AtomicU64,
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Health { start: Instant::now(), lost: AtomicU64::new(0) }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn note_loss(&self) {
+        self.lost.store(self.elapsed() + 1, Ordering::Relaxed);
+    }
+
+    /// Whether a session that was idle for so long should be tested first.
+    pub(super) fn doubts(&self, idle: Duration) -> bool {
+        let idle_since = u128::from(self.elapsed()).saturating_sub(idle.as_millis());
+        idle > Duration::from_secs(1) || idle_since < u128::from(self.lost.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong, in the words of `wit/sql.wit`, and how a driver's error becomes one of them.
+
+use std::time::Duration;
+
+/// Why a call failed. The texts are for the log of a developer, not for a client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseError {
+    /// The app has no grant for it, or the statement would leave something behind in the pooled session.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// The config has no database of that name.
+    #[error("the config has no database `{0}`")]
+    UnknownDatabase(String),
+    /// The statement took longer than `query_timeout`, or waited that long for a lock.
+    #[error("the statement took longer than query_timeout, or waited that long for a lock")]
+    Timeout,
+    /// All `max_connections` were busy for `acquire_timeout`.
+    #[error("all connections of the pool (max_connections) were busy for acquire_timeout")]
+    PoolExhausted,
+    /// A unique, foreign-key, not-null or check constraint refused the change.
+    #[error("a constraint refused it: {0}")]
+    Constraint(String),
+    /// The statement is wrong: its grammar, an unknown table or column, the number of parameters.
+    #[error("the statement is wrong: {0}")]
+    Syntax(String),
+    /// More rows than `max_rows`, or more bytes than `max_result_bytes`.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// The database cannot be reached, or went away. A later call may find it again.
+    #[error("the connection to the database is lost: {0}")]
+    ConnectionLost(String),
+    /// Anything else, such as a deadlock.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why a database cannot be opened or granted. No text ever holds the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The `url` of the config cannot be used.
+    #[error("database `{name}`: its url is of no use: {reason}")]
+    Url {
+        /// The database's name in the config.
+        name: String,
+        /// What is wrong, and what it should look like.
+        reason: String,
+    },
+    /// Nothing answers there, or it speaks another language.
+    #[error(
+        "database `{name}`: cannot connect to {address}: {reason}; check that the server runs and that the url has the right \
+         host and port"
+    )]
+    Unreachable {
+        /// The database's name in the config.
+        name: String,
+        /// Host and port, or the path of the file.
+        address: String,
+        /// What the system or the driver said.
+        reason: String,
+    },
+    /// The server did not answer in time.
+    #[error(
+        "database `{name}`: {address} did not answer within {timeout:?} (connect_timeout); check the host, the port and the \
+         firewall"
+    )]
+    NoAnswer {
+        /// The database's name in the config.
+        name: String,
+        /// Host and port, or the path of the file.
+        address: String,
+        /// The `connect_timeout`.
+        timeout: Duration,
+    },
+    /// The server answered and refused: a wrong user or password, or no such database.
+    #[error(
+        "database `{name}`: {address} refused the session: {reason}; check the user, the password and the database name in \
+         the url, and the user's rights"
+    )]
+    Refused {
+        /// The database's name in the config.
+        name: String,
+        /// Host and port.
+        address: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The SQLite file cannot be opened or created.
+    #[error(
+        "database `{name}`: cannot open the file {path}: {reason}; its directory must exist and be writable for the host"
+    )]
+    File {
+        /// The database's name in the config.
+        name: String,
+        /// The file's path.
+        path: String,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// A first session with that access could not be made, although the database was reachable at start.
+    #[error("database `{name}`: cannot make the {access} pool: {reason}")]
+    Grant {
+        /// The database's name in the config.
+        name: String,
+        /// `read-only` or `read-write`.
+        access: &'static str,
+        /// Why.
+        reason: DatabaseError,
+    },
+}
+
+/// A failure, and what it means for the session that it happened in.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// What the module is told.
+    pub(super) error: DatabaseError,
+    /// The session is in an unknown state: close it, and count its transaction as rolled back.
+    pub(super) unusable: bool,
+}
+
+impl Fault {
+    /// The statement failed and the session did not notice.
+    pub(super) fn harmless(error: DatabaseError) -> Self {
+        Fault { error, unusable: false }
+    }
+
+    /// The session must not be used again.
+    pub(super) fn fatal(error: DatabaseError) -> Self {
+        Fault { error, unusable: true }
+    }
+
+    /// Translate a driver's error; `answer` translates what the database itself said.
+    ///
+    /// Everything that is not an answer of the database leaves the protocol in an unknown state, hence is fatal.
+    pub(super) fn from_driver(error: sqlx::Error, answer: fn(&dyn sqlx::error::DatabaseError) -> Fault) -> Self {
+        use sqlx::Error;
+        match error {
+            Error::Database(said) => answer(said.as_ref()),
+            Error::Io(_) | Error::Tls(_) | Error::PoolClosed | Error::PoolTimedOut | Error::WorkerCrashed => {
+                Fault::fatal(DatabaseError::ConnectionLost(error.to_string()))
+            }
+            Error::Protocol(text) if text.contains("parameter") => Fault::fatal(DatabaseError::Syntax(text)),
+            other => Fault::fatal(DatabaseError::Other(other.to_string())),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The databases that the host owns and apps are granted: MySQL, MariaDB and SQLite behind one interface.
+//!
+//! A [`Database`] is one entry of the config. [`Database::grant`] gives a [`Handle`] with an access, which is all that the
+//! imports of a module ever see. Reading order: [`Handle`] → `statement` (what is let through) → `session` (pool, limits) and
+//! `transaction` → `mysql` and `sqlite` (what differs).
+
+mod engine;
+mod error;
+mod limits;
+mod mysql;
+mod scanner;
+mod session;
+mod sqlite;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod value;
+
+pub use error::{DatabaseError, OpenError};
+pub use limits::{Access, DatabaseLimits};
+pub use value::{Outcome, RowSet, Value};
+
+use engine::Engine;
+use session::{EnginePool, Run};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{MySql, Sqlite};
+use statement::{Context, Verb};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OnceCell};
+use transaction::EngineTransaction;
+
+/// One configured database with its pools: one for each [`Access`] that was granted.
+pub struct Database {
+    name: String,
+    limits: DatabaseLimits,
+    backend: Backend,
+    /// Keeps a SQLite database in memory alive, whatever its pools do.
+    anchor: Mutex<Option<SqliteConnection>>,
+}
+
+enum Backend {
+    MySql(Pools<MySql>),
+    Sqlite(Pools<Sqlite>),
+}
+
+struct Pools<E: Engine> {
+    source: E::Source,
+    read_only: OnceCell<Arc<EnginePool<E>>>,
+    read_write: OnceCell<Arc<EnginePool<E>>>,
+}
+
+impl Database {
+    /// Open the database that the config calls `name`, and connect once.
+    ///
+    /// `url` is `mysql://…`, `mariadb://…`, `sqlite://file.db` (relative to `base_dir`; made if it is missing) or
+    /// `sqlite::memory:`.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the URL is of no use, or the database cannot be reached with it within `connect_timeout`.
+    pub async fn open(name: &str, url: &str, base_dir: &Path, limits: DatabaseLimits) -> Result<Database, OpenError> {
+        let scheme = url.split(':').next().unwrap_or_default();
+        let mut anchor = None;
+        let backend = match scheme {
+            "mysql" | "mariadb" => {
+                let source = mysql::source(name, url)?;
+                mysql::probe(name, &source, &limits).await?;
+                Backend::MySql(Pools::new(source))
+            }
+            "sqlite" => {
+                let source = sqlite::source(name, url, base_dir, &limits)?;
+                anchor = sqlite::probe(name, &source, &limits).await?;
+                Backend::Sqlite(Pools::new(source))
+            }
+            _ => {
+                return Err(OpenError::Url {
+                    name: name.to_owned(),
+                    reason: "it must begin with `mysql://`, `mariadb://`, `sqlite://` or be `sqlite::memory:`"
+                        .to_owned(),
+                });
+            }
+        };
+        Ok(Database { name: name.to_owned(), limits, backend, anchor: Mutex::new(anchor) })
+    }
+
+    /// A handle with that access. The first one of an access makes its pool and a first session of it.
+    ///
+    /// # Errors
+    /// [`OpenError::Grant`] if that session cannot be made.
+    pub async fn grant(self: &Arc<Self>, access: Access) -> Result<Handle, OpenError> {
+        let pool = match &self.backend {
+            Backend::MySql(pools) => pools.get(access, &self.limits).await.map(AnyPool::MySql),
+            Backend::Sqlite(pools) => pools.get(access, &self.limits).await.map(AnyPool::Sqlite),
+        };
+        let pool = pool.map_err(|reason| OpenError::Grant {
+            name: self.name.clone(),
+            access: match access {
+                Access::ReadOnly => "read-only",
+                Access::ReadWrite => "read-write",
+            },
+            reason,
+        })?;
+        Ok(Handle { database: Arc::clone(self), access, pool })
+    }
+
+    /// Close all sessions. Waits for the calls that use them, at most about a `query_timeout`; calls from then on fail with
+    /// [`DatabaseError::ConnectionLost`].
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::MySql(pools) => pools.close().await,
+            Backend::Sqlite(pools) => pools.close().await,
+        }
+        drop(self.anchor.lock().await.take());
+    }
+}
+
+impl<E: Engine> Pools<E> {
+    fn new(source: E::Source) -> Self {
+        Pools { source, read_only: OnceCell::new(), read_write: OnceCell::new() }
+    }
+
+    async fn get(&self, access: Access, limits: &DatabaseLimits) -> Result<Arc<EnginePool<E>>, DatabaseError> {
+        let cell = match access {
+            Access::ReadOnly => &self.read_only,
+            Access::ReadWrite => &self.read_write,
+        };
+        let make = || async {
+            let pool = EnginePool::new(&self.source, access, limits);
+            drop(pool.lease().await?);
+            Ok(Arc::new(pool))
+        };
+        cell.get_or_try_init(make).await.map(Arc::clone)
+    }
+
+    async fn close(&self) {
+        for pool in [self.read_only.get(), self.read_write.get()].into_iter().flatten() {
+            pool.close().await;
+        }
+    }
+}
+
+/// A database as an app is granted it. Clones share the pool.
+#[derive(Clone)]
+pub struct Handle {
+    database: Arc<Database>,
+    access: Access,
+    pool: AnyPool,
+}
+
+#[derive(Clone)]
+enum AnyPool {
+    MySql(Arc<EnginePool<MySql>>),
+    Sqlite(Arc<EnginePool<Sqlite>>),
+}
+
+impl Handle {
+    /// The database's name in the config.
+    pub fn name(&self) -> &str {
+        &self.database.name
+    }
+
+    /// What the handle allows.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Run one statement that returns rows.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. Dropping the future stops the statement.
+    pub async fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
+        match &self.pool {
+            AnyPool::MySql(pool) => query(pool, self.access, statement, parameters).await,
+            AnyPool::Sqlite(pool) => query(pool, self.access, statement, parameters).await,
+        }
+    }
+
+    /// Run one statement that returns no rows.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. Dropping the future stops the statement where the database can be told, which MySQL cannot for
+    /// a change that it has begun.
+    pub async fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
+        match &self.pool {
+            AnyPool::MySql(pool) => execute(pool, self.access, statement, parameters).await,
+            AnyPool::Sqlite(pool) => execute(pool, self.access, statement, parameters).await,
+        }
+    }
+
+    /// Begin a transaction, which holds one connection of the pool until it ends.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`].
+    pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        let inner = match &self.pool {
+            AnyPool::MySql(pool) => AnyTransaction::MySql(Box::new(EngineTransaction::begin(pool, self.access).await?)),
+            AnyPool::Sqlite(pool) => {
+                AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, self.access).await?))
+            }
+        };
+        Ok(Transaction { inner, access: self.access, _database: Arc::clone(&self.database) })
+    }
+}
+
+/// Check before a session is taken: a wrong statement should cost nobody a place in the pool.
+fn check<E: Engine>(
+    access: Access,
+    in_transaction: bool,
+    statement: &str,
+    parameters: &[Value],
+) -> Result<Verb, DatabaseError> {
+    let context = Context { dialect: E::DIALECT, access, in_transaction };
+    statement::check(statement, parameters.len(), context)
+}
+
+async fn query<E: Engine>(
+    pool: &EnginePool<E>,
+    access: Access,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<RowSet, DatabaseError> {
+    let verb = check::<E>(access, false, sql, &parameters)?;
+    let run = Run { sql, parameters, verb, limits: &pool.limits };
+    let mut lease = pool.lease().await?;
+    lease.query(run).await.map_err(|fault| fault.error)
+}
+
+async fn execute<E: Engine>(
+    pool: &EnginePool<E>,
+    access: Access,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<Outcome, DatabaseError> {
+    let verb = check::<E>(access, false, sql, &parameters)?;
+    let run = Run { sql, parameters, verb, limits: &pool.limits };
+    let mut lease = pool.lease().await?;
+    lease.execute(run).await.map_err(|fault| fault.error)
+}
+
+/// A transaction. Dropped without [`Transaction::commit`], it is rolled back.
+///
+/// Some failures (a deadlock, a lost connection) roll it back at once; every later call then says so.
+pub struct Transaction {
+    inner: AnyTransaction,
+    access: Access,
+    /// A database in memory must outlive its last transaction.
+    _database: Arc<Database>,
+}
+
+enum AnyTransaction {
+    MySql(Box<EngineTransaction<MySql>>),
+    Sqlite(Box<EngineTransaction<Sqlite>>),
+}
+
+impl Transaction {
+    /// As [`Handle::query`], within the transaction.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. A future that was dropped before its end rolls the transaction back.
+    pub async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
+        match &mut self.inner {
+            AnyTransaction::MySql(inner) => {
+                let verb = check::<MySql>(self.access, true, statement, &parameters)?;
+                inner.query(statement, parameters, verb).await
+            }
+            AnyTransaction::Sqlite(inner) => {
+                let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
+                inner.query(statement, parameters, verb).await
+            }
+        }
+    }
+
+    /// As [`Handle::execute`], within the transaction.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. A future that was dropped before its end rolls the transaction back.
+    pub async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
+        match &mut self.inner {
+            AnyTransaction::MySql(inner) => {
+                let verb = check::<MySql>(self.access, true, statement, &parameters)?;
+                inner.execute(statement, parameters, verb).await
+            }
+            AnyTransaction::Sqlite(inner) => {
+                let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
+                inner.execute(statement, parameters, verb).await
+            }
+        }
+    }
+
+    /// Make the changes last.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. After [`DatabaseError::ConnectionLost`] or [`DatabaseError::Timeout`] nobody knows whether
+    /// the changes lasted; after any other they did not.
+    pub async fn commit(self) -> Result<(), DatabaseError> {
+        match self.inner {
+            AnyTransaction::MySql(inner) => inner.commit().await,
+            AnyTransaction::Sqlite(inner) => inner.commit().await,
+        }
+    }
+
+    /// Undo the changes.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. The changes are undone all the same.
+    pub async fn rollback(self) -> Result<(), DatabaseError> {
+        match self.inner {
+            AnyTransaction::MySql(inner) => inner.rollback().await,
+            AnyTransaction::Sqlite(inner) => inner.rollback().await,
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Database({})", self.name)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Handle({}, {:?})", self.name(), self.access)
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Transaction({})", self._database.name)
+    }
+}

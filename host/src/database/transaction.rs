@@ -1,0 +1,133 @@
+//! Transactions, which hold their session until they end.
+//!
+//! They are begun and ended in plain SQL: the driver's own would hide the session, which must be closed when the database has
+//! rolled back by itself.
+
+use super::engine::Engine;
+use super::error::{DatabaseError, Fault};
+use super::limits::{Access, DatabaseLimits};
+use super::session::{EnginePool, Lease, Run};
+use super::statement::Verb;
+use super::value::{Outcome, RowSet, Value};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A transaction of one engine.
+pub(super) struct EngineTransaction<E: Engine> {
+    /// Gone once the transaction is over.
+    lease: Option<Lease<E>>,
+    limits: DatabaseLimits,
+    /// See [`Engine::rollback_flag`].
+    rolled_back: Option<Arc<AtomicBool>>,
+}
+
+impl<E: Engine> EngineTransaction<E> {
+    pub(super) async fn begin(pool: &EnginePool<E>, access: Access) -> Result<Self, DatabaseError> {
+        let limits = pool.limits.clone();
+        let mut lease = pool.lease().await?;
+        let result = start(&mut lease, access, &limits).await;
+        let rolled_back = result.map_err(|fault| fault.error)?;
+        Ok(EngineTransaction { lease: Some(lease), limits, rolled_back })
+    }
+
+    pub(super) async fn query(
+        &mut self,
+        sql: &str,
+        parameters: Vec<Value>,
+        verb: Verb,
+    ) -> Result<RowSet, DatabaseError> {
+        let lease = open(self.lease.as_mut())?;
+        let run = Run { sql, parameters, verb, limits: &self.limits };
+        let result = lease.query(run).await;
+        self.conclude(result)
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &str,
+        parameters: Vec<Value>,
+        verb: Verb,
+    ) -> Result<Outcome, DatabaseError> {
+        let lease = open(self.lease.as_mut())?;
+        let run = Run { sql, parameters, verb, limits: &self.limits };
+        let result = lease.execute(run).await;
+        self.conclude(result)
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), DatabaseError> {
+        open(self.lease.as_mut())?;
+        self.end("COMMIT").await
+    }
+
+    pub(super) async fn rollback(mut self) -> Result<(), DatabaseError> {
+        if open(self.lease.as_mut()).is_err() {
+            return Ok(());
+        }
+        self.end("ROLLBACK").await
+    }
+
+    /// If ending it fails, closing the session rolls back what is left.
+    async fn end(&mut self, sql: &'static str) -> Result<(), DatabaseError> {
+        let Some(mut lease) = self.lease.take() else {
+            return Ok(());
+        };
+        let result = lease.control(sql, &self.limits).await;
+        result.map_err(|fault| {
+            lease.discard();
+            fault.error
+        })
+    }
+
+    /// Give the session up if the statement ended the transaction.
+    fn conclude<T>(&mut self, result: Result<T, Fault>) -> Result<T, DatabaseError> {
+        let flag = self.rolled_back.as_deref();
+        let rolled_back = flag.is_some_and(|flag| flag.load(Ordering::Relaxed));
+        let unusable = result.as_ref().is_err_and(|fault| fault.unusable);
+        if (rolled_back || unusable)
+            && let Some(lease) = self.lease.take()
+        {
+            lease.discard();
+        }
+        result.map_err(|fault| fault.error)
+    }
+}
+
+async fn start<E: Engine>(
+    lease: &mut Lease<E>,
+    access: Access,
+    limits: &DatabaseLimits,
+) -> Result<Option<Arc<AtomicBool>>, Fault> {
+    let flag = lease.rollback_flag(limits).await?;
+    lease.control(E::begin(access), limits).await?;
+    Ok(flag)
+}
+
+/// The session of a transaction that goes on. Without this, the statements after a rollback of the database's own would each
+/// commit by themselves.
+fn open<E: Engine>(lease: Option<&mut Lease<E>>) -> Result<&mut Lease<E>, DatabaseError> {
+    lease.filter(|lease| !lease.is_busy()).ok_or_else(|| {
+        DatabaseError::Other("the transaction was rolled back when an earlier statement failed".to_owned())
+    })
+}
+
+impl<E: Engine> Drop for EngineTransaction<E> {
+    /// Roll back, and give the session back to the pool only after that.
+    fn drop(&mut self) {
+        let Some(mut lease) = self.lease.take() else {
+            return;
+        };
+        let runtime = tokio::runtime::Handle::try_current();
+        match runtime {
+            Ok(runtime) if !lease.is_busy() => {
+                let limits = self.limits.clone();
+                runtime.spawn(async move {
+                    if let Err(fault) = lease.control("ROLLBACK", &limits).await {
+                        tracing::debug!(error = %fault.error, "rollback failed; closing the session");
+                        lease.discard();
+                    }
+                });
+            }
+            _ => lease.discard(),
+        }
+    }
+}

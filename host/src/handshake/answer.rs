@@ -1,0 +1,156 @@
+//! Every HTTP answer that is not a 101, in one place.
+//!
+//! | status | when |
+//! |---|---|
+//! | 400 | the WebSocket handshake is malformed |
+//! | 403 | the page's origin may not connect |
+//! | 404 | no app has that path |
+//! | 426 | plain HTTP to the path of a socket, or another version of the protocol than 13 |
+//! | 429 | the address has too many connections |
+//! | 500 | the module's `open` trapped, or gave an answer that can not be |
+//! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping |
+//!
+//! What a module refuses with is its own.
+
+use bytes::Bytes;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+
+use crate::module::CallError;
+use crate::module::bindings::hassock::host::types::Refusal;
+
+/// What the handshake answers with.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// The whole answer to a client whose address has too many connections.
+pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
+    content-type: text/plain; charset=utf-8\r\nretry-after: 10\r\ncontent-length: 47\r\nconnection: close\r\n\r\n\
+    too many connections from your network address\n";
+
+/// The page needs nothing from elsewhere, and nothing that was injected into it should reach anything.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; frame-ancestors 'none'";
+
+/// A status with a sentence.
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(text.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+pub(super) fn not_found(path: &str) -> Answer {
+    text(StatusCode::NOT_FOUND, format!("no app has the path {path}\n"))
+}
+
+pub(super) fn wrong_origin(origin: &str) -> Answer {
+    text(StatusCode::FORBIDDEN, format!("pages of {origin} may not connect here; the app's `origins` says who may\n"))
+}
+
+pub(super) fn stopping() -> Answer {
+    retry_later("the host is stopping\n")
+}
+
+pub(super) fn page(page: &Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(page.clone()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    answer
+}
+
+/// A request that is no WebSocket handshake, or a malformed one.
+pub(super) fn no_handshake(error: &Error) -> Answer {
+    match error {
+        Error::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader
+            | ProtocolError::WrongHttpMethod,
+        ) => upgrade_required("this is the path of a WebSocket; connect with ws://, not http://\n"),
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => {
+            upgrade_required("only version 13 of the WebSocket protocol is spoken here\n")
+        }
+        _ => text(StatusCode::BAD_REQUEST, format!("malformed WebSocket handshake: {error}\n")),
+    }
+}
+
+fn upgrade_required(sentence: &'static str) -> Answer {
+    let mut answer = text(StatusCode::UPGRADE_REQUIRED, sentence);
+    let headers = answer.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    // RFC 9110, section 7.8: a server that sends Upgrade lists it in Connection.
+    headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    answer
+}
+
+/// The module's `open` did not return. The client is told no more than that.
+pub(super) fn call_failed(error: &CallError) -> Answer {
+    match error {
+        CallError::Busy { .. } => retry_later("the application is busy\n"),
+        CallError::CpuTime { .. } | CallError::Timeout(_) => retry_later("the application took too long\n"),
+        CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => broken(),
+    }
+}
+
+/// The module gave an answer that can not be.
+pub(super) fn broken() -> Answer {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the application failed\n")
+}
+
+fn retry_later(sentence: &'static str) -> Answer {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// The module's own refusal, if it is one that HTTP knows.
+pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
+    let status = StatusCode::from_u16(refusal.status)
+        .ok()
+        .filter(|status| status.is_client_error() || status.is_server_error())
+        .ok_or_else(|| format!("the status {} of a refusal is not 400 to 599", refusal.status))?;
+    let mut answer = text(status, refusal.body);
+    for (name, value) in &refusal.headers {
+        let (name, value) = header(name, value)?;
+        answer.headers_mut().insert(name, value);
+    }
+    Ok(answer)
+}
+
+/// A header field that a module may set.
+pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let parsed =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a header field"))?;
+    let reserved = ["connection", "upgrade", "content-length", "transfer-encoding"].contains(&parsed.as_str())
+        || parsed.as_str().starts_with("sec-websocket-");
+    if reserved {
+        return Err(format!("the header field `{name}` belongs to the host"));
+    }
+    let value =
+        HeaderValue::from_str(value).map_err(|_| format!("the value of the header field `{name}` is malformed"))?;
+    Ok((parsed, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_answer_is_as_long_as_it_says() {
+        let (_, body) = TOO_MANY_CONNECTIONS.split_once("\r\n\r\n").unwrap();
+        assert!(TOO_MANY_CONNECTIONS.contains(&format!("content-length: {}\r\n", body.len())));
+    }
+
+    #[test]
+    fn a_module_cannot_break_the_handshake() {
+        assert!(header("x-room", "lobby").is_ok());
+        assert!(header("Sec-WebSocket-Accept", "x").is_err());
+        assert!(header("connection", "close").is_err());
+        assert!(header("x", "a\r\nb: c").is_err());
+        let refusal = Refusal { status: 200, headers: Vec::new(), body: String::new() };
+        assert!(refused(refusal).unwrap_err().contains("200"));
+    }
+}

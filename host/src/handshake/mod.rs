@@ -1,0 +1,129 @@
+//! From a TCP connection to an accepted WebSocket: hyper reads the request, the path names the app, the
+//! origin and the module decide.
+
+mod answer;
+mod origin;
+mod page;
+mod routes;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use routes::Routes;
+
+use crate::config::HostLimits;
+use crate::session::Opened;
+use crate::session::close::Close;
+
+/// How long an address with too many connections gets to read that it has.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
+
+/// What the listener and all handshakes share.
+pub struct Doors {
+    /// Which path leads to which app.
+    pub routes: Routes,
+    /// Bounds of the host.
+    pub limits: HostLimits,
+    /// The test page, if it is served.
+    pub page: Option<Bytes>,
+    /// The id of the next connection.
+    pub next_id: AtomicU64,
+    /// All tasks of connections.
+    pub tasks: TaskTracker,
+    /// Cancelled when the host takes no more connections.
+    pub draining: CancellationToken,
+}
+
+impl Doors {
+    /// The doors to some apps, which open one by one as connections come.
+    pub fn new(routes: Routes, limits: HostLimits, tasks: TaskTracker, with_page: WithPage) -> Self {
+        let page = match with_page {
+            WithPage::Yes => Some(page::render(&routes)),
+            WithPage::No => None,
+        };
+        Self { routes, limits, page, next_id: AtomicU64::new(1), tasks, draining: CancellationToken::new() }
+    }
+}
+
+/// Whether the test page is served at `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum WithPage {
+    Yes,
+    No,
+}
+
+/// A connection that the module accepted, until hyper lets go of the socket.
+struct Pending {
+    opened: Opened,
+    upgrade: OnUpgrade,
+}
+
+/// Serve HTTP until a request becomes a WebSocket. Returns the socket, what was read beyond the request,
+/// and the opened connection; none if there was only plain HTTP.
+pub async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) -> Option<(TcpStream, Bytes, Opened)> {
+    let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
+    drive_http(socket, peer, doors, &accepted).await;
+    let Pending { opened, upgrade } = accepted.lock().take()?;
+    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+        Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner(), read_buf, opened)),
+        _ => {
+            opened.finish(Close::lost("the client went away during the handshake")).await;
+            None
+        }
+    }
+}
+
+/// Boxed, so that an open connection does not keep the room that hyper needs.
+async fn drive_http(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>, accepted: &Arc<Mutex<Option<Pending>>>) {
+    let service = service_fn(|request| {
+        let (doors, accepted) = (Arc::clone(doors), Arc::clone(accepted));
+        async move { Ok::<_, Infallible>(upgrade::answer(request, peer, &doors, &accepted).await) }
+    });
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(doors.limits.handshake_timeout.get())
+        .max_buf_size(doors.limits.request_head_bytes.bytes())
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut http = pin!(Box::new(http));
+    let result = tokio::select! {
+        result = http.as_mut() => result,
+        () = doors.draining.cancelled() => {
+            std::pin::Pin::new(&mut **http).graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a request was cut off");
+    }
+}
+
+/// Tell a client whose address has too many connections so, without reading what it wants.
+pub async fn turn_away(mut socket: TcpStream) {
+    let goodbye = async {
+        socket.write_all(answer::TOO_MANY_CONNECTIONS.as_bytes()).await?;
+        socket.shutdown().await?;
+        let mut discarded = [0; 1024];
+        while socket.read(&mut discarded).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(TURNED_AWAY, goodbye).await;
+}

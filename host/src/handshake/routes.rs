@@ -1,0 +1,45 @@
+//! Which path leads to which app.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::app::App;
+
+/// The paths of all apps.
+#[derive(Default)]
+pub struct Routes {
+    exact: HashMap<String, Arc<App>>,
+    /// Prefixes that end in `/`, the longest first.
+    below: Vec<(String, Arc<App>)>,
+    all: BTreeMap<String, String>,
+}
+
+impl Routes {
+    /// Lead a path of the config (`/chat` or `/chat/*`) to an app.
+    pub fn insert(&mut self, path: &str, app: Arc<App>) {
+        self.all.insert(app.name.to_string(), path.to_owned());
+        match path.strip_suffix('*') {
+            Some(prefix) => {
+                self.below.push((prefix.to_owned(), app));
+                self.below.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+            }
+            None => drop(self.exact.insert(path.to_owned(), app)),
+        }
+    }
+
+    /// The app for the path of a request: an exact one before one with `/*`, a longer one before a shorter.
+    pub fn find(&self, path: &str) -> Option<&Arc<App>> {
+        let below = || self.below.iter().find(|(prefix, _)| path.starts_with(prefix));
+        self.exact.get(path).or_else(|| below().map(|(_, app)| app))
+    }
+
+    /// Each app's name and path.
+    pub fn all(&self) -> &BTreeMap<String, String> {
+        &self.all
+    }
+
+    /// Every app.
+    pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.exact.values().chain(self.below.iter().map(|(_, app)| app))
+    }
+}

@@ -1,0 +1,149 @@
+//! One request: is it a WebSocket handshake, may it be one, and what does the module say?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+use super::answer::{self, Answer};
+use super::{Doors, Pending, origin};
+use crate::app::App;
+use crate::module::bindings::hassock::host::types::{Acceptance, Request};
+use crate::module::call;
+use crate::session::close::Close;
+use crate::session::{Connection, Opened};
+
+/// Answer a request. If it becomes a WebSocket, that is left in `accepted`.
+pub(super) async fn answer(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    doors: &Arc<Doors>,
+    accepted: &Mutex<Option<Pending>>,
+) -> Answer {
+    let path = request.uri().path();
+    let switch = create_response_with_body(&request, Full::default);
+    if let (Some(page), "/", Err(_)) = (&doors.page, path, &switch) {
+        return answer::page(page);
+    }
+    let Some(app) = doors.routes.find(path) else { return answer::not_found(path) };
+    let mut switch = match switch {
+        Ok(switch) => switch,
+        Err(error) => return answer::no_handshake(&error),
+    };
+    if doors.draining.is_cancelled() {
+        return answer::stopping();
+    }
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if !origin::is_allowed(app.origins.as_deref(), header(ORIGIN), header(HOST)) {
+        let origin = header(ORIGIN).unwrap_or_default();
+        tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
+        return answer::wrong_origin(origin);
+    }
+    let id = doors.next_id.fetch_add(1, Ordering::Relaxed);
+    // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
+    // never cut off for that, and an accepted connection gets its `closed`.
+    let opening = doors.tasks.spawn(open(Arc::clone(app), id, to_contract(&request, peer)));
+    match opening.await {
+        Ok(Ok((opened, headers))) => {
+            switch.headers_mut().extend(headers);
+            *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
+            switch
+        }
+        Ok(Err(answer)) => answer,
+        Err(_) => answer::broken(),
+    }
+}
+
+/// Ask the module. What it sends to the connection meanwhile waits in the outbox.
+async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, HeaderMap), Answer> {
+    let connection = Arc::new(Connection::new(id, app.limits.outbox_bytes.bytes()));
+    app.connections.insert(&connection);
+    let refusal = match call::open(&app, &connection, &request).await {
+        Ok(Ok(acceptance)) => return accept(app, connection, &request, acceptance).await,
+        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, id, &reason)),
+        Err(error) => {
+            app.report(Some(id), "open", &error);
+            answer::call_failed(&error)
+        }
+    };
+    app.forget(&connection);
+    Err(refusal)
+}
+
+async fn accept(
+    app: Arc<App>,
+    connection: Arc<Connection>,
+    request: &Request,
+    acceptance: Acceptance,
+) -> Result<(Opened, HeaderMap), Answer> {
+    let opened = Opened::new(Arc::clone(&app), Arc::clone(&connection));
+    match apply(&app, &connection, request, acceptance) {
+        Ok(headers) => Ok((opened, headers)),
+        Err(reason) => {
+            let answer = misbehaved(&app, connection.id, &reason);
+            // The module believes that it has a connection.
+            opened.finish(Close::module_error(app.error_close_code)).await;
+            Err(answer)
+        }
+    }
+}
+
+/// Put the module's acceptance into effect; returns the header fields for the 101.
+fn apply(
+    app: &App,
+    connection: &Arc<Connection>,
+    request: &Request,
+    acceptance: Acceptance,
+) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &acceptance.headers {
+        let (name, value) = answer::header(name, value)?;
+        headers.append(name, value);
+    }
+    if let Some(subprotocol) = acceptance.subprotocol {
+        if !request.subprotocols.contains(&subprotocol) {
+            return Err(format!("the client did not offer the subprotocol `{subprotocol}`"));
+        }
+        let value = HeaderValue::from_str(&subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    if acceptance.attachment.len() > app.limits.attachment_bytes.bytes() {
+        return Err(format!("the attachment is larger than `attachment_bytes` = {}", app.limits.attachment_bytes));
+    }
+    if !acceptance.attachment.is_empty() {
+        *connection.attachment.lock() = Bytes::from(acceptance.attachment);
+    }
+    for topic in &acceptance.topics {
+        app.topics.subscribe(connection, topic).map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
+    }
+    Ok(headers)
+}
+
+fn misbehaved(app: &App, connection: u64, reason: &str) -> Answer {
+    let version = &app.version().id;
+    tracing::error!(app = %app.name, %version, connection, call = "open", "the module's answer can not be: {reason}");
+    answer::broken()
+}
+
+fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {
+    let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
+    let field = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), text(value)?));
+    let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(text);
+    Request {
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+        headers: request.headers().iter().filter_map(field).collect(),
+        remote_address: peer.to_string(),
+        subprotocols: offers
+            .flat_map(|list| list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
+            .collect(),
+        secure: false,
+    }
+}

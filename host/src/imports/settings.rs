@@ -1,0 +1,15 @@
+//! `wasi:config/store`: the app's own settings.
+
+use crate::module::State;
+use crate::module::bindings::wasi::config::store::{Error, Host};
+
+impl Host for State {
+    fn get(&mut self, key: String) -> Result<Option<String>, Error> {
+        Ok(self.call.as_ref().and_then(|call| call.app.settings.get(&key).cloned()))
+    }
+
+    fn get_all(&mut self) -> Result<Vec<(String, String)>, Error> {
+        let settings = self.call.as_ref().map(|call| &call.app.settings).into_iter().flatten();
+        Ok(settings.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong with a module: when it is loaded, and when it is called.
+
+use std::path::PathBuf;
+
+use crate::config::{Duration, Size};
+
+/// Why a module cannot serve. One message that says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read the module {}: {source}; build it with `hassock build`, or mend `module`", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Not WebAssembly at all.
+    #[error("{} is not WebAssembly: it does not begin with `\\0asm`", file.display())]
+    NotWasm {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A core module, as other targets produce.
+    #[error(
+        "{} is a core WebAssembly module, not a component; build it for the target `wasm32-wasip2`",
+        file.display()
+    )]
+    NotComponent {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It does not compile: cut off, or uses what this host does not know.
+    #[error("{} does not compile: {reason}", file.display())]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// Wasmtime's reason.
+        reason: String,
+    },
+    /// It imports what the app may not have, or what the host does not have.
+    #[error("{}", imports.join("\n"))]
+    Imports {
+        /// A sentence for each import, with the key that would grant it.
+        imports: Vec<String>,
+    },
+    /// It does not export what a module must.
+    #[error("{} does not export `{export}`{hint}", file.display())]
+    MissingExport {
+        /// The file.
+        file: PathBuf,
+        /// The interface that is missing.
+        export: &'static str,
+        /// How a module gets it.
+        hint: &'static str,
+    },
+    /// Its types are not those of the contract.
+    #[error("{} does not fit the host's interfaces: {reason}", file.display())]
+    Mismatch {
+        /// The file.
+        file: PathBuf,
+        /// Wasmtime's reason.
+        reason: String,
+    },
+}
+
+/// Why a call of a module did not return.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The module trapped: a panic, an out-of-bounds access, a stack overflow, ….
+    #[error("the module trapped: {reason}")]
+    Trap {
+        /// The kind of trap.
+        reason: String,
+        /// The wasm frames, innermost first, one a line.
+        backtrace: String,
+    },
+    /// It computed for too long.
+    #[error("the call computed for longer than `cpu_time` = {limit}")]
+    CpuTime {
+        /// The limit.
+        limit: Duration,
+        /// The wasm frames, innermost first, one a line.
+        backtrace: String,
+    },
+    /// It took too long.
+    #[error("the call took longer than `call_timeout` = {0}")]
+    Timeout(Duration),
+    /// It wanted more memory than it may have, and then trapped.
+    #[error("the module needed more than `memory` = {limit}: {reason}")]
+    Memory {
+        /// The limit.
+        limit: Size,
+        /// The trap that followed.
+        reason: String,
+    },
+    /// All instances were busy.
+    #[error("all {instances} `instances` were busy for `instance_wait` = {wait}")]
+    Busy {
+        /// The limit.
+        instances: u32,
+        /// How long the call waited.
+        wait: Duration,
+    },
+    /// A fresh instance could not be made.
+    #[error("no fresh instance: {0}")]
+    Instantiate(String),
+}
+
+impl CallError {
+    /// The wasm frames, if there are any.
+    pub fn backtrace(&self) -> &str {
+        match self {
+            Self::Trap { backtrace, .. } | Self::CpuTime { backtrace, .. } => backtrace,
+            _ => "",
+        }
+    }
+}

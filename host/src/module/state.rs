@@ -1,0 +1,156 @@
+//! What the host keeps with an instance, and what belongs to the one call that runs in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+use super::engine::TICK;
+use super::output::Output;
+use crate::app::App;
+use crate::imports::sql::SqlContext;
+use crate::session::Connection;
+
+/// The data of a wasmtime store: one for each instance.
+pub struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) memory: MemoryLimit,
+    /// The lines that the running call may still log.
+    pub log: Arc<LogBudget>,
+    /// The version that the instance is of, for log lines.
+    pub version: Arc<str>,
+    /// Databases and transactions that the module holds.
+    pub sql: SqlContext,
+    /// The running call. An idle instance has none, so that it does not keep its app alive.
+    pub call: Option<CallContext>,
+}
+
+/// One call of a module, as its imports see it.
+pub struct CallContext {
+    /// The app whose module is called.
+    pub app: Arc<App>,
+    /// The connection that the call is about, if it is about one.
+    pub connection: Option<Arc<Connection>>,
+    /// Connections that got something to do in this call. They are woken once, when it ends or waits:
+    /// waking at each send would cost each of them a system call per message instead of one per batch.
+    pub touched: Vec<Arc<Connection>>,
+    pub(super) ticks: u32,
+    pub(super) max_ticks: u32,
+}
+
+impl CallContext {
+    /// A call for `connection`, or for the app itself.
+    pub fn new(app: Arc<App>, connection: Option<Arc<Connection>>) -> Self {
+        let ticks = app.limits.cpu_time.get().as_millis().div_ceil(TICK.as_millis());
+        let max_ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+        Self { app, connection, touched: Vec::new(), ticks: 0, max_ticks }
+    }
+
+    /// Wake the connections that got something to do.
+    pub fn wake_touched(&mut self) {
+        for connection in self.touched.drain(..) {
+            connection.wake();
+        }
+    }
+}
+
+impl Drop for CallContext {
+    fn drop(&mut self) {
+        // Also when the module trapped: what it sent before that is sent.
+        self.wake_touched();
+    }
+}
+
+impl State {
+    pub(super) fn new(app: &App, version: &Arc<str>) -> Self {
+        let log = Arc::new(LogBudget::default());
+        let output = |stream| Output {
+            app: Arc::clone(&app.name),
+            version: Arc::clone(version),
+            stream,
+            budget: Arc::clone(&log),
+            line: Arc::default(),
+        };
+        // Nothing is granted: no folders, variables, arguments or network. Clocks and random numbers work.
+        let wasi = WasiCtx::builder()
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .build();
+        Self {
+            wasi,
+            table: ResourceTable::new(),
+            memory: MemoryLimit { bytes: app.limits.memory.bytes(), exceeded: false },
+            log,
+            version: Arc::clone(version),
+            sql: SqlContext::default(),
+            call: None,
+        }
+    }
+
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Yield at each tick, so that others run; stop when the call has used up its ticks.
+pub(super) fn on_tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    if let Some(call) = &mut store.data_mut().call {
+        call.ticks += 1;
+        if call.ticks > call.max_ticks {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+    }
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+/// Bounds the linear memory of an instance, and remembers that the bound was hit: Rust turns a failed
+/// allocation into a plain trap, and the log should say why.
+pub(super) struct MemoryLimit {
+    bytes: usize,
+    pub(super) exceeded: bool,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.exceeded |= desired > self.bytes;
+        Ok(desired <= self.bytes)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+/// How many lines the running call may still log.
+#[derive(Debug, Default)]
+pub struct LogBudget {
+    left: AtomicU32,
+    suppressed: AtomicU32,
+}
+
+impl LogBudget {
+    /// Begin a call. Returns how many lines the last one had to leave out.
+    pub(super) fn renew(&self, lines: u32) -> u32 {
+        self.left.store(lines, Ordering::Relaxed);
+        self.suppressed.swap(0, Ordering::Relaxed)
+    }
+
+    /// Take a line, if there is one left.
+    pub fn spend(&self) -> bool {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        // One call at a time uses it: load and store do not race.
+        self.left.store(left - 1, Ordering::Relaxed);
+        true
+    }
+}

@@ -1,0 +1,113 @@
+//! The table of close codes: everything that the host closes a connection for, and what the client is told.
+//!
+//! | code | when | the client should |
+//! |---|---|---|
+//! | 1001 | the host stops or the app goes | reconnect, elsewhere or later |
+//! | 1002 | protocol error (RFC 6455) | be mended |
+//! | 1007 | a text message that is not UTF-8 | be mended |
+//! | 1009 | a message larger than `message_bytes` | send less |
+//! | 1011 | a call of the module failed: a trap, a limit, an error that it returned | reconnect later |
+//! | 1013 | the client reads too slowly, or the app is too busy | reconnect with backoff |
+//!
+//! What a client or a module closes with is its own. 1005 and 1006 are never sent; they tell a module that
+//! there was no code, or no close at all.
+
+use std::io;
+
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
+
+use crate::module::CallError;
+use crate::module::bindings::hassock::host::types::{ClosedBy, Closing};
+
+/// Bytes of a close frame's reason: a control frame has 125, two of which are the code.
+pub const MAX_REASON: usize = 123;
+
+/// How a connection is to end, or did.
+#[derive(Debug, Clone)]
+pub struct Close {
+    /// The close code of RFC 6455, section 7.4.
+    pub code: u16,
+    /// At most [`MAX_REASON`] bytes.
+    pub reason: Utf8Bytes,
+    /// Who wants it.
+    pub by: ClosedBy,
+}
+
+impl Close {
+    /// The host's close with a code and a reason.
+    fn host(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Utf8Bytes::from_static(reason), by: ClosedBy::Host }
+    }
+
+    /// The host stops.
+    pub fn going_away() -> Self {
+        Self::host(1001, "the host is stopping")
+    }
+
+    /// The outbox ran over.
+    pub fn too_slow() -> Self {
+        Self::host(1013, "too slow: the outbox is full")
+    }
+
+    /// The module returned an error. What it says is for the log, not for the client.
+    pub fn module_error(code: u16) -> Self {
+        Self::host(code, "the application failed")
+    }
+
+    /// A call did not return.
+    pub fn call_failed(error: &CallError) -> Self {
+        match error {
+            CallError::Busy { .. } => Self::host(1013, "the application is busy"),
+            CallError::CpuTime { .. } | CallError::Timeout(_) => Self::host(1011, "the application took too long"),
+            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
+                Self::host(1011, "the application failed")
+            }
+        }
+    }
+
+    /// The client sent a close frame, perhaps without a code.
+    pub fn client(frame: Option<CloseFrame>) -> Self {
+        match frame {
+            Some(frame) => Self { code: frame.code.into(), reason: frame.reason, by: ClosedBy::Client },
+            None => Self { code: 1005, reason: Utf8Bytes::default(), by: ClosedBy::Client },
+        }
+    }
+
+    /// The TCP connection broke, or went silent.
+    pub fn lost(reason: &str) -> Self {
+        Self { code: 1006, reason: Utf8Bytes::from(reason), by: ClosedBy::Transport }
+    }
+
+    /// What reading from or writing to a WebSocket failed with.
+    pub fn broken(error: &tungstenite::Error) -> Self {
+        use tungstenite::Error;
+        match error {
+            Error::Utf8(_) => Self::host(1007, "a text message must be UTF-8"),
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => Self::host(1009, "the message is too large"),
+            Error::Capacity(_) => Self::host(1009, "too large"),
+            // A client that is gone without a close frame broke no rule of the protocol.
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::lost("the client went away"),
+            Error::Protocol(_) => Self::host(1002, "protocol error"),
+            Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Self::lost("the connection timed out"),
+            _ => Self::lost("the connection broke"),
+        }
+    }
+
+    /// The close frame to send; none for codes that only exist inside.
+    pub fn frame(&self) -> Option<CloseFrame> {
+        let sendable = !matches!(self.code, 1005 | 1006 | 1015);
+        sendable.then(|| CloseFrame { code: self.code.into(), reason: self.reason.clone() })
+    }
+
+    /// What the module is told.
+    pub fn to_closing(&self) -> Closing {
+        Closing { code: self.code, reason: self.reason.to_string(), by: self.by }
+    }
+}
+
+/// Whether a module may close with this code: RFC 6455, section 7.4, and the IANA registry.
+pub fn is_allowed(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1003 | 1007..=1014 | 3000..=4999)
+}

@@ -1,0 +1,14 @@
+//! A connection's life after the handshake: one task, which reads batches, has the module handle them in
+//! order, and writes what the outbox holds.
+
+mod batch;
+pub mod close;
+mod connection;
+mod farewell;
+mod outbox;
+mod pace;
+mod run;
+
+pub use connection::{Connection, DueTimer, Opened};
+pub use outbox::{Outbox, SendError};
+pub use run::run;

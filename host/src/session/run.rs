@@ -1,0 +1,258 @@
+//! The session: what one connection's task does from the handshake to the last byte.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message as Frame};
+
+use super::batch::{Batch, poll_batch};
+use super::close::Close;
+use super::connection::{Connection, Opened};
+use super::farewell::say_goodbye;
+use super::pace::Pace;
+use crate::app::App;
+use crate::module::bindings::hassock::host::types::ClosedBy;
+use crate::module::{CallError, call};
+
+/// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
+const READ_BUFFER: usize = 4 << 10;
+
+/// Bytes that are gathered before they are written even though more is to come.
+const WRITE_BUFFER: usize = 64 << 10;
+
+/// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
+pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
+    let limits = &opened.app.limits;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(limits.message_bytes.bytes()))
+        .max_frame_size(Some(limits.message_bytes.bytes()));
+    let socket = WebSocketStream::from_partially_read(socket, read_ahead.to_vec(), Role::Server, Some(config)).await;
+    let close_timeout = limits.close_timeout.get();
+    let mut session = Session::new(socket, &opened);
+    let close = session.serve().await;
+    if close.by != ClosedBy::Transport {
+        // What was sent before the close is delivered before it. If that fails, so will the farewell.
+        let _ = session.writer.write(&session.connection).await;
+    }
+    let socket = session.writer.socket;
+    // The module hears of the end at once; the client's answer may take its time.
+    let farewell = timeout(close_timeout, say_goodbye(socket, &close));
+    let _ = tokio::join!(farewell, opened.finish(close.clone()));
+}
+
+struct Session {
+    app: Arc<App>,
+    connection: Arc<Connection>,
+    writer: Writer,
+    pace: Pace,
+    alarm: Pin<Box<Sleep>>,
+    /// The client sent too fast: nothing is read until then.
+    paused_until: Option<Instant>,
+    last_heard: Instant,
+    pinged: bool,
+}
+
+enum Event {
+    /// The outbox or a timer wants something.
+    Mailbox,
+    /// The client sent something.
+    Batch(Batch),
+    /// Time to resume reading, or to ask whether the client is still there.
+    Alarm,
+}
+
+impl Session {
+    fn new(socket: WebSocketStream<TcpStream>, opened: &Opened) -> Self {
+        let (app, connection) = (Arc::clone(&opened.app), Arc::clone(&opened.connection));
+        let now = Instant::now();
+        let write_timeout = app.limits.write_timeout.get();
+        Self {
+            pace: Pace::new(app.limits.messages_per_second, now),
+            alarm: Box::pin(sleep_until(now + app.limits.keepalive.get())),
+            writer: Writer { socket, queue: VecDeque::new(), in_flight: 0, timeout: write_timeout },
+            paused_until: None,
+            last_heard: now,
+            pinged: false,
+            app,
+            connection,
+        }
+    }
+
+    /// Handle one event after the other until the connection is to be closed, or is.
+    async fn serve(&mut self) -> Close {
+        loop {
+            let done = match poll_fn(|context| self.poll_event(context)).await {
+                Event::Mailbox => self.mailbox().await,
+                Event::Batch(batch) => self.batch(batch).await,
+                Event::Alarm => self.alarm().await,
+            };
+            if let Err(close) = done {
+                return close;
+            }
+            if let Some(close) = self.connection.outbox.due_close() {
+                return close;
+            }
+        }
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.connection.is_pending(context.waker()) {
+            return Poll::Ready(Event::Mailbox);
+        }
+        if self.paused_until.is_none()
+            && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.app.limits, context)
+        {
+            return Poll::Ready(Event::Batch(batch));
+        }
+        self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
+    }
+
+    async fn mailbox(&mut self) -> Result<(), Close> {
+        while let Some(timer) = self.connection.pop_due() {
+            if self.app.timers.claim(Some(self.connection.id), &timer) {
+                let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+                self.drive("fired", call::fired(&app, Some(&connection), &timer.name, &timer.payload)).await?;
+            }
+        }
+        self.writer.write(&self.connection).await
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
+        let now = Instant::now();
+        self.last_heard = now;
+        self.pinged = false;
+        if !batch.messages.is_empty() {
+            if let Some(resume) = self.pace.count(batch.messages.len(), now) {
+                self.paused_until = Some(resume);
+                self.alarm.as_mut().reset(resume);
+            }
+            let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+            self.drive("receive", call::receive(&app, &connection, &batch.messages)).await?;
+        }
+        match batch.end {
+            Some(close) => Err(close),
+            None => self.writer.write(&self.connection).await,
+        }
+    }
+
+    /// Let a call run to its end, and write meanwhile what it, or anybody, sends: a call may wait for a
+    /// database. A call is never dropped half-way because the client went away.
+    async fn drive(
+        &mut self,
+        name: &'static str,
+        call: impl Future<Output = Result<Result<(), String>, CallError>>,
+    ) -> Result<(), Close> {
+        let mut call = pin!(call);
+        let connection = &*self.connection;
+        let writer = &mut self.writer;
+        let pump = async move {
+            loop {
+                connection.messages().await;
+                if let Err(close) = writer.write(connection).await {
+                    break close;
+                }
+            }
+        };
+        let (result, lost) = tokio::select! {
+            biased;
+            result = &mut call => (result, None),
+            lost = pump => (call.await, Some(lost)),
+        };
+        let failed = match result {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(self.module_error(name, &error)),
+            Err(error) => {
+                self.app.report(Some(self.connection.id), name, &error);
+                Some(Close::call_failed(&error))
+            }
+        };
+        lost.or(failed).map_or(Ok(()), Err)
+    }
+
+    fn module_error(&self, call: &'static str, error: &str) -> Close {
+        let version = &self.app.version().id;
+        let error = crate::imports::log::cut(error);
+        tracing::error!(app = %self.app.name, %version, connection = self.connection.id, call, "the module returned an error: {error}");
+        Close::module_error(self.app.error_close_code)
+    }
+
+    /// Resume reading, or see to the keepalive: ping a silent client once, then give it up.
+    async fn alarm(&mut self) -> Result<(), Close> {
+        let now = Instant::now();
+        let keepalive = self.app.limits.keepalive.get();
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+        }
+        let mut next = self.last_heard + keepalive;
+        if next <= now {
+            next += keepalive;
+            if self.pinged && next <= now {
+                return Err(Close::lost("the client did not answer a ping"));
+            }
+            if !self.pinged {
+                self.pinged = true;
+                self.writer.ping().await?;
+            }
+        }
+        let next = self.paused_until.map_or(next, |until| until.min(next));
+        self.alarm.as_mut().reset(next);
+        Ok(())
+    }
+}
+
+/// The socket with what was taken from the outbox. Every step can be cancelled without losing a message.
+struct Writer {
+    socket: WebSocketStream<TcpStream>,
+    queue: VecDeque<Frame>,
+    /// Bytes taken from the outbox that are not yet the kernel's.
+    in_flight: usize,
+    timeout: std::time::Duration,
+}
+
+impl Writer {
+    /// Write what the outbox holds, with one flush at the end.
+    async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
+        loop {
+            if self.queue.is_empty() {
+                self.in_flight += connection.outbox.take(&mut self.queue);
+            }
+            if self.queue.is_empty() && self.in_flight == 0 {
+                return Ok(());
+            }
+            match timeout(self.timeout, self.flush()).await {
+                Ok(Ok(())) => connection.outbox.written(std::mem::take(&mut self.in_flight)),
+                Ok(Err(error)) => return Err(Close::broken(&error)),
+                Err(_) => return Err(Close::lost("the client takes no more bytes")),
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), tungstenite::Error> {
+        while !self.queue.is_empty() {
+            poll_fn(|context| Pin::new(&mut self.socket).poll_ready(context)).await?;
+            if let Some(frame) = self.queue.pop_front() {
+                Pin::new(&mut self.socket).start_send(frame)?;
+            }
+        }
+        self.socket.flush().await
+    }
+
+    async fn ping(&mut self) -> Result<(), Close> {
+        match timeout(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Close::broken(&error)),
+            Err(_) => Err(Close::lost("the client takes no more bytes")),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Stopping: signals, and the drain that lets every connection end as it should.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{interval, timeout};
+
+use crate::handshake::Doors;
+use crate::session::close::Close;
+
+/// How often connections that came meanwhile are asked to close too: their `open` ran when the drain began.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Wait until the process is asked to stop: SIGTERM from a service manager, SIGINT from a terminal.
+///
+/// # Errors
+/// If the signals cannot be waited for.
+pub async fn signalled() -> io::Result<&'static str> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+/// Take no more connections, close all with 1001, and wait until each module has heard of each end, at most
+/// for `drain_timeout`. Returns how many connections were left then.
+pub async fn drain(doors: &Arc<Doors>) -> usize {
+    doors.draining.cancel();
+    doors.tasks.close();
+    let all_gone = async {
+        let mut again = interval(ASK_AGAIN);
+        loop {
+            tokio::select! {
+                () = doors.tasks.wait() => return,
+                _ = again.tick() => ask_all_to_close(doors),
+            }
+        }
+    };
+    match timeout(doors.limits.drain_timeout.get(), all_gone).await {
+        Ok(()) => 0,
+        Err(_) => doors.routes.apps().map(|app| app.connections.len()).sum(),
+    }
+}
+
+fn ask_all_to_close(doors: &Doors) {
+    for connection in doors.routes.apps().flat_map(|app| app.connections.all()) {
+        // An error means that it is closing already.
+        if connection.outbox.close(Close::going_away()).is_ok() {
+            connection.wake();
+        }
+    }
+}
