@@ -1,0 +1,115 @@
+//! What a module should not do. Each text message names a misdeed; anything else is echoed.
+
+use hassock_guest::prelude::*;
+
+struct Faults;
+
+impl Handler for Faults {
+    fn start() -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+        if let Some(misdeed) = request.query_value("open") {
+            commit(&misdeed);
+        }
+        Ok(Acceptance::new().topic("faults"))
+    }
+
+    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+        let answer = match message.as_text() {
+            Some("flood") => flood(connection),
+            Some("huge") => huge()?,
+            Some("leak") => leak(LeakBy::Forgetting)?,
+            Some("leak and trap") => leak(LeakBy::Trapping)?,
+            Some("leak and spin") => leak(LeakBy::Spinning)?,
+            Some("sleep") => {
+                std::thread::sleep(std::time::Duration::from_secs(3600));
+                "awake".to_owned()
+            }
+            Some("chatter") => {
+                (0..1000).for_each(|line| info!("line {line}"));
+                "chattered".to_owned()
+            }
+            Some(misdeed) => {
+                commit(misdeed);
+                misdeed.to_owned()
+            }
+            None => "binary".to_owned(),
+        };
+        connection.send(answer).map(drop)
+    }
+
+    fn closed(&self, _: Connection, closing: &Closing) {
+        if closing.reason == "trap in closed" {
+            commit("trap");
+        }
+    }
+}
+
+fn commit(misdeed: &str) {
+    match misdeed {
+        "trap" => panic!("told to"),
+        "spin" => spin(),
+        "hog" => hog(),
+        "overflow" => drop(std::hint::black_box(overflow(1))),
+        _ => {}
+    }
+}
+
+fn spin() -> ! {
+    let mut rounds = 0_u64;
+    loop {
+        rounds = std::hint::black_box(rounds.wrapping_add(1));
+    }
+}
+
+fn hog() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+#[allow(unconditional_recursion)]
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    overflow(depth + 1) + frame.iter().sum::<u64>()
+}
+
+/// Send until the host refuses; says how much it took.
+fn flood(connection: Connection) -> String {
+    let sent = (0..1_000_000).take_while(|_| connection.send("x".repeat(1000)).is_ok()).count();
+    // The outbox is full, so this answer could not be queued: close with it instead.
+    let _ = connection.close(3000, &format!("{sent} of 1000 bytes each"));
+    String::new()
+}
+
+/// Ask for a result without end.
+fn huge() -> Result<String> {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT i FROM n";
+    match Database::open("main")?.query(sql, []) {
+        Ok(rows) => Ok(format!("{} rows", rows.len())),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+enum LeakBy {
+    Forgetting,
+    Trapping,
+    Spinning,
+}
+
+/// Leave a transaction open in one way or another.
+fn leak(by: LeakBy) -> Result<String> {
+    let transaction = Database::open("main")?.begin()?;
+    transaction.execute("INSERT INTO leak (n) VALUES (1)", [])?;
+    match by {
+        LeakBy::Forgetting => std::mem::forget(transaction),
+        LeakBy::Trapping => commit("trap"),
+        LeakBy::Spinning => spin(),
+    }
+    Ok("leaked".to_owned())
+}
+
+hassock_guest::export!(Faults);

@@ -1,0 +1,185 @@
+//! A measuring instrument: does what a test tells it, one JSON command a message, and answers with what
+//! came out. Text that is no JSON object is echoed, and so is binary.
+//!
+//! With the setting `events`, each open, message, timer and close is a row of the table `event`.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use hassock_guest::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
+
+mod values;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Command {
+    Subscribe(String),
+    Unsubscribe(String),
+    Publish { topic: String, text: String },
+    PublishExcept { topic: String, text: String },
+    Subscribers(String),
+    SendTo { id: u64, text: String },
+    SendMany(Vec<String>),
+    Close { code: u16, reason: String },
+    Attach(serde_json::Value),
+    Attachment,
+    Timer { name: String, after_ms: u64, text: String },
+    AppTimer { name: String, after_ms: u64, text: String },
+    CancelTimer(String),
+    Query { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    Execute { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    Open(String),
+    Setting(String),
+    Now,
+    Random,
+    /// How many calls this instance has had: state that must not be relied on.
+    Calls,
+    Log(String),
+    Print(String),
+    Fail(String),
+}
+
+struct Probe {
+    calls: Cell<u32>,
+    events: bool,
+}
+
+impl Handler for Probe {
+    fn start() -> Result<Self> {
+        let events = settings::get("events").is_some();
+        if events {
+            Database::open("main")?.execute(
+                "CREATE TABLE IF NOT EXISTS event (connection BIGINT, kind TEXT, detail TEXT)",
+                [],
+            )?;
+        }
+        Ok(Self { calls: Cell::new(0), events })
+    }
+
+    fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+        self.event(connection, "open", request.path())?;
+        let mut acceptance = Acceptance::new();
+        match request.query_value("open").as_deref() {
+            Some("refuse") => {
+                return Err(Refusal::new(403, "not you").header("x-why", "because"));
+            }
+            Some("greet") => {
+                connection.send("welcome")?;
+            }
+            Some("describe") => {
+                connection.send_json(&json!({
+                    "path": request.path(),
+                    "query": request.query(),
+                    "header": request.header("x-test"),
+                    "subprotocols": request.subprotocols(),
+                    "remote": request.remote_address(),
+                    "secure": request.secure(),
+                }))?;
+            }
+            Some("strange-status") => return Err(Refusal::new(200, "?")),
+            Some("strange-header") => acceptance = acceptance.header("Sec-WebSocket-Accept", "mine"),
+            Some("strange-subprotocol") => acceptance = acceptance.subprotocol("nobody-asked"),
+            Some("header") => acceptance = acceptance.header("x-room", "lobby"),
+            Some("slow") => std::thread::sleep(Duration::from_millis(300)),
+            _ => {}
+        }
+        if let Some(first) = request.subprotocols().first() {
+            acceptance = acceptance.subprotocol(first);
+        }
+        if let Some(topic) = request.query_value("topic") {
+            acceptance = acceptance.topic(topic);
+        }
+        Ok(acceptance.attachment(&json!({ "opened": connection.id() }))?)
+    }
+
+    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+        self.calls.set(self.calls.get() + 1);
+        let command = message.as_text().filter(|text| text.starts_with(['{', '"'])).map(serde_json::from_str);
+        let Some(command) = command else {
+            connection.send(message)?;
+            return Ok(());
+        };
+        let answer = match self.run(connection, command?) {
+            Ok(answer) => json!({ "ok": answer }),
+            Err(Error::Other(reason)) if reason.to_string().starts_with("fail: ") => return Err(reason.to_string().into()),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        // A command may close the connection: then there is nobody to answer.
+        let _ = connection.send_json(&answer);
+        Ok(())
+    }
+
+    fn closed(&self, connection: Connection, closing: &Closing) {
+        let detail = format!("{} {:?} {}", closing.code, closing.by, closing.reason);
+        if let Err(error) = self.event(connection, "closed", &detail) {
+            error!("no event: {error}");
+        }
+    }
+
+    fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(payload).into_owned();
+        let fired = Message::json(&json!({ "fired": name, "text": text }))?;
+        match connection {
+            Some(connection) => connection.send(fired).map(drop),
+            None => topics::publish("timers", fired).map(drop),
+        }
+    }
+}
+
+impl Probe {
+    fn run(&self, connection: Connection, command: Command) -> Result<serde_json::Value> {
+        Ok(match command {
+            Command::Subscribe(topic) => json!(connection.subscribe(&topic)?),
+            Command::Unsubscribe(topic) => json!(connection.unsubscribe(&topic)?),
+            Command::Publish { topic, text } => json!(topics::publish(&topic, text)?),
+            Command::PublishExcept { topic, text } => json!(topics::publish_except(&topic, text, connection)?),
+            Command::Subscribers(topic) => json!(topics::subscribers(&topic)),
+            Command::SendTo { id, text } => json!(Connection::from_id(id).send(text)?),
+            Command::SendMany(texts) => json!(connection.send_many(texts.into_iter().map(Message::from))?),
+            Command::Close { code, reason } => json!(connection.close(code, &reason)?),
+            Command::Attach(value) => json!(connection.set_attachment(&value)?),
+            Command::Attachment => connection.attachment()?,
+            Command::Timer { name, after_ms, text } => {
+                json!(connection.set_timer(&name, Duration::from_millis(after_ms), text)?)
+            }
+            Command::AppTimer { name, after_ms, text } => {
+                json!(timers::set(&name, Duration::from_millis(after_ms), text)?)
+            }
+            Command::CancelTimer(name) => json!(connection.cancel_timer(&name)),
+            Command::Query { sql, values } => {
+                let rows = Database::open("main")?.query(&sql, values::from_json(values)?)?;
+                values::to_json(&rows)
+            }
+            Command::Execute { sql, values } => {
+                let done = Database::open("main")?.execute(&sql, values::from_json(values)?)?;
+                json!({ "affected": done.affected_rows, "id": done.last_insert_id })
+            }
+            Command::Open(name) => Database::open(&name).map(|_| json!("open"))?,
+            Command::Setting(key) => json!(settings::get(&key)),
+            Command::Now => json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()),
+            Command::Random => json!(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 1)),
+            Command::Calls => json!(self.calls.get()),
+            Command::Log(text) => {
+                warn!("{text}");
+                json!(null)
+            }
+            Command::Print(text) => {
+                println!("{text}");
+                json!(null)
+            }
+            Command::Fail(reason) => return Err(format!("fail: {reason}").into()),
+        })
+    }
+
+    fn event(&self, connection: Connection, kind: &str, detail: &str) -> Result<()> {
+        if self.events {
+            let sql = "INSERT INTO event (connection, kind, detail) VALUES (?, ?, ?)";
+            Database::open("main")?.execute(sql, params![connection.id(), kind, detail])?;
+        }
+        Ok(())
+    }
+}
+
+hassock_guest::export!(Probe);

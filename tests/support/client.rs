@@ -1,0 +1,158 @@
+//! A WebSocket client that a test can talk through.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::within;
+
+/// An open connection, seen from outside.
+pub struct Client {
+    /// The WebSocket itself, for what the methods do not do.
+    pub socket: WebSocketStream<TcpStream>,
+    /// The 101 answer.
+    pub response: Response,
+}
+
+/// How a connection ended, as the client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The close code; 1006 if there was no close frame.
+    pub code: u16,
+    /// The reason in the close frame.
+    pub reason: String,
+}
+
+impl Client {
+    /// Open a WebSocket.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn connect(address: &str, path: &str) -> Self {
+        Self::with(address, path, |_| {}).await.unwrap_or_else(|error| panic!("{path} is refused: {error}"))
+    }
+
+    /// Open a WebSocket with a changed request.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn with(address: &str, path: &str, change: impl FnOnce(&mut Request)) -> Result<Self, Error> {
+        let mut request = format!("ws://{address}{path}").into_client_request()?;
+        change(&mut request);
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (socket, response) = within("the handshake", client_async(request, stream)).await?;
+        Ok(Self { socket, response })
+    }
+
+    /// Send a text message.
+    ///
+    /// # Panics
+    /// If the connection is closed.
+    pub async fn send(&mut self, text: impl Into<String>) {
+        let message = Message::text(text.into());
+        self.socket.send(message).await.unwrap_or_else(|error| panic!("cannot send: {error}"));
+    }
+
+    /// The next message, whatever its type.
+    ///
+    /// # Panics
+    /// If the connection ends instead.
+    pub async fn message(&mut self) -> Message {
+        loop {
+            match within("a message", self.socket.next()).await {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(frame))) => panic!("closed instead of a message: {frame:?}"),
+                Some(Ok(message)) => return message,
+                other => panic!("no message: {other:?}"),
+            }
+        }
+    }
+
+    /// The next message, which has to be text.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub async fn text(&mut self) -> String {
+        match self.message().await {
+            Message::Text(text) => text.to_string(),
+            other => panic!("no text: {other:?}"),
+        }
+    }
+
+    /// The next message, which has to be JSON.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub async fn json(&mut self) -> Value {
+        let text = self.text().await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("no JSON: {text}: {error}"))
+    }
+
+    /// Send a message and wait for the next one.
+    pub async fn ask(&mut self, text: impl Into<String>) -> String {
+        self.send(text).await;
+        self.text().await
+    }
+
+    /// Send a command to the `probe` module and wait for its result.
+    ///
+    /// # Panics
+    /// If the module reports an error.
+    pub async fn probe(&mut self, command: Value) -> Value {
+        let mut answer = self.try_probe(command.clone()).await;
+        match answer.get_mut("ok") {
+            Some(result) => result.take(),
+            None => panic!("{command} failed: {answer}"),
+        }
+    }
+
+    /// Send a command to the `probe` module and return its answer, `{"ok": …}` or `{"error": …}`.
+    ///
+    /// # Panics
+    /// If the answer is no JSON.
+    pub async fn try_probe(&mut self, command: Value) -> Value {
+        self.send(command.to_string()).await;
+        self.json().await
+    }
+
+    /// Wait for the end of the connection, whatever comes before it.
+    pub async fn closed(&mut self) -> Closed {
+        let mut closed = Closed { code: 1006, reason: String::new() };
+        while let Some(Ok(message)) = within("the end of the connection", self.socket.next()).await {
+            if let Message::Close(frame) = message {
+                closed = match frame {
+                    Some(frame) => Closed { code: frame.code.into(), reason: frame.reason.to_string() },
+                    None => Closed { code: 1005, reason: String::new() },
+                };
+            }
+        }
+        closed
+    }
+
+    /// Close with 1000 and wait for the answer.
+    pub async fn close(mut self) {
+        // A host that has closed already makes this fail, which is as good.
+        let _ = self.socket.close(None).await;
+        self.closed().await;
+    }
+}
+
+/// Ask for a WebSocket and be refused: the status and the body of the answer.
+///
+/// # Panics
+/// If it is not refused.
+pub async fn refused(address: &str, path: &str, change: impl FnOnce(&mut Request)) -> (u16, String) {
+    match Client::with(address, path, change).await {
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            (response.status().as_u16(), String::from_utf8_lossy(&body).into_owned())
+        }
+        Err(error) => panic!("{path}: no answer but {error}"),
+        Ok(_) => panic!("{path} was accepted"),
+    }
+}

@@ -1,0 +1,81 @@
+//! A real host in this process, on a port of its own, with its files in a temporary folder.
+
+use std::path::{Path, PathBuf};
+
+use hassock::config::Config;
+use hassock::{Host, StartError};
+use tempfile::TempDir;
+
+use crate::{Client, guest};
+
+/// A running host. Its folder goes when it is dropped.
+pub struct TestHost {
+    /// The host.
+    pub host: Host,
+    folder: TempDir,
+}
+
+/// The lines of a config for an app at `/NAME` with a module.
+pub fn app(name: &str, module: &Path) -> String {
+    format!("[apps.{name}]\npath = \"/{name}\"\nmodule = \"{}\"\n", module.display())
+}
+
+/// The lines of a config for an app at `/NAME` that may use the database `main`, which is at `url`.
+pub fn app_with_database(name: &str, module: &Path, url: &str) -> String {
+    format!("[databases.main]\nurl = \"{url}\"\n{}databases = {{ main = \"read-write\" }}\n", app(name, module))
+}
+
+impl TestHost {
+    /// A host with the `probe` module at `/probe` and an empty database in memory. `more` is added to the
+    /// app's part of the config.
+    pub async fn probe(more: &str) -> Self {
+        let config = app_with_database("probe", &guest("probe"), "sqlite::memory:");
+        Self::start(&format!("{config}{more}")).await
+    }
+
+    /// Start a host with this config; `listen` is added.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(config: &str) -> Self {
+        match Self::try_start(config).await {
+            Ok(host) => host,
+            Err(error) => panic!("the host does not start:\n{error}"),
+        }
+    }
+
+    /// The same for a config that may be wrong.
+    ///
+    /// # Errors
+    /// Whatever stands in the way.
+    pub async fn try_start(config: &str) -> Result<Self, StartError> {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let text = format!("listen = \"127.0.0.1:0\"\n{config}");
+        let config = Config::parse(&folder.path().join("hassock.toml"), &text)?;
+        let host = Host::start(config).await?;
+        Ok(Self { host, folder })
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> String {
+        self.host.local_addr().to_string()
+    }
+
+    /// A file in the folder of the config.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A WebSocket to a path.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn connect(&self, path: &str) -> Client {
+        Client::connect(&self.address(), path).await
+    }
+
+    /// Drain the host; returns how many connections did not end in time.
+    pub async fn drain(self) -> usize {
+        self.host.drain().await
+    }
+}
