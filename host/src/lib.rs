@@ -21,6 +21,7 @@ mod host;
 pub mod imports;
 pub mod listen;
 pub mod module;
+mod patience;
 pub mod session;
 pub mod shutdown;
 pub mod telemetry;

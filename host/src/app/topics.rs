@@ -165,7 +165,7 @@ mod tests {
         let mut touched = Vec::new();
         assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut touched), 1);
         assert_eq!(touched.len(), 2, "both have something to do");
-        assert_eq!(slow.outbox.due_close().map(|close| close.code), Some(1013));
+        assert_eq!(slow.outbox.push_one(Message::text("")), Err(SendError::Closing));
         assert_eq!(topics.publish("t", &Message::text("hello"), Some(2), &mut touched), 0);
     }
 }

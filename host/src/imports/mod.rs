@@ -42,11 +42,12 @@ impl State {
         }
     }
 
-    /// Have the connection's session look at its outbox when this call ends or waits.
+    /// Have the connection's session look at its outbox when this call ends or waits. The connection that
+    /// the call is about needs no waking: its session runs the call, and looks when it ends or waits.
     fn touch(&mut self, connection: Arc<Connection>) {
-        if let Some(call) = &mut self.call
-            && !call.touched.last().is_some_and(|last| last.id == connection.id)
-        {
+        let Some(call) = &mut self.call else { return };
+        let is_known = |known: Option<&Arc<Connection>>| known.is_some_and(|known| known.id == connection.id);
+        if !is_known(call.connection.as_ref()) && !is_known(call.touched.last()) {
             call.touched.push(connection);
         }
     }

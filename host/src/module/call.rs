@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::CallError;
@@ -12,6 +11,7 @@ use super::pool::Lease;
 use super::state::CallContext;
 use crate::app::App;
 use crate::config::AppLimits;
+use crate::patience::within;
 use crate::session::Connection;
 
 /// What a module returned as an error, for the log.
@@ -24,7 +24,7 @@ macro_rules! call {
         let version = $app.version();
         let mut lease = version.lease($context).await?;
         let $instance = &mut lease.instance;
-        let result = timeout(limit.get(), $call).await;
+        let result = within(limit.get(), $call).await;
         match result {
             Ok(Ok(value)) => {
                 lease.finish().await;

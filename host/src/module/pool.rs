@@ -22,7 +22,8 @@ pub(super) struct Instance {
 
 /// The idle instances of a version, and how many more there may be.
 pub(super) struct Pool {
-    idle: Mutex<Vec<Instance>>,
+    /// Boxed: an instance moves twice for each call.
+    idle: Mutex<Vec<Box<Instance>>>,
     free: Semaphore,
 }
 
@@ -35,7 +36,7 @@ impl Pool {
 /// An instance for one call. Unless the call is [`finished`](Lease::finish), the instance is thrown away
 /// with the lease: after a trap or a dropped call it would refuse every further one.
 pub(super) struct Lease<'a> {
-    pub(super) instance: Instance,
+    pub(super) instance: Box<Instance>,
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
@@ -67,7 +68,7 @@ impl Version {
         }
     }
 
-    async fn instantiate(&self, app: &App, context: CallContext) -> Result<Instance, CallError> {
+    async fn instantiate(&self, app: &App, context: CallContext) -> Result<Box<Instance>, CallError> {
         let mut store = Store::new(self.pre.engine(), State::new(app, &self.id));
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(on_tick);
@@ -79,7 +80,7 @@ impl Version {
             Some(indices) => Some(indices.load(&mut store, &instance).map_err(failed)?),
             None => None,
         };
-        Ok(Instance { store, handler, timer_handler, calls: 0 })
+        Ok(Box::new(Instance { store, handler, timer_handler, calls: 0 }))
     }
 }
 

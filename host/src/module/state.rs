@@ -90,7 +90,6 @@ impl State {
             call: None,
         }
     }
-
 }
 
 impl WasiView for State {

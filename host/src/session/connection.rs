@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct Connection {
     /// The topics that it is subscribed to. Locked after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<VecDeque<DueTimer>>,
+    /// Something happened since the session last looked. One load instead of two locks for each poll.
+    mail: AtomicBool,
     session: AtomicWaker,
 }
 
@@ -48,12 +51,14 @@ impl Connection {
             attachment: Mutex::default(),
             topics: Mutex::default(),
             due: Mutex::default(),
+            mail: AtomicBool::new(true),
             session: AtomicWaker::new(),
         }
     }
 
     /// Have the session look at its outbox and timers.
     pub fn wake(&self) {
+        self.mail.store(true, Ordering::Release);
         self.session.wake();
     }
 
@@ -76,11 +81,11 @@ impl Connection {
         .await;
     }
 
-    /// Whether the session has something to do; if not, `waker` is woken when it has.
-    pub(super) fn is_pending(&self, waker: &Waker) -> bool {
+    /// Whether something happened since the last time; if not, `waker` is woken when it does.
+    pub(super) fn has_mail(&self, waker: &Waker) -> bool {
         // First register, then look: what comes in between is seen or wakes.
         self.session.register(waker);
-        self.outbox.is_pending() || !self.due.lock().is_empty()
+        self.mail.load(Ordering::Acquire) && self.mail.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -28,11 +28,24 @@ pub struct Outbox {
     limit: usize,
 }
 
+/// What a session does next with its socket.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Write these.
+    Messages,
+    /// Everything is written, and then the connection is to be closed.
+    Close(Close),
+    /// Everything is written.
+    Nothing,
+}
+
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
     /// Bytes queued, and taken but not yet written: memory that this client occupies.
     bytes: usize,
+    /// Of these, what was taken and is being written.
+    taken: usize,
     close: Option<Close>,
     /// Nothing is taken in any more; the session ends, or has ended.
     shut: bool,
@@ -96,20 +109,27 @@ impl Outbox {
     pub fn overflow(&self, close: Close) {
         let mut queue = self.queue.lock();
         queue.messages.clear();
+        queue.bytes = queue.taken;
         queue.close.get_or_insert(close);
     }
 
-    /// Move what is queued into `messages`; returns the bytes to give to [`written`](Self::written).
-    pub(super) fn take(&self, messages: &mut VecDeque<Message>) -> usize {
+    /// What is to be written next. What was taken before is in the kernel's hands now: its bytes are free
+    /// again. `messages` is empty, and gets what is queued.
+    pub(super) fn next(&self, messages: &mut VecDeque<Message>) -> Next {
         let mut queue = self.queue.lock();
-        std::mem::swap(&mut queue.messages, messages);
-        messages.iter().map(|message| message.len() + MESSAGE_OVERHEAD).sum()
-    }
-
-    /// Taken messages are in the kernel's hands: their bytes are free again.
-    pub(super) fn written(&self, bytes: usize) {
-        let mut queue = self.queue.lock();
-        queue.bytes = queue.bytes.saturating_sub(bytes);
+        queue.bytes -= std::mem::take(&mut queue.taken);
+        if !queue.messages.is_empty() {
+            std::mem::swap(&mut queue.messages, messages);
+            queue.taken = queue.bytes;
+            return Next::Messages;
+        }
+        match queue.close.take() {
+            Some(close) => {
+                queue.shut = true;
+                Next::Close(close)
+            }
+            None => Next::Nothing,
+        }
     }
 
     /// Whether there are messages to take.
@@ -117,26 +137,12 @@ impl Outbox {
         !self.queue.lock().messages.is_empty()
     }
 
-    /// Whether the session has something to do here.
-    pub(super) fn is_pending(&self) -> bool {
-        let queue = self.queue.lock();
-        !queue.messages.is_empty() || queue.close.is_some()
-    }
-
-    /// The close that was asked for, once nothing is queued before it.
-    pub(super) fn due_close(&self) -> Option<Close> {
-        let mut queue = self.queue.lock();
-        match queue.messages.is_empty() {
-            true => queue.close.take().inspect(|_| queue.shut = true),
-            false => None,
-        }
-    }
-
     /// Take nothing in any more, and forget what is queued.
     pub fn shut(&self) {
         let mut queue = self.queue.lock();
         queue.shut = true;
         queue.messages = VecDeque::new();
+        queue.bytes = queue.taken;
     }
 }
 
@@ -155,9 +161,11 @@ mod tests {
         assert_eq!(outbox.push_one(text(436)), Ok(100));
         assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
         let mut taken = VecDeque::new();
-        let bytes = outbox.take(&mut taken);
+        outbox.next(&mut taken);
+        assert_eq!(taken.len(), 2);
         assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "taken is not written");
-        outbox.written(bytes);
+        taken.clear();
+        outbox.next(&mut taken);
         assert_eq!(outbox.push_one(text(0)), Ok(6));
     }
 
@@ -172,7 +180,7 @@ mod tests {
     fn several_go_together_or_not_at_all() {
         let outbox = Outbox::new(300);
         assert_eq!(outbox.push(vec![text(100), text(100)]), Err(SendError::TooLarge));
-        assert!(!outbox.is_pending());
+        assert!(!outbox.has_messages());
     }
 
     #[test]
@@ -181,8 +189,7 @@ mod tests {
         outbox.push_one(text(1)).unwrap();
         outbox.close(Close::going_away()).unwrap();
         assert_eq!(outbox.push_one(text(1)), Err(SendError::Closing));
-        assert!(outbox.due_close().is_none());
-        outbox.take(&mut VecDeque::new());
-        assert_eq!(outbox.due_close().map(|close| close.code), Some(1001));
+        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Messages));
+        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Close(Close { code: 1001, .. })));
     }
 }

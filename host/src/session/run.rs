@@ -18,10 +18,12 @@ use super::batch::{Batch, poll_batch};
 use super::close::Close;
 use super::connection::{Connection, Opened};
 use super::farewell::say_goodbye;
+use super::outbox::Next;
 use super::pace::Pace;
 use crate::app::App;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 use crate::module::{CallError, call};
+use crate::patience::within;
 
 /// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
 const READ_BUFFER: usize = 4 << 10;
@@ -80,7 +82,7 @@ impl Session {
         Self {
             pace: Pace::new(app.limits.messages_per_second, now),
             alarm: Box::pin(sleep_until(now + app.limits.keepalive.get())),
-            writer: Writer { socket, queue: VecDeque::new(), in_flight: 0, timeout: write_timeout },
+            writer: Writer { socket, queue: VecDeque::new(), is_flushed: true, timeout: write_timeout },
             paused_until: None,
             last_heard: now,
             pinged: false,
@@ -100,14 +102,11 @@ impl Session {
             if let Err(close) = done {
                 return close;
             }
-            if let Some(close) = self.connection.outbox.due_close() {
-                return close;
-            }
         }
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        if self.connection.is_pending(context.waker()) {
+        if self.connection.has_mail(context.waker()) {
             return Poll::Ready(Event::Mailbox);
         }
         if self.paused_until.is_none()
@@ -215,26 +214,32 @@ impl Session {
 struct Writer {
     socket: WebSocketStream<TcpStream>,
     queue: VecDeque<Frame>,
-    /// Bytes taken from the outbox that are not yet the kernel's.
-    in_flight: usize,
+    /// Nothing is queued here or in the socket's buffer.
+    is_flushed: bool,
     timeout: std::time::Duration,
 }
 
 impl Writer {
-    /// Write what the outbox holds, with one flush at the end.
+    /// Write what the outbox holds, with one flush at the end. A close that was asked for comes as the error.
     async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
         loop {
-            if self.queue.is_empty() {
-                self.in_flight += connection.outbox.take(&mut self.queue);
+            // Something is left only if an earlier write was cancelled.
+            if !self.is_flushed {
+                self.flush_in_time().await?;
             }
-            if self.queue.is_empty() && self.in_flight == 0 {
-                return Ok(());
+            match connection.outbox.next(&mut self.queue) {
+                Next::Messages => self.is_flushed = false,
+                Next::Close(close) => return Err(close),
+                Next::Nothing => return Ok(()),
             }
-            match timeout(self.timeout, self.flush()).await {
-                Ok(Ok(())) => connection.outbox.written(std::mem::take(&mut self.in_flight)),
-                Ok(Err(error)) => return Err(Close::broken(&error)),
-                Err(_) => return Err(Close::lost("the client takes no more bytes")),
-            }
+        }
+    }
+
+    async fn flush_in_time(&mut self) -> Result<(), Close> {
+        match within(self.timeout, self.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Close::broken(&error)),
+            Err(_) => Err(Close::lost("the client takes no more bytes")),
         }
     }
 
@@ -245,7 +250,9 @@ impl Writer {
                 Pin::new(&mut self.socket).start_send(frame)?;
             }
         }
-        self.socket.flush().await
+        self.socket.flush().await?;
+        self.is_flushed = true;
+        Ok(())
     }
 
     async fn ping(&mut self) -> Result<(), Close> {
