@@ -55,7 +55,8 @@ pub struct Locator {
     file: PathBuf,
     /// Byte at which each key or its value begins and ends, with the dotted key, in the file's order.
     keys: Vec<(String, std::ops::Range<usize>)>,
-    text: String,
+    /// Byte at which each line ends. The text itself is not kept: it may hold a password.
+    line_ends: Vec<usize>,
 }
 
 impl Locator {
@@ -64,7 +65,8 @@ impl Locator {
         let mut keys = Vec::new();
         let (table, _) = DeTable::parse_recoverable(text);
         index(table.get_ref(), "", &mut keys);
-        Self { file: file.to_owned(), keys, text: text.to_owned() }
+        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place).collect();
+        Self { file: file.to_owned(), keys, line_ends }
     }
 
     /// The folder of the file, to which the paths in it are relative.
@@ -105,7 +107,7 @@ impl Locator {
     }
 
     fn line(&self, byte: usize) -> usize {
-        self.text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+        self.line_ends.partition_point(|end| *end < byte) + 1
     }
 }
 

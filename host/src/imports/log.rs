@@ -28,7 +28,7 @@ impl Host for State {
     }
 }
 
-/// At most [`MAX_LINE`] bytes of what a module said, without control characters: a module must not be able
+/// At most 8 KiB of what a module said, without control characters: a module must not be able
 /// to forge lines of the log.
 pub fn cut(message: &str) -> Cow<'_, str> {
     let end = message.floor_char_boundary(MAX_LINE);

@@ -1,5 +1,4 @@
-//! What modules import: one file for each interface of `wit/`, implemented on the [`State`](crate::module::State)
-//! of an instance.
+//! What modules import: one file for each interface of `wit/`, implemented on the [`State`] of an instance.
 
 mod connections;
 pub mod log;

@@ -22,7 +22,7 @@ pub(super) struct Instance {
 
 /// The idle instances of a version, and how many more there may be.
 pub(super) struct Pool {
-    /// Boxed: an instance moves twice for each call.
+    #[expect(clippy::vec_box, reason = "an instance moves twice for each call")]
     idle: Mutex<Vec<Box<Instance>>>,
     free: Semaphore,
 }
