@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::CommandError;
-use crate::config::{Config, ConfigError, Problems};
+use crate::config::{Config, Problems};
 use crate::deploy;
 
 /// Find everything that would keep the config from being served.
@@ -14,11 +14,11 @@ use crate::deploy;
 /// # Errors
 /// If there is anything; it is printed then.
 pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> {
-    let problems = match Config::load(file) {
-        Ok(config) => prepare(&config).await,
-        Err(ConfigError::Wrong(problems)) => problems,
-        Err(error) => return Err(error.into()),
-    };
+    let (config, mut problems) = Config::inspect(file)?;
+    if let Some(config) = config {
+        problems.0.extend(prepare(&config).await.0);
+        problems.0.sort_by_key(|problem| problem.line);
+    }
     print(&problems);
     match problems.0.len() {
         0 => Ok(()),

@@ -31,9 +31,7 @@ impl Config {
     /// # Errors
     /// All problems of the file at once, so that a user mends them in one go.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
-        let text =
-            fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
-        Ok(Self::parse(file, &text)?)
+        Ok(Self::parse(file, &read(file)?)?)
     }
 
     /// The same for a text that is already there; `file` is for messages and relative paths.
@@ -41,18 +39,45 @@ impl Config {
     /// # Errors
     /// All problems of the text at once.
     pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
-        let locator = Locator::new(file, text);
-        let (config, mut problems) = deserialize(text, &locator);
-        if let Some(mut config) = config {
-            validate::validate(&config, &locator, &mut problems);
-            if problems.0.is_empty() {
-                config.locator = locator;
-                return Ok(config);
-            }
+        match inspect(file, text) {
+            (Some(config), problems) if problems.0.is_empty() => Ok(config),
+            (_, problems) => Err(problems),
         }
-        problems.0.sort_by_key(|problem| problem.line);
-        Err(problems)
     }
+
+    /// All problems of a file, and what of its apps and databases has none: that can be looked at further.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn inspect(file: &Path) -> Result<(Option<Config>, Problems), ConfigError> {
+        let (config, problems) = inspect(file, &read(file)?);
+        let is_sound = |key: String| {
+            let inside = format!("{key}.");
+            !problems.0.iter().any(|problem| problem.key == key || problem.key.starts_with(&inside))
+        };
+        let sound = config.map(|mut config| {
+            config.apps.retain(|name, _| is_sound(format!("apps.{name}")));
+            config.databases.retain(|name, _| is_sound(format!("databases.{name}")));
+            config
+        });
+        Ok((sound, problems))
+    }
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })
+}
+
+fn inspect(file: &Path, text: &str) -> (Option<Config>, Problems) {
+    let locator = Locator::new(file, text);
+    let (config, mut problems) = deserialize(text, &locator);
+    let config = config.map(|mut config: Config| {
+        validate::validate(&config, &locator, &mut problems);
+        config.locator = locator;
+        config
+    });
+    problems.0.sort_by_key(|problem| problem.line);
+    (config, problems)
 }
 
 /// Deserialize, and where a key is refused, note it, blank its line and go on: serde stops at the first
