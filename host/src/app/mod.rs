@@ -17,7 +17,7 @@ pub use topics::{TopicError, Topics};
 
 use crate::config::{AppConfig, AppLimits};
 use crate::database::Handle;
-use crate::module::{CallError, Version, VersionId};
+use crate::module::{Version, VersionId};
 use crate::session::Connection;
 
 /// A named entry of the config, running.
@@ -94,18 +94,5 @@ impl App {
         self.connections.remove(connection.id);
         self.topics.unsubscribe_all(connection);
         self.timers.cancel_all(connection.id);
-    }
-
-    /// Log a call that did not return: with the version, the connection and the wasm frames.
-    pub fn report(&self, connection: Option<u64>, call: &'static str, error: &CallError) {
-        let backtrace = error.backtrace();
-        let version = &self.version.load().id;
-        let message = if backtrace.is_empty() { error.to_string() } else { format!("{error}\n{backtrace}") };
-        match connection {
-            Some(connection) => {
-                tracing::error!(app = %self.name, %version, connection, call, "{message}");
-            }
-            None => tracing::error!(app = %self.name, %version, call, "{message}"),
-        }
     }
 }

@@ -91,7 +91,9 @@ pub(super) fn call_failed(error: &CallError) -> Answer {
     match error {
         CallError::Busy { .. } => retry_later("the application is busy\n"),
         CallError::CpuTime { .. } | CallError::Timeout(_) => retry_later("the application took too long\n"),
-        CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => broken(),
+        CallError::Returned(_) | CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
+            broken()
+        }
     }
 }
 

@@ -68,10 +68,7 @@ async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, Heade
     let refusal = match call::open(&app, &connection, &request).await {
         Ok(Ok(acceptance)) => return accept(app, connection, &request, acceptance).await,
         Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, id, &reason)),
-        Err(error) => {
-            app.report(Some(id), "open", &error);
-            answer::call_failed(&error)
-        }
+        Err(error) => answer::call_failed(&error),
     };
     app.forget(&connection);
     Err(refusal)
@@ -89,7 +86,7 @@ async fn accept(
         Err(reason) => {
             let answer = misbehaved(&app, connection.id, &reason);
             // The module believes that it has a connection.
-            opened.finish(Close::module_error(app.error_close_code)).await;
+            opened.finish(Close::failed(app.error_close_code)).await;
             Err(answer)
         }
     }

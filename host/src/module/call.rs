@@ -11,28 +11,32 @@ use super::pool::Lease;
 use super::state::CallContext;
 use crate::app::App;
 use crate::config::AppLimits;
+use crate::imports::log::cut;
 use crate::patience::within;
 use crate::session::Connection;
 
-/// What a module returned as an error, for the log.
-pub type ModuleError = String;
-
-/// Call one exported function in a leased instance, within `call_timeout`.
+/// Call one exported function in a leased instance, within `call_timeout`. What goes wrong is logged here,
+/// with the version that served the call; `$check` may find a failure in what the module returned.
 macro_rules! call {
-    ($app:expr, $context:expr, |$instance:ident| $call:expr) => {{
-        let limit = $app.limits.call_timeout;
-        let version = $app.version();
-        let mut lease = version.lease($context).await?;
-        let $instance = &mut lease.instance;
-        let result = within(limit.get(), $call).await;
-        match result {
-            Ok(Ok(value)) => {
-                lease.finish().await;
-                Ok(value)
+    ($name:literal, $app:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
+        let (app, connection): (&Arc<App>, Option<&Arc<Connection>>) = ($app, $connection);
+        let version = app.version();
+        let result = match version.lease(CallContext::new(Arc::clone(app), connection.cloned())).await {
+            Ok(mut lease) => {
+                let limit = app.limits.call_timeout;
+                let $instance = &mut lease.instance;
+                match within(limit.get(), $call).await {
+                    Ok(Ok(value)) => {
+                        lease.finish().await;
+                        $check(value)
+                    }
+                    Ok(Err(error)) => Err(classify(&lease, &app.limits, &error)),
+                    Err(_) => Err(CallError::Timeout(limit)),
+                }
             }
-            Ok(Err(error)) => Err(classify(&lease, &$app.limits, &error)),
-            Err(_) => Err(CallError::Timeout(limit)),
-        }
+            Err(error) => Err(error),
+        };
+        result.inspect_err(|error| report($name, app, &version.id, connection, error))
     }};
 }
 
@@ -45,7 +49,7 @@ pub async fn open(
     connection: &Arc<Connection>,
     request: &Request,
 ) -> Result<Result<Acceptance, Refusal>, CallError> {
-    call!(app, context(app, connection), |instance| {
+    call!("open", app, Some(connection), Ok, |instance| {
         instance.handler.call_open(&mut instance.store, connection.id, request)
     })
 }
@@ -53,13 +57,9 @@ pub async fn open(
 /// `handler.receive`
 ///
 /// # Errors
-/// If the call did not return.
-pub async fn receive(
-    app: &Arc<App>,
-    connection: &Arc<Connection>,
-    messages: &[Message],
-) -> Result<Result<(), ModuleError>, CallError> {
-    call!(app, context(app, connection), |instance| {
+/// If the call did not return, or returned an error.
+pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[Message]) -> Result<(), CallError> {
+    call!("receive", app, Some(connection), returned, |instance| {
         instance.handler.call_receive(&mut instance.store, connection.id, messages)
     })
 }
@@ -69,7 +69,7 @@ pub async fn receive(
 /// # Errors
 /// If the call did not return.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), CallError> {
-    call!(app, context(app, connection), |instance| {
+    call!("closed", app, Some(connection), Ok, |instance| {
         instance.handler.call_closed(&mut instance.store, connection.id, closing)
     })
 }
@@ -78,16 +78,15 @@ pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Clos
 /// be one that came after the timer was set, does not care.
 ///
 /// # Errors
-/// If the call did not return.
+/// If the call did not return, or returned an error.
 pub async fn fired(
     app: &Arc<App>,
     connection: Option<&Arc<Connection>>,
     name: &str,
     payload: &[u8],
-) -> Result<Result<(), ModuleError>, CallError> {
-    let context = CallContext::new(Arc::clone(app), connection.cloned());
+) -> Result<(), CallError> {
     let id = connection.map(|connection| connection.id);
-    call!(app, context, |instance| async {
+    call!("fired", app, connection, returned, |instance| async {
         match &instance.timer_handler {
             Some(handler) => handler.call_fired(&mut instance.store, id, name, payload).await,
             None => Ok(Ok(())),
@@ -95,8 +94,17 @@ pub async fn fired(
     })
 }
 
-fn context(app: &Arc<App>, connection: &Arc<Connection>) -> CallContext {
-    CallContext::new(Arc::clone(app), Some(Arc::clone(connection)))
+fn returned(result: Result<(), String>) -> Result<(), CallError> {
+    result.map_err(|text| CallError::Returned(cut(&text).into_owned()))
+}
+
+/// Log a failed call: with the version, the connection and the wasm frames.
+fn report(call: &str, app: &App, version: &str, connection: Option<&Arc<Connection>>, error: &CallError) {
+    let connection = connection.map(|connection| connection.id);
+    match error.backtrace() {
+        "" => tracing::error!(app = %app.name, version, connection, call, "{error}"),
+        backtrace => tracing::error!(app = %app.name, version, connection, call, backtrace, "{error}"),
+    }
 }
 
 /// Put a name to what wasmtime reports.
@@ -114,11 +122,11 @@ fn classify(lease: &Lease<'_>, limits: &AppLimits, error: &wasmtime::Error) -> C
     }
 }
 
+/// The frames, innermost first, on one line. Only wasmtime's own text has the names as they were written.
 fn backtrace(error: &wasmtime::Error) -> String {
     let Some(frames) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => name.to_owned(),
-        None => format!("function {}", frame.func_index()),
-    };
-    frames.frames().iter().map(name).collect::<Vec<_>>().join("\n")
+    let text = frames.to_string();
+    let names: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(" - ")?.1.trim())).collect();
+    // The names are the module's, which may have put anything into them.
+    cut(&names.join(" <- ")).into_owned()
 }

@@ -67,12 +67,15 @@ pub enum LoadError {
 /// Why a call of a module did not return.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    /// The module returned an error.
+    #[error("the module returned an error: {0}")]
+    Returned(String),
     /// The module trapped: a panic, an out-of-bounds access, a stack overflow, ….
     #[error("the module trapped: {reason}")]
     Trap {
         /// The kind of trap.
         reason: String,
-        /// The wasm frames, innermost first, one a line.
+        /// The wasm frames, innermost first.
         backtrace: String,
     },
     /// It computed for too long.
@@ -80,7 +83,7 @@ pub enum CallError {
     CpuTime {
         /// The limit.
         limit: Duration,
-        /// The wasm frames, innermost first, one a line.
+        /// The wasm frames, innermost first.
         backtrace: String,
     },
     /// It took too long.

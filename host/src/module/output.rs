@@ -15,12 +15,19 @@ use crate::imports::log::cut;
 /// A line longer than this is split: a module could print without ever ending one.
 const MAX_LINE: usize = 8 << 10;
 
+/// Which of the two.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
 /// Standard output or standard error of an instance.
 #[derive(Clone)]
 pub(super) struct Output {
     pub(super) app: Arc<str>,
     pub(super) version: Arc<str>,
-    pub(super) stream: &'static str,
+    pub(super) stream: Stream,
     pub(super) budget: Arc<LogBudget>,
     pub(super) line: Arc<Mutex<Vec<u8>>>,
 }
@@ -42,7 +49,12 @@ impl Output {
     fn log(&self, line: &[u8]) {
         if !line.is_empty() && self.budget.spend() {
             let text = String::from_utf8_lossy(line);
-            tracing::info!(app = %self.app, version = %self.version, stream = self.stream, "{}", cut(&text));
+            let (app, version) = (&*self.app, &*self.version);
+            match self.stream {
+                Stream::Stdout => tracing::info!(app, version, "{}", cut(&text)),
+                // Panics come here.
+                Stream::Stderr => tracing::warn!(app, version, "{}", cut(&text)),
+            }
         }
     }
 }

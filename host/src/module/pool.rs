@@ -97,6 +97,8 @@ fn begin(store: &mut Store<State>, context: CallContext) {
     if suppressed > 0 {
         tracing::warn!(app = %context.app.name, version = %state.version, suppressed, "a call logged more than `log_lines_per_call`");
     }
+    // What an earlier call of this instance ran into says nothing about this one.
+    state.memory.exceeded = false;
     state.call = Some(context);
 }
 

@@ -7,7 +7,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::engine::TICK;
-use super::output::Output;
+use super::output::{Output, Stream};
 use crate::app::App;
 use crate::imports::sql::SqlContext;
 use crate::session::Connection;
@@ -75,8 +75,8 @@ impl State {
         };
         // Nothing is granted: no folders, variables, arguments or network. Clocks and random numbers work.
         let wasi = WasiCtx::builder()
-            .stdout(output("stdout"))
-            .stderr(output("stderr"))
+            .stdout(output(Stream::Stdout))
+            .stderr(output(Stream::Stderr))
             .allow_tcp(false)
             .allow_udp(false)
             .build();

@@ -51,19 +51,18 @@ impl Close {
         Self::host(1013, "too slow: the outbox is full")
     }
 
-    /// The module returned an error. What it says is for the log, not for the client.
-    pub fn module_error(code: u16) -> Self {
+    /// The application failed, and why is for the log, not for the client.
+    pub fn failed(code: u16) -> Self {
         Self::host(code, "the application failed")
     }
 
-    /// A call did not return.
-    pub fn call_failed(error: &CallError) -> Self {
+    /// A call failed; `error_close_code` is the app's code for errors that its module returned.
+    pub fn call_failed(error: &CallError, error_close_code: u16) -> Self {
         match error {
+            CallError::Returned(_) => Self::failed(error_close_code),
             CallError::Busy { .. } => Self::host(1013, "the application is busy"),
             CallError::CpuTime { .. } | CallError::Timeout(_) => Self::host(1011, "the application took too long"),
-            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
-                Self::host(1011, "the application failed")
-            }
+            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => Self::failed(1011),
         }
     }
 

@@ -131,9 +131,8 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     connection.outbox.shut();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);
-    if let Err(error) = call::closed(app, connection, &close.to_closing()).await {
-        app.report(Some(connection.id), "closed", &error);
-    }
+    // An error is in the log already, and the connection is gone anyway.
+    let _ = call::closed(app, connection, &close.to_closing()).await;
     // `closed` may have subscribed it again or set a timer; neither may outlive it.
     app.forget(connection);
     tracing::debug!(app = %app.name, connection = connection.id, code = close.code, reason = %close.reason, by = ?close.by, "closed");

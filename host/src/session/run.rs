@@ -121,7 +121,7 @@ impl Session {
         while let Some(timer) = self.connection.pop_due() {
             if self.app.timers.claim(Some(self.connection.id), &timer) {
                 let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-                self.drive("fired", call::fired(&app, Some(&connection), &timer.name, &timer.payload)).await?;
+                self.drive(call::fired(&app, Some(&connection), &timer.name, &timer.payload)).await?;
             }
         }
         self.writer.write(&self.connection).await
@@ -137,7 +137,7 @@ impl Session {
                 self.alarm.as_mut().reset(resume);
             }
             let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-            self.drive("receive", call::receive(&app, &connection, &batch.messages)).await?;
+            self.drive(call::receive(&app, &connection, &batch.messages)).await?;
         }
         match batch.end {
             Some(close) => Err(close),
@@ -147,11 +147,7 @@ impl Session {
 
     /// Let a call run to its end, and write meanwhile what it, or anybody, sends: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
-    async fn drive(
-        &mut self,
-        name: &'static str,
-        call: impl Future<Output = Result<Result<(), String>, CallError>>,
-    ) -> Result<(), Close> {
+    async fn drive(&mut self, call: impl Future<Output = Result<(), CallError>>) -> Result<(), Close> {
         let mut call = pin!(call);
         let connection = &*self.connection;
         let writer = &mut self.writer;
@@ -168,22 +164,8 @@ impl Session {
             result = &mut call => (result, None),
             lost = pump => (call.await, Some(lost)),
         };
-        let failed = match result {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(self.module_error(name, &error)),
-            Err(error) => {
-                self.app.report(Some(self.connection.id), name, &error);
-                Some(Close::call_failed(&error))
-            }
-        };
+        let failed = result.err().map(|error| Close::call_failed(&error, self.app.error_close_code));
         lost.or(failed).map_or(Ok(()), Err)
-    }
-
-    fn module_error(&self, call: &'static str, error: &str) -> Close {
-        let version = &self.app.version().id;
-        let error = crate::imports::log::cut(error);
-        tracing::error!(app = %self.app.name, %version, connection = self.connection.id, call, "the module returned an error: {error}");
-        Close::module_error(self.app.error_close_code)
     }
 
     /// Resume reading, or see to the keepalive: ping a silent client once, then give it up.
