@@ -19,6 +19,8 @@ pub(super) struct Batch {
     pub(super) messages: Vec<Message>,
     /// The connection ended after them.
     pub(super) end: Option<Close>,
+    /// The socket had no more, and wakes the task when it has.
+    pub(super) is_drained: bool,
 }
 
 /// Read until the socket has no more, a batch is full, or the connection ends.
@@ -50,7 +52,10 @@ pub(super) fn poll_batch(
                 break;
             }
             Poll::Pending if frames == 0 => return Poll::Pending,
-            Poll::Pending => break,
+            Poll::Pending => {
+                batch.is_drained = true;
+                break;
+            }
         }
     }
     Poll::Ready(batch)

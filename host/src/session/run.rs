@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -42,7 +43,7 @@ pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
     let socket = WebSocketStream::from_partially_read(socket, read_ahead.to_vec(), Role::Server, Some(config)).await;
     let close_timeout = limits.close_timeout.get();
     let mut session = Session::new(socket, &opened);
-    let close = session.serve().await;
+    let close = session.serve_counted().await;
     if close.by != ClosedBy::Transport {
         // What was sent before the close is delivered before it. If that fails, so will the farewell.
         let _ = session.writer.write(&session.connection).await;
@@ -63,6 +64,10 @@ struct Session {
     paused_until: Option<Instant>,
     last_heard: Instant,
     pinged: bool,
+    /// How often the task was polled, and at which poll the socket was last drained. Within that poll it
+    /// need not be asked again: it would clear its whole buffer to find nothing.
+    polls: Arc<AtomicU64>,
+    drained_at: u64,
 }
 
 enum Event {
@@ -86,9 +91,22 @@ impl Session {
             paused_until: None,
             last_heard: now,
             pinged: false,
+            polls: Arc::default(),
+            drained_at: 0,
             app,
             connection,
         }
+    }
+
+    async fn serve_counted(&mut self) -> Close {
+        let polls = Arc::clone(&self.polls);
+        let mut serving = pin!(self.serve());
+        poll_fn(|context| {
+            // Only this task counts; others never look.
+            polls.store(polls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            serving.as_mut().poll(context)
+        })
+        .await
     }
 
     /// Handle one event after the other until the connection is to be closed, or is.
@@ -109,9 +127,14 @@ impl Session {
         if self.connection.has_mail(context.waker()) {
             return Poll::Ready(Event::Mailbox);
         }
+        let this_poll = self.polls.load(Ordering::Relaxed);
         if self.paused_until.is_none()
+            && self.drained_at != this_poll
             && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.app.limits, context)
         {
+            if batch.is_drained {
+                self.drained_at = this_poll;
+            }
             return Poll::Ready(Event::Batch(batch));
         }
         self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
