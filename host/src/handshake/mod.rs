@@ -9,7 +9,6 @@ mod upgrade;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -103,11 +102,11 @@ async fn drive_http(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>, acc
         .max_buf_size(doors.limits.request_head_bytes.bytes())
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
-    let mut http = pin!(Box::new(http));
+    let mut http = Box::pin(http);
     let result = tokio::select! {
-        result = http.as_mut() => result,
+        result = &mut http => result,
         () = doors.draining.cancelled() => {
-            std::pin::Pin::new(&mut **http).graceful_shutdown();
+            http.as_mut().graceful_shutdown();
             http.await
         }
     };
