@@ -1,7 +1,7 @@
 //! A WebSocket client that a test can talk through.
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
@@ -118,6 +118,34 @@ impl Client {
     pub async fn try_probe(&mut self, command: Value) -> Value {
         self.send(command.to_string()).await;
         self.json().await
+    }
+
+    /// Have the `probe` module run a statement that returns rows; returns them.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn query(&mut self, sql: &str, values: Value) -> Value {
+        self.probe(json!({ "query": { "sql": sql, "values": values } })).await
+    }
+
+    /// Have the `probe` module run a statement that returns no rows; returns what it did.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn execute(&mut self, sql: &str, values: Value) -> Value {
+        self.probe(json!({ "execute": { "sql": sql, "values": values } })).await
+    }
+
+    /// Have the `probe` module run a statement that fails; returns the case and the text of the error.
+    ///
+    /// # Panics
+    /// If it does not fail.
+    pub async fn sql_error(&mut self, sql: &str, values: Value) -> (String, String) {
+        let answer = self.try_probe(json!({ "query": { "sql": sql, "values": values } })).await;
+        match (answer["sql"].as_str(), answer["error"].as_str()) {
+            (Some(case), Some(text)) => (case.to_owned(), text.to_owned()),
+            _ => panic!("{sql} did not fail in the database: {answer}"),
+        }
     }
 
     /// Wait for the end of the connection, whatever comes before it.

@@ -1,5 +1,6 @@
-//! Modules for tests, built from source once for each run.
+//! Modules for tests and the host's binary, built from source once for each run.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -22,6 +23,41 @@ pub fn example(name: &str) -> PathBuf {
     component(BUILT.get_or_init(|| build("examples-wasm")), name)
 }
 
+/// The program `hassock`.
+///
+/// # Panics
+/// If it does not build.
+pub fn binary() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        // Both packages, so that their dependencies have the features that they have in `cargo test`.
+        let built = cargo(&workspace())
+            .args(["build", "--locked", "-p", "hassock", "-p", "hassock-tests", "--bin", "hassock"])
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "hassock does not build");
+        // This program is `target/debug/deps/it-…`.
+        let folder = env::current_exe().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned()));
+        folder.map(|folder| folder.join("hassock")).unwrap_or_default()
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// Cargo in a folder, without the variables that it set for this test: they would make it another build.
+fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(folder);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
 fn component(target: &Path, name: &str) -> PathBuf {
     let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
     assert!(file.is_file(), "there is no module {}", file.display());
@@ -31,10 +67,8 @@ fn component(target: &Path, name: &str) -> PathBuf {
 /// Build a workspace of modules; returns its target folder.
 fn build(folder: &str) -> PathBuf {
     let folder = workspace().join(folder);
-    let status = Command::new("cargo")
+    let status = cargo(&folder)
         .args(["build", "--release", "--locked", "--target", "wasm32-wasip2"])
-        .current_dir(&folder)
-        // Cargo's variables for this test binary would make it another build.
         .env_remove("CARGO_TARGET_DIR")
         .status()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));

@@ -1,10 +1,13 @@
 //! A real host in this process, on a port of its own, with its files in a temporary folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use hassock::config::Config;
 use hassock::{Host, StartError};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
 
 use crate::{Client, guest};
 
@@ -31,6 +34,20 @@ impl TestHost {
     pub async fn probe(more: &str) -> Self {
         let config = app_with_database("probe", &guest("probe"), "sqlite::memory:");
         Self::start(&format!("{config}{more}")).await
+    }
+
+    /// The host of [`probe`](Self::probe) without any more, shared by all tests of this process that change
+    /// nothing which others could see: topics need names of their own. To compile a module takes a second.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<TestHost> = OnceCell::const_new();
+        // A runtime of its own, because that of the first test ends with that test.
+        static RUNTIME: LazyLock<Runtime> =
+            LazyLock::new(|| Runtime::new().unwrap_or_else(|error| panic!("no runtime: {error}")));
+        let start = || async { RUNTIME.spawn(Self::probe("")).await.unwrap_or_else(|error| panic!("{error}")) };
+        SHARED.get_or_init(start).await
     }
 
     /// Start a host with this config; `listen` is added.

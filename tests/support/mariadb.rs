@@ -1,6 +1,9 @@
 //! A MariaDB server of our own: in a temporary folder, on a free port, ended with this process.
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,16 +14,30 @@ use tokio::sync::OnceCell;
 
 use crate::{eventually, within};
 
-/// Ends the server when the test process is gone, however it went: its standard input closes then.
-const KEEPER: &str =
-    r#"mariadbd "$@" >"$LOG" 2>&1 & server=$!; echo $server; cat >/dev/null; kill $server; wait $server"#;
+/// Makes the data if there are none, starts the server, and ends it when this process is gone, however it
+/// went: its standard input closes then. It removes the folder as well, unless it is told to keep it.
+const KEEPER: &str = r#"
+exec 2>>"$FOLDER/log"
+[ -d "$FOLDER/data" ] ||
+    mariadb-install-db "$@" --auth-root-authentication-method=normal --skip-test-db >"$FOLDER/log" || exit
+mariadbd "$@" >>"$FOLDER/log" 2>&1 &
+server=$!
+echo $server
+read -r what
+kill $server
+wait $server
+[ "$what" = keep ] || rm -rf "$FOLDER"
+"#;
+
+/// A tenth of the time that it takes to make the default of 96 MiB.
+const SMALL_LOG: &str = "--innodb-log-file-size=4M";
 
 /// A running server.
 pub struct MariaDb {
     keeper: Option<Child>,
     server: u32,
     port: u16,
-    folder: TempDir,
+    folder: PathBuf,
 }
 
 impl MariaDb {
@@ -35,14 +52,9 @@ impl MariaDb {
     /// # Panics
     /// If there is no MariaDB on this machine, or it does not start.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let install = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", folder.path().join("data").display()))
-            .args(user())
-            .output()
-            .unwrap_or_else(|error| panic!("mariadb-install-db: {error}; `tests/run` installs mariadb-server"));
-        assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
+        // The keeper removes it: nothing of ours runs when the process that tests share a server in ends.
+        let folder =
+            tempfile::tempdir().map(TempDir::keep).unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let mut server = Self { keeper: None, server: 0, port: free_port(), folder };
         server.restart().await;
         server
@@ -65,13 +77,18 @@ impl MariaDb {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("mysql://root@127.0.0.1:{}/{database}", self.port)
+        format!("mysql://root@{}/{database}", self.address())
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Kill the server as a crash would.
     pub fn kill(&mut self) {
         signal(self.server, "KILL");
-        self.end_keeper();
+        self.end_keeper("keep\n");
     }
 
     /// Start the server, again with the same data on the same port.
@@ -81,25 +98,40 @@ impl MariaDb {
     pub async fn restart(&mut self) {
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper", "--no-defaults", "--bind-address=127.0.0.1", "--skip-log-bin"])
-            .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"])
-            .arg(format!("--datadir={}", self.folder.path().join("data").display()))
-            .arg(format!("--socket={}", self.folder.path().join("socket").display()))
+            .args(["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"])
+            .arg(format!("--datadir={}", self.folder.join("data").display()))
+            .arg(format!("--socket={}", self.folder.join("socket").display()))
             .arg(format!("--port={}", self.port))
             .args(user())
-            .env("LOG", self.folder.path().join("log"))
+            .arg(SMALL_LOG)
+            .env("FOLDER", &self.folder)
+            // Its own group: a signal to this process's group, such as Ctrl-C, must not end the keeper first.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start MariaDB: {error}"));
-        self.server = first_line(&mut keeper).trim().parse().unwrap_or_else(|error| panic!("no pid: {error}"));
+        self.server = first_line(&mut keeper)
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("MariaDB does not start; `tests/run` installs mariadb-server: {}", self.log()));
         self.keeper = Some(keeper);
         let url = self.url("");
-        eventually("MariaDB to answer", || async { MySqlConnection::connect(&url).await.is_ok() }).await;
+        eventually("MariaDB to answer", || async {
+            assert!(is_running(self.server), "MariaDB ended: {}", self.log());
+            MySqlConnection::connect(&url).await.is_ok()
+        })
+        .await;
     }
 
-    fn end_keeper(&mut self) {
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_else(|error| error.to_string())
+    }
+
+    fn end_keeper(&mut self, what: &str) {
         if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
+            let told = keeper.stdin.take().map(|mut input| input.write_all(what.as_bytes()));
+            assert!(told.is_some_and(|told| told.is_ok()), "MariaDB's keeper is gone");
             // How it ended does not matter, only that it did.
             let _ = keeper.wait();
         }
@@ -108,7 +140,11 @@ impl MariaDb {
 
 impl Drop for MariaDb {
     fn drop(&mut self) {
-        self.end_keeper();
+        if self.keeper.is_none() {
+            // It was killed, and not started again.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+        self.end_keeper("remove\n");
     }
 }
 
@@ -125,6 +161,10 @@ fn first_line(keeper: &mut Child) -> String {
 fn signal(process: u32, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()), "cannot signal {process}");
+}
+
+fn is_running(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).join("exe").exists()
 }
 
 fn free_port() -> u16 {

@@ -9,21 +9,21 @@ const LAST_LINES: &str =
 
 /// Make the table unless it is there. SQLite and MariaDB write a growing key differently, and each takes
 /// the other's word for a grammar error, so this tries one and then the other. Rooms are compared byte by
-/// byte, which MariaDB must be told. The unique key is there for its index: `id` alone is unique already.
+/// byte, which MariaDB does with bytes only. The unique key is there for its index: `id` alone is unique.
 pub fn create(database: &Database) -> Result<()> {
-    let create = |key: &str, bytewise: &str, options: &str| {
+    let create = |key: &str, room: &str, options: &str| {
         let table = format!(
             "CREATE TABLE IF NOT EXISTS message (
-                id {key}, room VARCHAR(64) {bytewise} NOT NULL, author VARCHAR(32) NOT NULL,
+                id {key}, room {room}(64) NOT NULL, author VARCHAR(32) NOT NULL,
                 body TEXT NOT NULL, UNIQUE (room, id)
             ) {options}"
         );
         database.execute(&table, []).map(drop)
     };
-    match create("INTEGER PRIMARY KEY AUTOINCREMENT", "", "") {
+    match create("INTEGER PRIMARY KEY AUTOINCREMENT", "VARCHAR", "") {
         Err(Error::Sql(sql::Error::Syntax(_))) => create(
             "BIGINT PRIMARY KEY AUTO_INCREMENT",
-            "COLLATE utf8mb4_bin",
+            "VARBINARY",
             "CHARACTER SET utf8mb4",
         ),
         result => result,

@@ -18,15 +18,17 @@ impl Handler for Faults {
 
     fn message(&self, connection: Connection, message: Message) -> Result<()> {
         let answer = match message.as_text() {
-            Some("flood") => flood(connection),
+            Some("flood") => {
+                flood(connection);
+                return Ok(());
+            }
+            Some("error") => return Err("told to".into()),
             Some("huge") => huge()?,
             Some("leak") => leak(LeakBy::Forgetting)?,
             Some("leak and trap") => leak(LeakBy::Trapping)?,
             Some("leak and spin") => leak(LeakBy::Spinning)?,
-            Some("sleep") => {
-                std::thread::sleep(std::time::Duration::from_secs(3600));
-                "awake".to_owned()
-            }
+            Some("leak and sleep") => leak(LeakBy::Sleeping)?,
+            Some("leak and error") => leak(LeakBy::Failing)?,
             Some("chatter") => {
                 (0..1000).for_each(|line| info!("line {line}"));
                 "chattered".to_owned()
@@ -51,6 +53,7 @@ fn commit(misdeed: &str) {
     match misdeed {
         "trap" => panic!("told to"),
         "spin" => spin(),
+        "sleep" => std::thread::sleep(std::time::Duration::from_secs(3600)),
         "hog" => hog(),
         "overflow" => drop(std::hint::black_box(overflow(1))),
         _ => {}
@@ -77,17 +80,18 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + frame.iter().sum::<u64>()
 }
 
-/// Send until the host refuses; says how much it took.
-fn flood(connection: Connection) -> String {
+/// Send until the host refuses; the close that follows says how much it took.
+fn flood(connection: Connection) {
     let sent = (0..1_000_000).take_while(|_| connection.send("x".repeat(1000)).is_ok()).count();
-    // The outbox is full, so this answer could not be queued: close with it instead.
+    // The outbox is full, so an answer could not be queued: close with it instead.
     let _ = connection.close(3000, &format!("{sent} of 1000 bytes each"));
-    String::new()
 }
 
 /// Ask for a result without end.
 fn huge() -> Result<String> {
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT i FROM n";
+    // MariaDB ends a recursion after 1000 rounds.
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+               SELECT a.i FROM n a, n b, n c";
     match Database::open("main")?.query(sql, []) {
         Ok(rows) => Ok(format!("{} rows", rows.len())),
         Err(error) => Ok(error.to_string()),
@@ -98,6 +102,8 @@ enum LeakBy {
     Forgetting,
     Trapping,
     Spinning,
+    Sleeping,
+    Failing,
 }
 
 /// Leave a transaction open in one way or another.
@@ -108,6 +114,11 @@ fn leak(by: LeakBy) -> Result<String> {
         LeakBy::Forgetting => std::mem::forget(transaction),
         LeakBy::Trapping => commit("trap"),
         LeakBy::Spinning => spin(),
+        LeakBy::Sleeping => commit("sleep"),
+        LeakBy::Failing => {
+            std::mem::forget(transaction);
+            return Err("told to".into());
+        }
     }
     Ok("leaked".to_owned())
 }

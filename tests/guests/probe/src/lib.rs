@@ -1,7 +1,8 @@
 //! A measuring instrument: does what a test tells it, one JSON command a message, and answers with what
 //! came out. Text that is no JSON object is echoed, and so is binary.
 //!
-//! With the setting `events`, each open, message, timer and close is a row of the table `event`.
+//! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
+//! app has connection 0.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use hassock_guest::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 
+mod sandbox;
+mod transaction;
 mod values;
 
 #[derive(Deserialize)]
@@ -30,7 +33,13 @@ enum Command {
     CancelTimer(String),
     Query { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
     Execute { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    /// The names of the columns of a query.
+    Columns { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    /// Begin a transaction and take these steps, see `transaction.rs`.
+    Transaction(Vec<transaction::Step>),
     Open(String),
+    /// Try what the sandbox should not allow, see `sandbox.rs`.
+    Escape(sandbox::Escape),
     Setting(String),
     Now,
     Random,
@@ -39,6 +48,7 @@ enum Command {
     Log(String),
     Print(String),
     Fail(String),
+    Trap,
 }
 
 struct Probe {
@@ -59,7 +69,7 @@ impl Handler for Probe {
     }
 
     fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
-        self.event(connection, "open", request.path())?;
+        self.event(connection.id(), "open", request.path())?;
         let mut acceptance = Acceptance::new();
         match request.query_value("open").as_deref() {
             Some("refuse") => {
@@ -78,6 +88,7 @@ impl Handler for Probe {
                     "secure": request.secure(),
                 }))?;
             }
+            Some("close") => connection.close(3001, "at once")?,
             Some("strange-status") => return Err(Refusal::new(200, "?")),
             Some("strange-header") => acceptance = acceptance.header("Sec-WebSocket-Accept", "mine"),
             Some("strange-subprotocol") => acceptance = acceptance.subprotocol("nobody-asked"),
@@ -103,8 +114,8 @@ impl Handler for Probe {
         };
         let answer = match self.run(connection, command?) {
             Ok(answer) => json!({ "ok": answer }),
-            Err(Error::Other(reason)) if reason.to_string().starts_with("fail: ") => return Err(reason.to_string().into()),
-            Err(error) => json!({ "error": error.to_string() }),
+            Err(Error::Text(reason)) if reason.starts_with("fail: ") => return Err(reason.into()),
+            Err(error) => values::error(&error),
         };
         // A command may close the connection: then there is nobody to answer.
         let _ = connection.send_json(&answer);
@@ -113,7 +124,7 @@ impl Handler for Probe {
 
     fn closed(&self, connection: Connection, closing: &Closing) {
         let detail = format!("{} {:?} {}", closing.code, closing.by, closing.reason);
-        if let Err(error) = self.event(connection, "closed", &detail) {
+        if let Err(error) = self.event(connection.id(), "closed", &detail) {
             error!("no event: {error}");
         }
     }
@@ -121,6 +132,7 @@ impl Handler for Probe {
     fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
         let text = String::from_utf8_lossy(payload).into_owned();
         let fired = Message::json(&json!({ "fired": name, "text": text }))?;
+        self.event(connection.map_or(0, |connection| connection.id()), "timer", name)?;
         match connection {
             Some(connection) => connection.send(fired).map(drop),
             None => topics::publish("timers", fired).map(drop),
@@ -156,6 +168,11 @@ impl Probe {
                 let done = Database::open("main")?.execute(&sql, values::from_json(values)?)?;
                 json!({ "affected": done.affected_rows, "id": done.last_insert_id })
             }
+            Command::Columns { sql, values } => {
+                json!(Database::open("main")?.query(&sql, values::from_json(values)?)?.columns())
+            }
+            Command::Transaction(steps) => transaction::run(steps)?,
+            Command::Escape(escape) => sandbox::run(escape)?,
             Command::Open(name) => Database::open(&name).map(|_| json!("open"))?,
             Command::Setting(key) => json!(settings::get(&key)),
             Command::Now => json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()),
@@ -170,13 +187,14 @@ impl Probe {
                 json!(null)
             }
             Command::Fail(reason) => return Err(format!("fail: {reason}").into()),
+            Command::Trap => panic!("told to"),
         })
     }
 
-    fn event(&self, connection: Connection, kind: &str, detail: &str) -> Result<()> {
+    fn event(&self, connection: u64, kind: &str, detail: &str) -> Result<()> {
         if self.events {
             let sql = "INSERT INTO event (connection, kind, detail) VALUES (?, ?, ?)";
-            Database::open("main")?.execute(sql, params![connection.id(), kind, detail])?;
+            Database::open("main")?.execute(sql, params![connection, kind, detail])?;
         }
         Ok(())
     }

@@ -52,3 +52,25 @@ fn typed(value: &Value) -> Json {
         Value::Json(inner) => json!({ "json": inner }),
     }
 }
+
+/// An error as `{"error": text}`, and for one of a database its case as well: `"sql": "denied"`.
+pub fn error(error: &Error) -> Json {
+    match error {
+        Error::Sql(sql) => json!({ "error": error.to_string(), "sql": case(sql) }),
+        other => json!({ "error": other.to_string() }),
+    }
+}
+
+fn case(error: &sql::Error) -> &'static str {
+    match error {
+        sql::Error::Denied(_) => "denied",
+        sql::Error::UnknownDatabase(_) => "unknown-database",
+        sql::Error::Timeout => "timeout",
+        sql::Error::PoolExhausted => "pool-exhausted",
+        sql::Error::Constraint(_) => "constraint",
+        sql::Error::Syntax(_) => "syntax",
+        sql::Error::TooLarge(_) => "too-large",
+        sql::Error::ConnectionLost(_) => "connection-lost",
+        sql::Error::Other(_) => "other",
+    }
+}

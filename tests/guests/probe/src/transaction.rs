@@ -1,0 +1,52 @@
+//! A transaction, step by step. Each step answers on its own, so that a test sees what follows an error.
+
+use hassock_guest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::values;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    Query { sql: String, #[serde(default)] values: Vec<Json> },
+    Execute { sql: String, #[serde(default)] values: Vec<Json> },
+    /// A query beside the transaction, in the same call.
+    Beside { sql: String, #[serde(default)] values: Vec<Json> },
+    /// Tell others how far it is.
+    Publish { topic: String, text: String },
+    Commit,
+    Rollback,
+    /// Drop it: the SDK's handle goes out of scope.
+    Drop,
+    /// Keep the handle for ever, and so leave the transaction open.
+    Leak,
+}
+
+/// The answers of the steps, each `{"ok": …}` or `{"error": …}`.
+pub fn run(steps: Vec<Step>) -> Result<Json> {
+    let database = Database::open("main")?;
+    let mut transaction = Some(database.begin()?);
+    let answers: Vec<Json> = steps
+        .into_iter()
+        .map(|step| match take(step, &database, &mut transaction) {
+            Ok(answer) => json!({ "ok": answer }),
+            Err(error) => values::error(&error),
+        })
+        .collect();
+    Ok(json!(answers))
+}
+
+fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) -> Result<Json> {
+    let open = transaction.as_ref().ok_or("the transaction is over");
+    Ok(match step {
+        Step::Query { sql, values } => values::to_json(&open?.query(&sql, values::from_json(values)?)?),
+        Step::Execute { sql, values } => json!(open?.execute(&sql, values::from_json(values)?)?.affected_rows),
+        Step::Beside { sql, values } => values::to_json(&database.query(&sql, values::from_json(values)?)?),
+        Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
+        Step::Commit => json!(transaction.take().ok_or("the transaction is over")?.commit()?),
+        Step::Rollback => json!(transaction.take().ok_or("the transaction is over")?.rollback()?),
+        Step::Drop => json!(drop(transaction.take())),
+        Step::Leak => json!(std::mem::forget(transaction.take())),
+    })
+}

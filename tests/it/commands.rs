@@ -1,0 +1,213 @@
+//! The command line of the real binary: help, and `check` with everything that can be wrong.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use hassock_tests::{Finished, MariaDb, Process, app, app_with_database, binary, example, hassock};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn folder(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hassock.toml"), config).unwrap();
+    folder
+}
+
+async fn check(config: &str) -> Finished {
+    hassock(folder(config).path(), ["check"]).await
+}
+
+/// The problems that `check` finds, as `line: key: message`.
+async fn problems(config: &str) -> Vec<String> {
+    let finished = check(config).await;
+    assert_eq!(finished.code, Some(78), "{finished:?}");
+    let line = |line: &str| line.strip_prefix("hassock.toml:").expect("file and line").to_owned();
+    finished.stdout.lines().map(line).collect()
+}
+
+/// Each help text says what the command does, names its arguments, and shows an example.
+#[tokio::test(flavor = "multi_thread")]
+async fn help_tells_a_newcomer_what_to_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected: [(&[&str], &[&str]); 5] = [
+        (&["--help"], &["dev", "build", "serve", "check", "WebAssembly", "hassock dev examples-wasm/chat"]),
+        (&["dev", "--help"], &["<DIR>", "--listen <ADDR>", "hassock.toml", "open connections stay open", "Example:"]),
+        (&["build", "--help"], &["<DIR>", "--json", "wasm32-wasip2", "standard output", "Example:"]),
+        (&["serve", "--help"], &["--config <FILE>", "SIGTERM", "1001", "78", "Starting server on", "Example:"]),
+        (&["check", "--help"], &["--config <FILE>", "--json", "line number", "78", "Example:"]),
+    ];
+    for (arguments, words) in expected {
+        let finished = hassock(folder.path(), arguments).await;
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        for word in words {
+            assert!(finished.stdout.contains(word), "`{word}` is not in {arguments:?}:\n{}", finished.stdout);
+        }
+    }
+    let version = hassock(folder.path(), ["--version"]).await.stdout;
+    assert_eq!(version.trim().to_lowercase(), hassock::VERSION.to_lowercase());
+}
+
+/// Wrong usage is told from wrong configs by its exit code, and says what would be right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_command_or_option_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected: [(&[&str], &str); 5] = [
+        (&[], "Usage: hassock <COMMAND>"),
+        (&["server"], "'serve'"),
+        (&["serve", "--conf", "x"], "--config"),
+        (&["dev"], "<DIR>"),
+        (&["dev", ".", "--listen", "everywhere"], "invalid socket address"),
+    ];
+    for (arguments, words) in expected {
+        let finished = hassock(folder.path(), arguments).await;
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", finished.stderr);
+        assert!(finished.stderr.contains(words), "`{words}` is not in {arguments:?}:\n{}", finished.stderr);
+    }
+}
+
+/// Nothing wrong: exit code 0, and as JSON an empty list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_config_has_no_problems() {
+    let folder = folder(&app_with_database("chat", &example("chat"), "sqlite::memory:"));
+    let finished = hassock(folder.path(), ["check"]).await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "no problems\n"), "{}", finished.stderr);
+    let finished = hassock(folder.path(), ["check", "--json"]).await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "[]\n"), "{}", finished.stderr);
+}
+
+const BAD: &str = r#"listen = "nowhere"
+tset_page = true
+
+[databases.main]
+url = "postgres://somewhere"
+max_connections = 0
+
+[apps.one]
+path = "one"
+limits = { cpu_time = "soon" }
+
+[apps.two]
+path = "/two"
+module = "two.wasm"
+databases = { main = "write-only" }
+error_close_code = 1000
+"#;
+
+/// Everything that is wrong with a config is reported at once, each with file, line, key and what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_problems_of_a_config_are_reported_at_once() {
+    let found = problems(BAD).await;
+    let expected = [
+        ("1: listen: ", "socket address"),
+        ("2: tset_page: ", "unknown key `tset_page`"),
+        ("5: databases.main.url: ", "`mysql://`"),
+        ("6: databases.main.max_connections: ", "at least 1"),
+        ("8: apps.one.module: ", "missing"),
+        ("9: apps.one.path: ", "begins with `/`"),
+        ("10: apps.one.limits.cpu_time: ", "`soon`"),
+        ("15: apps.two.databases.main: ", "`read-write`"),
+        ("16: apps.two.error_close_code: ", "1000"),
+    ];
+    for (place, words) in expected {
+        let line = found.iter().find(|line| line.starts_with(place));
+        assert!(line.is_some_and(|line| line.contains(words)), "`{place}…{words}` is not in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+/// `check --json` gives the same problems to a program, and `serve` refuses the same config with the same words.
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_are_the_same_as_json_and_from_serve() {
+    let folder = folder(BAD);
+    let lines = hassock(folder.path(), ["check"]).await;
+    let json = hassock(folder.path(), ["check", "--json"]).await;
+    assert_eq!(json.code, Some(78));
+    let list: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
+    let text = |key: &str, problem: &Value| problem[key].as_str().unwrap().to_owned();
+    let line = |problem: &Value| {
+        let (file, key, message) = (text("file", problem), text("key", problem), text("message", problem));
+        format!("{file}:{}: {key}: {message}\n", problem["line"].as_u64().unwrap())
+    };
+    assert_eq!(list.iter().map(line).collect::<String>(), lines.stdout);
+    let serve = hassock(folder.path(), ["serve"]).await;
+    assert_eq!((serve.code, serve.stdout.as_str(), serve.stderr), (Some(78), "", lines.stdout));
+}
+
+/// A mistyped key is answered with the keys that there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key_names_the_accepted_keys() {
+    let found = problems("[apps.echo]\npath = \"/echo\"\nmodul = \"echo.wasm\"\n").await;
+    let unknown = found.iter().find(|line| line.starts_with("3: apps.echo.modul: ")).expect("the unknown key");
+    for key in ["`modul`", "`path`", "`module`", "`build`", "`databases`", "`origins`", "`settings`", "`limits`"] {
+        assert!(unknown.contains(key), "{key} is not in {unknown}");
+    }
+}
+
+/// A file that is no TOML at all has its first fault named, by line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_syntax_error_has_its_line() {
+    let found = problems("listen = \"127.0.0.1:0\"\n[apps.echo\npath = \"/echo\"\n").await;
+    assert!(found.first().is_some_and(|line| line.starts_with("2: ")), "{found:#?}");
+}
+
+/// `${VARIABLE}` comes from the environment; one that is not set is named, and its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_come_from_the_environment() {
+    let server = MariaDb::shared().await.database().await;
+    let (before, port) = server.rsplit_once("127.0.0.1:").unwrap();
+    let url = format!("{before}127.0.0.1:${{HASSOCK_TEST_PORT}}/{}", port.rsplit_once('/').unwrap().1);
+    let folder = folder(&app_with_database("chat", &example("chat"), &url));
+    let missing = hassock(folder.path(), ["check"]).await;
+    assert_eq!(missing.code, Some(78));
+    let expected = "hassock.toml:2: databases.main.url: the environment variable `HASSOCK_TEST_PORT` is not set";
+    assert!(missing.stdout.starts_with(expected), "{}", missing.stdout);
+    assert_eq!(missing.stdout.lines().count(), 1, "{}", missing.stdout);
+    let mut command = Command::new(binary());
+    command.arg("check").env("HASSOCK_TEST_PORT", port.split_once('/').unwrap().0).current_dir(folder.path());
+    let finished = Process::start(command).ends().await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "no problems\n"));
+}
+
+/// What the config refers to is looked at too, all of it: a database that is down, a module that is not there
+/// and a file that is no component are three problems of one report.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_config_refers_to_is_checked_too() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let apps = [app("one", Path::new("nowhere.wasm")), app("two", Path::new("hassock.toml"))].concat();
+    let found = problems(&format!("[databases.main]\nurl = \"mysql://root:secret@{closed}/x\"\n{apps}")).await;
+    let [database, missing, no_component] = found.as_slice() else { panic!("{found:#?}") };
+    assert!(database.starts_with("2: databases.main.url: "), "{database}");
+    assert!(database.contains("connect") && !database.contains("secret"), "{database}");
+    assert!(missing.starts_with("5: apps.one.module: ") && missing.contains("nowhere.wasm"), "{missing}");
+    assert!(missing.contains("No such file"), "{missing}");
+    assert!(no_component.starts_with("8: apps.two.module: "), "{no_component}");
+    assert!(no_component.contains("is not WebAssembly"), "{no_component}");
+}
+
+/// A module that needs a database that the config does not grant is refused before any traffic. Invariant 6.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_without_its_grant_is_refused() {
+    let found = problems(&app("chat", &example("chat"))).await;
+    let [refused] = found.as_slice() else { panic!("{found:#?}") };
+    assert!(refused.starts_with("3: apps.chat.module: ") && refused.contains("sql"), "{refused}");
+}
+
+/// Without a config there is nothing to check: 78, and the file that was looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_config_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, file) in [
+        (&["serve"] as &[&str], "hassock.toml"),
+        (&["check"], "hassock.toml"),
+        (&["check", "--json"], "hassock.toml"),
+        (&["serve", "--config", "no/such.toml"], "no/such.toml"),
+        (&["build", "."], "./hassock.toml"),
+        (&["dev", "nowhere"], "nowhere/hassock.toml"),
+    ] {
+        let finished = hassock(folder.path(), arguments).await;
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""), "{arguments:?}");
+        assert!(finished.stderr.starts_with(&format!("{file}: cannot read the config: ")), "{}", finished.stderr);
+        assert!(finished.stderr.contains("No such file"), "{}", finished.stderr);
+    }
+}

@@ -1,0 +1,267 @@
+//! `hassock dev`: the loop of a developer. Build, serve, change, and the open connection has the new module.
+
+use std::fs;
+use std::path::Path;
+
+use hassock_tests::{Client, Process, app, eventually, example, workspace};
+use tempfile::TempDir;
+
+/// An app's folder.
+struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// A copy of the example `commands`, as a package of its own. It shares the examples' target folder, so that
+    /// only the package itself has to be built.
+    fn commands(name: &str) -> Self {
+        example("commands");
+        let examples = workspace().join("examples-wasm");
+        let target = examples.join("target");
+        let build =
+            format!("cargo build --release --offline --target wasm32-wasip2 --target-dir '{}'", target.display());
+        let this = Self::new(&build);
+        let workspace_manifest = fs::read_to_string(examples.join("Cargo.toml")).unwrap();
+        let profile = &workspace_manifest[workspace_manifest.find("[profile.release]").unwrap()..];
+        let sdk = workspace().join("guest-sdk");
+        this.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"{name}\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n\
+                 [dependencies]\nhassock-guest = {{ path = \"{}\" }}\n{profile}",
+                sdk.display()
+            ),
+        );
+        fs::copy(examples.join("Cargo.lock"), this.folder.path().join("Cargo.lock")).unwrap();
+        fs::create_dir(this.folder.path().join("src")).unwrap();
+        this.write("src/lib.rs", &fs::read_to_string(examples.join("commands/src/lib.rs")).unwrap());
+        this
+    }
+
+    /// A folder whose app `app` is built by a command.
+    fn new(build: &str) -> Self {
+        let this = Self { folder: tempfile::tempdir().unwrap() };
+        this.write("hassock.toml", &format!("{}build = \"{build}\"\n", app("app", Path::new("app.wasm"))));
+        this
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// Change the source by replacing a part of it.
+    fn edit(&self, part: &str, new: &str) {
+        let source = fs::read_to_string(self.folder.path().join("src/lib.rs")).unwrap();
+        assert!(source.contains(part), "`{part}` is not in the source");
+        self.write("src/lib.rs", &source.replace(part, new));
+    }
+
+    /// Copy a component to where the build command finds it, in one step as a build tool would.
+    fn put(&self, module: &Path) {
+        let (temporary, file) = (self.folder.path().join("source.tmp"), self.folder.path().join("source.bin"));
+        fs::copy(module, &temporary).unwrap();
+        fs::rename(temporary, file).unwrap();
+    }
+
+    fn dev(&self) -> Process {
+        Process::hassock(Path::new("/"), ["dev", self.folder.path().to_str().unwrap(), "--listen", "127.0.0.1:0"])
+    }
+}
+
+/// The address that it prints.
+async fn address(dev: &Process) -> String {
+    dev.line("Test page  http://").await.trim_end_matches('/').to_owned()
+}
+
+async fn answers(client: &mut Client, question: &str, answer: &str) {
+    let client = tokio::sync::Mutex::new(client);
+    eventually(&format!("the answer `{answer}`"), || async { client.lock().await.ask(question).await == answer }).await;
+}
+
+/// The whole loop: the addresses are printed, a change reaches the connection that is open, a change that does
+/// not compile is shown and disturbs nobody, and mending it brings the next version. Invariants 3 and 7.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_reaches_the_open_connection() {
+    let project = Project::commands("dev-change");
+    let dev = project.dev();
+    let address = address(&dev).await;
+    assert_eq!(dev.line("app ").await, format!("ws://{address}/app"));
+    let mut client = Client::connect(&address, "/app").await;
+    assert_eq!(client.ask("test").await, "This is a test!");
+
+    project.edit("This is a test!", "This is another test!");
+    answers(&mut client, "test", "This is another test!").await;
+    dev.complains("app now runs version").await;
+
+    project.edit("fn answer", "fn anwser");
+    dev.complains("error[E0425]: cannot find function `answer`").await;
+    dev.complains("The old module goes on").await;
+    assert_eq!(client.ask("test").await, "This is another test!");
+
+    project.edit("fn anwser", "fn answer");
+    project.edit("another test", "a mended test");
+    answers(&mut client, "test", "This is a mended test!").await;
+    assert_eq!(client.ask("version").await, hassock::VERSION);
+
+    dev.ctrl_c();
+    assert_eq!(client.closed().await.code, 1001);
+    drop(client);
+    let finished = dev.ends().await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+/// If the first build fails, it waits for the source to be mended, and serves then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_does_not_build_at_first_is_served_when_mended() {
+    let project = Project::commands("dev-mended");
+    project.edit("struct Commands;", "struct Commands");
+    let dev = project.dev();
+    dev.complains("error: expected").await;
+    dev.complains("Waiting for a change in").await;
+    assert_eq!(dev.stdout(), "");
+    project.edit("struct Commands", "struct Commands;");
+    let address = address(&dev).await;
+    assert_eq!(Client::connect(&address, "/app").await.ask("test").await, "This is a test!");
+}
+
+/// Ctrl-C ends the waiting for a first build that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_first_build_can_be_ended() {
+    let project = Project::new("false");
+    let dev = project.dev();
+    dev.complains("Waiting for a change in").await;
+    dev.ctrl_c();
+    assert_eq!(dev.ends().await.code, Some(0));
+}
+
+/// A build that takes for ever: nobody ever writes to that pipe.
+const ENDLESS: &str = "mkfifo pipe.tmp; echo building; read line <pipe.tmp";
+
+/// Ctrl-C is heard during a build too, also if there was one before that failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_first_build_can_be_ended() {
+    let project = Project::new("sh build.sh");
+    project.write("build.sh", "exit 1");
+    let dev = project.dev();
+    dev.complains("Waiting for a change in").await;
+    project.write("build.sh", ENDLESS);
+    dev.complains("building\n").await;
+    dev.ctrl_c();
+    assert_eq!(dev.ends().await.code, Some(0));
+}
+
+/// The same once an app is served: the clients get their 1001 although a build is going on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_of_a_served_app_can_be_ended() {
+    let (_project, dev, mut client) = building().await;
+    dev.ctrl_c();
+    assert_eq!(client.closed().await.code, 1001);
+    drop(client);
+    assert_eq!(dev.ends().await.code, Some(0));
+}
+
+/// A signal that only the host gets, not the build as from a terminal, ends the build all the same: nothing is
+/// left behind that still writes to the module or to the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_does_not_outlive_the_host() {
+    let (_project, dev, client) = building().await;
+    drop(client);
+    dev.signal("TERM");
+    // This waits for the end of its outputs too, which the build has inherited.
+    assert_eq!(dev.ends().await.code, Some(0));
+}
+
+/// An app that is served while its next build goes on without end, and a client.
+async fn building() -> (Project, Process, Client) {
+    let project = Project::new("sh build.sh");
+    project.write("build.sh", &format!("cp '{}' app.wasm", example("echo").display()));
+    let dev = project.dev();
+    let mut client = Client::connect(&address(&dev).await, "/app").await;
+    project.write("build.sh", ENDLESS);
+    dev.complains("building\n").await;
+    assert_eq!(client.ask("meanwhile").await, "meanwhile");
+    (project, dev, client)
+}
+
+/// A module that builds and cannot serve is no reason to stop: the old one goes on, and the next is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_cannot_serve_leaves_the_old_one() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("commands"));
+    let dev = project.dev();
+    let mut client = Client::connect(&address(&dev).await, "/app").await;
+    assert_eq!(client.ask("test").await, "This is a test!");
+    // It wants a database, and there is no grant.
+    project.put(&example("chat"));
+    dev.complains("The old module goes on").await;
+    assert_eq!(client.ask("test").await, "This is a test!");
+    project.write("source.bin", "no module at all");
+    dev.complains_times("The old module goes on", 2).await;
+    assert_eq!(client.ask("test").await, "This is a test!");
+    project.put(&example("echo"));
+    answers(&mut client, "test", "test").await;
+}
+
+/// Ten versions one after the other, with messages on the way all the time: each is answered exactly once, in
+/// order, by one version or the other. Invariants 1 and 7.
+#[tokio::test(flavor = "multi_thread")]
+async fn swaps_lose_and_reorder_nothing() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("echo"));
+    let dev = project.dev();
+    let mut client = Client::connect(&address(&dev).await, "/app").await;
+    let modules = [example("commands"), example("echo")];
+    for (version, module) in modules.iter().cycle().take(10).enumerate() {
+        project.put(module);
+        let echoes = module.ends_with("echo.wasm");
+        let mut number = 0;
+        // Windows of messages until all of one was answered by the new version.
+        let mut switched = false;
+        while !switched {
+            let window = number..number + 50;
+            for number in window.clone() {
+                client.send(format!("{version}:{number}")).await;
+            }
+            let mut by_new = 0;
+            for number in window.clone() {
+                let answer = client.text().await;
+                let of_echo = answer == format!("{version}:{number}");
+                assert!(of_echo || answer == "Command not found", "{answer} instead of {version}:{number}");
+                assert!(by_new == 0 || of_echo == echoes, "{version}:{number} was answered by the old version");
+                by_new += usize::from(of_echo == echoes);
+            }
+            switched = by_new == window.len();
+            number = window.end;
+        }
+    }
+    let versions = dev.stderr().matches("app now runs version").count();
+    assert!(versions >= 9, "{}", dev.stderr());
+}
+
+/// The test page is served at the address that is printed, whatever the config says, and knows the app.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_address_has_the_test_page() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("echo"));
+    let config = fs::read_to_string(project.folder.path().join("hassock.toml")).unwrap();
+    project.write("hassock.toml", &format!("test_page = false\n{config}"));
+    let dev = project.dev();
+    let address = address(&dev).await;
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut socket, request.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut socket, &mut page).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("text/html"), "{page}");
+    assert!(page.contains("{\"app\":\"app\",\"path\":\"/app\"}"), "the app is not in the page");
+}
+
+/// A folder that is no app is refused with what is missing, by the code for a config to be mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_is_wrong_is_shown() {
+    let project = Project::new("true");
+    project.write("hassock.toml", "[apps.app]\nmodule = \"app.wasm\"\n");
+    let finished = project.dev().ends().await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""));
+    assert!(finished.stderr.contains("hassock.toml:1: apps.app.path: missing"), "{}", finished.stderr);
+}

@@ -1,0 +1,176 @@
+//! Transactions: what a module commits lasts, and what it leaves open is undone (invariant 8).
+
+use hassock_tests::{Client, TestDatabase, TestHost, eventually, for_both_engines};
+use serde_json::{Value, json};
+
+for_both_engines! {
+    a_commit_lasts_and_a_rollback_undoes,
+    others_see_a_change_only_when_it_is_committed,
+    an_error_in_a_transaction_does_not_end_it,
+    what_a_call_leaves_open_is_rolled_back,
+    what_a_dying_call_leaves_open_is_rolled_back,
+    a_returned_error_rolls_back,
+    leaks_do_not_use_up_the_pool,
+    a_client_that_goes_away_does_not_cut_a_transaction_off,
+    a_client_that_goes_away_leaves_no_transaction_open,
+}
+
+/// A table with one unique column: two transactions that insert the same number wait for each other.
+async fn table(database: &TestDatabase) {
+    database.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)").await;
+}
+
+fn insert(n: u32) -> Value {
+    json!({ "execute": { "sql": "INSERT INTO t VALUES (?)", "values": [{ "s64": n }] } })
+}
+
+async fn steps(client: &mut Client, steps: Value) -> Vec<Value> {
+    match client.probe(json!({ "transaction": steps })).await {
+        Value::Array(answers) => answers,
+        other => panic!("no answers: {other}"),
+    }
+}
+
+async fn count(database: &TestDatabase) -> i64 {
+    database.number("SELECT COUNT(*) FROM t").await
+}
+
+/// `transaction.commit`: "Make the changes last"; `rollback`: "Undo the changes".
+async fn a_commit_lasts_and_a_rollback_undoes(database: TestDatabase) {
+    let host = database.probe("").await;
+    let mut client = host.connect("/probe").await;
+    table(&database).await;
+    let done = steps(&mut client, json!([insert(1), insert(2), "commit", "commit"])).await;
+    assert_eq!(done[..3], [json!({ "ok": 1 }), json!({ "ok": 1 }), json!({ "ok": null })]);
+    assert!(done[3]["error"].is_string(), "{done:?}");
+    assert_eq!(count(&database).await, 2);
+    let undone = steps(&mut client, json!([insert(3), "rollback", insert(4)])).await;
+    assert_eq!(undone[..2], [json!({ "ok": 1 }), json!({ "ok": null })]);
+    assert!(undone[2]["error"].is_string(), "{undone:?}");
+    assert_eq!(count(&database).await, 2);
+}
+
+/// What one transaction did is seen within it, and by nobody else before it is committed.
+async fn others_see_a_change_only_when_it_is_committed(database: TestDatabase) {
+    let host = database.probe("").await;
+    let mut client = host.connect("/probe").await;
+    table(&database).await;
+    let look = json!({ "sql": "SELECT COUNT(*) FROM t" });
+    let script = json!([insert(1), { "query": look }, { "beside": look }, "commit", { "beside": look }]);
+    let answers = steps(&mut client, script).await;
+    let (none, one) = (json!({ "ok": [[{ "s64": 0 }]] }), json!({ "ok": [[{ "s64": 1 }]] }));
+    assert_eq!(answers[1..], [one.clone(), none, json!({ "ok": null }), one]);
+}
+
+/// A statement that fails does nothing, and what was done before it is still there to be committed.
+async fn an_error_in_a_transaction_does_not_end_it(database: TestDatabase) {
+    let host = database.probe("").await;
+    let mut client = host.connect("/probe").await;
+    table(&database).await;
+    let wrong = json!({ "execute": { "sql": "INSERT INTO nowhere VALUES (1)" } });
+    let answers = steps(&mut client, json!([insert(1), insert(1), wrong, insert(2), "commit"])).await;
+    let cases: Vec<_> = answers.iter().map(|answer| answer["sql"].as_str().unwrap_or("ok")).collect();
+    assert_eq!(cases, ["ok", "constraint", "syntax", "ok", "ok"]);
+    assert_eq!(count(&database).await, 2);
+}
+
+/// Invariant 8, for calls that return: the handle goes out of scope, or is forgotten.
+async fn what_a_call_leaves_open_is_rolled_back(database: TestDatabase) {
+    let host = database.probe("").await;
+    let (mut client, mut other) = (host.connect("/probe").await, host.connect("/probe").await);
+    table(&database).await;
+    for end in [json!(["drop"]), json!(["leak"]), json!([])] {
+        let mut script = vec![insert(1)];
+        script.extend(end.as_array().unwrap().iter().cloned());
+        steps(&mut client, json!(script)).await;
+        // Another connection finds neither the row nor a lock.
+        other.execute("INSERT INTO t VALUES (1)", json!([])).await;
+        other.execute("DELETE FROM t", json!([])).await;
+    }
+    assert_eq!(count(&database).await, 0);
+}
+
+async fn faults(database: &TestDatabase, keys: &str) -> TestHost {
+    database.execute("CREATE TABLE leak (n INTEGER PRIMARY KEY)").await;
+    database.serve("faults", keys, "[apps.faults.limits]\ncpu_time = \"200ms\"\ncall_timeout = \"400ms\"").await
+}
+
+/// Invariant 8, for calls that do not return: a trap, the end of `cpu_time`, the end of `call_timeout`.
+async fn what_a_dying_call_leaves_open_is_rolled_back(database: TestDatabase) {
+    let host = faults(&database, "").await;
+    for misdeed in ["leak", "leak and trap", "leak and spin", "leak and sleep"] {
+        let mut client = host.connect("/faults").await;
+        if misdeed == "leak" {
+            assert_eq!(client.ask(misdeed).await, "leaked");
+        } else {
+            client.send(misdeed).await;
+            assert_eq!(client.closed().await.code, 1011, "{misdeed}");
+        }
+        // Each misdeed inserts the same unique number: had it lasted, or kept its lock, this would fail.
+        database.execute("INSERT INTO leak VALUES (1)").await;
+        assert_eq!(database.number("SELECT COUNT(*) FROM leak").await, 1, "{misdeed}");
+        database.execute("DELETE FROM leak").await;
+    }
+}
+
+/// Invariant 8: an error that `receive` returns is no reason to keep what it did not commit.
+async fn a_returned_error_rolls_back(database: TestDatabase) {
+    let host = faults(&database, "").await;
+    let mut client = host.connect("/faults").await;
+    client.send("leak and error").await;
+    assert_eq!(client.closed().await.code, 1011);
+    database.execute("INSERT INTO leak VALUES (1)").await;
+    assert_eq!(database.number("SELECT COUNT(*) FROM leak").await, 1);
+}
+
+/// Invariants 5 and 8: the session of a transaction that was left open goes back to the pool, or is
+/// replaced, however often that happens.
+async fn leaks_do_not_use_up_the_pool(database: TestDatabase) {
+    let host = faults(&database, "max_connections = 1\nacquire_timeout = \"2s\"").await;
+    for _ in 0..5 {
+        let mut client = host.connect("/faults").await;
+        assert_eq!(client.ask("leak").await, "leaked");
+        client.send("leak and trap").await;
+        assert_eq!(client.closed().await.code, 1011);
+    }
+    let mut client = host.connect("/faults").await;
+    // More than an instance may hold handles: the forgotten ones count for nothing.
+    for _ in 0..70 {
+        assert_eq!(client.ask("leak").await, "leaked");
+    }
+    assert_eq!(database.number("SELECT COUNT(*) FROM leak").await, 0);
+}
+
+/// Send a transaction that tells when it has inserted 1 and then takes its time; go away meanwhile.
+async fn vanish_in_transaction(database: &TestDatabase, host: &TestHost, end: &str) -> Client {
+    let (mut client, mut other) = (host.connect("/probe").await, host.connect("/probe?topic=progress").await);
+    let slow = database.pick(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000) SELECT max(i) FROM n",
+        "SELECT SLEEP(0.3)",
+    );
+    let begun = json!({ "publish": { "topic": "progress", "text": "begun" } });
+    let script = json!({ "transaction": [insert(1), begun, { "query": { "sql": slow } }, end] });
+    client.send(script.to_string()).await;
+    assert_eq!(other.text().await, "begun");
+    drop(client);
+    other
+}
+
+/// "A call is never dropped half-way because the client went away": what it commits lasts.
+async fn a_client_that_goes_away_does_not_cut_a_transaction_off(database: TestDatabase) {
+    let host = database.probe("").await;
+    table(&database).await;
+    let _other = vanish_in_transaction(&database, &host, "commit").await;
+    eventually("the commit", || async { count(&database).await == 1 }).await;
+}
+
+/// Invariant 8 for a call whose client went away meanwhile.
+async fn a_client_that_goes_away_leaves_no_transaction_open(database: TestDatabase) {
+    let host = database.probe("").await;
+    table(&database).await;
+    let mut other = vanish_in_transaction(&database, &host, "leak").await;
+    // Waits for the lock of the transaction, and finds no row of its.
+    other.execute("INSERT INTO t VALUES (1)", json!([])).await;
+    eventually("the end of the other connection", || async { host.host.connections() == 1 }).await;
+    assert_eq!(count(&database).await, 1);
+}
