@@ -17,10 +17,14 @@ use crate::session;
 /// How long to wait when the process has no file handle left: others have to close first.
 const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
 
+/// Clients that are told at the same time that their address has too many connections; more are cut off.
+const TURNED_AWAY: usize = 64;
+
 /// Accept connections until the host drains. Each is served by a task of its own.
 pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
     let permits = Arc::new(Semaphore::new(doors.limits.max_connections));
     let addresses = Arc::new(Addresses { open: Mutex::default(), most: doors.limits.connections_per_address });
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
             () = doors.draining.cancelled() => return,
@@ -28,11 +32,16 @@ pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
         };
         match accepted {
             Ok((socket, peer, permit)) => {
-                let place = Addresses::enter(&addresses, peer.ip());
+                let Some(place) = Addresses::enter(&addresses, peer.ip()) else {
+                    // Not under a permit: an address with too many connections must not keep others out.
+                    drop(permit);
+                    turn_away(socket, &turned_away, &doors);
+                    continue;
+                };
                 let doors = Arc::clone(&doors);
                 doors.tasks.clone().spawn(async move {
-                    serve(socket, peer, place, &doors).await;
-                    drop(permit);
+                    serve(socket, peer, &doors).await;
+                    drop((place, permit));
                 });
             }
             Err(error) if is_the_clients(&error) => {}
@@ -41,6 +50,16 @@ pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
                 sleep(OUT_OF_HANDLES).await;
             }
         }
+    }
+}
+
+/// Say why, if not too many are being told already.
+fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, doors: &Doors) {
+    if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
+        doors.tasks.spawn(async move {
+            handshake::turn_away(socket).await;
+            drop(place);
+        });
     }
 }
 
@@ -55,10 +74,7 @@ async fn accept(
     Ok((socket, peer, permit))
 }
 
-async fn serve(socket: TcpStream, peer: SocketAddr, place: Option<Place>, doors: &Arc<Doors>) {
-    if place.is_none() {
-        return handshake::turn_away(socket).await;
-    }
+async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) {
     if let Some((socket, read_ahead, opened)) = handshake::serve(socket, peer, doors).await {
         session::run(socket, read_ahead, opened).await;
     }

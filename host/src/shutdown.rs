@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{interval, timeout};
 
 use crate::handshake::Doors;
@@ -13,15 +13,28 @@ use crate::session::close::Close;
 /// How often connections that came meanwhile are asked to close too: their `open` ran when the drain began.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Wait until the process is asked to stop: SIGTERM from a service manager, SIGINT from a terminal.
-///
-/// # Errors
-/// If the signals cannot be waited for.
-pub async fn signalled() -> io::Result<&'static str> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+/// The signals that ask the process to stop: SIGTERM from a service manager, SIGINT from a terminal. From
+/// their making on they no longer end the process by themselves, so they are made before anything begins.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catch the signals.
+    ///
+    /// # Errors
+    /// If the system does not let us.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Wait for one; returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 

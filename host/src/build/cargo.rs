@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 
-use super::{BuildError, shell};
+use super::BuildError;
+use super::process::Running;
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -18,17 +19,19 @@ pub(super) async fn build(command: &str, folder: &Path) -> Result<PathBuf, Build
     }
     let line = format!("{command} --message-format=json-render-diagnostics");
     let start = |source| BuildError::Start { command: command.to_owned(), source };
-    let mut cargo = shell(&line, folder);
-    // What the host itself was run with must not reach the module's build.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_an_outer_cargo(name)) {
-        cargo.env_remove(name);
-    }
-    let mut cargo = cargo.stdout(Stdio::piped()).spawn().map_err(start)?;
-    let components = match cargo.stdout.take() {
+    let piped = |cargo: &mut Command| {
+        // What the host itself was run with must not reach the module's build.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_an_outer_cargo(name)) {
+            cargo.env_remove(name);
+        }
+        cargo.stdout(Stdio::piped());
+    };
+    let mut cargo = Running::start(&line, folder, piped).map_err(start)?;
+    let components = match cargo.output() {
         Some(output) => components(output, folder).await,
         None => Vec::new(),
     };
-    let status = cargo.wait().await.map_err(start)?;
+    let status = cargo.finish().await.map_err(start)?;
     if !status.success() {
         return Err(BuildError::Failed { command: command.to_owned(), status });
     }

@@ -1,12 +1,14 @@
 //! Building an app's module: the `build` command of its config, or cargo.
 
 mod cargo;
+mod process;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use process::Running;
 use tokio::process::Command;
 
 use crate::config::{AppConfig, Config};
@@ -94,22 +96,15 @@ pub async fn build(config: &Config, app: &AppConfig) -> Result<PathBuf, BuildErr
 }
 
 async fn run(command: &str, folder: &Path) -> Result<(), BuildError> {
-    let status = shell(command, folder)
-        .stdout(Stdio::from(io::stderr()))
-        .status()
-        .await
-        .map_err(|source| BuildError::Start { command: command.to_owned(), source })?;
+    let failed = |source| BuildError::Start { command: command.to_owned(), source };
+    let to_stderr = |shell: &mut Command| {
+        shell.stdout(Stdio::from(io::stderr()));
+    };
+    let status = Running::start(command, folder, to_stderr).map_err(failed)?.finish().await.map_err(failed)?;
     match status.success() {
         true => Ok(()),
         false => Err(BuildError::Failed { command: command.to_owned(), status }),
     }
-}
-
-/// A command line of the config, as a shell reads it, in the app's folder.
-fn shell(command: &str, folder: &Path) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    shell
 }
 
 /// Put the component in its place in one step: nobody who watches the file may see half of it.

@@ -9,7 +9,8 @@ use super::{CommandError, app_config};
 use crate::build::build;
 use crate::config::Config;
 use crate::deploy::Watcher;
-use crate::{Host, shutdown, telemetry};
+use crate::shutdown::Signals;
+use crate::{Host, StartError, telemetry};
 
 /// Build and serve the apps of a folder, and again when a file changes, until the process is told to stop.
 ///
@@ -21,23 +22,29 @@ pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandEr
     config.listen = listen.unwrap_or(config.listen);
     config.test_page = true;
     telemetry::init(&config.log);
+    let mut signals = Signals::catch()?;
     let folder = config.locator.folder().to_owned();
     let mut watcher = Watcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
-    while !build_all(&config).await {
-        eprintln!("Waiting for a change in {}", folder.display());
-        tokio::select! {
-            _ = watcher.changed() => {}
-            signal = shutdown::signalled() => return signal.map(drop).map_err(Into::into),
-        }
-    }
-    let host = Host::start(config.clone()).await?;
+    let host = tokio::select! {
+        host = first_host(&config, &folder, &mut watcher) => host?,
+        _ = signals.next() => return Ok(()),
+    };
     announce(&host, &folder);
     let signal = tokio::select! {
-        signal = shutdown::signalled() => signal?,
+        signal = signals.next() => signal,
         () = reload_on_changes(&mut watcher, &config, &host) => "the end of watching",
     };
     stop(host, signal).await;
     Ok(())
+}
+
+/// Build until it succeeds, then start.
+async fn first_host(config: &Config, folder: &Path, watcher: &mut Watcher) -> Result<Host, StartError> {
+    while !build_all(config).await {
+        eprintln!("Waiting for a change in {}", folder.display());
+        watcher.changed().await;
+    }
+    Host::start(config.clone()).await
 }
 
 /// Build every app. False, with the reason printed, if one cannot be built.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::CommandError;
 use crate::config::Config;
-use crate::{Host, shutdown, telemetry};
+use crate::shutdown::Signals;
+use crate::{Host, telemetry};
 
 /// Serve a config until the process is told to stop.
 ///
@@ -13,13 +14,16 @@ use crate::{Host, shutdown, telemetry};
 pub async fn run(file: &Path) -> Result<(), CommandError> {
     let config = Config::load(file)?;
     telemetry::init(&config.log);
-    let host = Host::start(config).await?;
+    let mut signals = Signals::catch()?;
+    let host = tokio::select! {
+        host = Host::start(config) => host?,
+        _ = signals.next() => return Ok(()),
+    };
     println!("Starting server on {}", host.local_addr());
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");
     }
-    let signal = shutdown::signalled().await?;
-    stop(host, signal).await;
+    stop(host, signals.next().await).await;
     Ok(())
 }
 

@@ -34,6 +34,9 @@ use crate::session::close::Close;
 /// How long an address with too many connections gets to read that it has.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
 
+/// How long requests that are under way get when the host stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
 /// What the listener and all handshakes share.
 pub struct Doors {
     /// Which path leads to which app.
@@ -107,7 +110,8 @@ async fn drive_http(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>, acc
         result = &mut http => result,
         () = doors.draining.cancelled() => {
             http.as_mut().graceful_shutdown();
-            http.await
+            // A request that is half sent is not waited for; an `open` that runs goes on without us.
+            timeout(LAST_REQUESTS, http).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = result {

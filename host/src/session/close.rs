@@ -16,6 +16,7 @@ use std::io;
 
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
 use crate::module::CallError;
@@ -69,6 +70,10 @@ impl Close {
     /// The client sent a close frame, perhaps without a code.
     pub fn client(frame: Option<CloseFrame>) -> Self {
         match frame {
+            // What tungstenite makes of a close frame whose code no client may send.
+            Some(frame) if frame.code == CloseCode::Protocol && frame.reason == "Protocol violation" => {
+                Self::host(1002, "protocol error")
+            }
             Some(frame) => Self { code: frame.code.into(), reason: frame.reason, by: ClosedBy::Client },
             None => Self { code: 1005, reason: Utf8Bytes::default(), by: ClosedBy::Client },
         }

@@ -17,10 +17,16 @@ pub(super) async fn say_goodbye(mut socket: WebSocketStream<TcpStream>, close: &
         // The answer to the client's close frame is queued already.
         ClosedBy::Client => drop(socket.flush().await),
         ClosedBy::Host | ClosedBy::Module => {
-            if socket.close(close.frame()).await.is_ok() {
-                // Data may still be under way; what counts is the client's close frame.
-                while let Some(Ok(_)) = socket.next().await {}
+            // An error here is that of a close handshake which is under way already.
+            let _ = socket.close(close.frame()).await;
+            // Data may still be under way; what counts is the client's close frame.
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_close() {
+                    let _ = socket.flush().await;
+                    return;
+                }
             }
+            let _ = socket.flush().await;
         }
     }
     linger(socket).await;

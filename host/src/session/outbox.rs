@@ -137,6 +137,11 @@ impl Outbox {
         !self.queue.lock().messages.is_empty()
     }
 
+    /// The close that was asked for, whatever is queued before it.
+    pub(super) fn take_close(&self) -> Option<Close> {
+        self.queue.lock().close.take()
+    }
+
     /// Take nothing in any more, and forget what is queued.
     pub fn shut(&self) {
         let mut queue = self.queue.lock();

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -44,14 +45,20 @@ pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
     let close_timeout = limits.close_timeout.get();
     let mut session = Session::new(socket, &opened);
     let close = session.serve_counted().await;
-    if close.by != ClosedBy::Transport {
+    if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
         // What was sent before the close is delivered before it. If that fails, so will the farewell.
         let _ = session.writer.write(&session.connection).await;
     }
+    let is_stuck = session.writer.is_stuck;
     let socket = session.writer.socket;
     // The module hears of the end at once; the client's answer may take its time.
-    let farewell = timeout(close_timeout, say_goodbye(socket, &close));
-    let _ = tokio::join!(farewell, opened.finish(close.clone()));
+    let farewell = async {
+        // Who took no more bytes will not take a close frame either.
+        if !is_stuck {
+            let _ = timeout(close_timeout, say_goodbye(socket, &close)).await;
+        }
+    };
+    tokio::join!(farewell, opened.finish(close.clone()));
 }
 
 struct Session {
@@ -63,7 +70,7 @@ struct Session {
     /// The client sent too fast: nothing is read until then.
     paused_until: Option<Instant>,
     last_heard: Instant,
-    pinged: bool,
+    pinged_at: Option<Instant>,
     /// How often the task was polled, and at which poll the socket was last drained. Within that poll it
     /// need not be asked again: it would clear its whole buffer to find nothing.
     polls: Arc<AtomicU64>,
@@ -87,10 +94,16 @@ impl Session {
         Self {
             pace: Pace::new(app.limits.messages_per_second, now),
             alarm: Box::pin(sleep_until(now + app.limits.keepalive.get())),
-            writer: Writer { socket, queue: VecDeque::new(), is_flushed: true, timeout: write_timeout },
+            writer: Writer {
+                socket,
+                queue: VecDeque::new(),
+                is_flushed: true,
+                is_stuck: false,
+                timeout: write_timeout,
+            },
             paused_until: None,
             last_heard: now,
-            pinged: false,
+            pinged_at: None,
             polls: Arc::default(),
             drained_at: 0,
             app,
@@ -153,18 +166,27 @@ impl Session {
     async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
         let now = Instant::now();
         self.last_heard = now;
-        self.pinged = false;
-        if !batch.messages.is_empty() {
-            if let Some(resume) = self.pace.count(batch.messages.len(), now) {
-                self.paused_until = Some(resume);
-                self.alarm.as_mut().reset(resume);
-            }
-            let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-            self.drive(call::receive(&app, &connection, &batch.messages)).await?;
+        self.pinged_at = None;
+        if batch.messages.is_empty() {
+            return batch.end.map_or(Ok(()), Err);
         }
+        if let Some(resume) = self.pace.count(batch.messages.len(), now) {
+            self.paused_until = Some(resume);
+            self.alarm.as_mut().reset(resume);
+        }
+        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+        let call = call::receive(&app, &connection, &batch.messages);
         match batch.end {
-            Some(close) => Err(close),
-            None => self.writer.write(&self.connection).await,
+            // The end came behind these messages. Nothing can be sent any more, and it stays the end,
+            // whatever becomes of the call, which is in the log.
+            Some(close) => {
+                let _ = call.await;
+                Err(close)
+            }
+            None => {
+                self.drive(call).await?;
+                self.writer.write(&self.connection).await
+            }
         }
     }
 
@@ -188,29 +210,36 @@ impl Session {
             lost = pump => (call.await, Some(lost)),
         };
         let failed = result.err().map(|error| Close::call_failed(&error, self.app.error_close_code));
-        lost.or(failed).map_or(Ok(()), Err)
+        match lost.or(failed) {
+            // The first close counts: a module that closes and then fails has closed.
+            Some(close) => Err(self.connection.outbox.take_close().unwrap_or(close)),
+            None => Ok(()),
+        }
     }
 
-    /// Resume reading, or see to the keepalive: ping a silent client once, then give it up.
+    /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
     async fn alarm(&mut self) -> Result<(), Close> {
         let now = Instant::now();
-        let keepalive = self.app.limits.keepalive.get();
-        if self.paused_until.is_some_and(|until| until <= now) {
+        if let Some(until) = self.paused_until {
+            if until > now {
+                self.alarm.as_mut().reset(until);
+                return Ok(());
+            }
+            // Nothing was read meanwhile, so its silence says nothing.
             self.paused_until = None;
+            (self.last_heard, self.pinged_at) = (now, None);
         }
-        let mut next = self.last_heard + keepalive;
-        if next <= now {
-            next += keepalive;
-            if self.pinged && next <= now {
+        let keepalive = self.app.limits.keepalive.get();
+        let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
+        if due <= now {
+            if self.pinged_at.is_some() {
                 return Err(Close::lost("the client did not answer a ping"));
             }
-            if !self.pinged {
-                self.pinged = true;
-                self.writer.ping().await?;
-            }
+            self.pinged_at = Some(now);
+            self.writer.ping().await?;
+            due = now + keepalive;
         }
-        let next = self.paused_until.map_or(next, |until| until.min(next));
-        self.alarm.as_mut().reset(next);
+        self.alarm.as_mut().reset(due);
         Ok(())
     }
 }
@@ -221,6 +250,8 @@ struct Writer {
     queue: VecDeque<Frame>,
     /// Nothing is queued here or in the socket's buffer.
     is_flushed: bool,
+    /// The client took no bytes for as long as it may.
+    is_stuck: bool,
     timeout: std::time::Duration,
 }
 
@@ -229,8 +260,11 @@ impl Writer {
     async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
         loop {
             // Something is left only if an earlier write was cancelled.
-            if !self.is_flushed {
-                self.flush_in_time().await?;
+            if !self.is_flushed
+                && let Err(close) = self.flush_in_time().await
+            {
+                // It may have been closed for being slow, which says more than that it is stuck.
+                return Err(connection.outbox.take_close().unwrap_or(close));
             }
             match connection.outbox.next(&mut self.queue) {
                 Next::Messages => self.is_flushed = false,
@@ -241,10 +275,18 @@ impl Writer {
     }
 
     async fn flush_in_time(&mut self) -> Result<(), Close> {
-        match within(self.timeout, self.flush()).await {
+        let flushed = within(self.timeout, self.flush()).await;
+        self.judge(flushed)
+    }
+
+    fn judge(&mut self, written: Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), Close> {
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Close::broken(&error)),
-            Err(_) => Err(Close::lost("the client takes no more bytes")),
+            Err(_) => {
+                self.is_stuck = true;
+                Err(Close::lost("the client takes no more bytes"))
+            }
         }
     }
 
@@ -261,10 +303,7 @@ impl Writer {
     }
 
     async fn ping(&mut self) -> Result<(), Close> {
-        match timeout(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Close::broken(&error)),
-            Err(_) => Err(Close::lost("the client takes no more bytes")),
-        }
+        let sent = within(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await;
+        self.judge(sent)
     }
 }

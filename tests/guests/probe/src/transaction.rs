@@ -9,12 +9,27 @@ use crate::values;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    Query { sql: String, #[serde(default)] values: Vec<Json> },
-    Execute { sql: String, #[serde(default)] values: Vec<Json> },
+    Query {
+        sql: String,
+        #[serde(default)]
+        values: Vec<Json>,
+    },
+    Execute {
+        sql: String,
+        #[serde(default)]
+        values: Vec<Json>,
+    },
     /// A query beside the transaction, in the same call.
-    Beside { sql: String, #[serde(default)] values: Vec<Json> },
+    Beside {
+        sql: String,
+        #[serde(default)]
+        values: Vec<Json>,
+    },
     /// Tell others how far it is.
-    Publish { topic: String, text: String },
+    Publish {
+        topic: String,
+        text: String,
+    },
     Commit,
     Rollback,
     /// Drop it: the SDK's handle goes out of scope.
