@@ -8,6 +8,7 @@ mod farewell;
 mod outbox;
 mod pace;
 mod run;
+mod writer;
 
 pub use connection::{Connection, DueTimer, Opened};
 pub use outbox::{Outbox, SendError};

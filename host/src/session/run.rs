@@ -1,6 +1,5 @@
 //! The session: what one connection's task does from the handshake to the last byte.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -8,24 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::{Sink, SinkExt};
 use tokio::net::TcpStream;
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
 use super::batch::{Batch, poll_batch};
 use super::close::Close;
 use super::connection::{Connection, Opened};
 use super::farewell::say_goodbye;
-use super::outbox::Next;
 use super::pace::Pace;
+use super::writer::Writer;
 use crate::app::App;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 use crate::module::{CallError, call};
-use crate::patience::within;
 
 /// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
 const READ_BUFFER: usize = 4 << 10;
@@ -94,13 +89,7 @@ impl Session {
         Self {
             pace: Pace::new(app.limits.messages_per_second, now),
             alarm: Box::pin(sleep_until(now + app.limits.keepalive.get())),
-            writer: Writer {
-                socket,
-                queue: VecDeque::new(),
-                is_flushed: true,
-                is_stuck: false,
-                timeout: write_timeout,
-            },
+            writer: Writer::new(socket, write_timeout),
             paused_until: None,
             last_heard: now,
             pinged_at: None,
@@ -241,69 +230,5 @@ impl Session {
         }
         self.alarm.as_mut().reset(due);
         Ok(())
-    }
-}
-
-/// The socket with what was taken from the outbox. Every step can be cancelled without losing a message.
-struct Writer {
-    socket: WebSocketStream<TcpStream>,
-    queue: VecDeque<Frame>,
-    /// Nothing is queued here or in the socket's buffer.
-    is_flushed: bool,
-    /// The client took no bytes for as long as it may.
-    is_stuck: bool,
-    timeout: std::time::Duration,
-}
-
-impl Writer {
-    /// Write what the outbox holds, with one flush at the end. A close that was asked for comes as the error.
-    async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
-        loop {
-            // Something is left only if an earlier write was cancelled.
-            if !self.is_flushed
-                && let Err(close) = self.flush_in_time().await
-            {
-                // It may have been closed for being slow, which says more than that it is stuck.
-                return Err(connection.outbox.take_close().unwrap_or(close));
-            }
-            match connection.outbox.next(&mut self.queue) {
-                Next::Messages => self.is_flushed = false,
-                Next::Close(close) => return Err(close),
-                Next::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    async fn flush_in_time(&mut self) -> Result<(), Close> {
-        let flushed = within(self.timeout, self.flush()).await;
-        self.judge(flushed)
-    }
-
-    fn judge(&mut self, written: Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), Close> {
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Close::broken(&error)),
-            Err(_) => {
-                self.is_stuck = true;
-                Err(Close::lost("the client takes no more bytes"))
-            }
-        }
-    }
-
-    async fn flush(&mut self) -> Result<(), tungstenite::Error> {
-        while !self.queue.is_empty() {
-            poll_fn(|context| Pin::new(&mut self.socket).poll_ready(context)).await?;
-            if let Some(frame) = self.queue.pop_front() {
-                Pin::new(&mut self.socket).start_send(frame)?;
-            }
-        }
-        self.socket.flush().await?;
-        self.is_flushed = true;
-        Ok(())
-    }
-
-    async fn ping(&mut self) -> Result<(), Close> {
-        let sent = within(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await;
-        self.judge(sent)
     }
 }
