@@ -157,7 +157,7 @@ macro_rules! export {
                 }
             }
 
-            bindings::export_module!(Module with_types_in bindings);
+    bindings::export_module!(Module with_types_in bindings);
         };
     };
 }

@@ -20,21 +20,53 @@ mod values;
 enum Command {
     Subscribe(String),
     Unsubscribe(String),
-    Publish { topic: String, text: String },
-    PublishExcept { topic: String, text: String },
+    Publish {
+        topic: String,
+        text: String,
+    },
+    PublishExcept {
+        topic: String,
+        text: String,
+    },
     Subscribers(String),
-    SendTo { id: u64, text: String },
+    SendTo {
+        id: u64,
+        text: String,
+    },
     SendMany(Vec<String>),
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     Attach(serde_json::Value),
     Attachment,
-    Timer { name: String, after_ms: u64, text: String },
-    AppTimer { name: String, after_ms: u64, text: String },
+    Timer {
+        name: String,
+        after_ms: u64,
+        text: String,
+    },
+    AppTimer {
+        name: String,
+        after_ms: u64,
+        text: String,
+    },
     CancelTimer(String),
-    Query { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
-    Execute { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    Query {
+        sql: String,
+        #[serde(default)]
+        values: Vec<serde_json::Value>,
+    },
+    Execute {
+        sql: String,
+        #[serde(default)]
+        values: Vec<serde_json::Value>,
+    },
     /// The names of the columns of a query.
-    Columns { sql: String, #[serde(default)] values: Vec<serde_json::Value> },
+    Columns {
+        sql: String,
+        #[serde(default)]
+        values: Vec<serde_json::Value>,
+    },
     /// Begin a transaction and take these steps, see `transaction.rs`.
     Transaction(Vec<transaction::Step>),
     Open(String),
@@ -60,10 +92,8 @@ impl Handler for Probe {
     fn start() -> Result<Self> {
         let events = settings::get("events").is_some();
         if events {
-            Database::open("main")?.execute(
-                "CREATE TABLE IF NOT EXISTS event (connection BIGINT, kind TEXT, detail TEXT)",
-                [],
-            )?;
+            Database::open("main")?
+                .execute("CREATE TABLE IF NOT EXISTS event (connection BIGINT, kind TEXT, detail TEXT)", [])?;
         }
         Ok(Self { calls: Cell::new(0), events })
     }
@@ -175,8 +205,12 @@ impl Probe {
             Command::Escape(escape) => sandbox::run(escape)?,
             Command::Open(name) => Database::open(&name).map(|_| json!("open"))?,
             Command::Setting(key) => json!(settings::get(&key)),
-            Command::Now => json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()),
-            Command::Random => json!(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 1)),
+            Command::Now => {
+                json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+            }
+            Command::Random => {
+                json!(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 1))
+            }
             Command::Calls => json!(self.calls.get()),
             Command::Log(text) => {
                 warn!("{text}");
