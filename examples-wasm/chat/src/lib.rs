@@ -34,24 +34,14 @@ impl Handler for Chat {
         let database = Database::open("main")?;
         table::create(&database)?;
         let seconds = settings::get_parsed("away_after")?.unwrap_or(60);
-        Ok(Self {
-            database,
-            away_after: Duration::from_secs(seconds),
-        })
+        Ok(Self { database, away_after: Duration::from_secs(seconds) })
     }
 
     fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
-        let room = request
-            .query_value("room")
-            .unwrap_or_else(|| "lobby".into());
-        let name = request
-            .query_value("name")
-            .unwrap_or_else(|| format!("guest-{connection}"));
+        let room = request.query_value("room").unwrap_or_else(|| "lobby".into());
+        let name = request.query_value("name").unwrap_or_else(|| format!("guest-{connection}"));
         if !(1..=32).contains(&name.chars().count()) || !(1..=64).contains(&room.len()) {
-            return Err(Refusal::new(
-                400,
-                "a name has 1 to 32 characters, a room 1 to 64 bytes",
-            ));
+            return Err(Refusal::new(400, "a name has 1 to 32 characters, a room 1 to 64 bytes"));
         }
         let member = Member { name, room };
         // Two who ask for one name at the same time could both get it, as neither is in the room yet.
@@ -65,9 +55,7 @@ impl Handler for Chat {
         }
         connection.set_timer("away", self.away_after, [])?;
         member.tell_room(&json!({ "joined": member.name }))?;
-        Ok(Acceptance::new()
-            .topic(member.topic())
-            .attachment(&member)?)
+        Ok(Acceptance::new().topic(member.topic()).attachment(&member)?)
     }
 
     fn message(&self, connection: Connection, message: Message) -> Result<()> {
@@ -79,9 +67,7 @@ impl Handler for Chat {
             Err(error) => return complain(connection, &error.to_string()),
         };
         match (line.say, line.to, line.who) {
-            (Some(say), _, _) if say.len() > MAX_SAY => {
-                complain(connection, "the line is too long")
-            }
+            (Some(say), _, _) if say.len() > MAX_SAY => complain(connection, "the line is too long"),
             (Some(say), None, false) => {
                 table::add(&self.database, &member.room, &member.name, &say)?;
                 member.tell_room(&json!({ "from": member.name, "say": say }))
@@ -103,9 +89,7 @@ impl Handler for Chat {
     }
 
     fn timer(&self, connection: Option<Connection>, _: &str, _: &[u8]) -> Result<()> {
-        let member: Member = connection
-            .ok_or("only connections have timers here")?
-            .attachment()?;
+        let member: Member = connection.ok_or("only connections have timers here")?.attachment()?;
         member.tell_room(&json!({ "away": member.name }))
     }
 }

@@ -22,20 +22,12 @@ impl Member {
 
     /// Who is in the room, in the order in which they came, but for those that leave in this moment.
     pub fn room_mates(&self) -> impl Iterator<Item = (Connection, String)> {
-        let name = |mate: Connection| {
-            mate.attachment()
-                .map(|member: Self| (mate, member.name))
-                .ok()
-        };
-        topics::subscribers(&self.topic())
-            .into_iter()
-            .filter_map(name)
+        let name = |mate: Connection| mate.attachment().map(|member: Self| (mate, member.name)).ok();
+        topics::subscribers(&self.topic()).into_iter().filter_map(name)
     }
 
     pub fn find(&self, name: &str) -> Option<Connection> {
-        self.room_mates()
-            .find(|(_, mate)| mate == name)
-            .map(|(mate, _)| mate)
+        self.room_mates().find(|(_, mate)| mate == name).map(|(mate, _)| mate)
     }
 
     pub fn whisper(&self, connection: Connection, to: &str, say: &str) -> Result<()> {

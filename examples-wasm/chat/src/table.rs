@@ -4,8 +4,7 @@ use hassock_guest::prelude::*;
 use serde_json::json;
 
 /// A newcomer gets this many lines to read.
-const LAST_LINES: &str =
-    "SELECT author, body FROM message WHERE room = ? ORDER BY id DESC LIMIT 20";
+const LAST_LINES: &str = "SELECT author, body FROM message WHERE room = ? ORDER BY id DESC LIMIT 20";
 
 /// Make the table unless it is there. SQLite and MariaDB write a growing key differently, and each takes
 /// the other's word for a grammar error, so this tries one and then the other. Rooms are compared byte by
@@ -21,20 +20,16 @@ pub fn create(database: &Database) -> Result<()> {
         database.execute(&table, []).map(drop)
     };
     match create("INTEGER PRIMARY KEY AUTOINCREMENT", "VARCHAR", "") {
-        Err(Error::Sql(sql::Error::Syntax(_))) => create(
-            "BIGINT PRIMARY KEY AUTO_INCREMENT",
-            "VARBINARY",
-            "CHARACTER SET utf8mb4",
-        ),
+        Err(Error::Sql(sql::Error::Syntax(_))) => {
+            create("BIGINT PRIMARY KEY AUTO_INCREMENT", "VARBINARY", "CHARACTER SET utf8mb4")
+        }
         result => result,
     }
 }
 
 pub fn add(database: &Database, room: &str, author: &str, body: &str) -> Result<()> {
     let insert = "INSERT INTO message (room, author, body) VALUES (?, ?, ?)";
-    database
-        .execute(insert, params![room, author, body])
-        .map(drop)
+    database.execute(insert, params![room, author, body]).map(drop)
 }
 
 /// The last lines of a room, oldest first.

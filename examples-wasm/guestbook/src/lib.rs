@@ -26,14 +26,9 @@ impl Handler for Guestbook {
         table::create(&database)?;
         let page_size = settings::get_parsed("page_size")?.unwrap_or(10);
         if page_size == 0 {
-            return Err(Error::Setting(
-                "the setting `page_size` must be at least 1".into(),
-            ));
+            return Err(Error::Setting("the setting `page_size` must be at least 1".into()));
         }
-        Ok(Self {
-            database,
-            page_size,
-        })
+        Ok(Self { database, page_size })
     }
 
     fn message(&self, connection: Connection, message: Message) -> Result<()> {
@@ -64,20 +59,15 @@ impl Guestbook {
     }
 
     fn add(&self, name: &str, text: &str) -> Result<Json> {
-        if !(1..=64).contains(&name.chars().count()) || !(1..=2000).contains(&text.chars().count())
-        {
+        if !(1..=64).contains(&name.chars().count()) || !(1..=2000).contains(&text.chars().count()) {
             return Err("a name has 1 to 64 characters, a text 1 to 2000".into());
         }
         Ok(json!({ "added": table::add(&self.database, name, text)? }))
     }
 
     fn list(&self, page: u32) -> Result<Json> {
-        let pages = table::count(&self.database)?
-            .div_ceil(self.page_size.into())
-            .max(1);
-        let skip = u64::from(page)
-            .checked_sub(1)
-            .ok_or("pages are counted from 1")?;
+        let pages = table::count(&self.database)?.div_ceil(self.page_size.into()).max(1);
+        let skip = u64::from(page).checked_sub(1).ok_or("pages are counted from 1")?;
         let skip = skip * u64::from(self.page_size);
         let entries = table::list(&self.database, skip, self.page_size)?;
         Ok(json!({ "entries": entries, "page": page, "pages": pages }))
