@@ -137,7 +137,7 @@ async fn a_newcomer_gets_the_last_twenty_lines_in_order(store: TestDatabase) {
     let mut carol = enter(&host, "lobby", "carol").await;
     assert_eq!(carol.json().await, json!({ "history": (5..25).map(line).collect::<Vec<_>>() }));
     assert_eq!(present(&mut carol).await, json!(["alice", "bob", "carol"]));
-    assert_eq!(store.texts("SELECT body FROM message ORDER BY id").await.len(), 25);
+    assert_eq!(store.texts("SELECT body FROM message ORDER BY sent").await.len(), 25);
 }
 
 /// A room's history is its own.
@@ -167,7 +167,7 @@ async fn history_survives_the_host(store: TestDatabase) {
     let mut alice = enter(&second, "lobby", "alice").await;
     assert_eq!(alice.json().await, json!({ "history": [{ "from": "alice", "say": "before" }] }));
     say_and_hear(&mut alice, "alice", "after").await;
-    assert_eq!(store.texts("SELECT body FROM message ORDER BY id").await, ["before", "after"]);
+    assert_eq!(store.texts("SELECT body FROM message ORDER BY sent").await, ["before", "after"]);
 }
 
 /// Two members of a room cannot have one name; in different rooms, or one after the other, they can.
