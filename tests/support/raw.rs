@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::within;
 
-/// The first byte of a frame, RFC 6455, section 5.2: the opcode, and with [`FIN`](opcode::FIN) the last frame of a message.
+/// The first byte of a frame, RFC 6455, section 5.2: the opcode, and with [`opcode::FIN`] the last frame of a message.
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub mod opcode {
     pub const FIN: u8 = 0x80;
