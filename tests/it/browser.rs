@@ -63,17 +63,17 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     let address = host.local_addr().to_string();
     let browser = page(&host, "").await;
     assert_eq!(browser.text("header p").await, hassock::VERSION);
-    status(&browser, "Open – /chat?room=lobby&name=me, no subprotocol, connected in ").await;
+    status(&browser, "Open – /chat?room=lobby, no subprotocol, connected in ").await;
     browser.until("document.querySelector('#bar').dataset.state === 'open'").await;
-    row(&browser, "notice", &format!("Connecting to ws://{address}/chat?room=lobby&name=me")).await;
+    row(&browser, "notice", &format!("Connecting to ws://{address}/chat?room=lobby")).await;
     row(&browser, "notice", "Open after ").await;
 
     let mut bob = Client::connect(&address, "/chat?name=bob").await;
     row(&browser, "received", "{\"joined\":\"bob\"}").await;
     send(&browser, "{\"say\":\"hi 😀\"}").await;
     row(&browser, "sent", "{\"say\":\"hi 😀\"}").await;
-    row(&browser, "received", "{\"from\":\"me\",\"say\":\"hi 😀\"}").await;
-    assert_eq!(bob.json().await, json!({ "from": "me", "say": "hi 😀" }));
+    row(&browser, "received", "{\"from\":\"guest-1\",\"say\":\"hi 😀\"}").await;
+    assert_eq!(bob.json().await, json!({ "from": "guest-1", "say": "hi 😀" }));
     assert_eq!(browser.eval("document.querySelector('#message').value").await, "");
     let markup = "<img src=x onerror='document.title=1'><script>document.title=2</script>";
     bob.send(json!({ "say": markup }).to_string()).await;
@@ -87,7 +87,7 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     browser.type_text("\"two lines\"}").await;
     browser.press(Key::Enter).await;
     assert_eq!(bob.json().await["from"], "bob");
-    assert_eq!(bob.json().await, json!({ "from": "me", "say": "two lines" }));
+    assert_eq!(bob.json().await, json!({ "from": "guest-1", "say": "two lines" }));
     browser.press(Key::Up).await;
     assert_eq!(browser.eval("document.querySelector('#message').value").await, "{\"say\":\n\"two lines\"}");
     browser.press(Key::Down).await;
@@ -108,7 +108,7 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     status(&browser, "Closed – 1000 normal closure").await;
     row(&browser, "notice", "Closed with 1000, normal closure").await;
     browser.until("document.querySelector('#bar').dataset.state === 'idle'").await;
-    assert_eq!(bob.json().await, json!({ "left": "me" }));
+    assert_eq!(bob.json().await, json!({ "left": "guest-1" }));
     send(&browser, "lost?").await;
     row(&browser, "error", "Not sent: the connection is not open").await;
     assert_eq!(browser.eval("document.querySelector('#message').value").await, "lost?");
