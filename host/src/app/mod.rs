@@ -15,9 +15,9 @@ pub use connections::Connections;
 pub use timers::{Owner, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
-use crate::config::{AppConfig, AppLimits};
+use crate::config::{AppConfig, AppLimits, Duration};
 use crate::database::Handle;
-use crate::module::{Version, VersionId};
+use crate::module::{TICK, Version, VersionId};
 use crate::session::Connection;
 
 /// A named entry of the config, running.
@@ -44,6 +44,8 @@ pub struct App {
     pub timers: Timers,
     /// The host's tasks: what is spawned here is waited for when the host drains.
     pub tasks: TaskTracker,
+    /// `cpu_time` in ticks, so that a call need not divide.
+    pub max_ticks: u32,
     version: ArcSwap<Version>,
 }
 
@@ -70,6 +72,7 @@ impl App {
             topics: Topics::new(config.limits.topics_per_connection),
             timers: Timers::default(),
             tasks,
+            max_ticks: ticks(config.limits.cpu_time),
             version: ArcSwap::from_pointee(version),
         });
         app.timers.start(&app);
@@ -95,4 +98,8 @@ impl App {
         self.topics.unsubscribe_all(connection);
         self.timers.cancel_all(connection.id);
     }
+}
+
+fn ticks(cpu_time: Duration) -> u32 {
+    u32::try_from(cpu_time.get().as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
 }

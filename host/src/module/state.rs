@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
-use super::engine::TICK;
 use super::output::{Output, Stream};
 use crate::app::App;
 use crate::imports::sql::SqlContext;
@@ -36,16 +35,13 @@ pub struct CallContext {
     /// Connections that got something to do in this call. They are woken once, when it ends or waits:
     /// waking at each send would cost each of them a system call per message instead of one per batch.
     pub touched: Vec<Arc<Connection>>,
-    pub(super) ticks: u32,
-    pub(super) max_ticks: u32,
+    ticks: u32,
 }
 
 impl CallContext {
     /// A call for `connection`, or for the app itself.
     pub fn new(app: Arc<App>, connection: Option<Arc<Connection>>) -> Self {
-        let ticks = app.limits.cpu_time.get().as_millis().div_ceil(TICK.as_millis());
-        let max_ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
-        Self { app, connection, touched: Vec::new(), ticks: 0, max_ticks }
+        Self { app, connection, touched: Vec::new(), ticks: 0 }
     }
 
     /// Wake the connections that got something to do.
@@ -102,7 +98,7 @@ impl WasiView for State {
 pub(super) fn on_tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     if let Some(call) = &mut store.data_mut().call {
         call.ticks += 1;
-        if call.ticks > call.max_ticks {
+        if call.ticks > call.app.max_ticks {
             return Ok(UpdateDeadline::Interrupt);
         }
     }
