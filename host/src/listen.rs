@@ -75,7 +75,8 @@ async fn accept(
 }
 
 async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) {
-    if let Some((socket, read_ahead, opened)) = handshake::serve(socket, peer, doors).await {
+    // Boxed: what the handshake needs is given back before the session begins.
+    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, doors)).await {
         session::run(socket, read_ahead, opened).await;
     }
 }

@@ -8,7 +8,7 @@ use super::{Duration, Size};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
-    /// TCP connections at the same time; more wait in the kernel's queue. Each costs about 10 KiB.
+    /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
     pub max_connections: usize,
     /// Of these, from one address: one client must not take all. Raise it behind a proxy.
     pub connections_per_address: usize,

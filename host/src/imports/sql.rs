@@ -27,6 +27,11 @@ pub struct SqlContext {
 }
 
 impl SqlContext {
+    /// Whether the call left a transaction open.
+    pub fn has_open_transactions(&self) -> bool {
+        !self.transactions.is_empty()
+    }
+
     /// Invariant 8: a transaction ends with the call that began it.
     pub async fn end_call(&mut self) {
         for (_, transaction) in self.transactions.drain() {

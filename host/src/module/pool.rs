@@ -52,7 +52,8 @@ impl Version {
                 instance.begin(context);
                 instance
             }
-            None => self.instantiate(&app, context).await?,
+            // Boxed, like all that is rare: its room would be kept for each connection.
+            None => Box::pin(self.instantiate(&app, context)).await?,
         };
         Ok(Lease { instance, pool: &self.pool, _permit: permit })
     }
@@ -62,7 +63,7 @@ impl Version {
             return Ok(permit);
         }
         let busy = || CallError::Busy { instances: app.limits.instances, wait: app.limits.instance_wait };
-        match timeout(app.limits.instance_wait.get(), self.pool.free.acquire()).await {
+        match Box::pin(timeout(app.limits.instance_wait.get(), self.pool.free.acquire())).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
@@ -110,7 +111,9 @@ impl Lease<'_> {
             Some(context) => context.app.limits.instance_calls,
             None => 0,
         };
-        state.sql.end_call().await;
+        if state.sql.has_open_transactions() {
+            Box::pin(state.sql.end_call()).await;
+        }
         self.instance.calls += 1;
         if self.instance.calls < max_calls {
             self.pool.idle.lock().push(self.instance);

@@ -37,15 +37,20 @@ pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
         .max_message_size(Some(limits.message_bytes.bytes()))
         .max_frame_size(Some(limits.message_bytes.bytes()));
     let socket = WebSocketStream::from_partially_read(socket, read_ahead.to_vec(), Role::Server, Some(config)).await;
-    let close_timeout = limits.close_timeout.get();
     let mut session = Session::new(socket, &opened);
     let close = session.serve_counted().await;
     if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
         // What was sent before the close is delivered before it. If that fails, so will the farewell.
         let _ = session.writer.write(&session.connection).await;
     }
-    let is_stuck = session.writer.is_stuck;
-    let socket = session.writer.socket;
+    // Boxed: an open connection need not keep the room for its end.
+    Box::pin(end(session.writer, opened, close)).await;
+}
+
+/// Say goodbye, and tell the module.
+async fn end(writer: Writer, opened: Opened, close: Close) {
+    let close_timeout = opened.app.limits.close_timeout.get();
+    let Writer { socket, is_stuck, .. } = writer;
     // The module hears of the end at once; the client's answer may take its time.
     let farewell = async {
         // Who took no more bytes will not take a close frame either.
@@ -146,7 +151,9 @@ impl Session {
         while let Some(timer) = self.connection.pop_due() {
             if self.app.timers.claim(Some(self.connection.id), &timer) {
                 let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-                self.drive(call::fired(&app, Some(&connection), &timer.name, &timer.payload)).await?;
+                // Boxed, because timers are rare, and each connection would keep the room for this call.
+                let mut call = Box::pin(call::fired(&app, Some(&connection), &timer.name, &timer.payload));
+                self.drive(call.as_mut()).await?;
             }
         }
         self.writer.write(&self.connection).await
@@ -164,7 +171,7 @@ impl Session {
             self.alarm.as_mut().reset(resume);
         }
         let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-        let call = call::receive(&app, &connection, &batch.messages);
+        let mut call = pin!(call::receive(&app, &connection, &batch.messages));
         match batch.end {
             // The end came behind these messages. Nothing can be sent any more, and it stays the end,
             // whatever becomes of the call, which is in the log.
@@ -173,7 +180,7 @@ impl Session {
                 Err(close)
             }
             None => {
-                self.drive(call).await?;
+                self.drive(call.as_mut()).await?;
                 self.writer.write(&self.connection).await
             }
         }
@@ -181,8 +188,7 @@ impl Session {
 
     /// Let a call run to its end, and write meanwhile what it, or anybody, sends: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
-    async fn drive(&mut self, call: impl Future<Output = Result<(), CallError>>) -> Result<(), Close> {
-        let mut call = pin!(call);
+    async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), CallError>>>) -> Result<(), Close> {
         let connection = &*self.connection;
         let writer = &mut self.writer;
         let pump = async move {
