@@ -244,16 +244,19 @@ async fn daemon(folder: &TempDir) -> (Child, String, Lines<BufReader<ChildStderr
     (daemon, line.rsplit(' ').next().unwrap().to_owned(), log)
 }
 
-/// The next line of the log whose message contains a text; and how many lines came before it.
+/// The next line of the log whose message contains a text; and how many lines of a chatterer came before it.
+/// The host's own lines, such as that it serves an app, come when they come.
 async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> (Value, usize) {
-    for before in 0.. {
+    let mut before = 0;
+    loop {
         let line = within("a line of the log", log.next_line()).await.unwrap().unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
-        if line["message"].as_str().unwrap().contains(text) {
+        let message = line["message"].as_str().unwrap();
+        if message.contains(text) {
             return (line, before);
         }
+        before += usize::from(message.starts_with("line "));
     }
-    unreachable!()
 }
 
 /// Invariant 4, "one clear error": it names app, version, connection and call, and has the wasm frames.
