@@ -22,6 +22,8 @@ pub use load::ConfigError;
 pub use problem::{Locator, Problem, Problems};
 pub use scalars::{Duration, Setting, Size, Url};
 
+use crate::database::DatabaseLimits;
+
 /// The address that is listened on when the config names none.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
@@ -118,15 +120,16 @@ pub struct DatabaseConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
+        let limits = DatabaseLimits::default();
         Self {
             url: Url::default(),
-            max_connections: 16,
-            acquire_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(2),
-            query_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(600),
-            max_rows: 10_000,
-            max_result_bytes: Size::mebibytes(8),
+            max_connections: limits.max_connections,
+            acquire_timeout: limits.acquire_timeout.into(),
+            connect_timeout: limits.connect_timeout.into(),
+            query_timeout: limits.query_timeout.into(),
+            idle_timeout: limits.idle_timeout.into(),
+            max_rows: limits.max_rows,
+            max_result_bytes: limits.max_result_bytes.into(),
         }
     }
 }

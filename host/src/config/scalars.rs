@@ -20,14 +20,15 @@ impl Duration {
         Self(std::time::Duration::from_secs(seconds))
     }
 
-    /// A span of milliseconds.
-    pub const fn from_millis(milliseconds: u64) -> Self {
-        Self(std::time::Duration::from_millis(milliseconds))
-    }
-
     /// The span for the standard library.
     pub const fn get(self) -> std::time::Duration {
         self.0
+    }
+}
+
+impl From<std::time::Duration> for Duration {
+    fn from(span: std::time::Duration) -> Self {
+        Self(span)
     }
 }
 
@@ -73,6 +74,12 @@ impl Size {
     }
 }
 
+impl From<usize> for Size {
+    fn from(bytes: usize) -> Self {
+        Self(bytesize::ByteSize::b(bytes as u64))
+    }
+}
+
 impl fmt::Debug for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -102,12 +109,6 @@ impl Url {
     /// The whole URL, password and all: for the database driver only.
     pub fn expose(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<&str> for Url {
-    fn from(url: &str) -> Self {
-        Self(url.to_owned())
     }
 }
 

@@ -49,7 +49,7 @@ impl Version {
         };
         let linker =
             linker(engine).map_err(|error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) })?;
-        check_imports(&component, &linker, name, app)?;
+        check_imports(&component, name, app)?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) })?;
@@ -73,10 +73,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 /// Denied by default: what the module imports must be there and granted. All that is not is said at once.
-fn check_imports(component: &Component, linker: &Linker<State>, name: &str, app: &AppConfig) -> Result<(), LoadError> {
-    let engine = linker.engine();
-    let imports: Vec<String> =
-        component.component_type().imports(engine).filter_map(|(import, _)| objection(import, name, app)).collect();
+fn check_imports(component: &Component, name: &str, app: &AppConfig) -> Result<(), LoadError> {
+    let imports: Vec<String> = component
+        .component_type()
+        .imports(component.engine())
+        .filter_map(|(import, _)| objection(import, name, app))
+        .collect();
     if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports { imports }) }
 }
 
