@@ -53,6 +53,27 @@ pub trait Handler: Sized + 'static {
         let _ = (connection, name, payload);
         Ok(())
     }
+
+    /// Whether this version can serve here, asked before it gets any traffic: are the settings there, does a query
+    /// find its columns? Databases are read-only meanwhile, and there are no connections. Not part of
+    /// any instance's life: [`start`](Self::start) has not run, and may be called from here if it only reads.
+    ///
+    /// # Errors
+    /// Any error is what whoever deploys the version reads; it then never serves.
+    fn check() -> Result<()> {
+        Ok(())
+    }
+
+    /// Turn the attachment of a connection that was served by another version until now into what this one
+    /// expects. Runs once for each connection that moves here. `from_version` has 12 hex digits. Unless a
+    /// module says otherwise, attachments stay as they are.
+    ///
+    /// # Errors
+    /// Any error leaves the connection with the version that it has, and counts as a failed call.
+    fn migrate(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>> {
+        let _ = from_version;
+        Ok(attachment)
+    }
 }
 
 /// Where [`export!`](crate::export) keeps the handler of an instance. An instance is single-threaded, so
@@ -114,6 +135,16 @@ pub fn fired<H: Handler>(cell: &'static Cell<H>, id: Option<u64>, name: &str, pa
     with(cell, |handler| handler.timer(id.map(Connection::from_id), name, payload)).map_err(|error| error.to_string())
 }
 
+/// The export `self-test.check`.
+pub fn check<H: Handler>() -> Result<(), String> {
+    H::check().map_err(|error| error.to_string())
+}
+
+/// The export `migration.migrate`.
+pub fn migrate<H: Handler>(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String> {
+    H::migrate(from_version, attachment).map_err(|error| error.to_string())
+}
+
 /// Make a type that implements [`Handler`] the module: `hassock_guest::export!(Echo);`, once in a crate.
 #[macro_export]
 macro_rules! export {
@@ -154,6 +185,21 @@ macro_rules! export {
                     payload: ::std::vec::Vec<u8>,
                 ) -> ::std::result::Result<(), ::std::string::String> {
                     handler::fired(&HANDLER, id, &name, &payload)
+                }
+            }
+
+            impl exports::self_test::Guest for Module {
+                fn check() -> ::std::result::Result<(), ::std::string::String> {
+                    handler::check::<$handler>()
+                }
+            }
+
+            impl exports::migration::Guest for Module {
+                fn migrate(
+                    from_version: ::std::string::String,
+                    attachment: ::std::vec::Vec<u8>,
+                ) -> ::std::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
+                    handler::migrate::<$handler>(&from_version, attachment)
                 }
             }
 

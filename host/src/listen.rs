@@ -22,17 +22,22 @@ const TURNED_AWAY: usize = 64;
 
 /// Accept connections until the host drains. Each is served by a task of its own.
 pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
-    let permits = Arc::new(Semaphore::new(doors.limits.max_connections));
-    let addresses = Arc::new(Addresses { open: Mutex::default(), most: doors.limits.connections_per_address });
+    let capacity = Arc::new(Capacity::new(doors.directory().limits.max_connections));
+    let addresses = Arc::default();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
             () = doors.draining.cancelled() => return,
-            accepted = accept(&listener, &permits) => accepted,
+            () = doors.changed.notified() => {
+                capacity.resize(doors.directory().limits.max_connections);
+                continue;
+            }
+            accepted = accept(&listener, &capacity) => accepted,
         };
         match accepted {
             Ok((socket, peer, permit)) => {
-                let Some(place) = Addresses::enter(&addresses, peer.ip()) else {
+                let most = doors.directory().limits.connections_per_address;
+                let Some(place) = Addresses::enter(&addresses, peer.ip(), most) else {
                     // Not under a permit: an address with too many connections must not keep others out.
                     drop(permit);
                     turn_away(socket, &turned_away, &doors);
@@ -63,11 +68,8 @@ fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, doors: &Doors) {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener, capacity: &Arc<Capacity>) -> io::Result<(TcpStream, SocketAddr, Permit)> {
+    let permit = capacity.permit().await?;
     let (socket, peer) = listener.accept().await?;
     // Messages are written when they are complete; to hold them back for more to come only costs time.
     socket.set_nodelay(true)?;
@@ -87,10 +89,61 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected)
 }
 
+/// How many connections there may be: a number that a reload of the config can change.
+struct Capacity {
+    permits: Arc<Semaphore>,
+    size: Mutex<usize>,
+    /// Permits to be taken out of use as soon as they come back.
+    excess: Mutex<usize>,
+}
+
+/// The right to one connection.
+struct Permit {
+    permit: Option<OwnedSemaphorePermit>,
+    capacity: Arc<Capacity>,
+}
+
+impl Capacity {
+    fn new(size: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(size)), size: Mutex::new(size), excess: Mutex::default() }
+    }
+
+    async fn permit(self: &Arc<Self>) -> io::Result<Permit> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
+        Ok(Permit { permit: Some(permit), capacity: Arc::clone(self) })
+    }
+
+    fn resize(&self, size: usize) {
+        let before = std::mem::replace(&mut *self.size.lock(), size);
+        let mut excess = self.excess.lock();
+        if size < before {
+            let surplus = before - size;
+            *excess += surplus - self.permits.forget_permits(surplus);
+        } else {
+            let wanted = size - before;
+            let kept = wanted.min(*excess);
+            *excess -= kept;
+            self.permits.add_permits(wanted - kept);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut excess = self.capacity.excess.lock();
+        if *excess > 0
+            && let Some(permit) = self.permit.take()
+        {
+            *excess -= 1;
+            permit.forget();
+        }
+    }
+}
+
 /// How many connections each address has.
+#[derive(Default)]
 struct Addresses {
     open: Mutex<HashMap<IpAddr, usize>>,
-    most: usize,
 }
 
 /// One connection's place in the count of its address.
@@ -100,10 +153,10 @@ struct Place {
 }
 
 impl Addresses {
-    fn enter(addresses: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    fn enter(addresses: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
         let mut open = addresses.open.lock();
         let count = open.entry(address).or_default();
-        if *count >= addresses.most {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -120,5 +173,34 @@ impl Drop for Place {
                 open.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_smaller_capacity_takes_effect_as_connections_end() {
+        let capacity = Arc::new(Capacity::new(3));
+        let (one, two) = (capacity.permit().await.unwrap(), capacity.permit().await.unwrap());
+        capacity.resize(1);
+        assert_eq!(capacity.permits.available_permits(), 0);
+        drop(one);
+        assert_eq!(capacity.permits.available_permits(), 0, "two were open, and one may be");
+        capacity.resize(2);
+        assert_eq!(capacity.permits.available_permits(), 1);
+        drop(two);
+        assert_eq!(capacity.permits.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_capacity_that_grows_again_forgets_what_it_wanted_back() {
+        let capacity = Arc::new(Capacity::new(2));
+        let (one, two) = (capacity.permit().await.unwrap(), capacity.permit().await.unwrap());
+        capacity.resize(1);
+        capacity.resize(3);
+        drop((one, two));
+        assert_eq!(capacity.permits.available_permits(), 3);
     }
 }

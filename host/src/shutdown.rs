@@ -13,11 +13,22 @@ use crate::session::close::Close;
 /// How often connections that came meanwhile are asked to close too: their `open` ran when the drain began.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The signals that ask the process to stop: SIGTERM from a service manager, SIGINT from a terminal. From
-/// their making on they no longer end the process by themselves, so they are made before anything begins.
+/// The signals that the process hears: SIGTERM from a service manager and SIGINT from a terminal ask it to
+/// stop, SIGHUP to read its config again. From their making on they no longer end the process by
+/// themselves, so they are made before anything begins.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To stop. The name of the signal.
+    Stop(&'static str),
+    /// To read the config again.
+    Reload,
 }
 
 impl Signals {
@@ -26,11 +37,24 @@ impl Signals {
     /// # Errors
     /// If the system does not let us.
     pub fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// Wait for one; returns its name.
-    pub async fn next(&mut self) -> &'static str {
+    /// Wait for one.
+    pub async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Wait until the process is to stop; returns the name of the signal. Others wait.
+    pub async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -52,17 +76,14 @@ pub async fn drain(doors: &Arc<Doors>) -> usize {
             }
         }
     };
-    match timeout(doors.limits.drain_timeout.get(), all_gone).await {
+    match timeout(doors.directory().limits.drain_timeout.get(), all_gone).await {
         Ok(()) => 0,
-        Err(_) => doors.routes.apps().map(|app| app.connections.len()).sum(),
+        Err(_) => doors.directory().routes.apps().map(|app| app.connections.len()).sum(),
     }
 }
 
 fn ask_all_to_close(doors: &Doors) {
-    for connection in doors.routes.apps().flat_map(|app| app.connections.all()) {
-        // An error means that it is closing already.
-        if connection.outbox.close(Close::going_away()).is_ok() {
-            connection.wake();
-        }
+    for app in doors.directory().routes.apps() {
+        app.close_all(&Close::going_away());
     }
 }

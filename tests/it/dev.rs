@@ -91,7 +91,7 @@ async fn a_change_reaches_the_open_connection() {
 
     project.edit("This is a test!", "This is another test!");
     answers(&mut client, "test", "This is another test!").await;
-    dev.complains("app now runs version").await;
+    dev.complains("the app `app` serves version").await;
 
     project.edit("fn answer", "fn anwser");
     dev.complains("error[E0425]: cannot find function `answer`").await;
@@ -234,7 +234,7 @@ async fn swaps_lose_and_reorder_nothing() {
             number = window.end;
         }
     }
-    let versions = dev.stderr().matches("app now runs version").count();
+    let versions = dev.stderr().matches("the app `app` serves version").count();
     assert!(versions >= 9, "{}", dev.stderr());
 }
 

@@ -263,7 +263,7 @@ async fn a_reload_keeps_connections_and_their_order() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         module.renew();
-        ids.push(host.host.reload("probe").await.unwrap());
+        ids.push(host.host.control().deploy_file("probe").await.unwrap().expect("a new version").version);
     }
     running.send(false).unwrap();
     while let Some(done) = within("a client", tasks.join_next()).await {
@@ -289,7 +289,7 @@ async fn a_reload_serves_the_new_version() {
         assert_eq!(client.probe(json!("calls")).await, calls);
     }
     module.renew();
-    host.host.reload("probe").await.unwrap();
+    host.host.control().deploy_file("probe").await.unwrap();
     assert_eq!(client.probe(json!("calls")).await, 1);
 }
 
@@ -310,13 +310,15 @@ async fn a_broken_module_does_not_replace_the_old_one() {
     ];
     for (calls, (bytes, reason)) in (2..).zip(broken) {
         fs::write(module.file(), bytes).unwrap();
-        let error = host.host.reload("probe").await.unwrap_err().to_string();
+        let error = host.host.control().deploy_file("probe").await.unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
         assert_eq!(client.probe(json!("calls")).await, calls);
     }
     fs::remove_file(module.file()).unwrap();
-    assert!(host.host.reload("probe").await.unwrap_err().to_string().contains("cannot read the module"));
-    assert!(host.host.reload("nobody").await.unwrap_err().to_string().contains("there is no app `nobody`"));
+    assert!(host.host.control().deploy_file("probe").await.unwrap_err().to_string().contains("cannot read the module"));
+    assert!(
+        host.host.control().deploy_file("nobody").await.unwrap_err().to_string().contains("there is no app `nobody`")
+    );
     assert_eq!(client.probe(json!("calls")).await, 6);
     assert_eq!(host.connect("/probe").await.ask("new ones too").await, "new ones too");
 }

@@ -67,7 +67,7 @@ async fn a_refusal_is_the_modules_own() {
     assert_eq!(answer.header("content-type").as_deref(), Some("text/plain; charset=utf-8"));
     // A refusal with a status that is none: the module's error, and no connection either.
     let (status, body) = refused(&host.address(), "/probe?open=strange-status", |_| {}).await;
-    assert_eq!((status, body.as_str()), (500, "the application failed\n"));
+    assert_eq!((status, body), (500, failed(&host)));
     assert_eq!(host.host.connections(), 0);
     assert_eq!(host.drain().await, 0);
     assert_eq!((events.of("open").await.len(), events.of("closed").await.len()), (2, 0));
@@ -88,8 +88,9 @@ async fn an_acceptance_that_can_not_be_is_500_and_closed_once() {
     let mut witness = host.connect("/probe?topic=witness").await;
     for (count, path) in strange.iter().enumerate() {
         let (status, body) = refused(&host.address(), path, |_| {}).await;
-        assert_eq!((status, body.as_str()), (500, "the application failed\n"), "{path}");
-        assert_eq!(events.wait("closed", count + 1).await[count], "4000 Host the application failed");
+        let failed = failed(&host);
+        assert_eq!((status, body.as_str()), (500, failed.as_str()), "{path}");
+        assert_eq!(events.wait("closed", count + 1).await[count], format!("4000 Host {}", failed.trim_end()));
     }
     let subscribers = witness.probe(json!({ "subscribers": long })).await;
     assert_eq!(subscribers, json!([]));
@@ -171,4 +172,9 @@ async fn open_may_close_at_once() {
     let mut client = host.connect("/probe?open=close").await;
     assert_eq!(client.closed().await, Closed { code: 3001, reason: "at once".to_owned() });
     assert_eq!(events.wait("closed", 1).await, ["3001 Module at once"]);
+}
+
+/// What a client reads when the probe's version fails it.
+fn failed(host: &TestHost) -> String {
+    format!("the application failed (version {})\n", host.serving("probe"))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use futures_util::StreamExt;
-use hassock_tests::{Client, Process, app, app_with_database, binary, example, hassock, within};
+use hassock_tests::{Client, Process, app, app_with_database, binary, cache, example, hassock, within};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -65,11 +65,14 @@ async fn ends_well_on(signal: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_right_after_the_announcement_ends_the_server_well() {
     let folder = folder(&app("echo", &example("echo")));
+    // The module is compiled by this, which the server would have a line about before it listens.
+    assert_eq!(hassock(folder.path(), ["check"]).await.code, Some(0));
     let (mut log, mut filler) = std::io::pipe().unwrap();
     // As much as a pipe holds: the server's first line has to wait until somebody reads.
     filler.write_all(&[b'\n'; 65536]).unwrap();
     let mut command = Command::new(binary());
-    command.arg("serve").current_dir(folder.path()).stdout(Stdio::piped()).stderr(filler);
+    command.arg("serve").current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
+    command.stdout(Stdio::piped()).stderr(filler);
     let process = Process::start_as_is(command);
     process.line("Starting server on ").await;
     process.signal("TERM");

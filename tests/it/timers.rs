@@ -1,6 +1,7 @@
 //! Timers of connections and of apps, and what a drain does with everything that is still there.
 
 use futures_util::SinkExt;
+use hassock::deploy::Rollout;
 use hassock_tests::raw::{text, upgrade};
 use hassock_tests::{Client, Closed, Events, Raw, TestHost, app_with_database, eventually, guest, note, unlock};
 use serde_json::{Value, json};
@@ -198,7 +199,9 @@ async fn a_reload_keeps_connections_and_their_timers() {
     set(&mut client, "mine", 2000, "kept").await;
     client.probe(json!({ "app-timer": { "name": "ours", "after_ms": 2000, "text": "kept" } })).await;
     assert_eq!(client.probe(json!("calls")).await, 4, "the one instance counts");
-    host.host.reload("probe").await.unwrap();
+    // The same module as another version: with a custom section that nobody reads.
+    let other = [std::fs::read(guest("probe")).unwrap(), vec![0, 3, 1, b'v', 1]].concat();
+    host.host.control().deploy("probe", other, Rollout::Full).await.unwrap();
     in_one_call(&mut client, [json!("calls"), json!("attachment")]).await;
     let mut seen = Vec::new();
     for _ in 0..4 {

@@ -11,10 +11,30 @@ pub fn workspace() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
+/// Where compiled modules are kept from one test to the next, and from one run to the next.
+pub fn cache() -> PathBuf {
+    workspace().join("target/test-cache")
+}
+
 /// The component of a crate under `tests/guests`.
 pub fn guest(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     component(BUILT.get_or_init(|| build("tests/guests")), name)
+}
+
+/// The module `marked` with another mark: a name, and words that say how it behaves; see its source.
+///
+/// # Panics
+/// If the mark has more than 57 bytes.
+pub fn marked(mark: &str) -> Vec<u8> {
+    const BEGIN: &[u8] = b"<mark:";
+    const ROOM: usize = 57;
+    assert!(mark.len() <= ROOM, "{mark} is longer than {ROOM} bytes");
+    let mut bytes = std::fs::read(guest("marked")).unwrap_or_else(|error| panic!("no module: {error}"));
+    let place = bytes.windows(BEGIN.len()).position(|window| window == BEGIN);
+    let place = place.unwrap_or_else(|| panic!("the module has no mark")) + BEGIN.len();
+    bytes[place..place + ROOM].copy_from_slice(format!("{mark:ROOM$}").as_bytes());
+    bytes
 }
 
 /// The component of a crate under `examples-wasm`.

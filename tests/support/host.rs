@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use hassock::config::Config;
+use hassock::config::{Config, Overrides};
+use hassock::deploy::{AppReport, State};
 use hassock::{Host, StartError};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-use crate::{Client, guest};
+use crate::{Client, cache, guest};
 
 /// A running host. Its folder goes when it is dropped.
 pub struct TestHost {
@@ -68,7 +69,11 @@ impl TestHost {
     pub async fn try_start(config: &str) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let text = format!("listen = \"127.0.0.1:0\"\n{config}");
+        // Tests that change a module's file say when it is looked at.
+        let watch = (!text.contains("watch = ")).then_some(false);
         let config = Config::parse(&folder.path().join("hassock.toml"), &text)?;
+        let mut config = config.overridden(Overrides { watch, ..Overrides::default() });
+        config.cache.directory.get_or_insert_with(cache);
         let host = Host::start(config).await?;
         Ok(Self { host, folder })
     }
@@ -89,6 +94,25 @@ impl TestHost {
     /// If it is refused.
     pub async fn connect(&self, path: &str) -> Client {
         Client::connect(&self.address(), path).await
+    }
+
+    /// The version that serves an app.
+    ///
+    /// # Panics
+    /// If there is no such app.
+    pub fn serving(&self, app: &str) -> String {
+        let report = self.report(app);
+        let serving = report.versions.iter().find(|version| version.state == State::Serving);
+        serving.unwrap_or_else(|| panic!("nothing serves {app}: {report:?}")).version.clone()
+    }
+
+    /// An app and its versions.
+    ///
+    /// # Panics
+    /// If there is no such app.
+    pub fn report(&self, app: &str) -> AppReport {
+        let report = self.host.control().report().into_iter().find(|report| report.app == app);
+        report.unwrap_or_else(|| panic!("there is no app {app}"))
     }
 
     /// Drain the host; returns how many connections did not end in time.

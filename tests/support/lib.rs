@@ -16,7 +16,7 @@ pub use browser::Browser;
 pub use client::{Client, Closed, refused};
 pub use database::TestDatabase;
 pub use events::{Event, Events, note, unlock};
-pub use guests::{binary, example, guest, workspace};
+pub use guests::{binary, cache, example, guest, marked, workspace};
 pub use host::{TestHost, app, app_with_database};
 pub use mariadb::MariaDb;
 pub use process::{Finished, Process, hassock};

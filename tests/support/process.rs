@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::{binary, eventually};
+use crate::{binary, cache, eventually};
 
 /// A running program with what it has printed so far. It is killed, with all that it has started, when this
 /// is dropped.
@@ -41,7 +41,7 @@ impl Process {
     /// Run `hassock` with these arguments, in a folder.
     pub fn hassock<A: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new(binary());
-        command.args(arguments).current_dir(folder);
+        command.args(arguments).current_dir(folder).env("CACHE_DIRECTORY", cache());
         Self::start(command)
     }
 

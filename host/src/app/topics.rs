@@ -27,23 +27,18 @@ pub enum TopicError {
 type Subscribers = BTreeMap<u64, Arc<Connection>>;
 
 /// All topics of an app.
+#[derive(Default)]
 pub struct Topics {
     /// The inner lock is held for a whole fan-out: so all subscribers of a topic see one order.
     by_name: RwLock<HashMap<Arc<str>, Mutex<Subscribers>>>,
-    per_connection: usize,
 }
 
 impl Topics {
-    /// No topics yet; a connection may subscribe to so many.
-    pub fn new(per_connection: usize) -> Self {
-        Self { by_name: RwLock::default(), per_connection }
-    }
-
     /// Subscribe a connection; again changes nothing.
     ///
     /// # Errors
-    /// If the name is not one, or the connection has too many.
-    pub fn subscribe(&self, connection: &Arc<Connection>, topic: &str) -> Result<(), TopicError> {
+    /// If the name is not one, or the connection has `most` subscriptions already.
+    pub fn subscribe(&self, connection: &Arc<Connection>, topic: &str, most: usize) -> Result<(), TopicError> {
         if topic.is_empty() || topic.len() > MAX_NAME {
             return Err(TopicError::InvalidName);
         }
@@ -52,7 +47,7 @@ impl Topics {
         if own.contains(topic) {
             return Ok(());
         }
-        if own.len() >= self.per_connection {
+        if own.len() >= most {
             return Err(TopicError::TooMany);
         }
         let name: Arc<str> = match topics.get_key_value(topic) {
@@ -134,11 +129,11 @@ mod tests {
 
     #[test]
     fn a_topic_lives_as_long_as_it_has_subscribers() {
-        let topics = Topics::new(2);
+        let topics = Topics::default();
         let (one, two) = (connection(1), connection(2));
-        topics.subscribe(&two, "room").unwrap();
-        topics.subscribe(&one, "room").unwrap();
-        topics.subscribe(&one, "room").unwrap();
+        topics.subscribe(&two, "room", 2).unwrap();
+        topics.subscribe(&one, "room", 2).unwrap();
+        topics.subscribe(&one, "room", 2).unwrap();
         assert_eq!(topics.subscribers("room"), [1, 2]);
         topics.unsubscribe(&one, "room");
         topics.unsubscribe_all(&two);
@@ -147,20 +142,20 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_bounded() {
-        let topics = Topics::new(1);
+        let topics = Topics::default();
         let one = connection(1);
-        assert_eq!(topics.subscribe(&one, ""), Err(TopicError::InvalidName));
-        assert_eq!(topics.subscribe(&one, &"x".repeat(257)), Err(TopicError::InvalidName));
-        topics.subscribe(&one, "a").unwrap();
-        assert_eq!(topics.subscribe(&one, "b"), Err(TopicError::TooMany));
+        assert_eq!(topics.subscribe(&one, "", 1), Err(TopicError::InvalidName));
+        assert_eq!(topics.subscribe(&one, &"x".repeat(257), 1), Err(TopicError::InvalidName));
+        topics.subscribe(&one, "a", 1).unwrap();
+        assert_eq!(topics.subscribe(&one, "b", 1), Err(TopicError::TooMany));
     }
 
     #[test]
     fn a_slow_subscriber_is_closed_and_others_get_the_message() {
-        let topics = Topics::new(1);
+        let topics = Topics::default();
         let (slow, fast) = (connection(1), connection(2));
-        topics.subscribe(&slow, "t").unwrap();
-        topics.subscribe(&fast, "t").unwrap();
+        topics.subscribe(&slow, "t", 1).unwrap();
+        topics.subscribe(&fast, "t", 1).unwrap();
         slow.outbox.push_one(Message::text("x".repeat(100))).unwrap();
         let mut touched = Vec::new();
         assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut touched), 1);

@@ -29,7 +29,7 @@ pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> 
 async fn prepare(config: &Config) -> Problems {
     match deploy::prepare(config, &TaskTracker::new()).await {
         Ok(prepared) => {
-            for database in prepared.databases {
+            for database in prepared.databases.into_values() {
                 database.close().await;
             }
             Problems::default()

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::build;
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 use crate::deploy::Watcher;
 use crate::shutdown::Signals;
 use crate::{Host, StartError, telemetry};
@@ -18,20 +18,18 @@ use crate::{Host, StartError, telemetry};
 /// If the config is wrong, or cannot be served once its modules are built. A module that cannot be built is
 /// no error: the developer will mend it, and the next try comes with the next change.
 pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandError> {
-    let mut config = app_config(dir)?;
-    config.listen = listen.unwrap_or(config.listen);
-    config.test_page = true;
+    let config = app_config(dir)?.overridden(Overrides { listen, test_page: Some(true), watch: Some(false) });
     telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
     let folder = config.locator.folder().to_owned();
     let mut watcher = Watcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
     let host = tokio::select! {
         host = first_host(&config, &folder, &mut watcher) => host?,
-        _ = signals.next() => return Ok(()),
+        _ = signals.stop() => return Ok(()),
     };
     announce(&host, &folder);
     let signal = tokio::select! {
-        signal = signals.next() => signal,
+        signal = signals.stop() => signal,
         () = reload_on_changes(&mut watcher, &config, &host) => "the end of watching",
     };
     stop(host, signal).await;
@@ -73,20 +71,26 @@ fn announce(host: &Host, folder: &Path) {
 }
 
 async fn reload_on_changes(watcher: &mut Watcher, config: &Config, host: &Host) {
+    let mut config = config.clone();
     while let Some(file) = watcher.changed().await {
         eprintln!("{} changed", file.display());
-        if file.file_name().is_some_and(|name| name == "hassock.toml") {
-            eprintln!("The config is read at start only: restart to use it");
+        match config.read_again() {
+            Ok(new) => config = new,
+            Err(error) => {
+                eprintln!("{error}\nThe old config and module go on");
+                continue;
+            }
         }
-        if !build_all(config).await {
+        if !build_all(&config).await {
             eprintln!("The old module goes on");
             continue;
         }
-        for name in config.apps.keys() {
-            match host.reload(name).await {
-                Ok(version) => eprintln!("{name} now runs version {version}; open connections stayed open"),
-                Err(error) => eprintln!("{name}: {error}\nThe old module goes on"),
+        // The config first: an app that is new in it is served by that.
+        match host.control().reload().await {
+            Ok(report) => {
+                report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"))
             }
+            Err(error) => eprintln!("{error}\nThe old module goes on"),
         }
     }
 }

@@ -52,9 +52,10 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Checked(_) | Self::Start(StartError::Problems(_)) => EXIT_CONFIG.into(),
-            Self::Start(StartError::Listen { .. }) | Self::Build(_) | Self::Watch { .. } | Self::System(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Start(StartError::Listen { .. } | StartError::Watch(_))
+            | Self::Build(_)
+            | Self::Watch { .. }
+            | Self::System(_) => ExitCode::FAILURE,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::CommandError;
 use crate::config::Config;
-use crate::shutdown::Signals;
+use crate::shutdown::{Asked, Signals};
 use crate::{Host, telemetry};
 
 /// Serve a config until the process is told to stop.
@@ -17,14 +17,22 @@ pub async fn run(file: &Path) -> Result<(), CommandError> {
     let mut signals = Signals::catch()?;
     let host = tokio::select! {
         host = Host::start(config) => host?,
-        _ = signals.next() => return Ok(()),
+        _ = signals.stop() => return Ok(()),
     };
     println!("Starting server on {}", host.local_addr());
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");
     }
-    stop(host, signals.next().await).await;
-    Ok(())
+    loop {
+        match signals.next().await {
+            Asked::Stop(signal) => {
+                stop(host, signal).await;
+                return Ok(());
+            }
+            // What it comes to is in the log.
+            Asked::Reload => drop(host.control().reload().await),
+        }
+    }
 }
 
 /// Drain the host, and say so.

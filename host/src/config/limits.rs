@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Duration, Size};
 
 /// `[limits]`: bounds of the whole host.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
     /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
@@ -38,7 +38,7 @@ impl Default for HostLimits {
 }
 
 /// `[apps.NAME.limits]`: bounds of each connection, call and instance of an app.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppLimits {
     /// Bytes of one message from a client; a larger one closes the connection with 1009.

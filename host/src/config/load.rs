@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Locator, Problems, validate};
+use super::{Config, Locator, Overrides, Problems, validate};
 
 /// More would not be read by anyone.
 const MAX_PROBLEMS: usize = 50;
@@ -32,6 +32,24 @@ impl Config {
     /// All problems of the file at once, so that a user mends them in one go.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
         Ok(Self::parse(file, &read(file)?)?)
+    }
+
+    /// The same file as it is now, with what a command has decided instead of it.
+    ///
+    /// # Errors
+    /// All problems of the file at once.
+    pub fn read_again(&self) -> Result<Config, ConfigError> {
+        Ok(Self::load(self.locator.file())?.overridden(self.overrides))
+    }
+
+    /// Have some keys say what a command wants, whatever the file says.
+    #[must_use]
+    pub fn overridden(mut self, overrides: Overrides) -> Self {
+        self.listen = overrides.listen.unwrap_or(self.listen);
+        self.test_page = overrides.test_page.unwrap_or(self.test_page);
+        self.watch = overrides.watch.unwrap_or(self.watch);
+        self.overrides = overrides;
+        self
     }
 
     /// The same for a text that is already there; `file` is for messages and relative paths.

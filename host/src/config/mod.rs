@@ -3,10 +3,13 @@
 //! [`Config::load`] reads a file and reports everything that is wrong with it at once, each with file,
 //! line, key and what would be accepted. The types below are the format: what they do not name is refused.
 
+mod cache;
 mod limits;
 mod load;
 mod problem;
 mod scalars;
+mod share;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -17,10 +20,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use cache::CacheConfig;
 pub use limits::{AppLimits, HostLimits};
 pub use load::ConfigError;
 pub use problem::{Locator, Problem, Problems};
 pub use scalars::{Duration, Setting, Size, Url};
+pub use share::{NoShare, Share};
+pub use swap::{RollbackConfig, SwapPolicy};
 
 use crate::database::DatabaseLimits;
 
@@ -33,10 +39,14 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net
 pub struct Config {
     /// Address and port of the WebSocket listener; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Deploy a module when its file changes. `hassock dev` does so by building it.
+    pub watch: bool,
     /// Serve the test page at `/`. `hassock dev` does so in any case.
     pub test_page: bool,
     /// What the daemon logs, and how.
     pub log: LogConfig,
+    /// Where compiled modules are kept.
+    pub cache: CacheConfig,
     /// Bounds of the whole host.
     pub limits: HostLimits,
     /// The databases that apps may be granted, by name.
@@ -46,24 +56,39 @@ pub struct Config {
     /// The file it came from and where its keys are: for messages, and for relative paths.
     #[serde(skip)]
     pub locator: Locator,
+    /// What a command decides instead of the file.
+    #[serde(skip)]
+    pub overrides: Overrides,
+}
+
+/// Keys whose values a command decides, also when the file is read again.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs, reason = "they are those of the config")]
+pub struct Overrides {
+    pub listen: Option<SocketAddr>,
+    pub test_page: Option<bool>,
+    pub watch: Option<bool>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            watch: true,
             test_page: false,
             log: LogConfig::default(),
+            cache: CacheConfig::default(),
             limits: HostLimits::default(),
             databases: BTreeMap::new(),
             apps: BTreeMap::new(),
             locator: Locator::default(),
+            overrides: Overrides::default(),
         }
     }
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Lines below this level are left out.
@@ -97,7 +122,7 @@ pub enum LogFormat {
 }
 
 /// `[databases.NAME]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `mysql://user:${PASSWORD}@host/database`, `sqlite://file.db` or `sqlite::memory:`.
@@ -144,7 +169,7 @@ pub enum Grant {
 }
 
 /// `[apps.NAME]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppConfig {
     /// The path of its socket: `/chat`, or `/chat/*` for everything below it.
@@ -161,6 +186,35 @@ pub struct AppConfig {
     pub settings: BTreeMap<String, Setting>,
     /// The close code for a call that returned an error: 1011, or 3000 to 4999.
     pub error_close_code: Option<u16>,
+    /// What a new version does with open connections: `live` or `pin`.
+    pub swap: SwapPolicy,
+    /// With `swap = "pin"`: how long connections may stay with a version that is no longer served to new ones.
+    /// Without an end, one client could keep an old version for ever.
+    pub pin_for: Duration,
+    /// Versions that stay compiled after they were replaced, so that a rollback takes no time. Each keeps its
+    /// machine code in memory, about three times the size of the component.
+    pub keep_versions: usize,
+    /// When the host takes a new version back by itself.
+    pub rollback: RollbackConfig,
     /// Bounds of each connection, call and instance of this app.
     pub limits: AppLimits,
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            module: PathBuf::new(),
+            build: None,
+            databases: BTreeMap::new(),
+            origins: None,
+            settings: BTreeMap::new(),
+            error_close_code: None,
+            swap: SwapPolicy::default(),
+            pin_for: Duration::from_secs(3600),
+            keep_versions: 3,
+            rollback: RollbackConfig::default(),
+            limits: AppLimits::default(),
+        }
+    }
 }

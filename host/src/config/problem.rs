@@ -69,6 +69,11 @@ impl Locator {
         Self { file: file.to_owned(), keys, line_ends }
     }
 
+    /// The config file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The folder of the file, to which the paths in it are relative.
     pub fn folder(&self) -> &Path {
         match self.file.parent() {

@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Size {
 }
 
 /// A database URL with its variables filled in. It holds a password, so `Debug` and `Display` hide it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Url(String);
 
 impl Url {

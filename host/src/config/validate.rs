@@ -31,6 +31,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     if config.limits.request_head_bytes.bytes() < 8192 {
         report.add("limits.request_head_bytes", "must be at least 8KiB");
     }
+    if config.cache.directory.as_ref().is_some_and(|directory| directory.as_os_str().is_empty()) {
+        report.add("cache.directory", "is empty; name a folder, or leave the key out");
+    }
 }
 
 struct Report<'a> {
@@ -82,6 +85,10 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         && !(3000..=4999).contains(&code)
     {
         report.add(&format!("{key}.error_close_code"), format!("{code} is not 1011 or 3000 to 4999"));
+    }
+    at_least_one(report, &format!("{key}.rollback.min_calls"), app.rollback.min_calls as usize);
+    if app.rollback.window.get() < std::time::Duration::from_millis(100) {
+        report.add(&format!("{key}.rollback.window"), "must be at least 100ms");
     }
     origins(report, &format!("{key}.origins"), app);
     app_limits(report, &format!("{key}.limits"), app);

@@ -161,6 +161,14 @@ impl Handle {
         &self.database.name
     }
 
+    /// A handle to the same database with another access.
+    ///
+    /// # Errors
+    /// As [`Database::grant`].
+    pub async fn with_access(&self, access: Access) -> Result<Handle, OpenError> {
+        self.database.grant(access).await
+    }
+
     /// What the handle allows.
     pub fn access(&self) -> Access {
         self.access

@@ -18,8 +18,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
-use crate::module::CallError;
 use crate::module::bindings::hassock::host::types::Refusal;
+use crate::module::{CallError, FailedCall};
 
 /// What the handshake answers with.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -86,23 +86,33 @@ fn upgrade_required(sentence: &'static str) -> Answer {
     answer
 }
 
-/// The module's `open` did not return. The client is told no more than that.
-pub(super) fn call_failed(error: &CallError) -> Answer {
+/// The module's `open` did not return. The client is told which version that was, and no more.
+pub(super) fn call_failed(failed: &FailedCall) -> Answer {
+    let FailedCall { version, error } = failed;
     match error {
-        CallError::Busy { .. } => retry_later("the application is busy\n"),
-        CallError::CpuTime { .. } | CallError::Timeout(_) => retry_later("the application took too long\n"),
-        CallError::Returned(_) | CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
-            broken()
+        CallError::Busy { .. } => retry_later(format!("the application is busy (version {version})\n")),
+        CallError::CpuTime { .. } | CallError::Timeout(_) => {
+            retry_later(format!("the application took too long (version {version})\n"))
         }
+        CallError::Returned(_)
+        | CallError::Trap { .. }
+        | CallError::Memory { .. }
+        | CallError::Instantiate(_)
+        | CallError::Stranded(_) => broken(version),
     }
 }
 
 /// The module gave an answer that can not be.
-pub(super) fn broken() -> Answer {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "the application failed\n")
+pub(super) fn broken(version: &str) -> Answer {
+    text(StatusCode::INTERNAL_SERVER_ERROR, format!("the application failed (version {version})\n"))
 }
 
-fn retry_later(sentence: &'static str) -> Answer {
+/// The host's own task broke.
+pub(super) fn host_failed() -> Answer {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the host failed\n")
+}
+
+fn retry_later(sentence: impl Into<Bytes>) -> Answer {
     let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,13 +22,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use routes::Routes;
+pub use routes::{Directory, Routes};
 
-use crate::config::HostLimits;
 use crate::session::Opened;
 use crate::session::close::Close;
 
@@ -39,37 +40,39 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// What the listener and all handshakes share.
 pub struct Doors {
-    /// Which path leads to which app.
-    pub routes: Routes,
-    /// Bounds of the host.
-    pub limits: HostLimits,
-    /// The test page, if it is served.
-    pub page: Option<Bytes>,
+    directory: ArcSwap<Directory>,
     /// The id of the next connection.
     pub next_id: AtomicU64,
     /// All tasks of connections.
     pub tasks: TaskTracker,
     /// Cancelled when the host takes no more connections.
     pub draining: CancellationToken,
+    /// Told when they lead elsewhere, for the listener.
+    pub changed: Notify,
 }
 
 impl Doors {
     /// The doors to some apps, which open one by one as connections come.
-    pub fn new(routes: Routes, limits: HostLimits, tasks: TaskTracker, with_page: WithPage) -> Self {
-        let page = match with_page {
-            WithPage::Yes => Some(page::render(&routes)),
-            WithPage::No => None,
-        };
-        Self { routes, limits, page, next_id: AtomicU64::new(1), tasks, draining: CancellationToken::new() }
+    pub fn new(directory: Directory, tasks: TaskTracker) -> Self {
+        Self {
+            directory: ArcSwap::from_pointee(directory),
+            next_id: AtomicU64::new(1),
+            tasks,
+            draining: CancellationToken::new(),
+            changed: Notify::new(),
+        }
     }
-}
 
-/// Whether the test page is served at `/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum WithPage {
-    Yes,
-    No,
+    /// Where they lead now.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
+    /// Have them lead elsewhere from the next request on.
+    pub fn lead_to(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
+        self.changed.notify_one();
+    }
 }
 
 /// A connection that the module accepted, until hyper lets go of the socket.
@@ -99,12 +102,14 @@ async fn drive_http(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>, acc
         let (doors, accepted) = (Arc::clone(doors), Arc::clone(accepted));
         async move { Ok::<_, Infallible>(upgrade::answer(request, peer, &doors, &accepted).await) }
     });
+    let directory = doors.directory();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(doors.limits.handshake_timeout.get())
-        .max_buf_size(doors.limits.request_head_bytes.bytes())
+        .header_read_timeout(directory.limits.handshake_timeout.get())
+        .max_buf_size(directory.limits.request_head_bytes.bytes())
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
+    drop(directory);
     let mut http = Box::pin(http);
     let result = tokio::select! {
         result = &mut http => result,

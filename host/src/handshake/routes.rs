@@ -3,7 +3,35 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::page;
 use crate::app::App;
+use crate::config::{Config, HostLimits};
+
+/// What a config leads requests to: replaced as a whole when the config is read again.
+pub struct Directory {
+    /// Which path leads to which app.
+    pub routes: Routes,
+    /// Bounds of the host.
+    pub limits: HostLimits,
+    /// The test page, if it is served.
+    pub page: Option<Bytes>,
+}
+
+impl Directory {
+    /// The directory of some running apps.
+    pub fn new(config: &Config, apps: &BTreeMap<String, Arc<App>>) -> Self {
+        let mut routes = Routes::default();
+        for (name, app) in apps {
+            if let Some(config) = config.apps.get(name) {
+                routes.insert(&config.path, Arc::clone(app));
+            }
+        }
+        let page = config.test_page.then(|| page::render(&routes));
+        Self { routes, limits: config.limits.clone(), page }
+    }
+}
 
 /// The paths of all apps.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::answer::{self, Answer};
 use super::{Doors, Pending, origin};
-use crate::app::App;
+use crate::app::{App, Setup};
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
 use crate::module::call;
 use crate::session::close::Close;
@@ -28,11 +28,12 @@ pub(super) async fn answer(
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let path = request.uri().path();
+    let directory = doors.directory();
     let switch = create_response_with_body(&request, Full::default);
-    if let (Some(page), "/", Err(_)) = (&doors.page, path, &switch) {
+    if let (Some(page), "/", Err(_)) = (&directory.page, path, &switch) {
         return answer::page(page);
     }
-    let Some(app) = doors.routes.find(path) else { return answer::not_found(path) };
+    let Some(app) = directory.routes.find(path) else { return answer::not_found(path) };
     let mut switch = match switch {
         Ok(switch) => switch,
         Err(error) => return answer::no_handshake(&error),
@@ -41,7 +42,7 @@ pub(super) async fn answer(
         return answer::stopping();
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if !origin::is_allowed(app.origins.as_deref(), header(ORIGIN), header(HOST)) {
+    if !origin::is_allowed(app.setup().origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
         tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
         return answer::wrong_origin(origin);
@@ -57,17 +58,18 @@ pub(super) async fn answer(
             switch
         }
         Ok(Err(answer)) => answer,
-        Err(_) => answer::broken(),
+        Err(_) => answer::host_failed(),
     }
 }
 
 /// Ask the module. What it sends to the connection meanwhile waits in the outbox.
 async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, HeaderMap), Answer> {
-    let connection = Arc::new(Connection::new(id, app.limits.outbox_bytes.bytes()));
+    let setup = app.setup();
+    let connection = Arc::new(Connection::new(id, setup.limits.outbox_bytes.bytes()));
     app.connections.insert(&connection);
     let refusal = match call::open(&app, &connection, &request).await {
-        Ok(Ok(acceptance)) => return accept(app, connection, &request, acceptance).await,
-        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, id, &reason)),
+        Ok(Ok(acceptance)) => return accept(app, &setup, connection, &request, acceptance).await,
+        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, &connection, &reason)),
         Err(error) => answer::call_failed(&error),
     };
     app.forget(&connection);
@@ -76,17 +78,18 @@ async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, Heade
 
 async fn accept(
     app: Arc<App>,
+    setup: &Setup,
     connection: Arc<Connection>,
     request: &Request,
     acceptance: Acceptance,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let opened = Opened::new(Arc::clone(&app), Arc::clone(&connection));
-    match apply(&app, &connection, request, acceptance) {
+    let opened = Opened::new(Arc::clone(&app), Arc::clone(&setup.limits), Arc::clone(&connection));
+    match apply(&app, setup, &connection, request, acceptance) {
         Ok(headers) => Ok((opened, headers)),
         Err(reason) => {
-            let answer = misbehaved(&app, connection.id, &reason);
+            let answer = misbehaved(&app, &connection, &reason);
             // The module believes that it has a connection.
-            opened.finish(Close::failed(app.error_close_code)).await;
+            opened.finish(Close::failed(setup.error_close_code, &version_of(&connection))).await;
             Err(answer)
         }
     }
@@ -95,6 +98,7 @@ async fn accept(
 /// Put the module's acceptance into effect; returns the header fields for the 101.
 fn apply(
     app: &App,
+    setup: &Setup,
     connection: &Arc<Connection>,
     request: &Request,
     acceptance: Acceptance,
@@ -111,22 +115,28 @@ fn apply(
         let value = HeaderValue::from_str(&subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
-    if acceptance.attachment.len() > app.limits.attachment_bytes.bytes() {
-        return Err(format!("the attachment is larger than `attachment_bytes` = {}", app.limits.attachment_bytes));
+    if acceptance.attachment.len() > setup.limits.attachment_bytes.bytes() {
+        return Err(format!("the attachment is larger than `attachment_bytes` = {}", setup.limits.attachment_bytes));
     }
     if !acceptance.attachment.is_empty() {
         *connection.attachment.lock() = Bytes::from(acceptance.attachment);
     }
     for topic in &acceptance.topics {
-        app.topics.subscribe(connection, topic).map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
+        let subscribed = app.topics.subscribe(connection, topic, setup.limits.topics_per_connection);
+        subscribed.map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
     }
     Ok(headers)
 }
 
-fn misbehaved(app: &App, connection: u64, reason: &str) -> Answer {
-    let version = &app.version().id;
-    tracing::error!(app = %app.name, %version, connection, call = "open", "the module's answer can not be: {reason}");
-    answer::broken()
+fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
+    let (version, connection) = (version_of(connection), connection.id);
+    tracing::error!(app = %app.name, version, connection, call = "open", "the module's answer can not be: {reason}");
+    answer::broken(&version)
+}
+
+/// The version that has just opened a connection.
+fn version_of(connection: &Connection) -> String {
+    connection.seat.version().map(|version| version.id.to_string()).unwrap_or_default()
 }
 
 fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {

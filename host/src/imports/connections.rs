@@ -47,7 +47,7 @@ impl Host for State {
 
     fn set_attachment(&mut self, id: u64, attachment: Vec<u8>) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        let limit = self.call.as_ref().map_or(0, |call| call.app.limits.attachment_bytes.bytes());
+        let limit = self.call.as_ref().map_or(0, |call| call.setup.limits.attachment_bytes.bytes());
         if attachment.len() > limit {
             return Err(Error::TooLarge(format!("{} bytes; `attachment_bytes` is {limit}", attachment.len())));
         }

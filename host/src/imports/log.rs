@@ -14,7 +14,7 @@ impl Host for State {
             return;
         }
         let Some(call) = &self.call else { return };
-        let (app, version) = (&*call.app.name, &*self.version);
+        let (app, version) = (&*call.app.name, &*self.version.id);
         let connection = call.connection.as_ref().map(|connection| connection.id);
         let message = cut(&message);
         // The level of an event is part of its static description, hence one each.

@@ -76,10 +76,10 @@ impl Host for State {}
 
 impl HostDatabase for State {
     fn open(&mut self, name: String) -> Result<Resource<OpenDatabase>, Error> {
-        let app = self.call.as_ref().map(|call| &call.app).ok_or_else(|| Error::UnknownDatabase(name.clone()))?;
-        let Some(handle) = app.grants.get(&name).cloned() else {
-            return Err(match app.databases.contains(&name) {
-                true => Error::Denied(format!("the app `{}` has no grant for the database `{name}`", app.name)),
+        let call = self.call.as_ref().ok_or_else(|| Error::UnknownDatabase(name.clone()))?;
+        let Some(handle) = call.setup.grants.get(&name).cloned() else {
+            return Err(match call.setup.databases.contains(&name) {
+                true => Error::Denied(format!("the app `{}` has no grant for the database `{name}`", call.app.name)),
                 false => Error::UnknownDatabase(format!("the config has no database `{name}`")),
             });
         };

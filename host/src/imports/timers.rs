@@ -12,7 +12,7 @@ impl Host for State {
             self.connection(id).ok_or(Error::UnknownConnection)?;
         }
         let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
-        let limits = &call.app.limits;
+        let limits = &call.setup.limits;
         if payload.len() > limits.attachment_bytes.bytes() {
             return Err(Error::Invalid(format!(
                 "the payload is larger than `attachment_bytes` = {}",

@@ -10,7 +10,8 @@ impl Host for State {
     fn subscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
         let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
-        call.app.topics.subscribe(&connection, &topic).map_err(Into::into)
+        let most = call.setup.limits.topics_per_connection;
+        call.app.topics.subscribe(&connection, &topic, most).map_err(Into::into)
     }
 
     fn unsubscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
@@ -38,7 +39,7 @@ impl State {
     fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
         let Some(call) = &mut self.call else { return Ok(0) };
         let message = frame(message);
-        if message.len() > call.app.limits.outbox_bytes.bytes() {
+        if message.len() > call.setup.limits.outbox_bytes.bytes() {
             return Err(Error::TooLarge);
         }
         Ok(call.app.topics.publish(topic, &message, except, &mut call.touched))

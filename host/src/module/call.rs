@@ -1,42 +1,61 @@
 //! The calls that the host makes: one function for each export, each within the limits of the app.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wasmtime::{Trap, WasmBacktrace};
 
-use super::CallError;
 use super::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use super::bindings::hassock::host::types::Message;
 use super::pool::Lease;
 use super::state::CallContext;
-use crate::app::App;
+use super::{CallError, FailedCall, Version};
+use crate::app::{App, Setup};
 use crate::config::AppLimits;
+use crate::deploy;
 use crate::imports::log::cut;
 use crate::patience::within;
 use crate::session::Connection;
 
-/// Call one exported function in a leased instance, within `call_timeout`. What goes wrong is logged here,
-/// with the version that served the call; `$check` may find a failure in what the module returned.
+/// Call one exported function in a leased instance of a version, within `call_timeout`. `$check` may find
+/// a failure in what the module returned. Gives the result, and how long the call took if there was one.
 macro_rules! call {
-    ($name:literal, $app:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
-        let (app, connection): (&Arc<App>, Option<&Arc<Connection>>) = ($app, $connection);
-        let version = app.version();
-        let result = match version.lease(CallContext::new(Arc::clone(app), connection.cloned())).await {
+    ($version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
+        let (app, setup, connection): (&Arc<App>, &Arc<Setup>, Option<&Arc<Connection>>) = ($app, $setup, $connection);
+        let began = Instant::now();
+        let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned());
+        match setup.pool.lease($version, context).await {
             Ok(mut lease) => {
-                let limit = app.limits.call_timeout;
+                let limit = setup.limits.call_timeout;
                 let $instance = &mut lease.instance;
-                match within(limit.get(), $call).await {
+                let result = match within(limit.get(), $call).await {
                     Ok(Ok(value)) => {
                         lease.finish().await;
                         $check(value)
                     }
-                    Ok(Err(error)) => Err(classify(&lease, &app.limits, &error)),
+                    Ok(Err(error)) => Err(classify(&lease, &setup.limits, &error)),
                     Err(_) => Err(CallError::Timeout(limit)),
-                }
+                };
+                (result, Some(began.elapsed()))
             }
-            Err(error) => Err(error),
-        };
-        result.inspect_err(|error| report($name, app, &version.id, connection, error))
+            Err(error) => (Err(error), None),
+        }
+    }};
+}
+
+/// A call of the version that serves a connection, or the app itself: counted, and logged if it fails.
+macro_rules! serve {
+    ($name:literal, $app:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
+        let (app, connection): (&Arc<App>, Option<&Arc<Connection>>) = ($app, $connection);
+        let setup = app.setup();
+        match deploy::version_for(app, connection).await {
+            Ok(version) => {
+                let (result, time) = call!(&version, app, &setup, connection, $check, |$instance| $call);
+                served($name, app, &version, connection, time, CallError::is_failure, result)
+            }
+            Err(failed) => Err(failed),
+        }
     }};
 }
 
@@ -48,8 +67,8 @@ pub async fn open(
     app: &Arc<App>,
     connection: &Arc<Connection>,
     request: &Request,
-) -> Result<Result<Acceptance, Refusal>, CallError> {
-    call!("open", app, Some(connection), Ok, |instance| {
+) -> Result<Result<Acceptance, Refusal>, FailedCall> {
+    serve!("open", app, Some(connection), Ok, |instance| {
         instance.handler.call_open(&mut instance.store, connection.id, request)
     })
 }
@@ -58,8 +77,8 @@ pub async fn open(
 ///
 /// # Errors
 /// If the call did not return, or returned an error.
-pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[Message]) -> Result<(), CallError> {
-    call!("receive", app, Some(connection), returned, |instance| {
+pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[Message]) -> Result<(), FailedCall> {
+    serve!("receive", app, Some(connection), returned, |instance| {
         instance.handler.call_receive(&mut instance.store, connection.id, messages)
     })
 }
@@ -68,8 +87,8 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[M
 ///
 /// # Errors
 /// If the call did not return.
-pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), CallError> {
-    call!("closed", app, Some(connection), Ok, |instance| {
+pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
+    serve!("closed", app, Some(connection), Ok, |instance| {
         instance.handler.call_closed(&mut instance.store, connection.id, closing)
     })
 }
@@ -84,9 +103,9 @@ pub async fn fired(
     connection: Option<&Arc<Connection>>,
     name: &str,
     payload: &[u8],
-) -> Result<(), CallError> {
+) -> Result<(), FailedCall> {
     let id = connection.map(|connection| connection.id);
-    call!("fired", app, connection, returned, |instance| async {
+    serve!("fired", app, connection, returned, |instance| async {
         match &instance.timer_handler {
             Some(handler) => handler.call_fired(&mut instance.store, id, name, payload).await,
             None => Ok(Ok(())),
@@ -94,8 +113,89 @@ pub async fn fired(
     })
 }
 
-fn returned(result: Result<(), String>) -> Result<(), CallError> {
+/// `migration.migrate`: what `version` makes of an attachment of `from`; itself, without that export.
+///
+/// # Errors
+/// If the call did not return, or returned an error. Either counts as a failed call.
+pub async fn migrate(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    version: &Arc<Version>,
+    from: &str,
+    attachment: &[u8],
+) -> Result<Vec<u8>, FailedCall> {
+    let setup = app.setup();
+    let check = |result: Result<Vec<u8>, String>| fits(returned(result)?, &setup.limits);
+    let (result, time) = call!(version, app, &setup, Some(connection), check, |instance| async {
+        match &instance.migration {
+            Some(migration) => migration.call_migrate(&mut instance.store, from, attachment).await,
+            None => Ok(Ok(attachment.to_vec())),
+        }
+    });
+    // A refused attachment is a failure: the version does not fit the connections that there are.
+    let is_failure = |error: &CallError| error.is_failure() || matches!(error, CallError::Returned(_));
+    served("migrate", app, version, Some(connection), time, is_failure, result)
+}
+
+/// `self-test.check`, in an instance of its own. `app` has no connections, and `setup` no way to write.
+///
+/// # Errors
+/// If no instance can be made, the call did not return, or returned an error.
+pub async fn check(app: &Arc<App>, setup: &Arc<Setup>, version: &Arc<Version>) -> Result<(), CallError> {
+    let (result, _) = call!(version, app, setup, None, returned, |instance| async {
+        match &instance.self_test {
+            Some(test) => test.call_check(&mut instance.store).await,
+            None => Ok(Ok(())),
+        }
+    });
+    result
+}
+
+fn returned<T>(result: Result<T, String>) -> Result<T, CallError> {
     result.map_err(|text| CallError::Returned(cut(&text).into_owned()))
+}
+
+fn fits(attachment: Vec<u8>, limits: &AppLimits) -> Result<Vec<u8>, CallError> {
+    match attachment.len() <= limits.attachment_bytes.bytes() {
+        true => Ok(attachment),
+        false => Err(CallError::Returned(format!(
+            "an attachment of {} bytes, more than `attachment_bytes` = {}",
+            attachment.len(),
+            limits.attachment_bytes
+        ))),
+    }
+}
+
+/// Count a call, and if it failed, log it with the version that served it and let the version answer for it.
+fn served<T>(
+    call: &str,
+    app: &Arc<App>,
+    version: &Arc<Version>,
+    connection: Option<&Arc<Connection>>,
+    time: Option<Duration>,
+    is_failure: impl Fn(&CallError) -> bool,
+    result: Result<T, CallError>,
+) -> Result<T, FailedCall> {
+    if let Some(time) = time {
+        version.stats.count(time);
+    }
+    let error = match result {
+        Ok(value) => {
+            version.watch.call_succeeded();
+            return Ok(value);
+        }
+        Err(error) => error,
+    };
+    report(call, app, &version.id, connection, &error);
+    if is_failure(&error) {
+        version.stats.count_failure();
+        if let Some(reason) = version.watch.call_failed() {
+            deploy::take_back(app, version, reason);
+        }
+    } else if time.is_some() {
+        version.watch.call_succeeded();
+    }
+    Err(FailedCall { version: Arc::clone(&version.id), error })
 }
 
 /// Log a failed call: with the version, the connection and the wasm frames.

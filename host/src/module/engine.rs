@@ -1,10 +1,14 @@
 //! The wasmtime engine: how modules are compiled, where instances live, how computing is measured.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use wasmtime::component::Component;
 use wasmtime::{Config, PoolingAllocationConfig};
 
+use super::cache::CodeCache;
+use super::compile::Compiler;
 use crate::config;
 
 /// The unit in which computing is measured: a module that computes for longer yields to others, and one
@@ -25,10 +29,13 @@ const TABLES_PER_COMPONENT: u32 = 8;
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
+    compiler: Arc<Compiler>,
+    max_memory: usize,
 }
 
 impl Engine {
-    /// An engine for the apps of `config`.
+    /// An engine for the apps of `config`, with its cache of compiled code. A cache that cannot be used is
+    /// logged and done without.
     ///
     /// # Errors
     /// If the process may not reserve the address space for `limits.max_instances`.
@@ -44,7 +51,22 @@ impl Engine {
             .allocation_strategy(pool(config.limits.max_instances, memory));
         let engine = wasmtime::Engine::new(&settings)?;
         start_clock(&engine);
-        Ok(Self { engine })
+        let compiler = Arc::new(Compiler::new(engine.clone(), CodeCache::open(config, &engine)));
+        Ok(Self { engine, compiler, max_memory: memory })
+    }
+
+    /// Bytes of one linear memory that there is room for.
+    pub fn max_memory(&self) -> usize {
+        self.max_memory
+    }
+
+    /// Make a component: from the cache, or by compiling it on threads of low priority. Blocks the caller for up
+    /// to many seconds, in which it only waits: call it off the runtime's threads.
+    ///
+    /// # Errors
+    /// If it does not compile.
+    pub fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.compiler.component(bytes).map(|(component, _)| component)
     }
 
     /// The engine as wasmtime knows it.

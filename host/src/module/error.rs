@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::VersionId;
 use crate::config::{Duration, Size};
 
 /// Why a module cannot serve. One message that says what, where and what to do.
@@ -108,9 +109,51 @@ pub enum CallError {
     /// A fresh instance could not be made.
     #[error("no fresh instance: {0}")]
     Instantiate(String),
+    /// The connection had to leave a version that was rolled back, and no other can read its attachment.
+    #[error("the connection cannot leave the version that was rolled back: {0}")]
+    Stranded(String),
+}
+
+/// A call that failed, and the version that served it.
+#[derive(Debug, thiserror::Error)]
+#[error("version {version}: {error}")]
+pub struct FailedCall {
+    /// The version.
+    pub version: VersionId,
+    /// Why.
+    #[source]
+    pub error: CallError,
+}
+
+impl LoadError {
+    /// A word for the kind of error, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::NotWasm { .. } => "not-wasm",
+            Self::NotComponent { .. } => "not-component",
+            Self::Invalid { .. } => "invalid",
+            Self::Imports { .. } => "imports",
+            Self::MissingExport { .. } => "missing-export",
+            Self::Mismatch { .. } => "mismatch",
+        }
+    }
 }
 
 impl CallError {
+    /// Whether it is the module that failed: it trapped, or ran into a deadline or the memory limit. An
+    /// error that it returned is an answer.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Trap { .. }
+            | Self::CpuTime { .. }
+            | Self::Timeout(_)
+            | Self::Memory { .. }
+            | Self::Instantiate(_) => true,
+            Self::Returned(_) | Self::Busy { .. } | Self::Stranded(_) => false,
+        }
+    }
+
     /// The wasm frames, if there are any.
     pub fn backtrace(&self) -> &str {
         match self {

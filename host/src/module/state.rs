@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use super::Version;
 use super::output::{Output, Stream};
-use crate::app::App;
+use crate::app::{App, Setup};
 use crate::imports::sql::SqlContext;
 use crate::session::Connection;
 
@@ -18,8 +19,8 @@ pub struct State {
     pub(super) memory: MemoryLimit,
     /// The lines that the running call may still log.
     pub log: Arc<LogBudget>,
-    /// The version that the instance is of, for log lines.
-    pub version: Arc<str>,
+    /// The version that the instance is of.
+    pub version: Arc<Version>,
     /// Databases and transactions that the module holds.
     pub sql: SqlContext,
     /// The running call. An idle instance has none, so that it does not keep its app alive.
@@ -30,6 +31,8 @@ pub struct State {
 pub struct CallContext {
     /// The app whose module is called.
     pub app: Arc<App>,
+    /// What the config said about the app when the call began.
+    pub setup: Arc<Setup>,
     /// The connection that the call is about, if it is about one.
     pub connection: Option<Arc<Connection>>,
     /// Connections that got something to do in this call. They are woken once, when it ends or waits:
@@ -40,8 +43,8 @@ pub struct CallContext {
 
 impl CallContext {
     /// A call for `connection`, or for the app itself.
-    pub fn new(app: Arc<App>, connection: Option<Arc<Connection>>) -> Self {
-        Self { app, connection, touched: Vec::new(), ticks: 0 }
+    pub fn new(app: Arc<App>, setup: Arc<Setup>, connection: Option<Arc<Connection>>) -> Self {
+        Self { app, setup, connection, touched: Vec::new(), ticks: 0 }
     }
 
     /// Wake the connections that got something to do.
@@ -60,11 +63,11 @@ impl Drop for CallContext {
 }
 
 impl State {
-    pub(super) fn new(app: &App, version: &Arc<str>) -> Self {
+    pub(super) fn new(context: &CallContext, version: &Arc<Version>) -> Self {
         let log = Arc::new(LogBudget::default());
         let output = |stream| Output {
-            app: Arc::clone(&app.name),
-            version: Arc::clone(version),
+            app: Arc::clone(&context.app.name),
+            version: Arc::clone(&version.id),
             stream,
             budget: Arc::clone(&log),
             line: Arc::default(),
@@ -79,7 +82,7 @@ impl State {
         Self {
             wasi,
             table: ResourceTable::new(),
-            memory: MemoryLimit { bytes: app.limits.memory.bytes(), exceeded: false },
+            memory: MemoryLimit { bytes: context.setup.limits.memory.bytes(), exceeded: false },
             log,
             version: Arc::clone(version),
             sql: SqlContext::default(),
@@ -98,7 +101,7 @@ impl WasiView for State {
 pub(super) fn on_tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     if let Some(call) = &mut store.data_mut().call {
         call.ticks += 1;
-        if call.ticks > call.app.max_ticks {
+        if call.ticks > call.setup.max_ticks {
             return Ok(UpdateDeadline::Interrupt);
         }
     }

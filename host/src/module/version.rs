@@ -1,16 +1,19 @@
-//! One exact module of an app: compiled, checked against its grants, with the pool of its instances.
+//! One exact module: compiled, fit for the contract, with what it has done so far.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use super::bindings::CompleteModule;
-use super::bindings::exports::hassock::host::{handler, timer_handler};
-use super::pool::Pool;
+use super::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+use super::stats::Stats;
+use super::watch::Watch;
 use super::{Engine, LoadError, State};
-use crate::config::AppConfig;
+use crate::config::Grant;
 
 /// The first bytes of any WebAssembly file, and of a component (the layer field is 1).
 const WASM: &[u8] = b"\0asm";
@@ -19,23 +22,42 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// Names a version: the first 12 hex digits of the SHA-256 of its component.
 pub type VersionId = Arc<str>;
 
-/// A module that can be called.
+/// A module that can be instantiated. It is unloaded when nobody has it any more.
 pub struct Version {
     /// Its name.
     pub id: VersionId,
+    /// What it has done.
+    pub stats: Stats,
+    /// Whether it is new, and does well.
+    pub watch: Watch,
     pub(super) pre: InstancePre<State>,
+    pub(super) exports: Exports,
+    /// It serves no new connections: its instances are not kept for later.
+    retired: AtomicBool,
+}
+
+/// What it exports: all but the handler is optional.
+#[derive(Clone)]
+pub(super) struct Exports {
     pub(super) handler: handler::GuestIndices,
     pub(super) timer_handler: Option<timer_handler::GuestIndices>,
-    pub(super) pool: Pool,
+    pub(super) self_test: Option<self_test::GuestIndices>,
+    pub(super) migration: Option<migration::GuestIndices>,
 }
 
 impl Version {
-    /// Compile a component and check that it is a module for `app`. Takes from a tenth of a second to
-    /// many: call it off the runtime's threads.
+    /// Compile a component and check that it is a module for the app `name` with these grants. `file` is for
+    /// messages. Takes from a tenth of a second to many: call it off the runtime's threads.
     ///
     /// # Errors
     /// One error that names everything that is wrong with it.
-    pub fn load(engine: &Engine, file: &Path, bytes: &[u8], name: &str, app: &AppConfig) -> Result<Self, LoadError> {
+    pub fn compile(
+        engine: &Engine,
+        file: &Path,
+        bytes: &[u8],
+        name: &str,
+        databases: &BTreeMap<String, Grant>,
+    ) -> Result<Self, LoadError> {
         let file = file.to_owned();
         if !bytes.starts_with(WASM) {
             return Err(LoadError::NotWasm { file });
@@ -43,23 +65,61 @@ impl Version {
         if !bytes.starts_with(COMPONENT) {
             return Err(LoadError::NotComponent { file });
         }
-        let component = match Component::from_binary(engine.get(), bytes) {
+        let component = match engine.compile(bytes) {
             Ok(component) => component,
             Err(error) => return Err(LoadError::Invalid { file, reason: one_line(&error) }),
         };
-        let linker =
-            linker(engine).map_err(|error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) })?;
-        check_imports(&component, name, app)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) })?;
-        let (handler, timer_handler) = exports(&file, &component, &pre)?;
-        Ok(Self { id: version_id(bytes), pre, handler, timer_handler, pool: Pool::new(app.limits.instances) })
+        let mismatch = |error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) };
+        let linker = linker(engine).map_err(mismatch)?;
+        // Before linking, which would name only the first import that the host does not have.
+        check_imports(&component, name, databases)?;
+        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        let exports = exports(&file, &component, &pre)?;
+        Ok(Self {
+            id: version_id(bytes),
+            stats: Stats::default(),
+            watch: Watch::default(),
+            pre,
+            exports,
+            retired: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the app `name` still has the grants that the module needs.
+    ///
+    /// # Errors
+    /// A sentence for each import that is not granted.
+    pub fn check_grants(&self, name: &str, databases: &BTreeMap<String, Grant>) -> Result<(), LoadError> {
+        check_imports(self.pre.component(), name, databases)
+    }
+
+    /// Whether it can test itself.
+    pub fn has_self_test(&self) -> bool {
+        self.exports.self_test.is_some()
+    }
+
+    /// Whether it changes the attachments of connections that move to it.
+    pub fn has_migration(&self) -> bool {
+        self.exports.migration.is_some()
+    }
+
+    /// It serves new connections from now on.
+    pub(crate) fn enlist(&self) {
+        self.retired.store(false, Ordering::Release);
+    }
+
+    /// It serves no new connections any more. The pool still has its idle instances.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 }
 
 /// The name of the version that these bytes are.
-fn version_id(bytes: &[u8]) -> VersionId {
+pub fn version_id(bytes: &[u8]) -> VersionId {
     let digest = Sha256::digest(bytes);
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
@@ -73,64 +133,73 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 /// Denied by default: what the module imports must be there and granted. All that is not is said at once.
-fn check_imports(component: &Component, name: &str, app: &AppConfig) -> Result<(), LoadError> {
+fn check_imports(component: &Component, name: &str, databases: &BTreeMap<String, Grant>) -> Result<(), LoadError> {
     let imports: Vec<String> = component
         .component_type()
         .imports(component.engine())
-        .filter_map(|(import, _)| objection(import, name, app))
+        .filter_map(|(import, _)| objection(import, name, databases))
         .collect();
     if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports { imports }) }
 }
 
-fn objection(import: &str, name: &str, app: &AppConfig) -> Option<String> {
-    let interface = import.split('@').next().unwrap_or(import);
-    match interface {
-        "hassock:host/sql" if app.databases.is_empty() => Some(format!(
+fn objection(import: &str, name: &str, databases: &BTreeMap<String, Grant>) -> Option<String> {
+    match import.split('@').next().unwrap_or(import) {
+        "hassock:host/sql" if databases.is_empty() => Some(format!(
             "the module imports `{import}`, which is not granted; add `databases = {{ NAME = \"read-write\" }}` to `[apps.{name}]`"
         )),
-        "hassock:host/types"
-        | "hassock:host/connections"
-        | "hassock:host/topics"
-        | "hassock:host/sql"
-        | "hassock:host/timers"
-        | "hassock:host/log"
-        | "hassock:host/about"
-        | "wasi:config/store" => None,
-        // Without folders, variables and network; see `State`.
-        _ if ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"]
-            .iter()
-            .any(|package| interface.starts_with(package)) =>
-        {
-            None
-        }
+        interface if is_known(interface) => None,
         _ => Some(format!("the module imports `{import}`, which this host does not have; no key can grant it")),
     }
 }
 
-type Exports = (handler::GuestIndices, Option<timer_handler::GuestIndices>);
+fn is_known(interface: &str) -> bool {
+    /// Without folders, variables and network; see `State`.
+    const WASI: [&str; 6] =
+        ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+    matches!(
+        interface,
+        "hassock:host/types"
+            | "hassock:host/connections"
+            | "hassock:host/topics"
+            | "hassock:host/sql"
+            | "hassock:host/timers"
+            | "hassock:host/log"
+            | "hassock:host/about"
+            | "wasi:config/store"
+    ) || WASI.iter().any(|package| interface.starts_with(package))
+}
 
 fn exports(file: &Path, component: &Component, pre: &InstancePre<State>) -> Result<Exports, LoadError> {
     let mismatch = |error| LoadError::Mismatch { file: file.to_owned(), reason: one_line(&error) };
     let missing = |export, hint| LoadError::MissingExport { file: file.to_owned(), export, hint };
-    if component.get_export_index(None, HANDLER).is_none() {
+    let has = |export| component.get_export_index(None, export).is_some();
+    if !has(HANDLER) {
         return Err(missing(HANDLER, "; in Rust, write `hassock_guest::export!(YourType);`"));
     }
-    let handler = handler::GuestIndices::new(pre).map_err(mismatch)?;
-    if component.get_export_index(None, TIMER_HANDLER).is_some() {
-        return Ok((handler, Some(timer_handler::GuestIndices::new(pre).map_err(mismatch)?)));
+    if !has(TIMER_HANDLER) && sets_timers(component) {
+        return Err(missing(TIMER_HANDLER, ", but imports `hassock:host/timers`: its timers could never fire"));
     }
-    let sets_timers = component
-        .component_type()
-        .imports(component.engine())
-        .any(|(import, _)| import.starts_with("hassock:host/timers@"));
-    match sets_timers {
-        true => Err(missing(TIMER_HANDLER, ", but imports `hassock:host/timers`: its timers could never fire")),
-        false => Ok((handler, None)),
-    }
+    Ok(Exports {
+        handler: handler::GuestIndices::new(pre).map_err(mismatch)?,
+        timer_handler: has(TIMER_HANDLER)
+            .then(|| timer_handler::GuestIndices::new(pre))
+            .transpose()
+            .map_err(mismatch)?,
+        self_test: has(SELF_TEST).then(|| self_test::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
+        migration: has(MIGRATION).then(|| migration::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
+    })
+}
+
+fn sets_timers(component: &Component) -> bool {
+    let imports = component.component_type();
+    let mut imports = imports.imports(component.engine());
+    imports.any(|(import, _)| import.starts_with("hassock:host/timers@"))
 }
 
 const HANDLER: &str = "hassock:host/handler@0.1.0";
 const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
+const SELF_TEST: &str = "hassock:host/self-test@0.1.0";
+const MIGRATION: &str = "hassock:host/migration@0.1.0";
 
 /// Wasmtime's errors are chains over several lines; ours are one message.
 fn one_line(error: &wasmtime::Error) -> String {

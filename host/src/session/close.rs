@@ -7,6 +7,7 @@
 //! | 1007 | a text message that is not UTF-8 | be mended |
 //! | 1009 | a message larger than `message_bytes` | send less |
 //! | 1011 | a call of the module failed: a trap, a limit, an error that it returned | reconnect later |
+//! | 1012 | its version was rolled back, and the one before it cannot read the attachment | reconnect at once |
 //! | 1013 | the client reads too slowly, or the app is too busy | reconnect with backoff |
 //!
 //! What a client or a module closes with is its own. 1005 and 1006 are never sent; they tell a module that
@@ -19,8 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
-use crate::module::CallError;
 use crate::module::bindings::hassock::host::types::{ClosedBy, Closing};
+use crate::module::{CallError, FailedCall};
 
 /// Bytes of a close frame's reason: a control frame has 125, two of which are the code.
 pub const MAX_REASON: usize = 123;
@@ -42,9 +43,19 @@ impl Close {
         Self { code, reason: Utf8Bytes::from_static(reason), by: ClosedBy::Host }
     }
 
+    /// The same for a call, with the version that served it.
+    fn of_call(code: u16, reason: &str, version: &str) -> Self {
+        Self { code, reason: format!("{reason} (version {version})").into(), by: ClosedBy::Host }
+    }
+
     /// The host stops.
     pub fn going_away() -> Self {
         Self::host(1001, "the host is stopping")
+    }
+
+    /// The config has the app no more.
+    pub fn app_gone() -> Self {
+        Self::host(1001, "the application is gone")
     }
 
     /// The outbox ran over.
@@ -53,17 +64,23 @@ impl Close {
     }
 
     /// The application failed, and why is for the log, not for the client.
-    pub fn failed(code: u16) -> Self {
-        Self::host(code, "the application failed")
+    pub fn failed(code: u16, version: &str) -> Self {
+        Self::of_call(code, "the application failed", version)
     }
 
     /// A call failed; `error_close_code` is the app's code for errors that its module returned.
-    pub fn call_failed(error: &CallError, error_close_code: u16) -> Self {
+    pub fn call_failed(failed: &FailedCall, error_close_code: u16) -> Self {
+        let FailedCall { version, error } = failed;
         match error {
-            CallError::Returned(_) => Self::failed(error_close_code),
-            CallError::Busy { .. } => Self::host(1013, "the application is busy"),
-            CallError::CpuTime { .. } | CallError::Timeout(_) => Self::host(1011, "the application took too long"),
-            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => Self::failed(1011),
+            CallError::Returned(_) => Self::failed(error_close_code, version),
+            CallError::Stranded(_) => Self::of_call(1012, "the application was rolled back", version),
+            CallError::Busy { .. } => Self::of_call(1013, "the application is busy", version),
+            CallError::CpuTime { .. } | CallError::Timeout(_) => {
+                Self::of_call(1011, "the application took too long", version)
+            }
+            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
+                Self::failed(1011, version)
+            }
         }
     }
 

@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 
 use super::close::Close;
 use super::outbox::Outbox;
+use super::seat::Seat;
 use crate::app::App;
+use crate::config::AppLimits;
 use crate::module::call;
 
 /// A timer of a connection whose time has come.
@@ -34,6 +36,8 @@ pub struct Connection {
     pub outbox: Outbox,
     /// The module's bytes.
     pub attachment: Mutex<Bytes>,
+    /// The version that serves it.
+    pub seat: Seat,
     /// The topics that it is subscribed to. Locked after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<VecDeque<DueTimer>>,
@@ -49,6 +53,7 @@ impl Connection {
             id,
             outbox: Outbox::new(outbox_bytes),
             attachment: Mutex::default(),
+            seat: Seat::default(),
             topics: Mutex::default(),
             due: Mutex::default(),
             mail: AtomicBool::new(true),
@@ -94,6 +99,8 @@ impl Connection {
 pub struct Opened {
     /// Its app.
     pub app: Arc<App>,
+    /// Its bounds: those of the moment at which it was opened.
+    pub limits: Arc<AppLimits>,
     /// The connection.
     pub connection: Arc<Connection>,
     finished: bool,
@@ -101,8 +108,8 @@ pub struct Opened {
 
 impl Opened {
     /// The module's `open` has just accepted `connection`.
-    pub fn new(app: Arc<App>, connection: Arc<Connection>) -> Self {
-        Self { app, connection, finished: false }
+    pub fn new(app: Arc<App>, limits: Arc<AppLimits>, connection: Arc<Connection>) -> Self {
+        Self { app, limits, connection, finished: false }
     }
 
     /// Tell the module that the connection has ended, and forget it.

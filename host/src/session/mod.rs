@@ -8,8 +8,10 @@ mod farewell;
 mod outbox;
 mod pace;
 mod run;
+pub(crate) mod seat;
 mod writer;
 
 pub use connection::{Connection, DueTimer, Opened};
 pub use outbox::{Outbox, SendError};
 pub use run::run;
+pub use seat::Seat;

@@ -19,8 +19,10 @@ use super::farewell::say_goodbye;
 use super::pace::Pace;
 use super::writer::Writer;
 use crate::app::App;
+use crate::config::AppLimits;
+use crate::deploy;
 use crate::module::bindings::hassock::host::types::ClosedBy;
-use crate::module::{CallError, call};
+use crate::module::{FailedCall, call};
 
 /// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
 const READ_BUFFER: usize = 4 << 10;
@@ -30,7 +32,7 @@ const WRITE_BUFFER: usize = 64 << 10;
 
 /// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
 pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
-    let limits = &opened.app.limits;
+    let limits = &opened.limits;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
@@ -49,7 +51,7 @@ pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
 
 /// Say goodbye, and tell the module.
 async fn end(writer: Writer, opened: Opened, close: Close) {
-    let close_timeout = opened.app.limits.close_timeout.get();
+    let close_timeout = opened.limits.close_timeout.get();
     let Writer { socket, is_stuck, .. } = writer;
     // The module hears of the end at once; the client's answer may take its time.
     let farewell = async {
@@ -63,6 +65,7 @@ async fn end(writer: Writer, opened: Opened, close: Close) {
 
 struct Session {
     app: Arc<App>,
+    limits: Arc<AppLimits>,
     connection: Arc<Connection>,
     writer: Writer,
     pace: Pace,
@@ -89,18 +92,19 @@ enum Event {
 impl Session {
     fn new(socket: WebSocketStream<TcpStream>, opened: &Opened) -> Self {
         let (app, connection) = (Arc::clone(&opened.app), Arc::clone(&opened.connection));
+        let limits = Arc::clone(&opened.limits);
         let now = Instant::now();
-        let write_timeout = app.limits.write_timeout.get();
         Self {
-            pace: Pace::new(app.limits.messages_per_second, now),
-            alarm: Box::pin(sleep_until(now + app.limits.keepalive.get())),
-            writer: Writer::new(socket, write_timeout),
+            pace: Pace::new(limits.messages_per_second, now),
+            alarm: Box::pin(sleep_until(now + limits.keepalive.get())),
+            writer: Writer::new(socket, limits.write_timeout.get()),
             paused_until: None,
             last_heard: now,
             pinged_at: None,
             polls: Arc::default(),
             drained_at: 0,
             app,
+            limits,
             connection,
         }
     }
@@ -137,7 +141,7 @@ impl Session {
         let this_poll = self.polls.load(Ordering::Relaxed);
         if self.paused_until.is_none()
             && self.drained_at != this_poll
-            && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.app.limits, context)
+            && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.limits, context)
         {
             if batch.is_drained {
                 self.drained_at = this_poll;
@@ -148,6 +152,11 @@ impl Session {
     }
 
     async fn mailbox(&mut self) -> Result<(), Close> {
+        if deploy::is_unsettled(&self.app, &self.connection)
+            && let Err(failed) = deploy::version_for(&self.app, Some(&self.connection)).await
+        {
+            return Err(self.call_failed(&failed));
+        }
         while let Some(timer) = self.connection.pop_due() {
             if self.app.timers.claim(Some(self.connection.id), &timer) {
                 let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
@@ -188,7 +197,7 @@ impl Session {
 
     /// Let a call run to its end, and write meanwhile what it, or anybody, sends: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
-    async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), CallError>>>) -> Result<(), Close> {
+    async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>) -> Result<(), Close> {
         let connection = &*self.connection;
         let writer = &mut self.writer;
         let pump = async move {
@@ -204,12 +213,16 @@ impl Session {
             result = &mut call => (result, None),
             lost = pump => (call.await, Some(lost)),
         };
-        let failed = result.err().map(|error| Close::call_failed(&error, self.app.error_close_code));
+        let failed = result.err().map(|error| self.call_failed(&error));
         match lost.or(failed) {
             // The first close counts: a module that closes and then fails has closed.
             Some(close) => Err(self.connection.outbox.take_close().unwrap_or(close)),
             None => Ok(()),
         }
+    }
+
+    fn call_failed(&self, failed: &FailedCall) -> Close {
+        Close::call_failed(failed, self.app.setup().error_close_code)
     }
 
     /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
@@ -224,7 +237,7 @@ impl Session {
             self.paused_until = None;
             (self.last_heard, self.pinged_at) = (now, None);
         }
-        let keepalive = self.app.limits.keepalive.get();
+        let keepalive = self.limits.keepalive.get();
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
         if due <= now {
             if self.pinged_at.is_some() {

@@ -1,0 +1,310 @@
+//! What can be done with the apps of a running host, in one place for all who may: the file watch, the
+//! signal, `hassock dev` and the admin listener.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::describe;
+use super::gate::{self, Candidate, GateError, Source};
+use super::prepare::Databases;
+use super::reload::{self, Apps, Running};
+use super::report::{AppReport, Outcome, PinOutcome, ReloadReport};
+use super::rollout;
+use super::versions::{Change, Missing, Swap};
+use crate::app::App;
+use crate::config::{Config, ConfigError, Share};
+use crate::handshake::{Directory, Doors};
+use crate::module::{Engine, Version};
+use crate::session::close::Close;
+
+/// What an operator can do with the apps of a running host. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    doors: Arc<Doors>,
+    serving: Mutex<Serving>,
+    /// One change at a time: each decides by what the one before has left.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What a config has come to.
+#[derive(Clone)]
+struct Serving {
+    config: Arc<Config>,
+    apps: Arc<Apps>,
+    databases: Databases,
+}
+
+/// Who gets a version that is deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollout {
+    /// All connections, as the app's `swap` says.
+    Full,
+    /// A share of the connections.
+    Canary(Share),
+}
+
+/// What becomes of open connections at the next deploys, whatever the config says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// They stay with their version, at most for so long.
+    For(Duration),
+    /// They stay, at most for the config's `pin_for`.
+    Default,
+    /// They move, also those that have stayed so far.
+    Off,
+}
+
+/// Why a version was not deployed, promoted or rolled back. What serves goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The config has no such app.
+    #[error("there is no app `{app}`; the config has {}", names(known))]
+    UnknownApp {
+        /// The name.
+        app: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The version does not get through the gate.
+    #[error("{0}")]
+    Gate(#[from] GateError),
+    /// There is no canary.
+    #[error("`{app}` has no canary; deploy one with `hassock module deploy {app} FILE --canary 10%`")]
+    NoCanary {
+        /// The app.
+        app: String,
+    },
+    /// There is no version to go back to.
+    #[error("`{app}` has no version to go back to: none was deployed before the one that serves and is still kept")]
+    NoPrevious {
+        /// The app.
+        app: String,
+    },
+}
+
+impl Control {
+    pub(crate) fn new(engine: Engine, doors: Arc<Doors>, config: Config, apps: Apps, databases: Databases) -> Self {
+        let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases };
+        Self(Arc::new(Inner { engine, doors, serving: Mutex::new(serving), turn: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// The apps and their versions, by name.
+    pub fn report(&self) -> Vec<AppReport> {
+        let Serving { config, apps, .. } = self.serving();
+        let path = |name: &str| config.apps.get(name).map(|app| app.path.clone()).unwrap_or_default();
+        apps.iter().map(|(name, app)| describe::app(app, path(name))).collect()
+    }
+
+    /// Let a component through the gate and serve it.
+    ///
+    /// # Errors
+    /// If it does not get through. What serves goes on.
+    pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, DeployError> {
+        let running = self.app(app)?;
+        let version = self.compile(&running, Source::Bytes(module)).await?;
+        let _turn = self.0.turn.lock().await;
+        // A reload may have come in between.
+        let running = self.app(app)?;
+        self.admit(&running, &version).await?;
+        Ok(self.serve(&running, &version, rollout))
+    }
+
+    /// The same for the app's module file, if it holds something else than when it was read last. None if
+    /// it does not.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub async fn deploy_file(&self, app: &str) -> Result<Option<Outcome>, DeployError> {
+        let running = self.app(app)?;
+        let file = self.module_file(app).unwrap_or_default();
+        let version = self.compile(&running, Source::File(file)).await?;
+        let _turn = self.0.turn.lock().await;
+        let running = self.app(app)?;
+        if running.versions.file() == version.id {
+            return Ok(None);
+        }
+        self.admit(&running, &version).await?;
+        running.versions.set_file(&version.id);
+        Ok(Some(self.serve(&running, &version, Rollout::Full)))
+    }
+
+    /// Serve the canary to all.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn promote(&self, app: &str) -> Result<Outcome, DeployError> {
+        let running = self.app(app)?;
+        let change =
+            running.versions.promote(&running.setup(), Instant::now()).map_err(|missing| missed(app, missing))?;
+        tracing::info!(app, version = %change.version.id, "promoted: the canary serves all connections now");
+        Ok(self.changed(&running, change))
+    }
+
+    /// Take back the canary, or if there is none, the version that serves.
+    ///
+    /// # Errors
+    /// If there is nothing to go back to.
+    pub fn rollback(&self, app: &str) -> Result<Outcome, DeployError> {
+        let running = self.app(app)?;
+        let change = running
+            .versions
+            .roll_back("an operator took it back", &running.setup())
+            .map_err(|missing| missed(app, missing))?;
+        let taken_back = change.previous.as_ref().map(|version| &*version.id);
+        tracing::warn!(app, version = taken_back, serving = %change.version.id, "rolled back by an operator");
+        Ok(self.changed(&running, change))
+    }
+
+    /// Say what becomes of open connections at the next deploys, until the host restarts.
+    ///
+    /// # Errors
+    /// If there is no such app.
+    pub fn pin(&self, app: &str, pin: Pin) -> Result<PinOutcome, DeployError> {
+        let running = self.app(app)?;
+        let setup = running.setup();
+        let swap = match pin {
+            Pin::For(time) => Swap::Pin(time),
+            Pin::Default => Swap::Pin(setup.pin_for.get()),
+            Pin::Off => Swap::Live,
+        };
+        running.versions.order(swap, &setup);
+        rollout::announce(&running);
+        tracing::info!(app, ?swap, "an operator said what becomes of open connections");
+        Ok(describe::pin(app, swap))
+    }
+
+    /// Read the config again, and put it into effect in one step or not at all.
+    ///
+    /// # Errors
+    /// Everything that stands in the way.
+    pub async fn reload(&self) -> Result<ReloadReport, ConfigError> {
+        let config = self.serving().config.read_again();
+        let result = match config {
+            Ok(config) => self.apply(config).await,
+            Err(error) => Err(error),
+        };
+        match &result {
+            Ok(report) if report.changes.is_empty() => tracing::info!("the config was read again and says the same"),
+            Ok(report) => report.changes.iter().for_each(|change| tracing::info!("config: {change}")),
+            Err(error) => {
+                let error = error.to_string().replace('\n', "; ");
+                tracing::error!("the config was not applied, everything goes on as before: {error}");
+            }
+        }
+        result
+    }
+
+    /// The files of all modules, with the apps that they are of.
+    pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
+        let Serving { config, .. } = self.serving();
+        let file = |module: &Path| config.locator.folder().join(module);
+        config.apps.iter().map(|(name, app)| (name.clone(), file(&app.module))).collect()
+    }
+
+    /// Close all databases, after the last call.
+    pub(crate) async fn close_databases(&self) {
+        for database in self.serving().databases.values() {
+            database.close().await;
+        }
+    }
+
+    async fn apply(&self, config: Config) -> Result<ReloadReport, ConfigError> {
+        let _turn = self.0.turn.lock().await;
+        let before = self.serving();
+        let running = Running {
+            config: &before.config,
+            engine: &self.0.engine,
+            apps: &before.apps,
+            databases: &before.databases,
+            tasks: &self.0.doors.tasks,
+        };
+        let mut plan = reload::plan(&config, &running).await?;
+        // From here on nothing can fail and nothing waits: for connections it is one step.
+        plan.apply();
+        self.0.doors.lead_to(Directory::new(&config, &plan.apps));
+        let apps = Arc::new(plan.apps);
+        *self.0.serving.lock() =
+            Serving { config: Arc::new(config), apps: Arc::clone(&apps), databases: plan.databases.clone() };
+        for app in before.apps.iter().filter(|(name, _)| !apps.contains_key(*name)).map(|(_, app)| app) {
+            app.close_all(&Close::app_gone());
+        }
+        // Calls that use them end first, which nobody has to wait for.
+        self.0.doors.tasks.spawn(async move { reload::close(before.databases, &plan.databases).await });
+        Ok(ReloadReport { changes: plan.changes })
+    }
+
+    fn serving(&self) -> Serving {
+        self.0.serving.lock().clone()
+    }
+
+    fn app(&self, name: &str) -> Result<Arc<App>, DeployError> {
+        let Serving { apps, .. } = self.serving();
+        apps.get(name)
+            .cloned()
+            .ok_or_else(|| DeployError::UnknownApp { app: name.to_owned(), known: apps.keys().cloned().collect() })
+    }
+
+    fn module_file(&self, app: &str) -> Option<PathBuf> {
+        self.module_files().into_iter().find(|(name, _)| name == app).map(|(_, file)| file)
+    }
+
+    async fn compile(&self, app: &Arc<App>, source: Source) -> Result<Arc<Version>, DeployError> {
+        let compiled = gate::compile(&self.0.engine, source, Candidate::running(app)).await;
+        compiled.map_err(|error| refused(app, error.into()))
+    }
+
+    async fn admit(&self, app: &Arc<App>, version: &Arc<Version>) -> Result<(), DeployError> {
+        let admitted = gate::admit(&app.name, version, &app.setup(), &self.0.doors.tasks).await;
+        admitted.map_err(|error| refused(app, error))
+    }
+
+    fn serve(&self, app: &Arc<App>, version: &Arc<Version>, rollout: Rollout) -> Outcome {
+        let (setup, now) = (app.setup(), Instant::now());
+        let change = match rollout {
+            Rollout::Full => app.versions.deploy(version, &setup, now),
+            Rollout::Canary(share) => app.versions.try_out(version, share, &setup, now),
+        };
+        match change {
+            Some(change) => {
+                let before = change.previous.as_ref().map(|version| &*version.id);
+                let swap = app.versions.swap(&setup);
+                tracing::info!(app = %app.name, version = %version.id, before, ?rollout, ?swap, "deployed");
+                self.changed(app, change)
+            }
+            None => describe::no_change(app, version),
+        }
+    }
+
+    fn changed(&self, app: &Arc<App>, change: Change) -> Outcome {
+        rollout::announce(app);
+        let file = self.module_file(&app.name).unwrap_or_default();
+        describe::change(app, &change, &file)
+    }
+}
+
+/// Note that a version was refused: in the log, for the list and for the metrics.
+fn refused(app: &App, error: GateError) -> DeployError {
+    let (kind, message) = (error.kind(), error.to_string());
+    tracing::error!(app = %app.name, kind, "a new version was refused, the running one goes on: {message}");
+    app.versions.note_refusal(kind, message);
+    DeployError::Gate(error)
+}
+
+fn missed(app: &str, missing: Missing) -> DeployError {
+    let app = app.to_owned();
+    match missing {
+        Missing::Canary => DeployError::NoCanary { app },
+        Missing::Previous => DeployError::NoPrevious { app },
+    }
+}
+
+fn names(known: &[String]) -> String {
+    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

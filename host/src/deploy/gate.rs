@@ -1,0 +1,164 @@
+//! The gate before traffic: a module is compiled, linked against the grants of its app, instantiated and
+//! asked to test itself. What fails here never serves, and what serves goes on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, Setup};
+use crate::config::{AppConfig, Grant};
+use crate::database::OpenError;
+use crate::module::{CallError, Engine, LoadError, Version, call, version_id};
+
+/// Why a version gets no traffic.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// It cannot be loaded, or lacks a grant.
+    #[error("{0}")]
+    Load(#[from] LoadError),
+    /// A database cannot be opened read-only for its self-test.
+    #[error("the self-test of version {version} cannot run: {source}")]
+    Database {
+        /// The version.
+        version: Arc<str>,
+        /// Why not.
+        source: OpenError,
+    },
+    /// It cannot be instantiated.
+    #[error("version {version} cannot be instantiated: {source}")]
+    Instantiate {
+        /// The version.
+        version: Arc<str>,
+        /// Why not.
+        source: CallError,
+    },
+    /// Its self-test failed.
+    #[error("the self-test (`check`) of version {version} failed: {source}{}", frames(.source))]
+    Check {
+        /// The version.
+        version: Arc<str>,
+        /// How.
+        source: CallError,
+    },
+}
+
+impl GateError {
+    /// A word for the kind of failure, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Load(error) => error.kind(),
+            Self::Database { .. } => "database",
+            Self::Instantiate { .. } => "instantiate",
+            Self::Check { .. } => "check",
+        }
+    }
+
+    /// The problems that it stands for, a sentence each.
+    pub fn sentences(self) -> Vec<String> {
+        match self {
+            Self::Load(LoadError::Imports { imports }) => imports,
+            error => vec![error.to_string()],
+        }
+    }
+}
+
+/// The wasm frames of a trap: there is no log line of a call that would have them.
+fn frames(error: &CallError) -> String {
+    match error.backtrace() {
+        "" => String::new(),
+        frames => format!(" (in {frames})"),
+    }
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file of this machine.
+    File(PathBuf),
+    /// Bytes that somebody sent.
+    Bytes(Vec<u8>),
+}
+
+/// The app that a version is for.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    pub(super) name: String,
+    pub(super) granted: BTreeMap<String, Grant>,
+    /// If it runs already: a version that it has need not be compiled again.
+    pub(super) running: Option<Arc<App>>,
+}
+
+/// Read and compile a component, off the runtime's threads: serving goes on meanwhile.
+///
+/// # Errors
+/// If it is no module for this app.
+pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> Result<Arc<Version>, LoadError> {
+    let engine = engine.clone();
+    let shown = source.path();
+    let work = move || {
+        let file = source.path();
+        let bytes = source.read().map_err(|source| LoadError::Unreadable { file: file.clone(), source })?;
+        match app.running.and_then(|running| running.versions.find(&version_id(&bytes))) {
+            Some(version) => Ok(version),
+            None => Version::compile(&engine, &file, &bytes, &app.name, &app.granted).map(Arc::new),
+        }
+    };
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(LoadError::Invalid { file: shown, reason: error.to_string() }),
+    }
+}
+
+/// Whether a version may serve an app with this setup: its grants are there, it can be instantiated, and it
+/// passes its own test.
+///
+/// # Errors
+/// The first thing that stands in the way; all imports that are not granted count as one.
+pub(super) async fn admit(
+    name: &str,
+    version: &Arc<Version>,
+    setup: &Setup,
+    tasks: &TaskTracker,
+) -> Result<(), GateError> {
+    version.check_grants(name, &setup.granted)?;
+    let id = || Arc::clone(&version.id);
+    // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
+    let setup = setup.for_self_test().await.map_err(|source| GateError::Database { version: id(), source })?;
+    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), tasks.clone());
+    call::check(&rehearsal, &setup, version).await.map_err(|source| match source {
+        CallError::Instantiate(_) => GateError::Instantiate { version: id(), source },
+        source => GateError::Check { version: id(), source },
+    })
+}
+
+impl Candidate {
+    /// An app of a config that is not running yet, or with other grants than those that it has.
+    pub(super) fn configured(name: &str, config: &AppConfig, running: Option<&Arc<App>>) -> Self {
+        Self { name: name.to_owned(), granted: config.databases.clone(), running: running.cloned() }
+    }
+
+    /// An app as it runs.
+    pub(super) fn running(app: &Arc<App>) -> Self {
+        Self { name: app.name.to_string(), granted: app.setup().granted.clone(), running: Some(Arc::clone(app)) }
+    }
+}
+
+impl Source {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(file) => file.clone(),
+            Self::Bytes(_) => PathBuf::from("the component that was sent"),
+        }
+    }
+
+    fn read(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::File(file) => std::fs::read(file),
+            Self::Bytes(bytes) => Ok(bytes),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A module of which tests make versions: they write another mark into its bytes, which is then its name and
+//! says how it behaves. Each text message is answered with the name and the text.
+
+use hassock_guest::prelude::*;
+
+/// Tests find this in the component and replace what is between the brackets: a name, and words from below.
+static MARK: [u8; 64] = *b"<mark:plain                                                    >";
+
+struct Marked;
+
+impl Handler for Marked {
+    fn start() -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn open(&self, _: Connection, _: &Request) -> Result<Acceptance, Refusal> {
+        if has("open-trap") {
+            panic!("told to");
+        }
+        Ok(Acceptance::new().topic("all").attachment(&vec![name()])?)
+    }
+
+    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+        let text = message.as_text().unwrap_or_default();
+        let number: Option<u64> = text.rsplit(' ').next().and_then(|word| word.parse().ok());
+        if has("third-traps") && number.is_some_and(|number| number % 3 == 0) || has("all-trap") {
+            panic!("told to, at {text}");
+        }
+        match text {
+            // The names of the versions that have had the attachment.
+            "attachment" => {
+                let names: Vec<String> = connection.attachment()?;
+                connection.send(names.join(" "))?;
+            }
+            "attach" => {
+                connection.set_attachment(&vec![name(), "changed".to_owned()])?;
+                connection.send("done")?;
+            }
+            "timer" => {
+                connection.set_timer("t", std::time::Duration::from_millis(50), [])?;
+            }
+            "error" => return Err("told to".into()),
+            "sleep" => {
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                connection.send(format!("{} slept", name()))?;
+            }
+            _ => {
+                connection.send(format!("{} {text}", name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn closed(&self, _: Connection, _: &Closing) {
+        info!("closed by {}", name());
+    }
+
+    fn timer(&self, connection: Option<Connection>, _: &str, _: &[u8]) -> Result<()> {
+        connection.ok_or("no connection")?.send(format!("{} fired", name())).map(drop)
+    }
+
+    fn check() -> Result<()> {
+        match () {
+            _ if has("check-error") => return Err("the check says no".into()),
+            _ if has("check-trap") => panic!("the check was told to"),
+            _ if has("check-spin") => loop {
+                std::hint::black_box(());
+            },
+            _ if has("check-sleep") => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            _ if has("check-publish") => {
+                topics::publish("all", "from the check")?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn migrate(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>> {
+        match () {
+            _ if has("migrate-error") => return Err(format!("{} cannot read {from_version}", name()).into()),
+            _ if has("migrate-trap") => panic!("the migration was told to"),
+            _ if has("migrate-spin") => loop {
+                std::hint::black_box(());
+            },
+            _ if has("migrate-huge") => return Ok(vec![b' '; 1 << 20]),
+            _ if has("migrate") => {}
+            _ => return Ok(attachment),
+        }
+        let mut names: Vec<String> = serde_json::from_slice(&attachment).map_err(|error| error.to_string())?;
+        names.push(name());
+        Ok(serde_json::to_vec(&names).map_err(|error| error.to_string())?)
+    }
+}
+
+fn mark() -> &'static str {
+    // Not known when this is compiled.
+    let mark: &'static [u8; 64] = std::hint::black_box(&MARK);
+    std::str::from_utf8(mark).unwrap_or_default().trim_start_matches("<mark:").trim_end_matches('>').trim()
+}
+
+fn name() -> String {
+    mark().split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn has(word: &str) -> bool {
+    mark().split(' ').any(|own| own == word)
+}
+
+hassock_guest::export!(Marked);
