@@ -14,7 +14,7 @@ use super::prepare::Databases;
 use super::reload::{self, Apps, Running};
 use super::report::{AppReport, Outcome, PinOutcome, ReloadReport};
 use super::rollout;
-use super::versions::{Change, Missing, Swap};
+use super::standing::{Change, Missing, Swap};
 use crate::app::App;
 use crate::config::{Config, ConfigError, Share};
 use crate::handshake::{Directory, Doors};
@@ -141,8 +141,10 @@ impl Control {
     /// If there is none.
     pub fn promote(&self, app: &str) -> Result<Outcome, DeployError> {
         let running = self.app(app)?;
-        let change =
-            running.versions.promote(&running.setup(), Instant::now()).map_err(|missing| missed(app, missing))?;
+        let change = running
+            .versions
+            .change(&running.setup(), |state| state.promote(&running.setup(), Instant::now()))
+            .map_err(|missing| missed(app, missing))?;
         tracing::info!(app, version = %change.version.id, "promoted: the canary serves all connections now");
         Ok(self.changed(&running, change))
     }
@@ -155,7 +157,7 @@ impl Control {
         let running = self.app(app)?;
         let change = running
             .versions
-            .roll_back("an operator took it back", &running.setup())
+            .change(&running.setup(), |state| state.roll_back("an operator took it back"))
             .map_err(|missing| missed(app, missing))?;
         let taken_back = change.previous.as_ref().map(|version| &*version.id);
         tracing::warn!(app, version = taken_back, serving = %change.version.id, "rolled back by an operator");
@@ -171,10 +173,10 @@ impl Control {
         let setup = running.setup();
         let swap = match pin {
             Pin::For(time) => Swap::Pin(time),
-            Pin::Default => Swap::Pin(setup.pin_for.get()),
+            Pin::Default => Swap::Pin(setup.config.pin_for.get()),
             Pin::Off => Swap::Live,
         };
-        running.versions.order(swap, &setup);
+        running.versions.change(&setup, |state| state.order(swap));
         rollout::announce(&running);
         tracing::info!(app, ?swap, "an operator said what becomes of open connections");
         Ok(describe::pin(app, swap))
@@ -268,8 +270,8 @@ impl Control {
     fn serve(&self, app: &Arc<App>, version: &Arc<Version>, rollout: Rollout) -> Outcome {
         let (setup, now) = (app.setup(), Instant::now());
         let change = match rollout {
-            Rollout::Full => app.versions.deploy(version, &setup, now),
-            Rollout::Canary(share) => app.versions.try_out(version, share, &setup, now),
+            Rollout::Full => app.versions.change(&setup, |state| state.deploy(version, &setup, now)),
+            Rollout::Canary(share) => app.versions.change(&setup, |state| state.try_out(version, share, &setup, now)),
         };
         match change {
             Some(change) => {

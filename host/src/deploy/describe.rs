@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::report::{AppReport, Outcome, PinOutcome, Refusal, State, VersionReport};
-use super::versions::{Change, Entry, Standing, Swap};
+use super::standing::{Change, Entry, Standing, Swap};
 use crate::app::App;
 use crate::module::Version;
 

@@ -124,7 +124,7 @@ pub(super) async fn admit(
     setup: &Setup,
     tasks: &TaskTracker,
 ) -> Result<(), GateError> {
-    version.check_grants(name, &setup.granted)?;
+    version.check_grants(name, &setup.config.databases)?;
     let id = || Arc::clone(&version.id);
     // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
     let setup = setup.for_self_test().await.map_err(|source| GateError::Database { version: id(), source })?;
@@ -143,7 +143,11 @@ impl Candidate {
 
     /// An app as it runs.
     pub(super) fn running(app: &Arc<App>) -> Self {
-        Self { name: app.name.to_string(), granted: app.setup().granted.clone(), running: Some(Arc::clone(app)) }
+        Self {
+            name: app.name.to_string(),
+            granted: app.setup().config.databases.clone(),
+            running: Some(Arc::clone(app)),
+        }
     }
 }
 

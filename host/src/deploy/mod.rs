@@ -1,7 +1,7 @@
 //! From a config to apps that serve, and from one version of a module to the next, under live connections.
 //!
-//! Reading order: [`gate`] (what a version has to pass before it gets traffic) → [`versions`] (which of them
-//! stands where) → [`assign`] (which of them serves a call) → [`rollout`] (what follows from a change) →
+//! Reading order: [`gate`] (what a version has to pass before it gets traffic) → [`standing`] and [`versions`]
+//! (which of them stands where) → [`assign`] (which of them serves a call) → [`rollout`] (what follows from a change) →
 //! [`prepare`] and [`reload`] (a whole config, at the start and again) → [`control`] (what an operator can do,
 //! in one place for the file watch, the signal and the admin listener).
 
@@ -13,6 +13,7 @@ mod prepare;
 mod reload;
 mod report;
 mod rollout;
+mod standing;
 mod versions;
 mod watch;
 

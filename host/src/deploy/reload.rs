@@ -136,7 +136,8 @@ impl Plan {
             }
             if let Some(version) = version {
                 app.versions.set_file(&version.id);
-                app.versions.deploy(&version, &app.setup(), Instant::now());
+                let setup = app.setup();
+                app.versions.change(&setup, |state| state.deploy(&version, &setup, Instant::now()));
                 rollout::announce(&app);
             }
         }

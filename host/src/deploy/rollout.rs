@@ -23,7 +23,7 @@ pub(super) fn announce(app: &Arc<App>) {
 
 /// A version fails too often: the one before it takes over for all.
 pub(crate) fn take_back(app: &Arc<App>, sick: &Arc<Version>, reason: String) {
-    let Some(change) = app.versions.take_back(sick, &reason, &app.setup()) else { return };
+    let Some(change) = app.versions.change(&app.setup(), |state| state.take_back(sick, &reason)) else { return };
     tracing::error!(
         app = %app.name,
         version = %sick.id,
@@ -58,7 +58,8 @@ fn release_later(app: &Arc<App>, until: Instant) {
     tokio::spawn(async move {
         sleep_until(until).await;
         if let Some(app) = app.upgrade() {
-            app.versions.release(&app.setup(), Instant::now());
+            let now = Instant::now();
+            app.versions.change(&app.setup(), |state| state.release_pinned(|until| until <= now));
             announce(&app);
         }
     });

@@ -42,7 +42,7 @@ pub(super) async fn answer(
         return answer::stopping();
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if !origin::is_allowed(app.setup().origins.as_deref(), header(ORIGIN), header(HOST)) {
+    if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
         tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
         return answer::wrong_origin(origin);
@@ -89,7 +89,7 @@ async fn accept(
         Err(reason) => {
             let answer = misbehaved(&app, &connection, &reason);
             // The module believes that it has a connection.
-            opened.finish(Close::failed(setup.error_close_code, &version_of(&connection))).await;
+            opened.finish(Close::failed(setup.error_close_code(), &version_of(&connection))).await;
             Err(answer)
         }
     }

@@ -93,11 +93,6 @@ impl Version {
         check_imports(self.pre.component(), name, databases)
     }
 
-    /// Whether it can test itself.
-    pub fn has_self_test(&self) -> bool {
-        self.exports.self_test.is_some()
-    }
-
     /// Whether it changes the attachments of connections that move to it.
     pub fn has_migration(&self) -> bool {
         self.exports.migration.is_some()

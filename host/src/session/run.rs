@@ -222,7 +222,7 @@ impl Session {
     }
 
     fn call_failed(&self, failed: &FailedCall) -> Close {
-        Close::call_failed(failed, self.app.setup().error_close_code)
+        Close::call_failed(failed, self.app.setup().error_close_code())
     }
 
     /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.

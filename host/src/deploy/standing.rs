@@ -1,0 +1,285 @@
+//! Where each version of an app stands, and the steps from one such state to the next. Nothing here waits, locks
+//! or logs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::report::{Counts, Refusal};
+use crate::app::Setup;
+use crate::config::{Share, SwapPolicy};
+use crate::module::{Version, VersionId};
+
+/// The versions of an app that are loaded.
+pub(super) struct State {
+    /// In the order in which they were deployed. Exactly one serves, at most one is a canary.
+    pub(super) entries: Vec<Entry>,
+    /// What an operator wants instead of the config's `swap`.
+    ordered: Option<Swap>,
+    /// What the module's file held when it was read last.
+    pub(super) file: VersionId,
+    pub(super) counts: Counts,
+    pub(super) last_refusal: Option<(Instant, Refusal)>,
+}
+
+pub(super) struct Entry {
+    pub(super) version: Arc<Version>,
+    pub(super) deployed: Instant,
+    pub(super) standing: Standing,
+}
+
+/// What a version is there for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Standing {
+    /// For all connections that no other one is for.
+    Serving,
+    /// For a share of the connections.
+    Canary(Share),
+    /// For the connections that have it, until then.
+    Pinned { until: Instant },
+    /// For a rollback.
+    Kept,
+    /// It failed. For nothing but its place in the list.
+    RolledBack { reason: String },
+}
+
+/// What a new version does with connections that are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Swap {
+    Live,
+    Pin(Duration),
+}
+
+/// There is none of what an order is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Canary,
+    Previous,
+}
+
+/// What a change came to.
+pub(super) struct Change {
+    /// What serves, or is the canary, now.
+    pub(super) version: Arc<Version>,
+    /// What served before, or was taken back.
+    pub(super) previous: Option<Arc<Version>>,
+}
+
+impl State {
+    /// One version that serves all.
+    pub(super) fn new(version: Arc<Version>) -> Self {
+        let file = Arc::clone(&version.id);
+        let entry = Entry { version, deployed: Instant::now(), standing: Standing::Serving };
+        Self { entries: vec![entry], ordered: None, file, counts: Counts::default(), last_refusal: None }
+    }
+
+    /// The version for all connections that no other one is for.
+    pub(super) fn serving(&self) -> Arc<Version> {
+        let serving = self.entries.iter().find(|entry| entry.standing == Standing::Serving);
+        match serving.or(self.entries.first()) {
+            Some(entry) => Arc::clone(&entry.version),
+            None => unreachable!("an app has a version from its first moment"),
+        }
+    }
+
+    /// The version for a connection that `on` served last, if any did.
+    pub(super) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
+        if let Some(on) = on.and_then(|on| self.entry(on)) {
+            let is_pinned = match on.standing {
+                Standing::Pinned { .. } => true,
+                Standing::Serving | Standing::Canary(_) => self.swap(setup) != Swap::Live,
+                Standing::Kept | Standing::RolledBack { .. } => false,
+            };
+            if is_pinned {
+                return Arc::clone(&on.version);
+            }
+        }
+        let chosen = self.entries.iter().find(|entry| match entry.standing {
+            Standing::Canary(share) => share.includes(connection),
+            _ => false,
+        });
+        chosen.map_or_else(|| self.serving(), |entry| Arc::clone(&entry.version))
+    }
+
+    /// Serve a version to all. None if it is what serves, and no canary is there to be ended.
+    pub(super) fn deploy(&mut self, version: &Arc<Version>, setup: &Setup, now: Instant) -> Option<Change> {
+        let before = self.serving();
+        let is_new = before.id != version.id;
+        if !is_new && self.canary().is_none() {
+            return None;
+        }
+        self.end_canary(setup, now);
+        if is_new {
+            self.replace_serving(setup, now);
+            version.watch.start(&setup.config.rollback, now);
+        }
+        self.put(version, Standing::Serving, now);
+        self.counts.deploys += 1;
+        Some(Change { version: Arc::clone(version), previous: Some(before).filter(|_| is_new) })
+    }
+
+    /// Serve a version to a share of the connections. None if it serves all already.
+    pub(super) fn try_out(
+        &mut self,
+        version: &Arc<Version>,
+        share: Share,
+        setup: &Setup,
+        now: Instant,
+    ) -> Option<Change> {
+        let serving = self.serving();
+        if serving.id == version.id {
+            return None;
+        }
+        if self.canary().is_none_or(|canary| canary.id != version.id) {
+            self.end_canary(setup, now);
+            version.watch.start(&setup.config.rollback, now);
+            self.counts.deploys += 1;
+        }
+        self.put(version, Standing::Canary(share), now);
+        Some(Change { version: Arc::clone(version), previous: Some(serving) })
+    }
+
+    /// Serve the canary to all.
+    pub(super) fn promote(&mut self, setup: &Setup, now: Instant) -> Result<Change, Missing> {
+        let canary = self.canary().ok_or(Missing::Canary)?;
+        let before = self.serving();
+        self.replace_serving(setup, now);
+        self.put(&canary, Standing::Serving, now);
+        canary.watch.start(&setup.config.rollback, now);
+        Ok(Change { version: canary, previous: Some(before) })
+    }
+
+    /// Take back the canary, or if there is none, what serves: the version before it takes over for all.
+    pub(super) fn roll_back(&mut self, reason: &str) -> Result<Change, Missing> {
+        let sick = self.canary().unwrap_or_else(|| self.serving());
+        let change = self.leave(&sick, reason)?;
+        self.counts.operator_rollbacks += 1;
+        Ok(change)
+    }
+
+    /// The same for a version that fails too often. None if it does not serve, or there is none before it.
+    pub(super) fn take_back(&mut self, sick: &Arc<Version>, reason: &str) -> Option<Change> {
+        let stands = self.entry(sick).map(|entry| &entry.standing);
+        if !matches!(stands, Some(Standing::Serving | Standing::Canary(_))) {
+            return None;
+        }
+        let change = self.leave(sick, reason).ok()?;
+        self.counts.automatic_rollbacks += 1;
+        Some(change)
+    }
+
+    /// What an operator wants to happen to open connections from now on.
+    pub(super) fn order(&mut self, swap: Swap) -> Option<()> {
+        self.ordered = Some(swap);
+        if swap == Swap::Live {
+            self.release_pinned(|_| true);
+        }
+        // Also without a pinned version: beside a canary, connections were pinned to what serves.
+        Some(())
+    }
+
+    /// What happens to open connections now.
+    pub(super) fn swap(&self, setup: &Setup) -> Swap {
+        self.ordered.unwrap_or(match setup.config.swap {
+            SwapPolicy::Live => Swap::Live,
+            SwapPolicy::Pin => Swap::Pin(setup.config.pin_for.get()),
+        })
+    }
+
+    /// Have connections leave the versions whose time is over. None if there was none.
+    pub(super) fn release_pinned(&mut self, is_over: impl Fn(Instant) -> bool) -> Option<()> {
+        let mut released = None;
+        for entry in &mut self.entries {
+            if matches!(entry.standing, Standing::Pinned { until } if is_over(until)) {
+                entry.stop_serving(Standing::Kept);
+                released = Some(());
+            }
+        }
+        released
+    }
+
+    /// Take out what is neither kept nor has a connection. Calls that run keep their version themselves.
+    pub(super) fn tidy(&mut self, setup: &Setup) -> Vec<Entry> {
+        let mut kept = 0;
+        let mut is_out = Vec::new();
+        for entry in self.entries.iter().rev() {
+            let is_over = matches!(entry.standing, Standing::Kept | Standing::RolledBack { .. });
+            kept += usize::from(is_over);
+            is_out.push(is_over && kept > setup.config.keep_versions && entry.version.stats.connections() == 0);
+        }
+        let mut out = is_out.into_iter().rev();
+        self.entries.extract_if(.., |_| out.next().unwrap_or(false)).collect()
+    }
+
+    pub(super) fn entry(&self, version: &Version) -> Option<&Entry> {
+        self.entries.get(self.place(version)?)
+    }
+
+    fn canary(&self) -> Option<Arc<Version>> {
+        let canary = self.entries.iter().find(|entry| matches!(entry.standing, Standing::Canary(_)));
+        canary.map(|entry| Arc::clone(&entry.version))
+    }
+
+    fn place(&self, version: &Version) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.version.id == version.id)
+    }
+
+    /// Give a version a place at the end, whether it had one before or not.
+    fn put(&mut self, version: &Arc<Version>, standing: Standing, now: Instant) {
+        self.entries.retain(|entry| entry.version.id != version.id);
+        version.enlist();
+        self.entries.push(Entry { version: Arc::clone(version), deployed: now, standing });
+    }
+
+    /// What serves gives way to another version.
+    fn replace_serving(&mut self, setup: &Setup, now: Instant) {
+        let swap = self.swap(setup);
+        for entry in self.entries.iter_mut().filter(|entry| entry.standing == Standing::Serving) {
+            entry.give_way(swap, now);
+        }
+    }
+
+    fn end_canary(&mut self, setup: &Setup, now: Instant) {
+        let swap = self.swap(setup);
+        for entry in self.entries.iter_mut().filter(|entry| matches!(entry.standing, Standing::Canary(_))) {
+            entry.give_way(swap, now);
+        }
+    }
+
+    fn leave(&mut self, sick: &Arc<Version>, reason: &str) -> Result<Change, Missing> {
+        let place = self.place(sick).ok_or(Missing::Previous)?;
+        let is_canary = self.entries.get(place).is_some_and(|entry| matches!(entry.standing, Standing::Canary(_)));
+        if !is_canary {
+            // The one that was deployed last before it, and has not failed itself.
+            let before = self.entries.iter_mut().take(place).rev();
+            let mut healthy = before.filter(|entry| matches!(entry.standing, Standing::Kept | Standing::Pinned { .. }));
+            let previous = healthy.next().ok_or(Missing::Previous)?;
+            previous.version.enlist();
+            previous.standing = Standing::Serving;
+        }
+        if let Some(entry) = self.entries.get_mut(place) {
+            entry.stop_serving(Standing::RolledBack { reason: reason.to_owned() });
+        }
+        Ok(Change { version: self.serving(), previous: Some(Arc::clone(sick)) })
+    }
+}
+
+impl Entry {
+    /// Another version takes its place.
+    fn give_way(&mut self, swap: Swap, now: Instant) {
+        match swap {
+            Swap::Pin(time) if self.version.stats.connections() > 0 => {
+                self.version.watch.stop();
+                self.standing = Standing::Pinned { until: now + time };
+            }
+            Swap::Pin(_) | Swap::Live => self.stop_serving(Standing::Kept),
+        }
+    }
+
+    fn stop_serving(&mut self, standing: Standing) {
+        self.version.watch.stop();
+        self.version.retire();
+        self.standing = standing;
+    }
+}

@@ -1,0 +1,94 @@
+//! Does a deploy disturb those who are connected? The time from a message to its answer, while nothing else
+//! happens, while the module is swapped without pause, and while a component of 10 MB is compiled, in one run:
+//! `cargo run --release -p hassock-tests --bin bench-deploy`.
+//!
+//! The host is a process of its own, and its load leaves it room: where everything is saturated, times only
+//! tell how long the queue is. Rounds take turns, because a shared machine's speed drifts; what counts is the
+//! median of the ratios of neighbouring rounds.
+
+mod component;
+mod load;
+mod server;
+
+use std::env;
+use std::time::Duration;
+
+use load::{CONNECTIONS, Load, PER_SECOND, Times};
+use server::Server;
+
+/// Rounds of each kind.
+const ROUNDS: usize = 7;
+
+/// How long a round lasts: 15,000 messages, so that 150 of them are slower than the 99th percentile.
+const ROUND: Duration = Duration::from_secs(3);
+
+#[tokio::main]
+async fn main() {
+    match env::args().nth(1).as_deref() {
+        Some("host") => server::run().await,
+        _ => compare().await,
+    }
+}
+
+/// What is compared with a quiet host.
+#[derive(Clone, Copy)]
+enum Deploy {
+    Swaps,
+    Compile,
+}
+
+async fn compare() {
+    println!("{CONNECTIONS} connections, {PER_SECOND} messages a second, times in µs, medians of {ROUNDS} rounds\n");
+    println!("{:<28}{:>9}{:>9}{:>9}{:>9}{:>12}", "", "p50", "before", "p99", "before", "p99 ratio");
+    let mut server = Server::start();
+    let mut load = Load::connect(&server.address).await;
+    load.run(ROUND).await;
+    for deploy in [Deploy::Swaps, Deploy::Compile] {
+        let (mut quiet, mut busy, mut amount) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            quiet.push(load.run(ROUND).await);
+            let (times, done) = measure(deploy, &mut server, &mut load).await;
+            busy.push(times);
+            amount.push(done);
+        }
+        let name = match deploy {
+            Deploy::Swaps => format!("{:.0} swaps a second", median(amount) / ROUND.as_secs_f64()),
+            Deploy::Compile => format!("compiling 10 MB in {:.1} s", median(amount)),
+        };
+        let ratios = quiet.iter().zip(&busy).map(|(quiet, busy)| busy.p99 / quiet.p99).collect();
+        println!(
+            "{name:<28}{:>9.0}{:>9.0}{:>9.0}{:>9.0}{:>12.2}",
+            of(&busy, |times| times.p50),
+            of(&quiet, |times| times.p50),
+            of(&busy, |times| times.p99),
+            of(&quiet, |times| times.p99),
+            median(ratios),
+        );
+    }
+}
+
+/// A round with deploys: the times, and how much was done.
+async fn measure(deploy: Deploy, server: &mut Server, load: &mut Load) -> (Times, f64) {
+    match deploy {
+        Deploy::Swaps => {
+            server.tell("swap");
+            let times = load.run(ROUND).await;
+            (times, server.ask("stop"))
+        }
+        Deploy::Compile => {
+            server.tell("compile");
+            let times = load.run(ROUND).await;
+            // A round is shorter than the compile, so that all of it is disturbed.
+            (times, server.answer())
+        }
+    }
+}
+
+fn of(rounds: &[Times], figure: impl Fn(&Times) -> f64) -> f64 {
+    median(rounds.iter().map(figure).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
