@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Share;
 
 /// Hassock has the sockets; your module has the logic.
 ///
@@ -70,4 +73,151 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// See and change which versions the apps of a running host serve
+    ///
+    /// Talks to the admin listener of a host on this machine: its config needs a table `[admin]`, and the
+    /// token file must be readable. Changes last until the host ends; then the modules' files count again.
+    #[command(after_help = "Example:\n  hassock module list --config /etc/hassock/hassock.toml")]
+    Module {
+        /// What to do
+        #[command(subcommand)]
+        command: ModuleCommand,
+    },
+}
+
+/// The commands about the modules of a running host.
+#[derive(Debug, Subcommand)]
+pub enum ModuleCommand {
+    /// Show the versions of each app: who has connections, how many calls failed, how long they take
+    ///
+    /// States: `serving` gets new connections, `canary` a share of them, `draining` none but has some left,
+    /// `kept` stays ready for a rollback, `rolled back` failed or was taken back.
+    List {
+        /// Only this app
+        app: Option<String>,
+        /// The host
+        #[command(flatten)]
+        host: RunningHost,
+    },
+    /// Give a new version to an app, after the host has compiled and checked it
+    ///
+    /// Open connections stay open. A module that does not compile, asks for what the config does not grant,
+    /// or fails its own check never gets traffic: the running version goes on, and this ends with 1. Once
+    /// the module is sent, the deploy is finished even if this command is interrupted.
+    #[command(after_help = "Examples:\n  hassock module deploy chat chat.wasm\n  \
+        hassock module deploy chat chat.wasm --canary 10%")]
+    Deploy {
+        /// The app's name in the config
+        app: String,
+        /// The component, as `hassock build` makes it
+        file: PathBuf,
+        /// Give it to this share of connections only; `promote` gives it to all, `rollback` to none
+        #[arg(long, value_name = "SHARE")]
+        canary: Option<Share>,
+        /// The host
+        #[command(flatten)]
+        host: RunningHost,
+    },
+    /// Give the canary of an app to all connections
+    Promote {
+        /// The app's name in the config
+        app: String,
+        /// The host
+        #[command(flatten)]
+        host: RunningHost,
+    },
+    /// Take back the canary of an app, or without one go back to the version before
+    ///
+    /// Compiles nothing: the version before was kept ready.
+    Rollback {
+        /// The app's name in the config
+        app: String,
+        /// The host
+        #[command(flatten)]
+        host: RunningHost,
+    },
+    /// Keep the open connections of an app on their version while others are deployed
+    ///
+    /// For as long as the config's `pin_for` says, or `--for`. New connections get the new version.
+    #[command(after_help = "Examples:\n  hassock module pin chat --for 10m\n  hassock module pin chat --off")]
+    Pin {
+        /// The app's name in the config
+        app: String,
+        /// For how long a connection stays on its version, such as 30s, 10m or 2h
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "off")]
+        pin_for: Option<Duration>,
+        /// No longer: a deploy moves open connections to the new version
+        #[arg(long)]
+        off: bool,
+        /// The host
+        #[command(flatten)]
+        host: RunningHost,
+    },
+}
+
+/// Which host, and how its answer is printed.
+#[derive(Debug, Args)]
+pub struct RunningHost {
+    /// The config that the host was started with
+    #[arg(long, value_name = "FILE", default_value = "hassock.toml")]
+    pub config: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(line: &str) -> Result<ModuleCommand, String> {
+        let words = "hassock module".split(' ').chain(line.split(' '));
+        match Cli::try_parse_from(words) {
+            Ok(Cli { command: Command::Module { command } }) => Ok(command),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_about_modules_are_understood() {
+        let Ok(ModuleCommand::List { app: None, host }) = module("list") else { panic!("list") };
+        assert_eq!((host.config.to_str(), host.json), (Some("hassock.toml"), false));
+        let Ok(ModuleCommand::List { app: Some(app), host }) = module("list chat --json --config x.toml") else {
+            panic!("list chat")
+        };
+        assert_eq!((app.as_str(), host.config.to_str(), host.json), ("chat", Some("x.toml"), true));
+        let Ok(ModuleCommand::Deploy { app, file, canary, .. }) = module("deploy chat c.wasm --canary 2.5%") else {
+            panic!("deploy")
+        };
+        assert_eq!((app.as_str(), file.to_str(), canary), ("chat", Some("c.wasm"), Some("2.5%".parse().unwrap())));
+        assert!(matches!(module("deploy chat c.wasm"), Ok(ModuleCommand::Deploy { canary: None, .. })));
+        assert!(matches!(module("promote chat"), Ok(ModuleCommand::Promote { app, .. }) if app == "chat"));
+        assert!(matches!(module("rollback chat"), Ok(ModuleCommand::Rollback { app, .. }) if app == "chat"));
+        let Ok(ModuleCommand::Pin { pin_for, off, .. }) = module("pin chat --for 10m") else { panic!("pin") };
+        assert_eq!((pin_for, off), (Some(Duration::from_secs(600)), false));
+        assert!(matches!(module("pin chat --off"), Ok(ModuleCommand::Pin { pin_for: None, off: true, .. })));
+        assert!(matches!(module("pin chat"), Ok(ModuleCommand::Pin { pin_for: None, off: false, .. })));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, expected) in [
+            ("deploy chat", "<FILE>"),
+            ("deploy chat c.wasm --canary 100%", "`100%` is no share"),
+            ("pin chat --for 10m --off", "cannot be used with"),
+            ("pin chat --for soon", "invalid value 'soon'"),
+            ("promote", "<APP>"),
+            ("reload", "unrecognized subcommand"),
+        ] {
+            let error = module(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
 }

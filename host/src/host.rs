@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{Admin, AdminError};
 use crate::config::{Config, Problems};
-use crate::deploy::{self, Control, Prepared};
+use crate::deploy::{self, Control, ModuleWatcher, Prepared};
 use crate::handshake::{Directory, Doors};
 use crate::listen::listen;
 use crate::shutdown;
@@ -30,6 +31,9 @@ pub enum StartError {
     /// The module files cannot be watched.
     #[error("{0}")]
     Watch(#[from] notify::Error),
+    /// There is no admin listener.
+    #[error("{0}")]
+    Admin(#[from] AdminError),
 }
 
 /// A running host.
@@ -37,6 +41,7 @@ pub struct Host {
     address: SocketAddr,
     control: Control,
     doors: Arc<Doors>,
+    admin: Option<Admin>,
 }
 
 impl Host {
@@ -46,19 +51,37 @@ impl Host {
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let tasks = TaskTracker::new();
+        // Before the files are read, so that no change of them is missed; but what is wrong with the config
+        // says more than what is wrong with the watch.
+        let files = deploy::module_files(&config).into_iter().map(|(_, file)| file);
+        let watcher = config.watch.then(|| ModuleWatcher::new(files));
         let Prepared { engine, apps, databases } = deploy::prepare(&config, &tasks).await?;
+        let watcher = watcher.transpose()?;
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let doors = Arc::new(Doors::new(Directory::new(&config, &apps), tasks));
+        let (wanted, locator) = (config.admin.clone(), config.locator.clone());
         let control = Control::new(engine, Arc::clone(&doors), config, apps, databases);
+        let admin = match wanted {
+            Some(wanted) => Some(Admin::start(&wanted, &locator, control.clone()).await?),
+            None => None,
+        };
+        if let Some(watcher) = watcher {
+            tokio::spawn(deploy::follow_files(watcher, control.clone(), doors.draining.clone()));
+        }
         tokio::spawn(listen(listener, Arc::clone(&doors)));
-        Ok(Self { address, control, doors })
+        Ok(Self { address, control, doors, admin })
     }
 
     /// The address that is listened on, with the port that the system gave for port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the admin listener is, if there is one: `http://127.0.0.1:PORT` or `unix:PATH`.
+    pub fn admin_address(&self) -> Option<String> {
+        self.admin.as_ref().map(Admin::address)
     }
 
     /// Deploy, roll back, read the config again.
@@ -80,6 +103,9 @@ impl Host {
     /// how many connections were left then.
     pub async fn drain(self) -> usize {
         let left = shutdown::drain(&self.doors).await;
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
         self.control.close_databases().await;
         left
     }

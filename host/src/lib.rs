@@ -7,8 +7,9 @@
 //! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
 //!
 //! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
-//! [`database`]. [`Host::start`] puts them together.
+//! [`database`], and [`admin`] for operators. [`Host::start`] puts them together.
 
+pub mod admin;
 pub mod app;
 pub mod build;
 pub mod cli;

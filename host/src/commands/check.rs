@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::CommandError;
+use crate::admin;
 use crate::config::{Config, Problems};
 use crate::deploy;
 
@@ -16,6 +17,7 @@ use crate::deploy;
 pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> {
     let (config, mut problems) = Config::inspect(file)?;
     if let Some(config) = config {
+        problems.0.extend(admin::inspect(&config).0);
         problems.0.extend(prepare(&config).await.0);
         problems.0.sort_by_key(|problem| problem.line);
     }

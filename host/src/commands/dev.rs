@@ -8,7 +8,7 @@ use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::build;
 use crate::config::{Config, Overrides};
-use crate::deploy::Watcher;
+use crate::deploy::SourceWatcher;
 use crate::shutdown::Signals;
 use crate::{Host, StartError, telemetry};
 
@@ -22,7 +22,8 @@ pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandEr
     telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
     let folder = config.locator.folder().to_owned();
-    let mut watcher = Watcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
+    let mut watcher =
+        SourceWatcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
     let host = tokio::select! {
         host = first_host(&config, &folder, &mut watcher) => host?,
         _ = signals.stop() => return Ok(()),
@@ -37,7 +38,7 @@ pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandEr
 }
 
 /// Build until it succeeds, then start.
-async fn first_host(config: &Config, folder: &Path, watcher: &mut Watcher) -> Result<Host, StartError> {
+async fn first_host(config: &Config, folder: &Path, watcher: &mut SourceWatcher) -> Result<Host, StartError> {
     while !build_all(config).await {
         eprintln!("Waiting for a change in {}", folder.display());
         watcher.changed().await;
@@ -70,7 +71,7 @@ fn announce(host: &Host, folder: &Path) {
     println!("Watching {}; Ctrl-C stops", folder.display());
 }
 
-async fn reload_on_changes(watcher: &mut Watcher, config: &Config, host: &Host) {
+async fn reload_on_changes(watcher: &mut SourceWatcher, config: &Config, host: &Host) {
     let mut config = config.clone();
     while let Some(file) = watcher.changed().await {
         eprintln!("{} changed", file.display());

@@ -3,11 +3,13 @@
 pub mod build;
 pub mod check;
 pub mod dev;
+pub mod module;
 pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::admin::{AdminError, ClientError};
 use crate::build::BuildError;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, Problems};
@@ -42,6 +44,17 @@ pub enum CommandError {
         /// What the system says.
         source: notify::Error,
     },
+    /// A running host did not do what it was asked.
+    #[error(transparent)]
+    Admin(#[from] ClientError),
+    /// The component that is to be deployed.
+    #[error("cannot read the module {}: {source}; `hassock build DIR` builds one and prints its path", file.display())]
+    Module {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The system refuses something that always works.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -51,10 +64,17 @@ impl CommandError {
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Checked(_) | Self::Start(StartError::Problems(_)) => EXIT_CONFIG.into(),
-            Self::Start(StartError::Listen { .. } | StartError::Watch(_))
+            Self::Config(_)
+            | Self::Checked(_)
+            | Self::Start(StartError::Problems(_) | StartError::Admin(AdminError::Problem(_)))
+            | Self::Admin(ClientError::Config(_)) => EXIT_CONFIG.into(),
+            Self::Start(
+                StartError::Listen { .. } | StartError::Watch(_) | StartError::Admin(AdminError::Listen { .. }),
+            )
             | Self::Build(_)
             | Self::Watch { .. }
+            | Self::Admin(_)
+            | Self::Module { .. }
             | Self::System(_) => ExitCode::FAILURE,
         }
     }
@@ -78,6 +98,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Serve { config } => serve::run(&config).await,
         Command::Check { config, json: false } => check::run(&config, check::print_lines).await,
         Command::Check { config, json: true } => check::run(&config, check::print_json).await,
+        Command::Module { command } => module::run(command).await,
     }
 }
 

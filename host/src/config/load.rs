@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::{Config, Locator, Overrides, Problems, validate};
 
 /// More would not be read by anyone.
@@ -82,7 +84,7 @@ impl Config {
     }
 }
 
-fn read(file: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })
 }
 
@@ -100,7 +102,7 @@ fn inspect(file: &Path, text: &str) -> (Option<Config>, Problems) {
 
 /// Deserialize, and where a key is refused, note it, blank its line and go on: serde stops at the first
 /// error, but users want to see all.
-fn deserialize(text: &str, locator: &Locator) -> (Option<Config>, Problems) {
+pub(super) fn deserialize<T: DeserializeOwned>(text: &str, locator: &Locator) -> (Option<T>, Problems) {
     let mut text = text.to_owned();
     let mut problems = Problems::default();
     loop {

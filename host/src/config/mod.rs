@@ -3,6 +3,7 @@
 //! [`Config::load`] reads a file and reports everything that is wrong with it at once, each with file,
 //! line, key and what would be accepted. The types below are the format: what they do not name is refused.
 
+mod admin;
 mod cache;
 mod limits;
 mod load;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use admin::{AdminAddress, AdminConfig};
 pub use cache::CacheConfig;
 pub use limits::{AppLimits, HostLimits};
 pub use load::ConfigError;
@@ -47,6 +49,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where compiled modules are kept.
     pub cache: CacheConfig,
+    /// The listener for operators; none without this table.
+    pub admin: Option<AdminConfig>,
     /// Bounds of the whole host.
     pub limits: HostLimits,
     /// The databases that apps may be granted, by name.
@@ -78,6 +82,7 @@ impl Default for Config {
             test_page: false,
             log: LogConfig::default(),
             cache: CacheConfig::default(),
+            admin: None,
             limits: HostLimits::default(),
             databases: BTreeMap::new(),
             apps: BTreeMap::new(),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppConfig, Config, DatabaseConfig, Locator, Problems};
+use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems};
 
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
+
+/// What is shorter is a mistake, and would end what it bounds before it began.
+const MIN_SPAN: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Wasm's own limit of a 32-bit memory.
 const MAX_MEMORY: usize = 4 << 30;
@@ -15,6 +18,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     let mut report = Report { locator, problems };
     if config.apps.is_empty() && report.problems.0.is_empty() {
         report.add("apps", "there is no app; add `[apps.NAME]` with `path` and `module`");
+    }
+    if let Some(admin) = &config.admin {
+        admin_config(&mut report, admin);
     }
     for (name, database) in &config.databases {
         database_config(&mut report, &format!("databases.{name}"), database);
@@ -36,6 +42,11 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
 }
 
+/// Add every problem of the table `[admin]` to `problems`.
+pub(super) fn admin(config: &AdminConfig, locator: &Locator, problems: &mut Problems) {
+    admin_config(&mut Report { locator, problems }, config);
+}
+
 struct Report<'a> {
     locator: &'a Locator,
     problems: &'a mut Problems,
@@ -49,6 +60,29 @@ impl Report<'_> {
             self.problems.0.push(problem);
         }
     }
+}
+
+fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
+    if let AdminAddress::Tcp(address) = admin.listen
+        && !address.ip().is_loopback()
+    {
+        report.add(
+            "admin.listen",
+            format!(
+                "`{address}` can be reached from other machines, and whoever has the token there can replace the code \
+                 that runs here; listen on 127.0.0.1 or a `unix:` socket, and come from elsewhere through \
+                 `ssh -L {port}:127.0.0.1:{port} HOST`",
+                port = address.port()
+            ),
+        );
+    }
+    if admin.token_file.as_os_str().is_empty() {
+        report.add("admin.token_file", "missing; give a file, such as `token_file = \"hassock.token\"`");
+    }
+    at_least_one(report, "admin.max_connections", admin.max_connections);
+    at_least_one(report, "admin.module_bytes", admin.module_bytes.bytes());
+    long_enough(report, "admin.request_timeout", admin.request_timeout);
+    long_enough(report, "admin.upload_timeout", admin.upload_timeout);
 }
 
 fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig) {
@@ -127,9 +161,7 @@ fn app_limits(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         ("write_timeout", limits.write_timeout),
         ("close_timeout", limits.close_timeout),
     ] {
-        if span.get() < std::time::Duration::from_millis(10) {
-            report.add(&format!("{key}.{name}"), "must be at least 10ms");
-        }
+        long_enough(report, &format!("{key}.{name}"), span);
     }
 }
 
@@ -167,6 +199,12 @@ fn instances(report: &mut Report<'_>, config: &Config) {
 fn at_least_one(report: &mut Report<'_>, key: &str, value: usize) {
     if value == 0 {
         report.add(key, "must be at least 1");
+    }
+}
+
+fn long_enough(report: &mut Report<'_>, key: &str, span: Duration) {
+    if span.get() < MIN_SPAN {
+        report.add(key, "must be at least 10ms");
     }
 }
 

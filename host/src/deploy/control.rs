@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::describe;
@@ -18,7 +19,8 @@ use super::standing::{Change, Missing, Swap};
 use crate::app::App;
 use crate::config::{Config, ConfigError, Share};
 use crate::handshake::{Directory, Doors};
-use crate::module::{Engine, Version};
+use crate::imports::log::cut;
+use crate::module::{Engine, LoadError, Version};
 use crate::session::close::Close;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
@@ -29,6 +31,8 @@ struct Inner {
     engine: Engine,
     doors: Arc<Doors>,
     serving: Mutex<Serving>,
+    /// Told when a config was put into effect, for the file watch.
+    reloaded: Notify,
     /// One change at a time: each decides by what the one before has left.
     turn: tokio::sync::Mutex<()>,
 }
@@ -92,7 +96,13 @@ pub enum DeployError {
 impl Control {
     pub(crate) fn new(engine: Engine, doors: Arc<Doors>, config: Config, apps: Apps, databases: Databases) -> Self {
         let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases };
-        Self(Arc::new(Inner { engine, doors, serving: Mutex::new(serving), turn: tokio::sync::Mutex::new(()) }))
+        Self(Arc::new(Inner {
+            engine,
+            doors,
+            serving: Mutex::new(serving),
+            reloaded: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
+        }))
     }
 
     /// The apps and their versions, by name.
@@ -124,7 +134,12 @@ impl Control {
     pub async fn deploy_file(&self, app: &str) -> Result<Option<Outcome>, DeployError> {
         let running = self.app(app)?;
         let file = self.module_file(app).unwrap_or_default();
-        let version = self.compile(&running, Source::File(file)).await?;
+        let version = match self.compile(&running, Source::File(file)).await {
+            Ok(version) => version,
+            // It will be complete when the file changes next.
+            Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let _turn = self.0.turn.lock().await;
         let running = self.app(app)?;
         if running.versions.file() == version.id {
@@ -203,11 +218,14 @@ impl Control {
         result
     }
 
+    /// Wait until a config was put into effect.
+    pub(crate) async fn reloaded(&self) {
+        self.0.reloaded.notified().await;
+    }
+
     /// The files of all modules, with the apps that they are of.
     pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
-        let Serving { config, .. } = self.serving();
-        let file = |module: &Path| config.locator.folder().join(module);
-        config.apps.iter().map(|(name, app)| (name.clone(), file(&app.module))).collect()
+        module_files(&self.serving().config)
     }
 
     /// Close all databases, after the last call.
@@ -237,6 +255,7 @@ impl Control {
         for app in before.apps.iter().filter(|(name, _)| !apps.contains_key(*name)).map(|(_, app)| app) {
             app.close_all(&Close::app_gone());
         }
+        self.0.reloaded.notify_one();
         // Calls that use them end first, which nobody has to wait for.
         self.0.doors.tasks.spawn(async move { reload::close(before.databases, &plan.databases).await });
         Ok(ReloadReport { changes: plan.changes })
@@ -291,9 +310,20 @@ impl Control {
     }
 }
 
+/// The files of all modules of a config, with the apps that they are of.
+pub(crate) fn module_files(config: &Config) -> Vec<(String, PathBuf)> {
+    let file = |module: &Path| config.locator.folder().join(module);
+    config.apps.iter().map(|(name, app)| (name.clone(), file(&app.module))).collect()
+}
+
 /// Note that a version was refused: in the log, for the list and for the metrics.
 fn refused(app: &App, error: GateError) -> DeployError {
-    let (kind, message) = (error.kind(), error.to_string());
+    if let GateError::Load(LoadError::BeingWritten { .. }) = error {
+        return DeployError::Gate(error);
+    }
+    let kind = error.kind();
+    // The names in it are the module's, which may have put anything into them.
+    let message = cut(&error.to_string()).into_owned();
     tracing::error!(app = %app.name, kind, "a new version was refused, the running one goes on: {message}");
     app.versions.note_refusal(kind, message);
     DeployError::Gate(error)

@@ -2,13 +2,13 @@
 //! asked to test itself. What fails here never serves, and what serves goes on.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 
+use super::read_whole;
 use crate::app::{App, Setup};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
@@ -101,7 +101,7 @@ pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> 
     let shown = source.path();
     let work = move || {
         let file = source.path();
-        let bytes = source.read().map_err(|source| LoadError::Unreadable { file: file.clone(), source })?;
+        let bytes = source.read()?;
         match app.running.and_then(|running| running.versions.find(&version_id(&bytes))) {
             Some(version) => Ok(version),
             None => Version::compile(&engine, &file, &bytes, &app.name, &app.granted).map(Arc::new),
@@ -159,9 +159,13 @@ impl Source {
         }
     }
 
-    fn read(self) -> io::Result<Vec<u8>> {
+    fn read(self) -> Result<Vec<u8>, LoadError> {
         match self {
-            Self::File(file) => std::fs::read(file),
+            Self::File(file) => match read_whole(&file) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => Err(LoadError::BeingWritten { file }),
+                Err(source) => Err(LoadError::Unreadable { file, source }),
+            },
             Self::Bytes(bytes) => Ok(bytes),
         }
     }

@@ -8,6 +8,7 @@
 mod assign;
 mod control;
 mod describe;
+mod follow;
 mod gate;
 mod prepare;
 mod reload;
@@ -22,7 +23,9 @@ pub use gate::{GateError, Source};
 pub use prepare::{Prepared, prepare};
 pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, ReloadReport, State, VersionReport};
 pub use versions::Versions;
-pub use watch::Watcher;
+pub use watch::{ModuleWatcher, SourceWatcher, read_whole};
 
 pub(crate) use assign::{is_unsettled, version_for};
+pub(crate) use control::module_files;
+pub(crate) use follow::follow_files;
 pub(crate) use rollout::take_back;

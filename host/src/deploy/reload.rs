@@ -159,6 +159,7 @@ fn fixed(config: &Config, running: &Running<'_>) -> Vec<Problem> {
         ("listen", config.listen != old.listen),
         ("watch", config.watch != old.watch),
         ("log", config.log != old.log),
+        ("admin", config.admin != old.admin),
         ("cache", config.cache != old.cache),
         ("limits.max_instances", config.limits.max_instances != old.limits.max_instances),
     ];

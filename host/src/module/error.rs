@@ -16,6 +16,12 @@ pub enum LoadError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// It changed while it was read.
+    #[error("somebody is writing {}; try again when it is complete", file.display())]
+    BeingWritten {
+        /// The file.
+        file: PathBuf,
+    },
     /// Not WebAssembly at all.
     #[error("{} is not WebAssembly: it does not begin with `\\0asm`", file.display())]
     NotWasm {
@@ -130,6 +136,7 @@ impl LoadError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
+            Self::BeingWritten { .. } => "being-written",
             Self::NotWasm { .. } => "not-wasm",
             Self::NotComponent { .. } => "not-component",
             Self::Invalid { .. } => "invalid",

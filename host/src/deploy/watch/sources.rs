@@ -14,15 +14,16 @@ const QUIET: Duration = Duration::from_millis(150);
 const IGNORED_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", "__pycache__"];
 
 /// Files that a build or a running app makes, and what editors leave behind.
-const IGNORED_ENDINGS: [&str; 9] = ["wasm", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
+const IGNORED_ENDINGS: [&str; 11] =
+    ["token", "sock", "wasm", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
 
 /// Tells when a source file below a folder has changed.
-pub struct Watcher {
+pub struct SourceWatcher {
     changes: mpsc::UnboundedReceiver<PathBuf>,
     _watcher: RecommendedWatcher,
 }
 
-impl Watcher {
+impl SourceWatcher {
     /// Watch `folder` and everything below it.
     ///
     /// # Errors

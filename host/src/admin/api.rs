@@ -1,0 +1,143 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::answer::{Answer, Failure, PLAIN, failed, json, text};
+use super::metrics;
+use super::route::{Parameters, Route};
+use super::token::Token;
+use crate::config::AdminConfig;
+use crate::deploy::{Control, Pin, Rollout};
+
+/// The scheme of the header `Authorization`.
+const BEARER: &[u8] = b"bearer ";
+
+/// What all requests share.
+pub(super) struct Api {
+    control: Control,
+    token: Token,
+    config: AdminConfig,
+    /// One module at a time: so `module_bytes` bounds the memory, and a compilation has the cores to itself.
+    upload: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(super) fn new(control: Control, token: Token, config: AdminConfig) -> Self {
+        Self { control, token, config, upload: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Answer a request, whatever it is.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        match self.try_answer(request).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                tracing::debug!(%failure, "refused a request to the admin listener");
+                failed(&failure)
+            }
+        }
+    }
+
+    async fn try_answer(&self, request: Request<Incoming>) -> Result<Answer, Failure> {
+        let route = Route::of(request.uri().path());
+        // Who has no token does not learn which paths there are.
+        if route != Some(Route::Health) && !self.is_authorized(request.headers()) {
+            return Err(Failure::Unauthorized);
+        }
+        let route = route.ok_or_else(|| Failure::NoRoute(request.uri().path().to_owned()))?;
+        if *request.method() != route.method() {
+            return Err(Failure::Method(route.method()));
+        }
+        let parameters = Parameters::of(request.uri())?;
+        match route {
+            Route::Deploy(app) => self.deploy(app, parameters.rollout()?, request.into_body()).await,
+            Route::Pin(app) => self.pin(&app, parameters.pin()?),
+            route => {
+                parameters.none()?;
+                self.without_parameters(route).await
+            }
+        }
+    }
+
+    async fn without_parameters(&self, route: Route) -> Result<Answer, Failure> {
+        match route {
+            Route::Metrics => {
+                let metrics = metrics::text(self.control.report()).map_err(|_| Failure::Internal)?;
+                Ok(text(metrics::CONTENT_TYPE, metrics))
+            }
+            Route::Apps => Ok(json(&self.control.report())),
+            Route::Promote(app) => Ok(json(&self.control.promote(&app)?)),
+            Route::Rollback(app) => Ok(json(&self.control.rollback(&app)?)),
+            Route::Reload => self.reload().await,
+            Route::Health | Route::Deploy(_) | Route::Pin(_) => Ok(text(PLAIN, "ok\n")),
+        }
+    }
+
+    fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        let mut all = headers.get_all(AUTHORIZATION).iter();
+        let (Some(header), None) = (all.next(), all.next()) else { return false };
+        match header.as_bytes().split_at_checked(BEARER.len()) {
+            Some((scheme, token)) => scheme.eq_ignore_ascii_case(BEARER) && self.token.matches(token.trim_ascii()),
+            None => false,
+        }
+    }
+
+    /// What has begun is done and logged even if the client goes away meanwhile.
+    async fn deploy(&self, app: String, rollout: Rollout, body: Incoming) -> Result<Answer, Failure> {
+        let turn = Arc::clone(&self.upload).acquire_owned().await.map_err(|_| Failure::Internal)?;
+        let module = self.receive(body).await?;
+        let control = self.control.clone();
+        let work = tokio::spawn(async move {
+            let outcome = control.deploy(&app, module, rollout).await;
+            drop(turn);
+            outcome
+        });
+        Ok(json(&work.await.map_err(|_| Failure::Internal)??))
+    }
+
+    async fn reload(&self) -> Result<Answer, Failure> {
+        let control = self.control.clone();
+        let work = tokio::spawn(async move { control.reload().await });
+        Ok(json(&work.await.map_err(|_| Failure::Internal)??))
+    }
+
+    fn pin(&self, app: &str, pin: Pin) -> Result<Answer, Failure> {
+        Ok(json(&self.control.pin(app, pin)?))
+    }
+
+    /// The whole body.
+    async fn receive(&self, body: Incoming) -> Result<Vec<u8>, Failure> {
+        let (most, limit) = (self.config.module_bytes, self.config.upload_timeout);
+        // What says that it is too large need not be read.
+        if body.size_hint().lower() > most.bytes() as u64 {
+            return Err(Failure::TooLarge(most));
+        }
+        let module = match timeout(limit.get(), collect(body, most.bytes())).await {
+            Ok(collected) => collected?.ok_or(Failure::TooLarge(most))?,
+            Err(_) => return Err(Failure::TooSlow(limit)),
+        };
+        match module.is_empty() {
+            true => Err(Failure::Parameter("the body is empty; send the component, whole and as it is".to_owned())),
+            false => Ok(module),
+        }
+    }
+}
+
+/// The body, if it has at most so many bytes.
+async fn collect(mut body: Incoming, most: usize) -> Result<Option<Vec<u8>>, hyper::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
+}

@@ -1,0 +1,289 @@
+//! The other side of the admin listener: how the command line talks to a running host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::TOKEN_FILE;
+use super::answer::ErrorBody;
+use super::token::{Token, TokenError};
+use crate::config::{AdminAddress, AdminConfig, ConfigError, Duration as Span, Locator, Problems, Size};
+use crate::deploy::{AppReport, Outcome, Pin, PinOutcome, Rollout};
+
+/// What stands unencoded in a part of a path or query (RFC 3986, "unreserved").
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The host answers most requests at once; one that does not hangs, and so must no script.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Compiling takes seconds, at low priority more, and other deploys come first. Then the answer is given up;
+/// the deploy is not.
+const DEPLOY_ANSWER: Duration = Duration::from_secs(15 * 60);
+
+/// Why a host did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The config does not say where the host is.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The host that this config is for has made no token yet.
+    #[error(
+        "{}: there is no such file; a host makes it when it starts: is it running, with this config?", file.display()
+    )]
+    NoToken {
+        /// The token's file.
+        file: PathBuf,
+    },
+    /// Nobody listens.
+    #[error("no host answers at {address}: is it running? ({source})")]
+    Unreachable {
+        /// The address.
+        address: AdminAddress,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is another host's token.
+    #[error("the host at {address} does not take the token in {}; was it started with this config?", file.display())]
+    Unauthorized {
+        /// The address.
+        address: AdminAddress,
+        /// The token's file.
+        file: PathBuf,
+    },
+    /// The host refused, and says why.
+    #[error("{message}")]
+    Refused {
+        /// A word for the reason.
+        kind: String,
+        /// What the host says.
+        message: String,
+    },
+    /// The gate refused the module.
+    #[error("{message}\nthe running version goes on")]
+    Gate {
+        /// A word for the reason.
+        kind: String,
+        /// What the host says.
+        message: String,
+    },
+    /// The module is larger than the host would take.
+    #[error("the module has {size}, and the host takes at most `admin.module_bytes` = {most}")]
+    TooLarge {
+        /// Of the module.
+        size: Size,
+        /// Of the config.
+        most: Size,
+    },
+    /// The host has not answered.
+    #[error("the host at {address} has not answered for {}; what it was asked to do may still be done", Span::from(*limit))]
+    Silent {
+        /// The address.
+        address: AdminAddress,
+        /// How long.
+        limit: Duration,
+    },
+    /// It answered with something else than this version understands.
+    #[error("the host at {address} gave no answer that can be understood: {reason}; is it a Hassock of this version?")]
+    Strange {
+        /// The address.
+        address: AdminAddress,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// Talks to the host that serves a config.
+#[derive(Debug)]
+pub struct Client {
+    address: AdminAddress,
+    file: PathBuf,
+    token: Token,
+    module_bytes: Size,
+}
+
+impl Client {
+    /// The client for the host that was started with a config file.
+    ///
+    /// # Errors
+    /// If the file does not say where its host is, or the token is missing or not fit.
+    pub fn of_config(file: &Path) -> Result<Self, ClientError> {
+        let (config, locator) = AdminConfig::load(file)?;
+        let Some(config) = config else {
+            let message = "missing; the host can be talked to when it has a table `[admin]`. Add it and start it again";
+            return Err(problem(&locator, "admin", message));
+        };
+        if let AdminAddress::Tcp(address) = config.listen
+            && address.port() == 0
+        {
+            let message = "port 0 is any free port, so that nobody knows which; give one, or a `unix:` socket";
+            return Err(problem(&locator, "admin.listen", message));
+        }
+        Self::new(&config, &config.listen, &locator)
+    }
+
+    /// The client for a host at `address`, which knows the port when the config does not.
+    pub(super) fn new(config: &AdminConfig, address: &AdminAddress, locator: &Locator) -> Result<Self, ClientError> {
+        let file = locator.folder().join(&config.token_file);
+        let token = Token::of_client(&file).map_err(|error| match error {
+            TokenError::Missing => ClientError::NoToken { file: file.clone() },
+            error => problem(locator, TOKEN_FILE, format!("{}: {error}", file.display())),
+        })?;
+        Ok(Self { address: address.within(locator.folder()), file, token, module_bytes: config.module_bytes })
+    }
+
+    /// Where the host is.
+    pub fn address(&self) -> &AdminAddress {
+        &self.address
+    }
+
+    /// All apps and their versions.
+    ///
+    /// # Errors
+    /// If the host does not answer.
+    pub async fn apps(&self) -> Result<Vec<AppReport>, ClientError> {
+        self.send(Method::GET, "/v1/apps".to_owned(), Bytes::new(), ANSWER).await
+    }
+
+    /// Deploy a component.
+    ///
+    /// # Errors
+    /// If the host does not answer or refuses.
+    pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, ClientError> {
+        if module.len() > self.module_bytes.bytes() {
+            return Err(ClientError::TooLarge { size: module.len().into(), most: self.module_bytes });
+        }
+        let query = match rollout {
+            Rollout::Full => String::new(),
+            Rollout::Canary(share) => format!("?canary={}", encode(&share.to_string())),
+        };
+        self.send(Method::POST, path(app, "versions", &query), module.into(), DEPLOY_ANSWER).await
+    }
+
+    /// Give the canary everything.
+    ///
+    /// # Errors
+    /// If the host does not answer or refuses.
+    pub async fn promote(&self, app: &str) -> Result<Outcome, ClientError> {
+        self.send(Method::POST, path(app, "promote", ""), Bytes::new(), ANSWER).await
+    }
+
+    /// Take the canary back, or go back to the version before.
+    ///
+    /// # Errors
+    /// If the host does not answer or refuses.
+    pub async fn rollback(&self, app: &str) -> Result<Outcome, ClientError> {
+        self.send(Method::POST, path(app, "rollback", ""), Bytes::new(), ANSWER).await
+    }
+
+    /// Keep open connections on their version, or no longer.
+    ///
+    /// # Errors
+    /// If the host does not answer or refuses.
+    pub async fn pin(&self, app: &str, pin: Pin) -> Result<PinOutcome, ClientError> {
+        let query = match pin {
+            Pin::Default => String::new(),
+            Pin::Off => "?off".to_owned(),
+            Pin::For(span) => format!("?for={}", encode(&humantime::format_duration(span).to_string())),
+        };
+        self.send(Method::POST, path(app, "pin", &query), Bytes::new(), ANSWER).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        let exchange = self.exchange(method, path, body);
+        let silent = |_| ClientError::Silent { address: self.address.clone(), limit };
+        let (status, body) = timeout(limit, exchange).await.map_err(silent)??;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| self.strange(error));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(ClientError::Unauthorized { address: self.address.clone(), file: self.file.clone() });
+        }
+        let Ok(ErrorBody { error, kind }) = serde_json::from_slice(&body) else {
+            return Err(self.strange(format!("status {status}")));
+        };
+        let message = plain(&error);
+        match status {
+            StatusCode::UNPROCESSABLE_ENTITY => Err(ClientError::Gate { kind, message }),
+            _ => Err(ClientError::Refused { kind, message }),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: String, body: Bytes) -> Result<(StatusCode, Bytes), ClientError> {
+        let mut sender = self.connect().await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(AUTHORIZATION, format!("Bearer {}", self.token.expose()))
+            .body(Full::new(body))
+            .map_err(|error| self.strange(error))?;
+        let response = sender.send_request(request).await.map_err(|error| self.strange(error))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| self.strange(error))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+        let unreachable = |source| ClientError::Unreachable { address: self.address.clone(), source };
+        match &self.address {
+            AdminAddress::Tcp(address) => self.speak(TcpStream::connect(address).await.map_err(unreachable)?).await,
+            AdminAddress::Unix(path) => self.speak(UnixStream::connect(path).await.map_err(unreachable)?).await,
+        }
+    }
+
+    async fn speak<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, ClientError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| self.strange(error))?;
+        // Its errors are those of the request.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn strange(&self, reason: impl ToString) -> ClientError {
+        ClientError::Strange { address: self.address.clone(), reason: reason.to_string() }
+    }
+}
+
+/// A text that may be a module's: whatever it holds, it must not command the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            false => result.push(c),
+            true => result.extend(c.escape_default()),
+        }
+    }
+    result
+}
+
+fn path(app: &str, action: &str, query: &str) -> String {
+    format!("/v1/apps/{}/{action}{query}", encode(app))
+}
+
+fn encode(part: &str) -> String {
+    utf8_percent_encode(part, PART).to_string()
+}
+
+fn problem(locator: &Locator, key: &str, message: impl Into<String>) -> ClientError {
+    let problem = locator.problem(key, message);
+    ClientError::Config(Problems(vec![problem]).into())
+}
