@@ -196,6 +196,9 @@ pub struct AppConfig {
     /// With `swap = "pin"`: how long connections may stay with a version that is no longer served to new ones.
     /// Without an end, one client could keep an old version for ever.
     pub pin_for: Duration,
+    /// Versions that connections may be pinned to at the same time: each has its code in memory. When there
+    /// are more, the connections of the oldest move early.
+    pub pinned_versions: usize,
     /// Versions that stay compiled after they were replaced, so that a rollback takes no time. Each keeps its
     /// machine code in memory, about three times the size of the component.
     pub keep_versions: usize,
@@ -217,6 +220,7 @@ impl Default for AppConfig {
             error_close_code: None,
             swap: SwapPolicy::default(),
             pin_for: Duration::from_secs(3600),
+            pinned_versions: 8,
             keep_versions: 3,
             rollback: RollbackConfig::default(),
             limits: AppLimits::default(),

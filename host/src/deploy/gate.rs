@@ -12,7 +12,7 @@ use super::read_whole;
 use crate::app::{App, Setup};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
-use crate::module::{CallError, Engine, LoadError, Version, call, version_id};
+use crate::module::{CallError, Engine, LoadError, Version, call, stepping_back, version_id};
 
 /// Why a version gets no traffic.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub(super) struct Candidate {
     pub(super) running: Option<Arc<App>>,
 }
 
-/// Read and compile a component, off the runtime's threads: serving goes on meanwhile.
+/// Read and compile a component, off the runtime's threads and at low priority: serving goes on meanwhile.
 ///
 /// # Errors
 /// If it is no module for this app.
@@ -107,9 +107,11 @@ pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> 
             None => Version::compile(&engine, &file, &bytes, &app.name, &app.granted).map(Arc::new),
         }
     };
-    match spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(LoadError::Invalid { file: shown, reason: error.to_string() }),
+    let failed = |reason| Err(LoadError::Invalid { file: shown, reason });
+    match spawn_blocking(|| stepping_back(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => failed(format!("there is no thread to compile on: {error}")),
+        Err(error) => failed(error.to_string()),
     }
 }
 

@@ -1,12 +1,17 @@
 //! What follows from a change of an app's versions: connections are told, and what is not used any more goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::App;
 use crate::module::Version;
+
+/// How long silent connections are left alone after a change. Those that send move by themselves at once, and
+/// one sweep is enough for several changes.
+const SWEEP_DELAY: Duration = Duration::from_millis(100);
 
 /// Connections that are woken in one go. Each has a task of its own; messages go on between.
 const WOKEN_AT_ONCE: usize = 64;
@@ -15,8 +20,10 @@ const WOKEN_AT_ONCE: usize = 64;
 /// left by all can go.
 pub(super) fn announce(app: &Arc<App>) {
     app.setup().pool.drop_retired();
-    app.tasks.spawn(wake_all(Arc::clone(app)));
-    if let Some(until) = app.versions.next_release() {
+    if app.versions.ask_for_sweep() {
+        sweep_soon(app);
+    }
+    if let Some(until) = app.versions.take_next_release() {
         release_later(app, until);
     }
 }
@@ -43,7 +50,20 @@ pub(super) fn left_by_a_connection(app: &App, version: &Version) {
     }
 }
 
-async fn wake_all(app: Arc<App>) {
+/// Not one of the host's tasks: a drain wakes all connections anyway.
+fn sweep_soon(app: &Arc<App>) {
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        sleep(SWEEP_DELAY).await;
+        if let Some(app) = app.upgrade() {
+            // A change from here on needs a sweep of its own.
+            app.versions.take_sweep();
+            wake_all(&app).await;
+        }
+    });
+}
+
+async fn wake_all(app: &App) {
     for (count, connection) in app.connections.all().into_iter().enumerate() {
         connection.wake();
         if count % WOKEN_AT_ONCE == WOKEN_AT_ONCE - 1 {
@@ -58,8 +78,7 @@ fn release_later(app: &Arc<App>, until: Instant) {
     tokio::spawn(async move {
         sleep_until(until).await;
         if let Some(app) = app.upgrade() {
-            let now = Instant::now();
-            app.versions.change(&app.setup(), |state| state.release_pinned(|until| until <= now));
+            app.versions.release(&app.setup(), Instant::now());
             announce(&app);
         }
     });

@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) entries: Vec<Entry>,
     /// What an operator wants instead of the config's `swap`.
     ordered: Option<Swap>,
+    /// When somebody will release pinned connections.
+    pub(super) awaited_release: Option<Instant>,
     /// What the module's file held when it was read last.
     pub(super) file: VersionId,
     pub(super) counts: Counts,
@@ -71,7 +73,14 @@ impl State {
     pub(super) fn new(version: Arc<Version>) -> Self {
         let file = Arc::clone(&version.id);
         let entry = Entry { version, deployed: Instant::now(), standing: Standing::Serving };
-        Self { entries: vec![entry], ordered: None, file, counts: Counts::default(), last_refusal: None }
+        Self {
+            entries: vec![entry],
+            ordered: None,
+            awaited_release: None,
+            file,
+            counts: Counts::default(),
+            last_refusal: None,
+        }
     }
 
     /// The version for all connections that no other one is for.
@@ -199,6 +208,15 @@ impl State {
         released
     }
 
+    /// When the next pinned version is to be left, if there is one.
+    pub(super) fn next_release(&self) -> Option<Instant> {
+        let times = self.entries.iter().filter_map(|entry| match entry.standing {
+            Standing::Pinned { until } => Some(until),
+            _ => None,
+        });
+        times.min()
+    }
+
     /// Take out what is neither kept nor has a connection. Calls that run keep their version themselves.
     pub(super) fn tidy(&mut self, setup: &Setup) -> Vec<Entry> {
         let mut kept = 0;
@@ -237,6 +255,10 @@ impl State {
         let swap = self.swap(setup);
         for entry in self.entries.iter_mut().filter(|entry| entry.standing == Standing::Serving) {
             entry.give_way(swap, now);
+        }
+        let pinned = self.entries.iter_mut().filter(|entry| matches!(entry.standing, Standing::Pinned { .. }));
+        for entry in pinned.rev().skip(setup.config.pinned_versions) {
+            entry.stop_serving(Standing::Kept);
         }
     }
 

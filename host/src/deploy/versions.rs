@@ -2,7 +2,7 @@
 //! that open connections are pinned to, and versions that are kept for a rollback.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -16,6 +16,8 @@ use crate::module::{Version, VersionId};
 pub struct Versions {
     /// Counts the changes below, so that a connection sees with one load that it need not ask again.
     generation: AtomicU64,
+    /// Silent connections will be woken soon to see the change.
+    sweep_is_due: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -23,7 +25,11 @@ impl Versions {
     /// The versions of an app that has just started.
     pub(crate) fn new(version: Arc<Version>) -> Self {
         // 0 is what a connection begins with, which has asked for nothing yet.
-        Self { generation: AtomicU64::new(1), state: Mutex::new(State::new(version)) }
+        Self {
+            generation: AtomicU64::new(1),
+            sweep_is_due: AtomicBool::new(false),
+            state: Mutex::new(State::new(version)),
+        }
     }
 
     /// Changes whenever a connection may have to move.
@@ -91,14 +97,33 @@ impl Versions {
         self.state.lock().swap(setup)
     }
 
-    /// When the next pinned version is to be left, if there is one.
-    pub(super) fn next_release(&self) -> Option<Instant> {
-        let state = self.state.lock();
-        let times = state.entries.iter().filter_map(|entry| match entry.standing {
-            Standing::Pinned { until } => Some(until),
-            _ => None,
+    /// When the next pinned version is to be left, if nobody waits for that yet. The caller then does.
+    pub(super) fn take_next_release(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let next = state.next_release()?;
+        if state.awaited_release.is_some_and(|awaited| awaited <= next) {
+            return None;
+        }
+        state.awaited_release = Some(next);
+        Some(next)
+    }
+
+    /// Have connections leave the versions that they were pinned to for long enough.
+    pub(super) fn release(&self, setup: &Setup, now: Instant) {
+        self.change(setup, |state| {
+            state.awaited_release = None;
+            state.release_pinned(|until| until <= now)
         });
-        times.min()
+    }
+
+    /// True for the first who wants a sweep; it will be for all who want one until it begins.
+    pub(super) fn ask_for_sweep(&self) -> bool {
+        !self.sweep_is_due.swap(true, Ordering::AcqRel)
+    }
+
+    /// The sweep begins: who changes something from now on wants another one.
+    pub(super) fn take_sweep(&self) {
+        self.sweep_is_due.store(false, Ordering::Release);
     }
 
     /// Unload versions that have nothing to do and are not kept.

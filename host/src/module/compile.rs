@@ -39,11 +39,6 @@ impl Compiler {
 
     /// Load or compile a component. Blocks until it is there.
     pub(super) fn component(&self, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
-        let made = stepping_back(|| self.load_or_compile(bytes));
-        made.map_err(|error| wasmtime::Error::new(error).context("there is no thread to compile on"))?
-    }
-
-    fn load_or_compile(&self, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
         let Some(cache) = &self.cache else {
             let _turn = self.turn.lock();
             return Ok((self.compile(bytes)?, Origin::Compiled));
@@ -82,7 +77,10 @@ impl Compiler {
 
 /// Run `work` on a thread that steps back for all others, and wait for it. A thread of its own, because a
 /// thread may lower its priority but not raise it again.
-fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+///
+/// # Errors
+/// If there is no such thread.
+pub fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let work = || {
             step_back();

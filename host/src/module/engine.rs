@@ -60,8 +60,8 @@ impl Engine {
         self.max_memory
     }
 
-    /// Make a component: from the cache, or by compiling it on threads of low priority. Blocks the caller for up
-    /// to many seconds, in which it only waits: call it off the runtime's threads.
+    /// Make a component: from the cache, or by compiling it on threads of low priority. Takes up to many seconds:
+    /// call it off the runtime's threads, [`stepping_back`](super::stepping_back).
     ///
     /// # Errors
     /// If it does not compile.

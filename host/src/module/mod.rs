@@ -16,6 +16,7 @@ mod stats;
 mod version;
 mod watch;
 
+pub use compile::stepping_back;
 pub use engine::{Engine, TICK};
 pub use error::{CallError, FailedCall, LoadError};
 pub use pool::Pool;
