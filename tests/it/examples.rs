@@ -136,3 +136,16 @@ fn excerpts_in_readmes_are_true() {
         assert!(wrong.is_empty(), "{} shows what is not in {wrong:?}", readme.display());
     }
 }
+
+/// The config that the README shows is one that the host takes, key by key.
+#[test]
+fn the_config_in_the_readme_is_valid() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    let configs: Vec<&str> = blocks.filter(|block| block.contains("[apps.")).collect();
+    assert!(!configs.is_empty(), "the README shows no config");
+    for config in configs {
+        let config = config.replace("${DB_PASSWORD}", "secret");
+        Config::parse(&workspace().join("README.md"), &config).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}

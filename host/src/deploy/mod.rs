@@ -1,9 +1,9 @@
 //! From a config to apps that serve, and from one version of a module to the next, under live connections.
 //!
-//! Reading order: [`gate`] (what a version has to pass before it gets traffic) → [`standing`] and [`versions`]
-//! (which of them stands where) → [`assign`] (which of them serves a call) → [`rollout`] (what follows from a change) →
-//! [`prepare`] and [`reload`] (a whole config, at the start and again) → [`control`] (what an operator can do,
-//! in one place for the file watch, the signal and the admin listener).
+//! Reading order: `gate` (what a version has to pass before it gets traffic) → `standing` and `versions` (which
+//! of them stands where) → `assign` (which of them serves a call) → `rollout` (what follows from a change) →
+//! `prepare` and `reload` (a whole config, at the start and again) → `control` (what can be done, in one place for
+//! all who may) → `watch` and `follow` (files that change).
 
 mod assign;
 mod control;
