@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -99,6 +100,32 @@ impl Client {
         self.text().await
     }
 
+    /// Send a message and wait for the next one, or for the end of the connection.
+    ///
+    /// # Errors
+    /// If the end comes.
+    pub async fn try_ask(&mut self, text: impl Into<String>) -> Result<String, Closed> {
+        // A host that has closed takes nothing, and says so below.
+        let _ = self.socket.send(Message::text(text.into())).await;
+        self.try_text().await
+    }
+
+    /// The next message, which has to be text, or the end of the connection.
+    ///
+    /// # Errors
+    /// If the end comes.
+    ///
+    /// # Panics
+    /// If the message is no text.
+    pub async fn try_text(&mut self) -> Result<String, Closed> {
+        match within("a message or the end", self.socket.next()).await {
+            Some(Ok(Message::Text(text))) => Ok(text.to_string()),
+            Some(Ok(Message::Close(frame))) => Err(Closed::from(frame)),
+            Some(Err(_)) | None => Err(Closed { code: 1006, reason: String::new() }),
+            other => panic!("no text: {other:?}"),
+        }
+    }
+
     /// Send a command to the `probe` module and wait for its result.
     ///
     /// # Panics
@@ -153,10 +180,7 @@ impl Client {
         let mut closed = Closed { code: 1006, reason: String::new() };
         while let Some(Ok(message)) = within("the end of the connection", self.socket.next()).await {
             if let Message::Close(frame) = message {
-                closed = match frame {
-                    Some(frame) => Closed { code: frame.code.into(), reason: frame.reason.to_string() },
-                    None => Closed { code: 1005, reason: String::new() },
-                };
+                closed = Closed::from(frame);
             }
         }
         closed
@@ -167,6 +191,15 @@ impl Client {
         // A host that has closed already makes this fail, which is as good.
         let _ = self.socket.close(None).await;
         self.closed().await;
+    }
+}
+
+impl From<Option<CloseFrame>> for Closed {
+    fn from(frame: Option<CloseFrame>) -> Self {
+        match frame {
+            Some(frame) => Self { code: frame.code.into(), reason: frame.reason.to_string() },
+            None => Self { code: 1005, reason: String::new() },
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use hassock::config::{Config, Overrides};
-use hassock::deploy::{AppReport, State};
+use hassock::config::{Config, ConfigError, Overrides};
+use hassock::deploy::{AppReport, ReloadReport, State};
 use hassock::{Host, StartError};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -68,7 +68,7 @@ impl TestHost {
     /// Whatever stands in the way.
     pub async fn try_start(config: &str) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let text = format!("listen = \"127.0.0.1:0\"\n{config}");
+        let text = whole(config);
         // Tests that change a module's file say when it is looked at.
         let watch = (!text.contains("watch = ")).then_some(false);
         let config = Config::parse(&folder.path().join("hassock.toml"), &text)?;
@@ -76,6 +76,22 @@ impl TestHost {
         config.cache.directory.get_or_insert_with(cache);
         let host = Host::start(config).await?;
         Ok(Self { host, folder })
+    }
+
+    /// Write the file of the config, which the host has not read so far, and have it read: `config` as
+    /// for [`start`](Self::start), and without `[cache]`.
+    ///
+    /// # Errors
+    /// Everything that stands in the way.
+    ///
+    /// # Panics
+    /// If the file is not written.
+    pub async fn reload(&self, config: &str) -> Result<ReloadReport, ConfigError> {
+        // At the end, so that the lines are those of a config without it.
+        let text = format!("{}\n[cache]\ndirectory = \"{}\"\n", whole(config), cache().display());
+        let written = std::fs::write(self.file("hassock.toml"), text);
+        written.unwrap_or_else(|error| panic!("the config is not written: {error}"));
+        self.host.control().reload().await
     }
 
     /// `127.0.0.1:PORT`
@@ -119,4 +135,9 @@ impl TestHost {
     pub async fn drain(self) -> usize {
         self.host.drain().await
     }
+}
+
+/// A whole config: for any free port.
+fn whole(config: &str) -> String {
+    format!("listen = \"127.0.0.1:0\"\n{config}")
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: a real host on a free port, WebSocket clients, modules built from source, a
 //! MariaDB that the tests start themselves, and a browser.
 
+pub mod admin;
 mod browser;
 mod client;
 mod database;
@@ -8,10 +9,16 @@ mod events;
 mod guests;
 mod host;
 mod mariadb;
+mod marked;
 mod process;
 pub mod raw;
+mod separate;
+pub mod site;
+mod talkers;
+mod versions;
 mod wait;
 
+pub use admin::Operator;
 pub use browser::Browser;
 pub use client::{Client, Closed, refused};
 pub use database::TestDatabase;
@@ -19,6 +26,10 @@ pub use events::{Event, Events, note, unlock};
 pub use guests::{binary, cache, example, guest, marked, workspace};
 pub use host::{TestHost, app, app_with_database};
 pub use mariadb::MariaDb;
+pub use marked::{Marked, module_file, version_of};
 pub use process::{Finished, Process, hassock};
 pub use raw::Raw;
+pub use separate::{SeparateHost, Usage};
+pub use site::{Daemon, Site};
+pub use talkers::{Talked, Talkers};
 pub use wait::{DEADLINE, eventually, within};

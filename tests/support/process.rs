@@ -122,7 +122,8 @@ impl Process {
         complete.lines().find_map(|line| line.strip_prefix(beginning)).map(|rest| rest.trim().to_owned())
     }
 
-    async fn until(&self, text: &str, has: impl Fn() -> bool) {
+    /// Wait until `has` is true, which is said to be that it has printed `text`.
+    pub(crate) async fn until(&self, text: &str, has: impl Fn() -> bool) {
         let _witness = Witness(self);
         let has = &has;
         eventually(&format!("the program to print `{text}`"), || async move {

@@ -1,8 +1,10 @@
 //! From a request to its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, EXPECT};
+use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -18,6 +20,9 @@ use crate::deploy::{Control, Pin, Rollout};
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
+
+/// How long somebody may pause whose request is refused and who has not sent all of it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What all requests share.
 pub(super) struct Api {
@@ -35,28 +40,33 @@ impl Api {
 
     /// Answer a request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        match self.try_answer(request).await {
+        let (head, mut body) = request.into_parts();
+        match self.try_answer(&head, &mut body).await {
             Ok(answer) => answer,
             Err(failure) => {
                 tracing::debug!(%failure, "refused a request to the admin listener");
+                // Who waits to be asked for the body does not send it.
+                if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+                    tokio::spawn(discard(body));
+                }
                 failed(&failure)
             }
         }
     }
 
-    async fn try_answer(&self, request: Request<Incoming>) -> Result<Answer, Failure> {
-        let route = Route::of(request.uri().path());
+    async fn try_answer(&self, head: &Parts, body: &mut Incoming) -> Result<Answer, Failure> {
+        let route = Route::of(head.uri.path());
         // Who has no token does not learn which paths there are.
-        if route != Some(Route::Health) && !self.is_authorized(request.headers()) {
+        if route != Some(Route::Health) && !self.is_authorized(&head.headers) {
             return Err(Failure::Unauthorized);
         }
-        let route = route.ok_or_else(|| Failure::NoRoute(request.uri().path().to_owned()))?;
-        if *request.method() != route.method() {
+        let route = route.ok_or_else(|| Failure::NoRoute(head.uri.path().to_owned()))?;
+        if head.method != route.method() {
             return Err(Failure::Method(route.method()));
         }
-        let parameters = Parameters::of(request.uri())?;
+        let parameters = Parameters::of(&head.uri)?;
         match route {
-            Route::Deploy(app) => self.deploy(app, parameters.rollout()?, request.into_body()).await,
+            Route::Deploy(app) => self.deploy(app, parameters.rollout()?, body).await,
             Route::Pin(app) => self.pin(&app, parameters.pin()?),
             route => {
                 parameters.none()?;
@@ -89,7 +99,7 @@ impl Api {
     }
 
     /// What has begun is done and logged even if the client goes away meanwhile.
-    async fn deploy(&self, app: String, rollout: Rollout, body: Incoming) -> Result<Answer, Failure> {
+    async fn deploy(&self, app: String, rollout: Rollout, body: &mut Incoming) -> Result<Answer, Failure> {
         let turn = Arc::clone(&self.upload).acquire_owned().await.map_err(|_| Failure::Internal)?;
         let module = self.receive(body).await?;
         let control = self.control.clone();
@@ -112,7 +122,7 @@ impl Api {
     }
 
     /// The whole body.
-    async fn receive(&self, body: Incoming) -> Result<Vec<u8>, Failure> {
+    async fn receive(&self, body: &mut Incoming) -> Result<Vec<u8>, Failure> {
         let (most, limit) = (self.config.module_bytes, self.config.upload_timeout);
         // What says that it is too large need not be read.
         if body.size_hint().lower() > most.bytes() as u64 {
@@ -130,7 +140,7 @@ impl Api {
 }
 
 /// The body, if it has at most so many bytes.
-async fn collect(mut body: Incoming, most: usize) -> Result<Option<Vec<u8>>, hyper::Error> {
+async fn collect(body: &mut Incoming, most: usize) -> Result<Option<Vec<u8>>, hyper::Error> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
@@ -140,4 +150,10 @@ async fn collect(mut body: Incoming, most: usize) -> Result<Option<Vec<u8>>, hyp
         bytes.extend_from_slice(&data);
     }
     Ok(Some(bytes))
+}
+
+/// Take what is still being sent: a client whose bytes are refused may never read why. The connection ends
+/// `request_timeout` after the answer at the latest, and this with it.
+async fn discard(mut body: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(PAUSE, body.frame()).await {}
 }

@@ -16,7 +16,7 @@ pub use setup::Setup;
 pub use timers::{Owner, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
-use crate::deploy::Versions;
+use crate::deploy::{self, Versions};
 use crate::module::Version;
 use crate::session::Connection;
 use crate::session::close::Close;
@@ -33,6 +33,8 @@ pub struct App {
     pub timers: Timers,
     /// The versions of its module, and which connection gets which.
     pub versions: Versions,
+    /// One deploy at a time: each decides by what the one before has left.
+    pub(crate) deploying: tokio::sync::Mutex<()>,
     /// The host's tasks: what is spawned here is waited for when the host drains.
     pub tasks: TaskTracker,
     setup: ArcSwap<Setup>,
@@ -47,6 +49,7 @@ impl App {
             topics: Topics::default(),
             timers: Timers::default(),
             versions: Versions::new(version),
+            deploying: tokio::sync::Mutex::default(),
             tasks,
             setup: ArcSwap::new(setup),
         });
@@ -80,8 +83,8 @@ impl App {
         self.connections.remove(connection.id);
         self.topics.unsubscribe_all(connection);
         self.timers.cancel_all(connection.id);
-        if connection.seat.leave() {
-            self.versions.tidy(&self.setup());
+        if let Some(version) = connection.seat.leave() {
+            deploy::left_by_a_connection(self, &version);
         }
     }
 }

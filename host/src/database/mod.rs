@@ -29,7 +29,7 @@ use statement::{Context, Verb};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, watch};
 use transaction::EngineTransaction;
 
 /// One configured database with its pools: one for each [`Access`] that was granted.
@@ -39,6 +39,8 @@ pub struct Database {
     backend: Backend,
     /// Keeps a SQLite database in memory alive, whatever its pools do.
     anchor: Mutex<Option<SqliteConnection>>,
+    /// Each handle has a receiver.
+    handles: watch::Sender<()>,
 }
 
 enum Backend {
@@ -82,7 +84,8 @@ impl Database {
                 });
             }
         };
-        Ok(Database { name: name.to_owned(), limits, backend, anchor: Mutex::new(anchor) })
+        let handles = watch::Sender::new(());
+        Ok(Database { name: name.to_owned(), limits, backend, anchor: Mutex::new(anchor), handles })
     }
 
     /// A handle with that access. The first one of an access makes its pool and a first session of it.
@@ -102,7 +105,12 @@ impl Database {
             },
             reason,
         })?;
-        Ok(Handle { database: Arc::clone(self), access, pool })
+        Ok(Handle { database: Arc::clone(self), access, pool, _handle: self.handles.subscribe() })
+    }
+
+    /// Wait until there is no handle any more.
+    pub async fn unused(&self) {
+        self.handles.closed().await;
     }
 
     /// Close all sessions. Waits for the calls that use them, at most about a `query_timeout`; calls from then on fail with
@@ -147,6 +155,8 @@ pub struct Handle {
     database: Arc<Database>,
     access: Access,
     pool: AnyPool,
+    /// Counts it.
+    _handle: watch::Receiver<()>,
 }
 
 #[derive(Clone)]

@@ -10,6 +10,9 @@ use crate::module::{CallError, FailedCall, Version, call};
 use crate::session::Connection;
 use crate::session::seat::Before;
 
+/// How often an attachment is migrated that others change meanwhile. Then the migration counts.
+const MAX_ATTEMPTS: usize = 3;
+
 /// The version for the next call of a connection, or of the app itself. If the connection moves to another
 /// version, its attachment is migrated first: the caller makes sure that no other call of it is running.
 ///
@@ -25,6 +28,15 @@ pub(crate) async fn version_for(
         Some(version) => Ok(version),
         // Boxed: it is rare, and each connection would keep the room.
         None => Box::pin(assign(app, connection, generation)).await,
+    }
+}
+
+/// The version for the last call of a connection, which it gets whatever became of its attachment (invariant 2).
+pub(crate) async fn last_version_for(app: &Arc<App>, connection: &Arc<Connection>) -> Arc<Version> {
+    match version_for(app, Some(connection)).await {
+        Ok(version) => version,
+        // It has moved all the same.
+        Err(_) => connection.seat.version().unwrap_or_else(|| app.versions.serving()),
     }
 }
 
@@ -51,17 +63,18 @@ async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -
         return Ok(on);
     }
     match attachment_for(app, connection, &on, &chosen).await {
-        Ok(changed) => {
-            move_over(app, connection, &on, &chosen, generation, changed);
+        Ok(replaced) => {
+            move_over(app, connection, &on, &chosen, generation, replaced);
             Ok(chosen)
         }
+        // Nothing is wrong with either: the next call tries again.
+        Err(FailedCall { error: CallError::Busy { .. }, .. }) if !must_leave => Ok(on),
+        Err(failed @ FailedCall { error: CallError::Busy { .. }, .. }) => Err(failed),
         Err(failed) if must_leave => {
             // Its `closed` still has to be called, and only `chosen` is there for it.
             move_over(app, connection, &on, &chosen, generation, None);
             Err(FailedCall { version: failed.version, error: CallError::Stranded(failed.error.to_string()) })
         }
-        // Nothing is wrong with either: the next call tries again.
-        Err(FailedCall { error: CallError::Busy { .. }, .. }) => Ok(on),
         Err(_) => {
             // That may just have been the failure that made the host take `chosen` back.
             seat.stay_refused(generation, &chosen);
@@ -70,7 +83,7 @@ async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -
     }
 }
 
-/// What the attachment has to become for `chosen`, if it has to change.
+/// Make the attachment what `chosen` expects. Returns what it was before, if it has changed.
 async fn attachment_for(
     app: &Arc<App>,
     connection: &Arc<Connection>,
@@ -78,18 +91,27 @@ async fn attachment_for(
     chosen: &Arc<Version>,
 ) -> Result<Option<Bytes>, FailedCall> {
     if let Some(restored) = connection.seat.came_from(chosen) {
-        return Ok(restored);
+        return Ok(restored.map(|restored| std::mem::replace(&mut *connection.attachment.lock(), restored)));
     }
     if !chosen.has_migration() || on.id == chosen.id {
         return Ok(None);
     }
-    let attachment = connection.attachment.lock().clone();
-    let migrated = call::migrate(app, connection, chosen, &on.id, &attachment).await;
-    app.versions.with(|state| match &migrated {
-        Ok(_) => state.counts.migrations += 1,
-        Err(_) => state.counts.failed_migrations += 1,
-    });
-    Ok(Some(migrated?).filter(|migrated| *migrated != attachment).map(Bytes::from))
+    let mut attempts = 1..=MAX_ATTEMPTS;
+    loop {
+        let attachment = connection.attachment.lock().clone();
+        let migrated = call::migrate(app, connection, chosen, &on.id, &attachment).await;
+        app.versions.with(|state| match &migrated {
+            Ok(_) => state.counts.migrations += 1,
+            Err(_) => state.counts.failed_migrations += 1,
+        });
+        let migrated = migrated?;
+        let mut current = connection.attachment.lock();
+        // A call of another connection may have set it meanwhile, which must not be lost.
+        if *current == attachment || attempts.next().is_none() {
+            let has_changed = migrated != *current;
+            return Ok(has_changed.then(|| std::mem::replace(&mut *current, Bytes::from(migrated))));
+        }
+    }
 }
 
 fn move_over(
@@ -98,11 +120,13 @@ fn move_over(
     on: &Version,
     chosen: &Arc<Version>,
     generation: u64,
-    changed: Option<Bytes>,
+    replaced: Option<Bytes>,
 ) {
-    let replaced = changed.map(|changed| std::mem::replace(&mut *connection.attachment.lock(), changed));
-    let before = Before { version: Arc::clone(&on.id), attachment: replaced };
-    if let Some(left) = connection.seat.take(chosen, generation, Some(before)) {
+    // Who has returned keeps nothing of where it was: should that version come again, it migrates again what
+    // was changed meanwhile.
+    let has_returned = connection.seat.came_from(chosen).is_some();
+    let before = (!has_returned).then(|| Before { version: Arc::clone(&on.id), attachment: replaced });
+    if let Some(left) = connection.seat.take(chosen, generation, before) {
         rollout::left_by_a_connection(app, &left);
     }
 }

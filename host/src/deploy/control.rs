@@ -33,8 +33,8 @@ struct Inner {
     serving: Mutex<Serving>,
     /// Told when a config was put into effect, for the file watch.
     reloaded: Notify,
-    /// One change at a time: each decides by what the one before has left.
-    turn: tokio::sync::Mutex<()>,
+    /// Deploys of different apps go on side by side, and a reload of the config by itself.
+    turn: tokio::sync::RwLock<()>,
 }
 
 /// What a config has come to.
@@ -86,7 +86,9 @@ pub enum DeployError {
         app: String,
     },
     /// There is no version to go back to.
-    #[error("`{app}` has no version to go back to: none was deployed before the one that serves and is still kept")]
+    #[error(
+        "`{app}` has no version to go back to: none that served before is still kept, was not taken back, and has its grants"
+    )]
     NoPrevious {
         /// The app.
         app: String,
@@ -101,7 +103,7 @@ impl Control {
             doors,
             serving: Mutex::new(serving),
             reloaded: Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
+            turn: tokio::sync::RwLock::new(()),
         }))
     }
 
@@ -119,9 +121,10 @@ impl Control {
     pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, DeployError> {
         let running = self.app(app)?;
         let version = self.compile(&running, Source::Bytes(module)).await?;
-        let _turn = self.0.turn.lock().await;
+        let _turn = self.0.turn.read().await;
         // A reload may have come in between.
         let running = self.app(app)?;
+        let _deploying = running.deploying.lock().await;
         self.admit(&running, &version).await?;
         Ok(self.serve(&running, &version, rollout))
     }
@@ -140,8 +143,9 @@ impl Control {
             Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let _turn = self.0.turn.lock().await;
+        let _turn = self.0.turn.read().await;
         let running = self.app(app)?;
+        let _deploying = running.deploying.lock().await;
         if running.versions.file() == version.id {
             return Ok(None);
         }
@@ -172,7 +176,7 @@ impl Control {
         let running = self.app(app)?;
         let change = running
             .versions
-            .change(&running.setup(), |state| state.roll_back("an operator took it back"))
+            .change(&running.setup(), |state| state.roll_back("an operator took it back", &running.setup()))
             .map_err(|missing| missed(app, missing))?;
         let taken_back = change.previous.as_ref().map(|version| &*version.id);
         tracing::warn!(app, version = taken_back, serving = %change.version.id, "rolled back by an operator");
@@ -236,7 +240,7 @@ impl Control {
     }
 
     async fn apply(&self, config: Config) -> Result<ReloadReport, ConfigError> {
-        let _turn = self.0.turn.lock().await;
+        let _turn = self.0.turn.write().await;
         let before = self.serving();
         let running = Running {
             config: &before.config,

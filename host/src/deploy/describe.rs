@@ -55,10 +55,10 @@ pub(super) fn no_change(app: &App, version: &Arc<Version>) -> Outcome {
     Outcome {
         app: app.name.to_string(),
         version: version.id.to_string(),
-        previous: None,
+        previous: Some(version.id.to_string()),
         state: if share.is_some() { State::Canary } else { State::Serving },
         canary_percent: share,
-        notes: vec!["This version serves all connections already; nothing has changed.".to_owned()],
+        notes: vec!["This version serves already; nothing has changed.".to_owned()],
     }
 }
 

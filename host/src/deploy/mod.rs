@@ -25,7 +25,7 @@ pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, ReloadReport, 
 pub use versions::Versions;
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};
 
-pub(crate) use assign::{is_unsettled, version_for};
+pub(crate) use assign::{is_unsettled, last_version_for, version_for};
 pub(crate) use control::module_files;
 pub(crate) use follow::follow_files;
-pub(crate) use rollout::take_back;
+pub(crate) use rollout::{left_by_a_connection, take_back};

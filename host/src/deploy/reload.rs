@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::gate::{self, Candidate, Source};
@@ -13,6 +14,9 @@ use super::rollout;
 use crate::app::{App, Setup};
 use crate::config::{AppConfig, Config, Problem, Problems};
 use crate::module::{Engine, Version};
+
+/// How long a database that the config has no more is kept for the calls that use it. Calls end before that.
+const LAST_USE: Duration = Duration::from_secs(60);
 
 /// Apps by their name in the config.
 pub(super) type Apps = BTreeMap<String, Arc<App>>;
@@ -55,7 +59,7 @@ pub(super) async fn plan(config: &Config, running: &Running<'_>) -> Result<Plan,
     let (databases, refused) = open_databases(config, kept, |name| !is_same_database(config, running, name)).await;
     problems.extend(refused);
     let mut plan =
-        Plan { databases, apps: BTreeMap::new(), changes: database_changes(config, running), steps: Vec::new() };
+        Plan { databases, apps: BTreeMap::new(), changes: changes_of_the_host(config, running), steps: Vec::new() };
     for (name, new) in &config.apps {
         let planned = match running.apps.get(name) {
             Some(app) => plan.change_app(config, (name, new), app, running).await,
@@ -69,7 +73,10 @@ pub(super) async fn plan(config: &Config, running: &Running<'_>) -> Result<Plan,
     if problems.is_empty() {
         return Ok(plan);
     }
-    close(plan.databases, running.databases).await;
+    // The rest of the plan has handles.
+    let databases = std::mem::take(&mut plan.databases);
+    drop(plan);
+    close(databases, running.databases).await;
     Err(sorted(problems))
 }
 
@@ -144,10 +151,13 @@ impl Plan {
     }
 }
 
-/// Close the databases that are in one list and not in the other. Calls that use them end first.
+/// Close the databases that are in one list and not in the other. Calls that use them end first, and so do the
+/// connections of apps that are gone.
 pub(super) async fn close(these: Databases, but: &Databases) {
     let is_kept = |database| but.values().any(|kept| Arc::ptr_eq(kept, database));
     for database in these.values().filter(|database| !is_kept(database)) {
+        // What still has it then finds it closed.
+        let _ = timeout(LAST_USE, database.unused()).await;
         database.close().await;
     }
 }
@@ -180,6 +190,20 @@ fn fixed(config: &Config, running: &Running<'_>) -> Vec<Problem> {
 
 fn is_same_database(config: &Config, running: &Running<'_>, name: &str) -> bool {
     config.databases.contains_key(name) && config.databases.get(name) == running.config.databases.get(name)
+}
+
+/// What changes beside the apps.
+fn changes_of_the_host(config: &Config, running: &Running<'_>) -> Vec<String> {
+    let mut changes = database_changes(config, running);
+    if config.limits != running.config.limits {
+        changes.push("the limits of the host are others".to_owned());
+    }
+    match (running.config.test_page, config.test_page) {
+        (false, true) => changes.push("the test page is served now".to_owned()),
+        (true, false) => changes.push("the test page is not served any more".to_owned()),
+        _ => {}
+    }
+    changes
 }
 
 fn database_changes(config: &Config, running: &Running<'_>) -> Vec<String> {

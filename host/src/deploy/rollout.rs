@@ -30,7 +30,9 @@ pub(super) fn announce(app: &Arc<App>) {
 
 /// A version fails too often: the one before it takes over for all.
 pub(crate) fn take_back(app: &Arc<App>, sick: &Arc<Version>, reason: String) {
-    let Some(change) = app.versions.change(&app.setup(), |state| state.take_back(sick, &reason)) else { return };
+    let Some(change) = app.versions.change(&app.setup(), |state| state.take_back(sick, &reason, &app.setup())) else {
+        return;
+    };
     tracing::error!(
         app = %app.name,
         version = %sick.id,
@@ -41,9 +43,10 @@ pub(crate) fn take_back(app: &Arc<App>, sick: &Arc<Version>, reason: String) {
     announce(app);
 }
 
-/// A connection has moved away from a version.
-pub(super) fn left_by_a_connection(app: &App, version: &Version) {
-    if version.is_retired() && version.stats.connections() == 0 {
+/// A connection has moved away from a version, or has ended.
+pub(crate) fn left_by_a_connection(app: &App, version: &Version) {
+    // The last one may have been what it was there for.
+    if version.stats.connections() == 0 {
         let setup = app.setup();
         app.versions.tidy(&setup);
         setup.pool.drop_retired();

@@ -1,6 +1,7 @@
 //! Where each version of an app stands, and the steps from one such state to the next. Nothing here waits, locks
 //! or logs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     pub(super) version: Arc<Version>,
     pub(super) deployed: Instant,
     pub(super) standing: Standing,
+    /// It was not only a canary: a rollback may lead back to it.
+    has_served_all: bool,
 }
 
 /// What a version is there for.
@@ -72,7 +75,7 @@ impl State {
     /// One version that serves all.
     pub(super) fn new(version: Arc<Version>) -> Self {
         let file = Arc::clone(&version.id);
-        let entry = Entry { version, deployed: Instant::now(), standing: Standing::Serving };
+        let entry = Entry { version, deployed: Instant::now(), standing: Standing::Serving, has_served_all: true };
         Self {
             entries: vec![entry],
             ordered: None,
@@ -160,20 +163,20 @@ impl State {
     }
 
     /// Take back the canary, or if there is none, what serves: the version before it takes over for all.
-    pub(super) fn roll_back(&mut self, reason: &str) -> Result<Change, Missing> {
+    pub(super) fn roll_back(&mut self, reason: &str, setup: &Setup) -> Result<Change, Missing> {
         let sick = self.canary().unwrap_or_else(|| self.serving());
-        let change = self.leave(&sick, reason)?;
+        let change = self.leave(&sick, reason, setup)?;
         self.counts.operator_rollbacks += 1;
         Ok(change)
     }
 
     /// The same for a version that fails too often. None if it does not serve, or there is none before it.
-    pub(super) fn take_back(&mut self, sick: &Arc<Version>, reason: &str) -> Option<Change> {
+    pub(super) fn take_back(&mut self, sick: &Arc<Version>, reason: &str, setup: &Setup) -> Option<Change> {
         let stands = self.entry(sick).map(|entry| &entry.standing);
         if !matches!(stands, Some(Standing::Serving | Standing::Canary(_))) {
             return None;
         }
-        let change = self.leave(sick, reason).ok()?;
+        let change = self.leave(sick, reason, setup).ok()?;
         self.counts.automatic_rollbacks += 1;
         Some(change)
     }
@@ -219,15 +222,25 @@ impl State {
 
     /// Take out what is neither kept nor has a connection. Calls that run keep their version themselves.
     pub(super) fn tidy(&mut self, setup: &Setup) -> Vec<Entry> {
-        let mut kept = 0;
-        let mut is_out = Vec::new();
-        for entry in self.entries.iter().rev() {
+        for entry in &mut self.entries {
+            if matches!(entry.standing, Standing::Pinned { .. }) && entry.version.stats.connections() == 0 {
+                entry.stop_serving(Standing::Kept);
+            }
+        }
+        // First what a rollback leads to: a few bad versions in a row must not push it out.
+        let way_back = self.place(&self.serving()).and_then(|place| self.way_back(place, setup));
+        let others = (0..self.entries.len()).rev().filter(|place| Some(*place) != way_back);
+        let (mut kept, mut out) = (0, BTreeSet::new());
+        for place in way_back.into_iter().chain(others) {
+            let Some(entry) = self.entries.get(place) else { continue };
             let is_over = matches!(entry.standing, Standing::Kept | Standing::RolledBack { .. });
             kept += usize::from(is_over);
-            is_out.push(is_over && kept > setup.config.keep_versions && entry.version.stats.connections() == 0);
+            if is_over && kept > setup.config.keep_versions && entry.version.stats.connections() == 0 {
+                out.insert(place);
+            }
         }
-        let mut out = is_out.into_iter().rev();
-        self.entries.extract_if(.., |_| out.next().unwrap_or(false)).collect()
+        let mut places = 0..;
+        self.entries.extract_if(.., |_| places.next().is_some_and(|place| out.contains(&place))).collect()
     }
 
     pub(super) fn entry(&self, version: &Version) -> Option<&Entry> {
@@ -247,7 +260,8 @@ impl State {
     fn put(&mut self, version: &Arc<Version>, standing: Standing, now: Instant) {
         self.entries.retain(|entry| entry.version.id != version.id);
         version.enlist();
-        self.entries.push(Entry { version: Arc::clone(version), deployed: now, standing });
+        let has_served_all = standing == Standing::Serving;
+        self.entries.push(Entry { version: Arc::clone(version), deployed: now, standing, has_served_all });
     }
 
     /// What serves gives way to another version.
@@ -269,14 +283,22 @@ impl State {
         }
     }
 
-    fn leave(&mut self, sick: &Arc<Version>, reason: &str) -> Result<Change, Missing> {
+    /// The version that served last before the one at `place`, has not failed itself, and still has its grants.
+    fn way_back(&self, place: usize, setup: &Setup) -> Option<usize> {
+        let is_sound = |entry: &Entry| {
+            entry.has_served_all
+                && matches!(entry.standing, Standing::Kept | Standing::Pinned { .. })
+                && entry.version.has_grants(&setup.config.databases)
+        };
+        (0..place).rev().find(|place| self.entries.get(*place).is_some_and(is_sound))
+    }
+
+    fn leave(&mut self, sick: &Arc<Version>, reason: &str, setup: &Setup) -> Result<Change, Missing> {
         let place = self.place(sick).ok_or(Missing::Previous)?;
         let is_canary = self.entries.get(place).is_some_and(|entry| matches!(entry.standing, Standing::Canary(_)));
         if !is_canary {
-            // The one that was deployed last before it, and has not failed itself.
-            let before = self.entries.iter_mut().take(place).rev();
-            let mut healthy = before.filter(|entry| matches!(entry.standing, Standing::Kept | Standing::Pinned { .. }));
-            let previous = healthy.next().ok_or(Missing::Previous)?;
+            let way_back = self.way_back(place, setup).and_then(|place| self.entries.get_mut(place));
+            let previous = way_back.ok_or(Missing::Previous)?;
             previous.version.enlist();
             previous.standing = Standing::Serving;
         }

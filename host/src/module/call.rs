@@ -88,9 +88,11 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[M
 /// # Errors
 /// If the call did not return.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
-    serve!("closed", app, Some(connection), Ok, |instance| {
+    let (version, setup) = (deploy::last_version_for(app, connection).await, app.setup());
+    let (result, time) = call!(&version, app, &setup, Some(connection), Ok, |instance| {
         instance.handler.call_closed(&mut instance.store, connection.id, closing)
-    })
+    });
+    served("closed", app, &version, Some(connection), time, CallError::is_failure, result)
 }
 
 /// `timer-handler.fired`, for a connection or for the app. A version without that export, which can only

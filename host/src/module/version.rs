@@ -32,6 +32,7 @@ pub struct Version {
     pub watch: Watch,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
+    needs_database: bool,
     /// It serves no new connections: its instances are not kept for later.
     retired: AtomicBool,
 }
@@ -79,6 +80,7 @@ impl Version {
             id: version_id(bytes),
             stats: Stats::default(),
             watch: Watch::default(),
+            needs_database: imports(&component, SQL),
             pre,
             exports,
             retired: AtomicBool::new(false),
@@ -91,6 +93,11 @@ impl Version {
     /// A sentence for each import that is not granted.
     pub fn check_grants(&self, name: &str, databases: &BTreeMap<String, Grant>) -> Result<(), LoadError> {
         check_imports(self.pre.component(), name, databases)
+    }
+
+    /// Whether these grants are enough for it.
+    pub(crate) fn has_grants(&self, databases: &BTreeMap<String, Grant>) -> bool {
+        !self.needs_database || !databases.is_empty()
     }
 
     /// Whether it changes the attachments of connections that move to it.
@@ -139,7 +146,7 @@ fn check_imports(component: &Component, name: &str, databases: &BTreeMap<String,
 
 fn objection(import: &str, name: &str, databases: &BTreeMap<String, Grant>) -> Option<String> {
     match import.split('@').next().unwrap_or(import) {
-        "hassock:host/sql" if databases.is_empty() => Some(format!(
+        SQL if databases.is_empty() => Some(format!(
             "the module imports `{import}`, which is not granted; add `databases = {{ NAME = \"read-write\" }}` to `[apps.{name}]`"
         )),
         interface if is_known(interface) => None,
@@ -171,7 +178,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<State>) -> Resu
     if !has(HANDLER) {
         return Err(missing(HANDLER, "; in Rust, write `hassock_guest::export!(YourType);`"));
     }
-    if !has(TIMER_HANDLER) && sets_timers(component) {
+    if !has(TIMER_HANDLER) && imports(component, TIMERS) {
         return Err(missing(TIMER_HANDLER, ", but imports `hassock:host/timers`: its timers could never fire"));
     }
     Ok(Exports {
@@ -185,12 +192,15 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<State>) -> Resu
     })
 }
 
-fn sets_timers(component: &Component) -> bool {
-    let imports = component.component_type();
-    let mut imports = imports.imports(component.engine());
-    imports.any(|(import, _)| import.starts_with("hassock:host/timers@"))
+/// Whether a component imports an interface, of whatever version.
+fn imports(component: &Component, interface: &str) -> bool {
+    let types = component.component_type();
+    let mut imports = types.imports(component.engine());
+    imports.any(|(import, _)| import.split('@').next() == Some(interface))
 }
 
+const SQL: &str = "hassock:host/sql";
+const TIMERS: &str = "hassock:host/timers";
 const HANDLER: &str = "hassock:host/handler@0.1.0";
 const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
 const SELF_TEST: &str = "hassock:host/self-test@0.1.0";

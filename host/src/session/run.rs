@@ -227,6 +227,10 @@ impl Session {
 
     /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
     async fn alarm(&mut self) -> Result<(), Close> {
+        if deploy::is_unsettled(&self.app, &self.connection) {
+            // No instance was free for its migration when it was woken, and it has said nothing since.
+            self.connection.wake();
+        }
         let now = Instant::now();
         if let Some(until) = self.paused_until {
             if until > now {

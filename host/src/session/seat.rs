@@ -76,10 +76,10 @@ impl Seat {
         taken.before.as_ref().filter(|before| before.version == version.id).map(|before| before.attachment.clone())
     }
 
-    /// The connection has ended. True if its version serves no new ones.
-    pub(crate) fn leave(&self) -> bool {
+    /// The connection has ended. Returns the version that it left.
+    pub(crate) fn leave(&self) -> Option<Arc<Version>> {
         let left = std::mem::take(&mut *self.0.lock()).by;
-        left.is_some_and(|guest| guest.0.is_retired())
+        left.map(|guest| Arc::clone(&guest.0))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A module of which tests make versions: they write another mark into its bytes, which is then its name and
-//! says how it behaves. Each text message is answered with the name and the text.
+//! says how it behaves. Each text message is answered with the name and the text. Whoever connects with
+//! `?topic=events` is told of naps and of ends.
 
 use hassock_guest::prelude::*;
 
@@ -13,11 +14,12 @@ impl Handler for Marked {
         Ok(Self)
     }
 
-    fn open(&self, _: Connection, _: &Request) -> Result<Acceptance, Refusal> {
+    fn open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         if has("open-trap") {
             panic!("told to");
         }
-        Ok(Acceptance::new().topic("all").attachment(&vec![name()])?)
+        let acceptance = request.query_value("topic").into_iter().fold(Acceptance::new(), Acceptance::topic);
+        Ok(acceptance.topic("all").attachment(&vec![name()])?)
     }
 
     fn message(&self, connection: Connection, message: Message) -> Result<()> {
@@ -36,13 +38,22 @@ impl Handler for Marked {
                 connection.set_attachment(&vec![name(), "changed".to_owned()])?;
                 connection.send("done")?;
             }
-            "timer" => {
-                connection.set_timer("t", std::time::Duration::from_millis(50), [])?;
+            _ if text.starts_with("timer") => {
+                connection.set_timer("t", std::time::Duration::from_millis(number.unwrap_or(50)), [])?;
             }
             "error" => return Err("told to".into()),
             "sleep" => {
                 std::thread::sleep(std::time::Duration::from_millis(300));
                 connection.send(format!("{} slept", name()))?;
+            }
+            // The same for who has to know that it has begun: the client, or somebody else. The attachment is
+            // the same at its end.
+            "nap" => {
+                connection.send(format!("{} naps", name()))?;
+                topics::publish("events", format!("{} naps", name()))?;
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                let names: Vec<String> = connection.attachment()?;
+                connection.send(format!("{} woke with {}", name(), names.join(" ")))?;
             }
             _ => {
                 connection.send(format!("{} {text}", name()))?;
@@ -51,8 +62,10 @@ impl Handler for Marked {
         Ok(())
     }
 
-    fn closed(&self, _: Connection, _: &Closing) {
+    fn closed(&self, _: Connection, closing: &Closing) {
         info!("closed by {}", name());
+        // Without subscribers it reaches nobody, which is no error.
+        let _ = topics::publish("events", format!("{} closed {}", name(), closing.code));
     }
 
     fn timer(&self, connection: Option<Connection>, _: &str, _: &[u8]) -> Result<()> {

@@ -2,7 +2,7 @@
 //! came out. Text that is no JSON object is echoed, and so is binary.
 //!
 //! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
-//! app has connection 0.
+//! app has connection 0. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -166,6 +166,15 @@ impl Handler for Probe {
         match connection {
             Some(connection) => connection.send(fired).map(drop),
             None => topics::publish("timers", fired).map(drop),
+        }
+    }
+
+    fn check() -> Result<()> {
+        let Some(deed) = settings::get("check") else { return Ok(()) };
+        let database = Database::open("main")?;
+        match deed.as_str() {
+            "read" => database.query("SELECT kind FROM event", []).map(drop),
+            _ => database.execute("INSERT INTO event (connection, kind, detail) VALUES (0, 'check', '')", []).map(drop),
         }
     }
 }

@@ -1,0 +1,162 @@
+//! A host in a process of its own: for tests that look at what the whole process uses, which in this one is
+//! that of all tests together.
+
+use std::env;
+use std::fs;
+use std::process::Stdio;
+
+use hassock::deploy::{AppReport, Rollout};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, stdin};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::{TestHost, app, marked, within};
+
+/// Tells the process that it is to be the host, and with which config.
+const VARIABLE: &str = "HASSOCK_SEPARATE_HOST";
+
+/// What is written to the host: a mark to deploy. An empty line asks for a report.
+const REPORT: &str = "";
+
+/// Begins each of its answers, among the lines of the test program.
+const ANSWER: char = '@';
+
+/// A host that serves the module `marked` at `/marked`. It is killed when this is dropped.
+pub struct SeparateHost {
+    /// `127.0.0.1:PORT`
+    pub address: String,
+    process: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    _folder: TempDir,
+}
+
+/// What a process has of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// KiB of memory.
+    pub resident: usize,
+    /// Open files and sockets.
+    pub files: usize,
+    /// Places where compiled modules are.
+    pub code: usize,
+}
+
+impl SeparateHost {
+    /// Start this test program once more, with the test `name` alone, which has to begin with
+    /// [`is_this_process`](Self::is_this_process). No test for it alone is needed then, which would do nothing
+    /// when it is run with the others. `keys` are added to the app's part of the config.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    pub async fn start(name: &str, mark: &str, keys: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let module = folder.path().join("marked.wasm");
+        fs::write(&module, marked(mark)).unwrap_or_else(|error| panic!("no module: {error}"));
+        let mut command = Command::new(env::current_exe().unwrap_or_default());
+        command.args(["--exact", name, "--nocapture"]).env(VARIABLE, app("marked", &module) + keys);
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut process = started.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let (Some(orders), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
+            panic!("it has no pipes")
+        };
+        let answers = BufReader::new(answers).lines();
+        let mut host = Self { address: String::new(), process, orders, answers, _folder: folder };
+        host.address = host.answer().await;
+        host
+    }
+
+    /// In the process that [`start`](Self::start) has started: be the host until there are no more orders, and
+    /// return true. In any other: false.
+    ///
+    /// # Panics
+    /// If an order cannot be followed; who gave it sees that there is no answer.
+    pub async fn is_this_process() -> bool {
+        let Ok(config) = env::var(VARIABLE) else { return false };
+        let host = TestHost::start(&config).await;
+        answer(&host.address());
+        let mut orders: Lines<BufReader<Stdin>> = BufReader::new(stdin()).lines();
+        while let Ok(Some(order)) = orders.next_line().await {
+            match order.as_str() {
+                REPORT => answer(&serde_json::to_string(&host.report("marked")).unwrap_or_default()),
+                mark => match host.host.control().deploy("marked", marked(mark), Rollout::Full).await {
+                    Ok(outcome) => answer(&outcome.version),
+                    Err(error) => panic!("{mark} is refused: {error}"),
+                },
+            }
+        }
+        assert_eq!(host.drain().await, 0, "connections were left");
+        true
+    }
+
+    /// Deploy `marked` with another mark, and return the name of the version when it serves.
+    pub async fn deploy(&mut self, mark: &str) -> String {
+        self.order(mark).await
+    }
+
+    /// The app and its versions.
+    ///
+    /// # Panics
+    /// If the answer is none.
+    pub async fn report(&mut self) -> AppReport {
+        let report = self.order(REPORT).await;
+        serde_json::from_str(&report).unwrap_or_else(|error| panic!("no report: {report}: {error}"))
+    }
+
+    /// What it has of the system now.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn usage(&self) -> Usage {
+        let process = format!("/proc/{}", self.process.id().unwrap_or_default());
+        let read = |file: &str| {
+            fs::read_to_string(format!("{process}/{file}")).unwrap_or_else(|error| panic!("no {file}: {error}"))
+        };
+        let status = read("status");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+        let files = fs::read_dir(format!("{process}/fd")).map(Iterator::count);
+        // Executable, and without a file behind it, which the program itself and its libraries have.
+        let is_code = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next().is_some_and(|rights| rights.contains('x')) && fields.nth(3).is_none()
+        };
+        Usage {
+            resident: resident.unwrap_or_else(|| panic!("no memory in {status}")),
+            files: files.unwrap_or_else(|error| panic!("no files: {error}")),
+            code: read("maps").lines().filter(is_code).count(),
+        }
+    }
+
+    /// Have it drain and end.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub async fn end(self) {
+        let Self { mut process, orders, .. } = self;
+        drop(orders);
+        let ended = within("the end of the host", process.wait()).await;
+        assert!(ended.is_ok_and(|status| status.success()), "the host did not end well");
+    }
+
+    async fn order(&mut self, order: &str) -> String {
+        let given = self.orders.write_all(format!("{order}\n").as_bytes()).await;
+        given.unwrap_or_else(|error| panic!("the host takes no orders: {error}"));
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> String {
+        loop {
+            match within("an answer of the host", self.answers.next_line()).await {
+                Ok(Some(line)) if line.starts_with(ANSWER) => return line[ANSWER.len_utf8()..].to_owned(),
+                Ok(Some(_)) => {}
+                end => panic!("the host has ended, or the test is called otherwise: {end:?}"),
+            }
+        }
+    }
+}
+
+/// The test program may be in the middle of a line.
+fn answer(text: &str) {
+    println!("\n{ANSWER}{text}");
+}
