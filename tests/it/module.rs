@@ -266,7 +266,7 @@ async fn a_canary_is_promoted_or_taken_back() {
         ("promote", "`chat` has no canary; deploy one with `hassock module deploy chat FILE --canary 10%`\n"),
         (
             "rollback",
-            "`chat` has no version to go back to: none was deployed before the one that serves and is still kept\n",
+            "`chat` has no version to go back to: none that served before is still kept, was not taken back, and has its grants\n",
         ),
     ] {
         let refused = site.run(&format!("module {command} chat")).await;

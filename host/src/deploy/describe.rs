@@ -76,8 +76,8 @@ fn version(entry: &Entry) -> VersionReport {
         connections: stats.connections(),
         calls: stats.calls(),
         failures: stats.failures(),
-        mean_micros: stats.mean_micros(),
-        p99_micros: stats.quantile_micros(0.99),
+        mean_micros: to_nanos(stats.mean_micros()),
+        p99_micros: to_nanos(stats.quantile_micros(0.99)),
         histogram: stats.histogram(),
     }
 }
@@ -105,6 +105,11 @@ fn name(swap: Swap) -> &'static str {
         Swap::Live => "live",
         Swap::Pin(_) => "pin",
     }
+}
+
+/// More digits than a clock has are noise, and do not survive JSON.
+fn to_nanos(micros: f64) -> f64 {
+    (micros * 1e3).round() / 1e3
 }
 
 fn age(since: Instant) -> u64 {
