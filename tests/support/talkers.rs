@@ -56,7 +56,8 @@ async fn talk(client: Client, first: u64, running: watch::Receiver<bool>) -> Tal
     let mut talked = Talked { client, closed: None, names: Vec::new(), answers: 0 };
     let mut sent = 0;
     loop {
-        while *running.borrow() && sent < talked.answers + WINDOW {
+        // Even who is stopped before it has begun says something.
+        while (*running.borrow() || sent == 0) && sent < talked.answers + WINDOW {
             let message = Message::text(format!("no {}", first + sent));
             // A host that has closed takes nothing, and says so below.
             let _ = talked.client.socket.send(message).await;

@@ -7,6 +7,7 @@ mod timers;
 mod topics;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,8 @@ pub struct App {
     /// The host's tasks: what is spawned here is waited for when the host drains.
     pub tasks: TaskTracker,
     setup: ArcSwap<Setup>,
+    /// The config has it no more.
+    gone: AtomicBool,
 }
 
 impl App {
@@ -52,6 +55,7 @@ impl App {
             deploying: tokio::sync::Mutex::default(),
             tasks,
             setup: ArcSwap::new(setup),
+            gone: AtomicBool::new(false),
         });
         app.timers.start(&app);
         app
@@ -65,6 +69,16 @@ impl App {
     /// Have the next calls use another setup.
     pub(crate) fn set_up(&self, setup: Arc<Setup>) {
         self.setup.swap(setup).pool.close();
+    }
+
+    /// The config has it no more: take no connections, and close those that are open.
+    pub(crate) fn go(&self) {
+        self.gone.store(true, Ordering::Release);
+        self.close_all(&Close::app_gone());
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Close all connections once what is queued for them was written.

@@ -21,7 +21,6 @@ use crate::config::{Config, ConfigError, Share};
 use crate::handshake::{Directory, Doors};
 use crate::imports::log::cut;
 use crate::module::{Engine, LoadError, Version};
-use crate::session::close::Close;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
 #[derive(Clone)]
@@ -257,7 +256,7 @@ impl Control {
         *self.0.serving.lock() =
             Serving { config: Arc::new(config), apps: Arc::clone(&apps), databases: plan.databases.clone() };
         for app in before.apps.iter().filter(|(name, _)| !apps.contains_key(*name)).map(|(_, app)| app) {
-            app.close_all(&Close::app_gone());
+            app.go();
         }
         self.0.reloaded.notify_one();
         // Calls that use them end first, which nobody has to wait for.

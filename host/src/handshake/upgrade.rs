@@ -67,6 +67,11 @@ async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, Heade
     let setup = app.setup();
     let connection = Arc::new(Connection::new(id, setup.limits.outbox_bytes.bytes()));
     app.connections.insert(&connection);
+    // Asked only now: an app that goes later closes this connection too.
+    if app.is_gone() {
+        app.forget(&connection);
+        return Err(answer::not_found(&request.path));
+    }
     let refusal = match call::open(&app, &connection, &request).await {
         Ok(Ok(acceptance)) => return accept(app, &setup, connection, &request, acceptance).await,
         Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, &connection, &reason)),

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use hassock_tests::{Client, Marked, Process, Talkers, app, marked, module_file, version_of, within};
+use hassock_tests::{
+    Client, Marked, Process, Talkers, TestHost, app, eventually, marked, module_file, version_of, within,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Invariant 7: connections that talk all the time, and others that come and go, do not notice fifty reloads, each
 /// with another setup and every fifth with another module.
@@ -48,6 +51,36 @@ async fn fifty_reloads_lose_and_reorder_nothing() {
         assert_eq!(client.ask("still here").await, "v50 still here");
     }
     assert_eq!(served.host.host.control().report().len(), 1);
+}
+
+/// Who comes just when an app goes is refused, or accepted and closed like those that were there before; nobody is
+/// left behind in an app that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_an_app_goes_is_not_left_behind() {
+    let (one, two) = (module_file(&marked("one")), module_file(&marked("two")));
+    let alone = app("one", one.path());
+    let both = format!("{alone}{}", app("two", two.path()));
+    let host = TestHost::start(&alone).await;
+    for _ in 0..20 {
+        host.reload(&both).await.unwrap();
+        let mut tasks = JoinSet::new();
+        for _ in 0..16 {
+            let address = host.address();
+            tasks.spawn(async move {
+                let mut clients = Vec::new();
+                while let Ok(client) = Client::with(&address, "/two", |_| {}).await {
+                    clients.push(client);
+                }
+                for mut client in clients {
+                    assert_eq!(client.closed().await.code, 1001);
+                }
+            });
+        }
+        eventually("some connections", || async { host.host.connections() > 16 }).await;
+        host.reload(&alone).await.unwrap();
+        tasks.join_all().await;
+    }
+    assert_eq!(host.drain().await, 0);
 }
 
 /// A folder with a config for any free port, whose log is JSON.
