@@ -181,7 +181,7 @@ async fn a_connection_that_cannot_go_back_is_closed() {
     host.host.control().rollback("marked").unwrap();
     for client in [&mut talker, &mut silent] {
         let closed = client.closed().await;
-        assert_eq!((closed.code, closed.reason), (1012, format!("the application was rolled back (version {old})")));
+        assert_eq!((closed.code, closed.reason), (1012, format!("the application was rolled back (version {new})")));
     }
     each_is_closed_once(&host, &mut witness, &["old closed 1012"; 2]).await;
     // It came from there, and has its attachment back.

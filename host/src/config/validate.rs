@@ -10,6 +10,9 @@ const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 /// What is shorter is a mistake, and would end what it bounds before it began.
 const MIN_SPAN: std::time::Duration = std::time::Duration::from_millis(10);
 
+/// Longer than any version lives.
+const MAX_SPAN: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
 /// Wasm's own limit of a 32-bit memory.
 const MAX_MEMORY: usize = 4 << 30;
 
@@ -121,6 +124,12 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         report.add(&format!("{key}.error_close_code"), format!("{code} is not 1011 or 3000 to 4999"));
     }
     at_least_one(report, &format!("{key}.rollback.min_calls"), app.rollback.min_calls as usize);
+    for (name, span) in [("pin_for", app.pin_for), ("rollback.watch_for", app.rollback.watch_for)] {
+        // A sum with the time of now must not overflow.
+        if span.get() > MAX_SPAN {
+            report.add(&format!("{key}.{name}"), "must be at most 365days");
+        }
+    }
     if app.rollback.window.get() < std::time::Duration::from_millis(100) {
         report.add(&format!("{key}.rollback.window"), "must be at least 100ms");
     }

@@ -73,7 +73,7 @@ async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -
         Err(failed) if must_leave => {
             // Its `closed` still has to be called, and only `chosen` is there for it.
             move_over(app, connection, &on, &chosen, generation, None);
-            Err(FailedCall { version: failed.version, error: CallError::Stranded(failed.error.to_string()) })
+            Err(FailedCall { version: Arc::clone(&on.id), error: CallError::Stranded(failed.to_string()) })
         }
         Err(_) => {
             // That may just have been the failure that made the host take `chosen` back.

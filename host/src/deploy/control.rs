@@ -260,7 +260,8 @@ impl Control {
         }
         self.0.reloaded.notify_one();
         // Calls that use them end first, which nobody has to wait for.
-        self.0.doors.tasks.spawn(async move { reload::close(before.databases, &plan.databases).await });
+        let last_use = reload::last_use(&before.config);
+        self.0.doors.tasks.spawn(async move { reload::close(before.databases, &plan.databases, last_use).await });
         Ok(ReloadReport { changes: plan.changes })
     }
 

@@ -8,15 +8,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::gate::{self, Candidate, Source};
+use super::gate::{self, Candidate, GateError, Source};
 use super::prepare::{Databases, module_problems, open_databases, set_up, sorted};
 use super::rollout;
 use crate::app::{App, Setup};
 use crate::config::{AppConfig, Config, Problem, Problems};
 use crate::module::{Engine, Version};
-
-/// How long a database that the config has no more is kept for the calls that use it. Calls end before that.
-const LAST_USE: Duration = Duration::from_secs(60);
 
 /// Apps by their name in the config.
 pub(super) type Apps = BTreeMap<String, Arc<App>>;
@@ -76,7 +73,7 @@ pub(super) async fn plan(config: &Config, running: &Running<'_>) -> Result<Plan,
     // The rest of the plan has handles.
     let databases = std::mem::take(&mut plan.databases);
     drop(plan);
-    close(databases, running.databases).await;
+    close(databases, running.databases, Duration::ZERO).await;
     Err(sorted(problems))
 }
 
@@ -105,7 +102,10 @@ impl Plan {
         app: &Arc<App>,
         running: &Running<'_>,
     ) -> Result<(), Vec<Problem>> {
-        let refused = |error| module_problems(config, name, error);
+        let refused = |error: GateError| {
+            app.versions.note_refusal(error.kind(), error.to_string());
+            module_problems(config, name, error)
+        };
         let source = Source::File(config.locator.folder().join(&new.module));
         let candidate = Candidate::configured(name, new, Some(app));
         let read = gate::compile(running.engine, source, candidate).await.map_err(|error| refused(error.into()))?;
@@ -117,7 +117,11 @@ impl Plan {
         };
         let effective = setup.clone().unwrap_or_else(|| app.setup());
         // What goes on serving has to fit the new grants too.
-        let goes_on = if setup.is_some() { app.versions.in_use() } else { Vec::new() };
+        let goes_on = match (&setup, &version) {
+            (None, _) => Vec::new(),
+            (Some(_), None) => app.versions.in_use(),
+            (Some(setup), Some(_)) => app.versions.in_use_after_deploy(setup),
+        };
         for version in version.iter().chain(&goes_on) {
             gate::admit(name, version, &effective, running.tasks).await.map_err(refused)?;
         }
@@ -151,13 +155,20 @@ impl Plan {
     }
 }
 
+/// How long the calls of a config may use a database after it is gone from it: the last call of a connection
+/// may still have to begin.
+pub(super) fn last_use(config: &Config) -> Duration {
+    let longest = config.apps.values().map(|app| app.limits.call_timeout.get() + app.limits.instance_wait.get()).max();
+    longest.unwrap_or_default() * 2
+}
+
 /// Close the databases that are in one list and not in the other. Calls that use them end first, and so do the
-/// connections of apps that are gone.
-pub(super) async fn close(these: Databases, but: &Databases) {
+/// connections of apps that are gone, but they are not waited for longer than `last_use`.
+pub(super) async fn close(these: Databases, but: &Databases, last_use: Duration) {
     let is_kept = |database| but.values().any(|kept| Arc::ptr_eq(kept, database));
     for database in these.values().filter(|database| !is_kept(database)) {
         // What still has it then finds it closed.
-        let _ = timeout(LAST_USE, database.unused()).await;
+        let _ = timeout(last_use, database.unused()).await;
         database.close().await;
     }
 }

@@ -66,6 +66,18 @@ impl Versions {
         used.map(|entry| Arc::clone(&entry.version)).collect()
     }
 
+    /// The same once another version was deployed to all with `setup`: those that open connections stay with.
+    pub(super) fn in_use_after_deploy(&self, setup: &Setup) -> Vec<Arc<Version>> {
+        let state = self.state.lock();
+        let swap = state.swap(setup);
+        let used = state.entries.iter().filter(|entry| match entry.standing {
+            Standing::Serving | Standing::Canary(_) => swap != Swap::Live,
+            Standing::Pinned { .. } => true,
+            Standing::Kept | Standing::RolledBack { .. } => false,
+        });
+        used.map(|entry| Arc::clone(&entry.version)).collect()
+    }
+
     /// The loaded version of that name: it need not be compiled again.
     pub(super) fn find(&self, id: &str) -> Option<Arc<Version>> {
         self.state.lock().entries.iter().find(|entry| &*entry.version.id == id).map(|entry| Arc::clone(&entry.version))

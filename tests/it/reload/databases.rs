@@ -1,7 +1,7 @@
 //! What becomes of databases, of their sessions, of grants, and of calls that use them.
 
 use hassock::deploy::{DeployError, Rollout};
-use hassock_tests::{Client, TestDatabase, TestHost, app, eventually, guest, marked};
+use hassock_tests::{Client, TestDatabase, TestHost, app, app_with_database, eventually, guest, marked, module_file};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,6 +43,25 @@ async fn grants_come_and_go() {
     assert_eq!(open(&mut client, "main").await, "denied");
     host.reload(&config(&["other"], "other = \"read-only\"")).await.unwrap();
     assert_eq!(open(&mut client, "main").await, "unknown-database");
+}
+
+/// A module that needs no grant and the end of the grant come in one step: the module that needed it goes. A
+/// reload in which the new one needs it as well is refused, and counted as a refusal of the module.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_goes_with_the_module_that_needed_it() {
+    let file = module_file(&std::fs::read(guest("probe")).unwrap());
+    let granted = app_with_database("app", file.path(), "sqlite::memory:");
+    let host = TestHost::start(&granted).await;
+    let mut client = host.connect("/app").await;
+    let other = [std::fs::read(guest("probe")).unwrap(), vec![0, 3, 1, b'v', 1]].concat();
+    std::fs::write(file.path(), other).unwrap();
+    let error = host.reload(&app("app", file.path())).await.unwrap_err().to_string();
+    assert!(error.contains("apps.app.module: the module imports `hassock:host/sql@0.1.0`"), "{error}");
+    assert_eq!(host.report("app").counts.refusals["imports"], 1);
+
+    std::fs::write(file.path(), marked("v2")).unwrap();
+    host.reload(&app("app", file.path())).await.unwrap();
+    assert_eq!(client.served_by().await, "v2");
 }
 
 /// Invariant 6, for versions that are kept: one that needs a grant which is gone is nothing to go back to.
