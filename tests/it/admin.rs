@@ -82,6 +82,7 @@ async fn only_health_is_told_without_a_token() {
         format!("authorization: {token}\r\n"),
         format!("authorization: Bearer {token}0\r\n"),
         format!("authorization: Bearer {}\r\n", &token[1..]),
+        format!("authorization: Bearer {}\r\n", &token[..token.len() - 1]),
         format!("authorization: Bearer {}\r\n", token.to_uppercase()),
         format!("authorization: Bearer {token}\r\nauthorization: Bearer x\r\n"),
         format!("authorization: Bearer x\r\nauthorization: Bearer {token}\r\n"),

@@ -99,6 +99,7 @@ async fn a_return_to_an_old_version_does_not_compile() {
             [version_of(mark)]
         );
     }
+    drop(client);
     let log = host.stop().await;
     assert_eq!(
         (compiled(&log), loaded(&log)),

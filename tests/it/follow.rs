@@ -79,6 +79,7 @@ async fn a_new_module_is_taken_however_it_comes() {
         change(&site);
         client.ask_until(mark).await;
     }
+    drop(client);
     let log = host.stop().await;
     let deployed = lines(&log, "deployed");
     assert_eq!(deployed.len(), ways.len(), "one deploy for one change: {deployed:?}");
@@ -110,6 +111,7 @@ async fn a_half_written_file_is_never_loaded() {
         drop(file);
         client.ask_until(&format!("v{number}")).await;
     }
+    drop(client);
     let log = host.stop().await;
     assert_eq!(deploys(&log, "chat").len(), 2);
     assert!(!log.contains("\"ERROR\"") && !log.contains("\"WARN\""), "{log}");
@@ -139,6 +141,7 @@ async fn a_broken_file_is_told_once_and_the_mended_one_is_taken() {
     }
     site.put("chat.wasm", marked("v2"));
     client.ask_until("v2").await;
+    drop(client);
     let log = host.stop().await;
     assert_eq!(log.matches("\"ERROR\"").count(), 3, "{log}");
 }
@@ -162,6 +165,7 @@ async fn the_same_content_again_does_nothing() {
     assert_eq!(client.ask("who").await, "v2 who");
     site.put("chat.wasm", marked("v3"));
     client.ask_until("v3").await;
+    drop(client);
     assert_eq!(deploys(&host.stop().await, "chat"), [version_of("v2"), version_of("v3")]);
 }
 
@@ -183,6 +187,7 @@ async fn without_watch_a_file_is_not_looked_at() {
     host.process.signal("HUP");
     host.logs(&format!("config: the app `chat` serves version {}", version_of("v4")), 1).await;
     assert_eq!(client.ask("who").await, "v4 who");
+    drop((client, other));
     assert!(lines(&host.stop().await, "deployed").is_empty());
     watching.stop().await;
 }
@@ -206,6 +211,7 @@ async fn apps_that_share_a_file_change_together() {
     assert!(refused.iter().all(|line| line["kind"] == "imports" && line["app"] != "two"), "{refused:?}");
     host.logs("deployed", 4).await;
     assert_eq!((chat.ask("who").await, one.ask("who").await), ("v2 who".to_owned(), "v2 who".to_owned()));
+    drop((chat, one, two));
     let log = host.stop().await;
     assert_eq!(["chat", "one", "two"].map(|app| deploys(&log, app).len()), [1, 1, 2]);
 }
@@ -228,6 +234,7 @@ async fn what_is_removed_and_made_again_is_taken() {
     site.put("folder/inside.wasm", marked("i2"));
     chat.ask_until("v2").await;
     inside.ask_until("i2").await;
+    drop((chat, inside));
     let log = host.stop().await;
     assert!(!log.contains("\"ERROR\""), "{log}");
 }

@@ -109,6 +109,7 @@ async fn a_deploy_says_what_it_did() {
     let back = deploy(&site, "v1", "").await.stdout;
     assert_eq!(back, format!("chat serves {v1} now (before: {v3}); open connections stay\n"));
     assert_eq!(client.ask("who").await, "v1 who");
+    drop(client);
     assert_eq!(lines(&host.stop().await, "deployed").len(), 3);
 }
 
@@ -158,6 +159,7 @@ async fn a_refused_deploy_says_why_and_that_the_old_one_goes_on() {
         assert!(list.contains(&line) && list.contains(age), "{list}");
     }
     assert_eq!(report(&site).await.versions.len(), 1);
+    drop(client);
     let log = host.stop().await;
     assert_eq!(lines(&log, "a new version was refused, the running one goes on").len(), 4, "{log}");
 }
@@ -211,6 +213,7 @@ async fn the_table_tells_where_each_version_stands() {
     assert_eq!(json.versions[0].canary_percent, Some(10.0));
     assert_eq!(json.versions[1].reason.as_deref(), Some("an operator took it back"));
     assert_eq!((json.path.as_str(), json.swap.as_str(), json.file_version), ("/chat", "pin", version_of("v1")));
+    drop((old, new));
     host.stop().await;
 }
 
@@ -272,6 +275,7 @@ async fn a_canary_is_promoted_or_taken_back() {
         let refused = site.run(&format!("module {command} chat")).await;
         assert_eq!((refused.code, refused.stdout.as_str(), refused.stderr.as_str()), (Some(1), "", words));
     }
+    drop(client);
     host.stop().await;
 }
 
@@ -295,6 +299,7 @@ async fn a_pin_keeps_connections_and_ends_when_it_is_told_to() {
         "chat: a deploy moves open connections to the new version\n"
     );
     assert_eq!(client.ask("who").await, "v2 who");
+    drop(client);
     host.stop().await;
 }
 

@@ -39,6 +39,7 @@ async fn after_a_reload_the_files_of_the_new_config_are_watched() {
     assert_eq!(refused(&host.address, "/added", |_| {}).await.0, 404);
     site.put("added.wasm", marked("a3"));
     settled(&site, &host, "w3").await;
+    drop(chat);
     let log = host.stop().await;
     assert_eq!((deploys(&log, "chat").len(), deploys(&log, "added").len()), (1, 1));
     assert!(!log.contains(&version_of("a3")) && !log.contains("\"ERROR\""), "{log}");
@@ -67,6 +68,7 @@ async fn a_reload_that_changes_nothing_says_so() {
     site.put("hassock.toml", old);
     host.process.signal("HUP");
     host.logs("the config was read again and says the same", 4).await;
+    drop(chat);
     let log = host.stop().await;
     assert_eq!((deploys(&log, "chat"), lines(&log, "config: ")), (vec![version_of("v2").into()], vec![]));
     assert_eq!(log.matches("\"ERROR\"").count(), 1, "{log}");
