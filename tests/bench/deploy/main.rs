@@ -2,6 +2,9 @@
 //! happens, while the module is swapped without pause, and while a component of 10 MB is compiled, in one run:
 //! `cargo run --release -p hassock-tests --bin bench-deploy`.
 //!
+//! For comparison, also beside two programs that only count, at the lowest priority: so much does any work on
+//! the same cores disturb, however it steps back.
+//!
 //! The host is a process of its own, and its load leaves it room: where everything is saturated, times only
 //! tell how long the queue is. Rounds take turns, because a shared machine's speed drifts; what counts is the
 //! median of the ratios of neighbouring rounds.
@@ -11,6 +14,7 @@ mod load;
 mod server;
 
 use std::env;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use load::{CONNECTIONS, Load, PER_SECOND, Times};
@@ -19,6 +23,9 @@ use server::Server;
 /// Rounds of each kind.
 const ROUNDS: usize = 7;
 
+/// As many as there are cores where the figures of the README were measured.
+const NEIGHBOURS: usize = 2;
+
 /// How long a round lasts: 15,000 messages, so that 150 of them are slower than the 99th percentile.
 const ROUND: Duration = Duration::from_secs(3);
 
@@ -26,6 +33,7 @@ const ROUND: Duration = Duration::from_secs(3);
 async fn main() {
     match env::args().nth(1).as_deref() {
         Some("host") => server::run().await,
+        Some("count") => count(),
         _ => compare().await,
     }
 }
@@ -35,6 +43,8 @@ async fn main() {
 enum Deploy {
     Swaps,
     Compile,
+    /// No deploy, but somebody else's work.
+    Neighbours,
 }
 
 async fn compare() {
@@ -43,7 +53,7 @@ async fn compare() {
     let mut server = Server::start();
     let mut load = Load::connect(&server.address).await;
     load.run(ROUND).await;
-    for deploy in [Deploy::Swaps, Deploy::Compile] {
+    for deploy in [Deploy::Swaps, Deploy::Compile, Deploy::Neighbours] {
         let (mut quiet, mut busy, mut amount) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             quiet.push(load.run(ROUND).await);
@@ -54,6 +64,7 @@ async fn compare() {
         let name = match deploy {
             Deploy::Swaps => format!("{:.0} swaps a second", median(amount) / ROUND.as_secs_f64()),
             Deploy::Compile => format!("compiling 10 MB in {:.1} s", median(amount)),
+            Deploy::Neighbours => format!("{:.0} counting neighbours", median(amount)),
         };
         let ratios = quiet.iter().zip(&busy).map(|(quiet, busy)| busy.p99 / quiet.p99).collect();
         println!(
@@ -81,6 +92,27 @@ async fn measure(deploy: Deploy, server: &mut Server, load: &mut Load) -> (Times
             // A round is shorter than the compile, so that all of it is disturbed.
             (times, server.answer())
         }
+        Deploy::Neighbours => {
+            let mut neighbours: Vec<Child> = (0..NEIGHBOURS).map(|_| neighbour()).collect();
+            let times = load.run(ROUND).await;
+            for neighbour in &mut neighbours {
+                neighbour.kill().and_then(|()| neighbour.wait()).expect("the end of a neighbour");
+            }
+            (times, NEIGHBOURS as f64)
+        }
+    }
+}
+
+/// This program once more, at the lowest priority.
+fn neighbour() -> Child {
+    let program = env::current_exe().expect("this program");
+    Command::new("nice").args(["-n", "19"]).arg(program).arg("count").spawn().expect("a neighbour")
+}
+
+fn count() -> ! {
+    let mut number = 0_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_add(1));
     }
 }
 
