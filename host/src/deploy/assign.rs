@@ -42,7 +42,7 @@ pub(crate) async fn last_version_for(app: &Arc<App>, connection: &Arc<Connection
 
 /// Whether [`version_for`] would have something to do for the connection.
 pub(crate) fn is_unsettled(app: &App, connection: &Connection) -> bool {
-    connection.seat.version_in(app.versions.generation()).is_none()
+    !connection.seat.is_of(app.versions.generation())
 }
 
 async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -> Result<Arc<Version>, FailedCall> {

@@ -40,6 +40,11 @@ impl Seat {
         taken.by.as_ref().filter(|_| taken.generation == generation).map(|guest| Arc::clone(&guest.0))
     }
 
+    /// Whether the app's versions have not changed since its version was found.
+    pub(crate) fn is_of(&self, generation: u64) -> bool {
+        self.0.lock().generation == generation
+    }
+
     /// The version that served the connection last.
     pub fn version(&self) -> Option<Arc<Version>> {
         self.0.lock().by.as_ref().map(|guest| Arc::clone(&guest.0))
