@@ -221,3 +221,16 @@ async fn a_rollback_of_a_canary_moves_its_connections() {
     marked.roll_back().unwrap();
     assert_eq!(client.served_by().await, "v1");
 }
+
+/// Invariant 5, `pinned_versions`: when connections would be pinned to more versions than that, those of the oldest
+/// move early; the others stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_pinned_to_so_many_versions_at_most() {
+    let marked = Marked::start("v1", "swap = \"pin\"\npinned_versions = 1\n").await;
+    let mut first = marked.connect().await;
+    marked.deploy("v2").await;
+    let mut second = marked.connect().await;
+    assert_eq!((first.served_by().await, second.served_by().await), ("v1".to_owned(), "v2".to_owned()));
+    marked.deploy("v3").await;
+    assert_eq!((first.served_by().await, second.served_by().await), ("v3".to_owned(), "v2".to_owned()));
+}

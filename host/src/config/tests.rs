@@ -121,3 +121,13 @@ fn more_instances_than_the_host_has_are_refused() {
     let text = GOOD.replace("memory = \"32MiB\"", "instances = 600");
     assert!(problems(&text).contains("limits.max_instances: the apps' `limits.instances` add up to 600"));
 }
+
+#[test]
+fn spans_that_overflow_a_clock_are_refused() {
+    let text = GOOD
+        .replace("path = \"/chat\"", "path = \"/chat\"\npin_for = \"500years\"\nrollback = { watch_for = \"2years\" }");
+    let found = problems(&text);
+    for key in ["apps.chat.pin_for", "apps.chat.rollback.watch_for"] {
+        assert!(found.contains(&format!("{key}: must be at most 365days")), "{key} in {found}");
+    }
+}
