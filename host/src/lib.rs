@@ -26,6 +26,7 @@ mod patience;
 pub mod session;
 pub mod shutdown;
 pub mod telemetry;
+pub mod transcript;
 
 pub use host::{Host, StartError};
 

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use crate::handshake::{self, Doors};
-use crate::session;
+use crate::session::{self, Transport};
 
 /// How long to wait when the process has no file handle left: others have to close first.
 const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
@@ -58,6 +58,14 @@ pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
     }
 }
 
+/// Serve one connection, from the first byte of its request to the last of its WebSocket.
+pub async fn serve(socket: impl Transport, peer: SocketAddr, doors: &Arc<Doors>) {
+    // Boxed: what the handshake needs is given back before the session begins.
+    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, doors)).await {
+        session::run(socket, read_ahead, opened).await;
+    }
+}
+
 /// Say why, if not too many are being told already.
 fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, doors: &Doors) {
     if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
@@ -74,13 +82,6 @@ async fn accept(listener: &TcpListener, capacity: &Arc<Capacity>) -> io::Result<
     // Messages are written when they are complete; to hold them back for more to come only costs time.
     socket.set_nodelay(true)?;
     Ok((socket, peer, permit))
-}
-
-async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) {
-    // Boxed: what the handshake needs is given back before the session begins.
-    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, doors)).await {
-        session::run(socket, read_ahead, opened).await;
-    }
 }
 
 /// Errors that are about one connection that is gone already.

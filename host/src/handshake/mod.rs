@@ -29,8 +29,8 @@ use tokio_util::task::TaskTracker;
 
 pub use routes::{Directory, Routes};
 
-use crate::session::Opened;
 use crate::session::close::Close;
+use crate::session::{Opened, Transport};
 
 /// How long an address with too many connections gets to read that it has.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
@@ -83,11 +83,11 @@ struct Pending {
 
 /// Serve HTTP until a request becomes a WebSocket. Returns the socket, what was read beyond the request,
 /// and the opened connection; none if there was only plain HTTP.
-pub async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) -> Option<(TcpStream, Bytes, Opened)> {
+pub async fn serve<S: Transport>(socket: S, peer: SocketAddr, doors: &Arc<Doors>) -> Option<(S, Bytes, Opened)> {
     let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
     drive_http(socket, peer, doors, &accepted).await;
     let Pending { opened, upgrade } = accepted.lock().take()?;
-    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<S>>()) {
         Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner(), read_buf, opened)),
         _ => {
             opened.finish(Close::lost("the client went away during the handshake")).await;
@@ -97,7 +97,12 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>) -> O
 }
 
 /// Boxed, so that an open connection does not keep the room that hyper needs.
-async fn drive_http(socket: TcpStream, peer: SocketAddr, doors: &Arc<Doors>, accepted: &Arc<Mutex<Option<Pending>>>) {
+async fn drive_http(
+    socket: impl Transport,
+    peer: SocketAddr,
+    doors: &Arc<Doors>,
+    accepted: &Arc<Mutex<Option<Pending>>>,
+) {
     let service = service_fn(|request| {
         let (doors, accepted) = (Arc::clone(doors), Arc::clone(accepted));
         async move { Ok::<_, Infallible>(upgrade::answer(request, peer, &doors, &accepted).await) }

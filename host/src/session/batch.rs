@@ -4,11 +4,11 @@
 use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::close::Close;
+use super::transport::Transport;
 use crate::config::AppLimits;
 use crate::module::bindings::hassock::host::types::Message;
 
@@ -25,7 +25,7 @@ pub(super) struct Batch {
 
 /// Read until the socket has no more, a batch is full, or the connection ends.
 pub(super) fn poll_batch(
-    socket: &mut WebSocketStream<TcpStream>,
+    socket: &mut WebSocketStream<impl Transport>,
     limits: &AppLimits,
     context: &mut Context<'_>,
 ) -> Poll<Batch> {

@@ -4,14 +4,14 @@ use std::pin::Pin;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 
 use super::close::Close;
+use super::transport::Transport;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
 /// Say goodbye as far as the other side still listens. The caller bounds the time.
-pub(super) async fn say_goodbye(mut socket: WebSocketStream<TcpStream>, close: &Close) {
+pub(super) async fn say_goodbye(mut socket: WebSocketStream<impl Transport>, close: &Close) {
     match close.by {
         ClosedBy::Transport => return,
         // The answer to the client's close frame is queued already.
@@ -34,7 +34,7 @@ pub(super) async fn say_goodbye(mut socket: WebSocketStream<TcpStream>, close: &
 
 /// Close the sending side and read what still comes: if the kernel has unread data when a socket is
 /// dropped, it resets the connection, and the client may never see the close frame.
-async fn linger(socket: WebSocketStream<TcpStream>) {
+async fn linger(socket: WebSocketStream<impl Transport>) {
     let mut stream = socket.into_inner();
     if Pin::new(&mut stream).shutdown().await.is_err() {
         return;

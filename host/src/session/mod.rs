@@ -9,9 +9,11 @@ mod outbox;
 mod pace;
 mod run;
 pub(crate) mod seat;
+mod transport;
 mod writer;
 
 pub use connection::{Connection, DueTimer, Opened};
 pub use outbox::{Outbox, SendError};
 pub use run::run;
 pub use seat::Seat;
+pub use transport::Transport;

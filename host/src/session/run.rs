@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -17,6 +16,7 @@ use super::close::Close;
 use super::connection::{Connection, Opened};
 use super::farewell::say_goodbye;
 use super::pace::Pace;
+use super::transport::Transport;
 use super::writer::Writer;
 use crate::app::App;
 use crate::config::AppLimits;
@@ -31,7 +31,7 @@ const READ_BUFFER: usize = 4 << 10;
 const WRITE_BUFFER: usize = 64 << 10;
 
 /// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
-pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
+pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
     let limits = &opened.limits;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -50,7 +50,7 @@ pub async fn run(socket: TcpStream, read_ahead: Bytes, opened: Opened) {
 }
 
 /// Say goodbye, and tell the module.
-async fn end(writer: Writer, opened: Opened, close: Close) {
+async fn end(writer: Writer<impl Transport>, opened: Opened, close: Close) {
     let close_timeout = opened.limits.close_timeout.get();
     let Writer { socket, is_stuck, .. } = writer;
     // The module hears of the end at once; the client's answer may take its time.
@@ -63,11 +63,11 @@ async fn end(writer: Writer, opened: Opened, close: Close) {
     tokio::join!(farewell, opened.finish(close.clone()));
 }
 
-struct Session {
+struct Session<S> {
     app: Arc<App>,
     limits: Arc<AppLimits>,
     connection: Arc<Connection>,
-    writer: Writer,
+    writer: Writer<S>,
     pace: Pace,
     alarm: Pin<Box<Sleep>>,
     /// The client sent too fast: nothing is read until then.
@@ -89,8 +89,8 @@ enum Event {
     Alarm,
 }
 
-impl Session {
-    fn new(socket: WebSocketStream<TcpStream>, opened: &Opened) -> Self {
+impl<S: Transport> Session<S> {
+    fn new(socket: WebSocketStream<S>, opened: &Opened) -> Self {
         let (app, connection) = (Arc::clone(&opened.app), Arc::clone(&opened.connection));
         let limits = Arc::clone(&opened.limits);
         let now = Instant::now();

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt};
-use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
@@ -15,11 +14,12 @@ use tokio_tungstenite::tungstenite::{self, Message as Frame};
 use super::close::Close;
 use super::connection::Connection;
 use super::outbox::Next;
+use super::transport::Transport;
 use crate::patience::within;
 
 /// The socket with what was taken from the outbox. Every step can be cancelled without losing a message.
-pub(super) struct Writer {
-    pub(super) socket: WebSocketStream<TcpStream>,
+pub(super) struct Writer<S> {
+    pub(super) socket: WebSocketStream<S>,
     queue: VecDeque<Frame>,
     /// Nothing is queued here or in the socket's buffer.
     is_flushed: bool,
@@ -28,8 +28,8 @@ pub(super) struct Writer {
     timeout: Duration,
 }
 
-impl Writer {
-    pub(super) fn new(socket: WebSocketStream<TcpStream>, timeout: Duration) -> Self {
+impl<S: Transport> Writer<S> {
+    pub(super) fn new(socket: WebSocketStream<S>, timeout: Duration) -> Self {
         Self { socket, queue: VecDeque::new(), is_flushed: true, is_stuck: false, timeout }
     }
 

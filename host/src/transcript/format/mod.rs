@@ -1,0 +1,8 @@
+//! The format of transcripts. This module depends on no other of the host, so that it can be fuzzed by itself.
+
+mod model;
+
+pub use model::{
+    Action, CallFault, Cell, Connect, Expected, Fault, Outcome, Payload, Regex, StatementFault, Step, Table,
+    TextPattern, Transcript,
+};

@@ -1,0 +1,279 @@
+//! A transcript as data: what the parser reads and the writer writes.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value as Json;
+
+/// A whole file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transcript {
+    /// `seed N`: what random numbers begin with. The same seed gives the same numbers.
+    pub seed: Option<u64>,
+    /// `clock 2026-01-31T12:00:00Z`: the time at which the transcript begins.
+    pub clock: Option<SystemTime>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The line at which it begins, counted from 1.
+    pub line: usize,
+    /// Its last line: steps go on in lines that are indented.
+    pub last_line: usize,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step does, or expects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// `connect alice /chat?room=lobby`
+    Connect(Connect),
+    /// `alice > MESSAGE`: the client sends.
+    Send {
+        /// The client's name.
+        client: String,
+        /// What it sends.
+        payload: Payload,
+    },
+    /// `alice < MESSAGE`: the next message that the client gets.
+    Expect {
+        /// The client's name.
+        client: String,
+        /// What it is to be.
+        expected: Expected,
+    },
+    /// `alice nothing`: the client has got nothing that was not expected before, and is open.
+    Nothing {
+        /// The client's name.
+        client: String,
+    },
+    /// `alice skips`: what the client has got so far does not matter.
+    Skip {
+        /// The client's name.
+        client: String,
+    },
+    /// `alice disconnects`, `alice disconnects 1001`, `alice disconnects 1001 bye`: with a close frame.
+    Disconnect {
+        /// The client's name.
+        client: String,
+        /// Code and reason of its close frame, if it has any.
+        close: Option<(u16, String)>,
+    },
+    /// `alice vanishes`: the client's connection breaks, without a close frame.
+    Vanish {
+        /// The client's name.
+        client: String,
+    },
+    /// `alice closed 1011`, `alice closed 1011 /regex/`, `alice closed 1011 the exact reason`: the host or
+    /// the module closes the connection.
+    Closed {
+        /// The client's name.
+        client: String,
+        /// The close code.
+        code: u16,
+        /// The reason, if it matters.
+        reason: Option<TextPattern>,
+    },
+    /// `sql main: STATEMENT`, and indented below it a table if its rows are expected.
+    Sql {
+        /// The database's name in the config.
+        database: String,
+        /// The statement.
+        statement: String,
+        /// The rows that it is to return.
+        expected: Option<Table>,
+    },
+    /// `advance 30s`
+    Advance(Duration),
+    /// `swap chat-v2.wasm`, or `swap chat: chat-v2.wasm` if there are several apps.
+    Swap {
+        /// The app's name; none if there is only one.
+        app: Option<String>,
+        /// The component's file, relative to the transcript.
+        file: String,
+    },
+    /// `fail …`
+    Fail(Fault),
+    /// `set settings.greeting = "hello"`: a key of the app's config, or `apps.NAME.…` of one of several.
+    Set {
+        /// The key.
+        key: String,
+        /// The value as TOML.
+        value: String,
+    },
+}
+
+/// A client that asks for a WebSocket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connect {
+    /// What the transcript calls it.
+    pub client: String,
+    /// Path and query.
+    pub target: String,
+    /// Header fields of its request, indented below: `origin: https://example.org`.
+    pub headers: Vec<(String, String)>,
+    /// The id that the host gives it, `@id: 17` below: recorded sessions have it, because modules may show ids.
+    pub id: Option<u64>,
+    /// What is expected.
+    pub outcome: Outcome,
+}
+
+/// What a request for a WebSocket is expected to lead to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is accepted, with these header fields of the answer, indented below: `< sec-websocket-protocol: v2`.
+    Accepted(Vec<(String, TextPattern)>),
+    /// `connect eve /chat refused 403`, `… refused 403 /regex/`, `… refused 403 the exact body`.
+    Refused {
+        /// The status of HTTP.
+        status: u16,
+        /// The body, if it matters. White space at its ends does not.
+        body: Option<TextPattern>,
+    },
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// A text message. `${NAME}` in it stands for what was captured under that name.
+    Text(String),
+    /// `hex 00ff`: a binary message.
+    Binary(Vec<u8>),
+    /// `file picture.png`: a binary message with the bytes of a file, relative to the transcript.
+    File(String),
+}
+
+/// A message that is expected.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expected {
+    /// Exactly this text.
+    Text(String),
+    /// A text message that is this JSON, in whatever order its keys are. Strings may be placeholders.
+    Json(Json),
+    /// A text message that the regular expression finds something in.
+    Regex(Regex),
+    /// Exactly these bytes.
+    Binary(Vec<u8>),
+    /// Exactly the bytes of a file, relative to the transcript.
+    File(String),
+}
+
+/// A text that is expected.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TextPattern {
+    /// Exactly this.
+    Exact(String),
+    /// Something that the regular expression finds something in.
+    Regex(Regex),
+}
+
+/// A regular expression that is equal to another one if it was written in the same way.
+#[derive(Debug, Clone)]
+pub struct Regex(pub regex::Regex);
+
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+/// Rows that are expected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows, as many cells each as there are columns. `NULL` and `x'00ff'` are written as in SQL, numbers
+    /// and texts as they are; `${any}` is anything, and `/…/` a regular expression.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// The value, written as a table shows it.
+    Exact(String),
+    /// `${any}`
+    Any,
+    /// `/…/`
+    Regex(Regex),
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// `fail sql main: connection lost`: the next statement fails.
+    Statement {
+        /// The database's name in the config.
+        database: String,
+        /// How.
+        error: StatementFault,
+    },
+    /// `fail call: trap`, `fail call chat: trap`: the next call of the module fails.
+    Call {
+        /// The app's name; none if there is only one.
+        app: Option<String>,
+        /// How.
+        error: CallFault,
+    },
+    /// `fail instances`, `fail instances chat`: all idle instances die, and what they kept in their memory with them.
+    Instances {
+        /// The app's name; none if there is only one.
+        app: Option<String>,
+    },
+    /// `fail outbox alice`: the client has taken nothing for long. Its outbox is full until its session has written.
+    Outbox {
+        /// The client's name.
+        client: String,
+    },
+}
+
+/// How a statement fails: the errors of `hassock:host/sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum StatementFault {
+    Denied,
+    Timeout,
+    PoolExhausted,
+    Constraint,
+    Syntax,
+    TooLarge,
+    ConnectionLost,
+}
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum CallFault {
+    Trap,
+    Memory,
+    CpuTime,
+    Timeout,
+    Busy,
+}
+
+impl StatementFault {
+    /// Each with the words for it.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Denied, "denied"),
+        (Self::Timeout, "timeout"),
+        (Self::PoolExhausted, "pool exhausted"),
+        (Self::Constraint, "constraint"),
+        (Self::Syntax, "syntax"),
+        (Self::TooLarge, "too large"),
+        (Self::ConnectionLost, "connection lost"),
+    ];
+}
+
+impl CallFault {
+    /// Each with the words for it.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Trap, "trap"),
+        (Self::Memory, "memory"),
+        (Self::CpuTime, "cpu time"),
+        (Self::Timeout, "timeout"),
+        (Self::Busy, "busy"),
+    ];
+}

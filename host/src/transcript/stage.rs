@@ -1,0 +1,171 @@
+//! Where a transcript is played: inside this process, or against a running host over real sockets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::format::{CallFault, Connect, StatementFault};
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+/// What a client got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A message.
+    Message(Message),
+    /// The connection was closed, not by the client.
+    Closed {
+        /// The close code; 1005 without one, 1006 without a close frame.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// What became of a request for a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status of HTTP: 101 if it was accepted.
+    pub status: u16,
+    /// The header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body of a refusal.
+    pub body: String,
+}
+
+/// The rows of a query, or what a statement without rows did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The names of the columns; none for a statement without rows.
+    pub columns: Vec<String>,
+    /// The values, as a table of a transcript shows them.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A step could not be played at all. Tells what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StageError(pub String);
+
+/// A line of the host's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+    pub level: &'static str,
+    /// The message with its fields; that of a trap has the guest's backtrace as the field `backtrace`.
+    pub text: String,
+}
+
+/// What playing has cost the module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Calls of the module.
+    pub calls: u64,
+    /// Time that they computed.
+    pub cpu_time: Duration,
+    /// Bytes: the largest linear memory of an instance.
+    pub peak_memory: usize,
+    /// Statements that the module ran.
+    pub statements: u64,
+}
+
+/// Where a transcript is played. Clients have the names that the transcript gives them; to use one that has
+/// never connected is an error of the transcript, which the parser finds.
+pub trait Stage {
+    /// Connect a client, and let everything that follows from it happen. A name may be used again.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    fn connect(&mut self, connect: &Connect) -> Result<Answer, StageError>;
+
+    /// Send a message, and let everything that follows from it happen.
+    ///
+    /// # Errors
+    /// If the connection is not open.
+    fn send(&mut self, client: &str, message: Message) -> Result<(), StageError>;
+
+    /// Take what the client got next; none if there is nothing. Over the wire, waits for it.
+    ///
+    /// # Errors
+    /// If the client was never accepted.
+    fn receive(&mut self, client: &str) -> Result<Option<Received>, StageError>;
+
+    /// The same, but do not wait longer than it takes to know that there is nothing.
+    ///
+    /// # Errors
+    /// If the client was never accepted.
+    fn poll(&mut self, client: &str) -> Result<Option<Received>, StageError>;
+
+    /// Close a connection from the client's side, and let everything that follows happen. What the host
+    /// answers is not [received](Self::receive).
+    ///
+    /// # Errors
+    /// If the connection is not open.
+    fn disconnect(&mut self, client: &str, close: Option<(u16, &str)>) -> Result<(), StageError>;
+
+    /// Break a connection.
+    ///
+    /// # Errors
+    /// If the connection is not open.
+    fn vanish(&mut self, client: &str) -> Result<(), StageError>;
+
+    /// Run a statement.
+    ///
+    /// # Errors
+    /// If there is no such database, or the statement fails.
+    fn sql(&mut self, database: &str, statement: &str) -> Result<Rows, StageError>;
+
+    /// Let time pass, and everything happen that is due meanwhile.
+    ///
+    /// # Errors
+    /// If time cannot pass here.
+    fn advance(&mut self, time: Duration) -> Result<(), StageError>;
+
+    /// Deploy another component.
+    ///
+    /// # Errors
+    /// If it does not pass the gate.
+    fn swap(&mut self, app: Option<&str>, file: &Path) -> Result<(), StageError>;
+
+    /// Have the next statement fail.
+    ///
+    /// # Errors
+    /// If there is no such database.
+    fn fail_statement(&mut self, database: &str, fault: StatementFault) -> Result<(), StageError>;
+
+    /// Have the next call fail.
+    ///
+    /// # Errors
+    /// If there is no such app.
+    fn fail_call(&mut self, app: Option<&str>, fault: CallFault) -> Result<(), StageError>;
+
+    /// Drop all idle instances.
+    ///
+    /// # Errors
+    /// If there is no such app.
+    fn fail_instances(&mut self, app: Option<&str>) -> Result<(), StageError>;
+
+    /// Fill a client's outbox.
+    ///
+    /// # Errors
+    /// If the connection is not open.
+    fn fail_outbox(&mut self, client: &str) -> Result<(), StageError>;
+
+    /// Change a key of the config, as a reload of the config does.
+    ///
+    /// # Errors
+    /// What is wrong with the key or the value.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), StageError>;
+
+    /// The lines of the host's log since this was asked last; none over the wire.
+    fn take_log(&mut self) -> Vec<LogLine>;
+
+    /// What it has cost so far; none over the wire.
+    fn cost(&self) -> Option<Cost>;
+}
