@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminError};
+use crate::app::Surroundings;
 use crate::config::{Config, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
 use crate::handshake::{Directory, Doors};
@@ -50,17 +50,17 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let tasks = TaskTracker::new();
+        let surroundings = Surroundings::default();
         // Before the files are read, so that no change of them is missed; but what is wrong with the config
         // says more than what is wrong with the watch.
         let files = deploy::module_files(&config).into_iter().map(|(_, file)| file);
         let watcher = config.watch.then(|| ModuleWatcher::new(files));
-        let Prepared { engine, apps, databases } = deploy::prepare(&config, &tasks).await?;
+        let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
         let watcher = watcher.transpose()?;
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let doors = Arc::new(Doors::new(Directory::new(&config, &apps), tasks));
+        let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
         let control = Control::new(engine, Arc::clone(&doors), config, apps, databases);
         let admin = match wanted {

@@ -20,12 +20,14 @@ pub mod deploy;
 pub mod handshake;
 mod host;
 pub mod imports;
+pub mod lab;
 pub mod listen;
 pub mod module;
 mod patience;
 pub mod session;
 pub mod shutdown;
 pub mod telemetry;
+pub mod testkit;
 pub mod transcript;
 
 pub use host::{Host, StartError};

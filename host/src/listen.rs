@@ -44,7 +44,7 @@ pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
                     continue;
                 };
                 let doors = Arc::clone(&doors);
-                doors.tasks.clone().spawn(async move {
+                doors.surroundings.tasks.clone().spawn(async move {
                     serve(socket, peer, &doors).await;
                     drop((place, permit));
                 });
@@ -69,7 +69,7 @@ pub async fn serve(socket: impl Transport, peer: SocketAddr, doors: &Arc<Doors>)
 /// Say why, if not too many are being told already.
 fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, doors: &Doors) {
     if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
-        doors.tasks.spawn(async move {
+        doors.surroundings.tasks.spawn(async move {
             handshake::turn_away(socket).await;
             drop(place);
         });

@@ -66,12 +66,12 @@ impl Signals {
 /// for `drain_timeout`. Returns how many connections were left then.
 pub async fn drain(doors: &Arc<Doors>) -> usize {
     doors.draining.cancel();
-    doors.tasks.close();
+    doors.surroundings.tasks.close();
     let all_gone = async {
         let mut again = interval(ASK_AGAIN);
         loop {
             tokio::select! {
-                () = doors.tasks.wait() => return,
+                () = doors.surroundings.tasks.wait() => return,
                 _ = again.tick() => ask_all_to_close(doors),
             }
         }

@@ -30,6 +30,7 @@ mod serve;
 mod slow_clients;
 mod sql;
 mod swaps;
+mod testkit;
 mod timers;
 mod topics;
 mod transactions;

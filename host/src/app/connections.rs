@@ -39,8 +39,10 @@ impl Connections {
         self.len() == 0
     }
 
-    /// All that are open now.
+    /// All that are open now, in the order of their ids: what is done to all is done in the same order each time.
     pub fn all(&self) -> Vec<Arc<Connection>> {
-        self.by_id.read().values().cloned().collect()
+        let mut all: Vec<_> = self.by_id.read().values().cloned().collect();
+        all.sort_unstable_by_key(|connection| connection.id);
+        all
     }
 }

@@ -3,6 +3,7 @@
 
 mod connections;
 mod setup;
+mod surroundings;
 mod timers;
 mod topics;
 
@@ -10,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio_util::task::TaskTracker;
-
 pub use connections::Connections;
 pub use setup::Setup;
+pub use surroundings::Surroundings;
 pub use timers::{Owner, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
@@ -36,8 +36,8 @@ pub struct App {
     pub versions: Versions,
     /// One deploy at a time: each decides by what the one before has left.
     pub(crate) deploying: tokio::sync::Mutex<()>,
-    /// The host's tasks: what is spawned here is waited for when the host drains.
-    pub tasks: TaskTracker,
+    /// What it shares with all of the host.
+    pub surroundings: Surroundings,
     setup: ArcSwap<Setup>,
     /// The config has it no more.
     gone: AtomicBool,
@@ -45,7 +45,7 @@ pub struct App {
 
 impl App {
     /// An app that serves `version`.
-    pub fn new(name: &str, setup: Arc<Setup>, version: Arc<Version>, tasks: TaskTracker) -> Arc<Self> {
+    pub fn new(name: &str, setup: Arc<Setup>, version: Arc<Version>, surroundings: Surroundings) -> Arc<Self> {
         let app = Arc::new(Self {
             name: name.into(),
             connections: Connections::default(),
@@ -53,7 +53,7 @@ impl App {
             timers: Timers::default(),
             versions: Versions::new(version),
             deploying: tokio::sync::Mutex::default(),
-            tasks,
+            surroundings,
             setup: ArcSwap::new(setup),
             gone: AtomicBool::new(false),
         });

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use serde_json::json;
-use tokio_util::task::TaskTracker;
 
 use super::CommandError;
 use crate::admin;
+use crate::app::Surroundings;
 use crate::config::{Config, Problems};
 use crate::deploy;
 
@@ -29,7 +29,7 @@ pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> 
 }
 
 async fn prepare(config: &Config) -> Problems {
-    match deploy::prepare(config, &TaskTracker::new()).await {
+    match deploy::prepare(config, &Surroundings::default()).await {
         Ok(prepared) => {
             for database in prepared.databases.into_values() {
                 database.close().await;

@@ -218,7 +218,7 @@ impl Handle {
                 AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, self.access).await?))
             }
         };
-        Ok(Transaction { inner, access: self.access, _database: Arc::clone(&self.database) })
+        Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database) })
     }
 }
 
@@ -264,7 +264,7 @@ pub struct Transaction {
     inner: AnyTransaction,
     access: Access,
     /// A database in memory must outlive its last transaction.
-    _database: Arc<Database>,
+    database: Arc<Database>,
 }
 
 enum AnyTransaction {
@@ -273,6 +273,11 @@ enum AnyTransaction {
 }
 
 impl Transaction {
+    /// The database's name in the config.
+    pub fn database(&self) -> &str {
+        &self.database.name
+    }
+
     /// As [`Handle::query`], within the transaction.
     ///
     /// # Errors
@@ -345,6 +350,6 @@ impl fmt::Debug for Handle {
 
 impl fmt::Debug for Transaction {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Transaction({})", self._database.name)
+        write!(formatter, "Transaction({})", self.database.name)
     }
 }

@@ -8,6 +8,7 @@ use super::error::{DatabaseError, Fault};
 use super::limits::{Access, DatabaseLimits, Meter};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
+use crate::lab::elsewhere;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::{Column, Either, Row};
@@ -56,7 +57,7 @@ impl<E: Engine> EnginePool<E> {
             Ok(Err(_)) => return Err(closed()),
             Ok(Ok(permit)) => permit,
         };
-        match self.pool.acquire().await {
+        match elsewhere(self.pool.acquire()).await {
             Ok(session) => Ok(Lease { session, busy: false, health: Arc::clone(&self.health), _permit: permit }),
             Err(error) => Err(self.no_session(error)),
         }
@@ -176,7 +177,7 @@ pub(super) struct Run<'a> {
 
 /// The backstop: the database has its own time limit, but may not be there to keep it.
 async fn within<T>(limits: &DatabaseLimits, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match timeout(limits.query_timeout.saturating_add(GRACE), work).await {
+    match timeout(limits.query_timeout.saturating_add(GRACE), elsewhere(work)).await {
         Ok(result) => result,
         Err(_) => Err(Fault::fatal(DatabaseError::Timeout)),
     }

@@ -238,7 +238,11 @@ impl Control {
         }
     }
 
-    async fn apply(&self, config: Config) -> Result<ReloadReport, ConfigError> {
+    /// Put a config into effect in one step or not at all.
+    ///
+    /// # Errors
+    /// Everything that stands in the way.
+    pub(crate) async fn apply(&self, config: Config) -> Result<ReloadReport, ConfigError> {
         let _turn = self.0.turn.write().await;
         let before = self.serving();
         let running = Running {
@@ -246,7 +250,7 @@ impl Control {
             engine: &self.0.engine,
             apps: &before.apps,
             databases: &before.databases,
-            tasks: &self.0.doors.tasks,
+            surroundings: &self.0.doors.surroundings,
         };
         let mut plan = reload::plan(&config, &running).await?;
         // From here on nothing can fail and nothing waits: for connections it is one step.
@@ -261,8 +265,22 @@ impl Control {
         self.0.reloaded.notify_one();
         // Calls that use them end first, which nobody has to wait for.
         let last_use = reload::last_use(&before.config);
-        self.0.doors.tasks.spawn(async move { reload::close(before.databases, &plan.databases, last_use).await });
+        self.0
+            .doors
+            .surroundings
+            .tasks
+            .spawn(async move { reload::close(before.databases, &plan.databases, last_use).await });
         Ok(ReloadReport { changes: plan.changes })
+    }
+
+    /// The apps that run, by name.
+    pub(crate) fn apps(&self) -> Arc<Apps> {
+        self.serving().apps
+    }
+
+    /// The config that is in effect.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.serving().config
     }
 
     fn serving(&self) -> Serving {
@@ -286,7 +304,7 @@ impl Control {
     }
 
     async fn admit(&self, app: &Arc<App>, version: &Arc<Version>) -> Result<(), DeployError> {
-        let admitted = gate::admit(&app.name, version, &app.setup(), &self.0.doors.tasks).await;
+        let admitted = gate::admit(&app.name, version, &app.setup(), &self.0.doors.surroundings).await;
         admitted.map_err(|error| refused(app, error))
     }
 

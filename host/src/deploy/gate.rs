@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
-use tokio_util::task::TaskTracker;
 
 use super::read_whole;
-use crate::app::{App, Setup};
+use crate::app::{App, Setup, Surroundings};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
 use crate::module::{CallError, Engine, LoadError, Version, call, stepping_back, version_id};
@@ -124,13 +123,13 @@ pub(super) async fn admit(
     name: &str,
     version: &Arc<Version>,
     setup: &Setup,
-    tasks: &TaskTracker,
+    surroundings: &Surroundings,
 ) -> Result<(), GateError> {
     version.check_grants(name, &setup.config.databases)?;
     let id = || Arc::clone(&version.id);
     // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
     let setup = setup.for_self_test().await.map_err(|source| GateError::Database { version: id(), source })?;
-    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), tasks.clone());
+    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), surroundings.clone());
     call::check(&rehearsal, &setup, version).await.map_err(|source| match source {
         CallError::Instantiate(_) => GateError::Instantiate { version: id(), source },
         source => GateError::Check { version: id(), source },

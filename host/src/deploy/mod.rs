@@ -20,7 +20,7 @@ mod watch;
 
 pub use control::{Control, DeployError, Pin, Rollout};
 pub use gate::{GateError, Source};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Databases, Prepared, prepare};
 pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, ReloadReport, State, VersionReport};
 pub use versions::Versions;
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};

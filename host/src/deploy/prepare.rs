@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
 
 use super::gate::{self, Candidate, GateError, Source};
-use crate::app::{App, Setup};
+use crate::app::{App, Setup, Surroundings};
 use crate::config::{AppConfig, Config, DatabaseConfig, Grant, Problem, Problems};
 use crate::database::{Access, Database, DatabaseLimits, Handle};
 use crate::module::{Engine, Version};
 
 /// Databases by their name in the config.
-pub(super) type Databases = BTreeMap<String, Arc<Database>>;
+pub type Databases = BTreeMap<String, Arc<Database>>;
 
 /// What a host needs to serve a config.
 pub struct Prepared {
@@ -23,14 +22,14 @@ pub struct Prepared {
     /// The apps, by name.
     pub apps: BTreeMap<String, Arc<App>>,
     /// All databases of the config.
-    pub databases: BTreeMap<String, Arc<Database>>,
+    pub databases: Databases,
 }
 
 /// Open the databases and load the modules, all at the same time.
 ///
 /// # Errors
 /// Everything that stands in the way, at once, with the key that it is about.
-pub async fn prepare(config: &Config, tasks: &TaskTracker) -> Result<Prepared, Problems> {
+pub async fn prepare(config: &Config, surroundings: &Surroundings) -> Result<Prepared, Problems> {
     let engine = match Engine::new(config) {
         Ok(engine) => engine,
         Err(error) => {
@@ -44,8 +43,8 @@ pub async fn prepare(config: &Config, tasks: &TaskTracker) -> Result<Prepared, P
     let mut apps = BTreeMap::new();
     for (name, version) in versions {
         let Some(app) = config.apps.get(&name) else { continue };
-        match admitted(config, &name, app, &version, &databases, tasks).await {
-            Ok(setup) => drop(apps.insert(name.clone(), App::new(&name, setup, version, tasks.clone()))),
+        match admitted(config, &name, app, &version, &databases, surroundings).await {
+            Ok(setup) => drop(apps.insert(name.clone(), App::new(&name, setup, version, surroundings.clone()))),
             Err(found) => problems.extend(found),
         }
     }
@@ -68,12 +67,12 @@ async fn admitted(
     app: &AppConfig,
     version: &Arc<Version>,
     databases: &Databases,
-    tasks: &TaskTracker,
+    surroundings: &Surroundings,
 ) -> Result<Arc<Setup>, Vec<Problem>> {
     let setup = set_up(config, name, app, databases).await?;
     // Without a database that has not opened, which is a problem of its own, the test would tell nothing.
     if app.databases.keys().all(|database| databases.contains_key(database)) {
-        let admitted = gate::admit(name, version, &setup, tasks).await;
+        let admitted = gate::admit(name, version, &setup, surroundings).await;
         admitted.map_err(|error| module_problems(config, name, error))?;
     }
     Ok(setup)

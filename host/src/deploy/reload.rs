@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tokio_util::task::TaskTracker;
 
 use super::gate::{self, Candidate, GateError, Source};
 use super::prepare::{Databases, module_problems, open_databases, set_up, sorted};
 use super::rollout;
-use crate::app::{App, Setup};
+use crate::app::{App, Setup, Surroundings};
 use crate::config::{AppConfig, Config, Problem, Problems};
 use crate::module::{Engine, Version};
 
@@ -24,7 +23,7 @@ pub(super) struct Running<'a> {
     pub(super) engine: &'a Engine,
     pub(super) apps: &'a Apps,
     pub(super) databases: &'a Databases,
-    pub(super) tasks: &'a TaskTracker,
+    pub(super) surroundings: &'a Surroundings,
 }
 
 /// Everything that a new config asks for, ready.
@@ -89,9 +88,9 @@ impl Plan {
         let candidate = Candidate::configured(name, new, None);
         let version = gate::compile(running.engine, source, candidate).await.map_err(|error| refused(error.into()))?;
         let setup = set_up(config, name, new, &self.databases).await?;
-        gate::admit(name, &version, &setup, running.tasks).await.map_err(refused)?;
+        gate::admit(name, &version, &setup, running.surroundings).await.map_err(refused)?;
         self.changes.push(format!("the app `{name}` is new, at {}, with version {}", new.path, version.id));
-        self.apps.insert(name.to_owned(), App::new(name, setup, version, running.tasks.clone()));
+        self.apps.insert(name.to_owned(), App::new(name, setup, version, running.surroundings.clone()));
         Ok(())
     }
 
@@ -123,7 +122,7 @@ impl Plan {
             (Some(setup), Some(_)) => app.versions.in_use_after_deploy(setup),
         };
         for version in version.iter().chain(&goes_on) {
-            gate::admit(name, version, &effective, running.tasks).await.map_err(refused)?;
+            gate::admit(name, version, &effective, running.surroundings).await.map_err(refused)?;
         }
         if let Some(old) = running.config.apps.get(name).filter(|old| old.path != new.path) {
             self.changes.push(format!("the app `{name}` is at {} now, not at {}", new.path, old.path));

@@ -25,10 +25,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use routes::{Directory, Routes};
 
+use crate::app::Surroundings;
 use crate::session::close::Close;
 use crate::session::{Opened, Transport};
 
@@ -43,8 +43,8 @@ pub struct Doors {
     directory: ArcSwap<Directory>,
     /// The id of the next connection.
     pub next_id: AtomicU64,
-    /// All tasks of connections.
-    pub tasks: TaskTracker,
+    /// What the apps share; its tasks are those of all connections.
+    pub surroundings: Surroundings,
     /// Cancelled when the host takes no more connections.
     pub draining: CancellationToken,
     /// Told when they lead elsewhere, for the listener.
@@ -53,11 +53,11 @@ pub struct Doors {
 
 impl Doors {
     /// The doors to some apps, which open one by one as connections come.
-    pub fn new(directory: Directory, tasks: TaskTracker) -> Self {
+    pub fn new(directory: Directory, surroundings: Surroundings) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
             next_id: AtomicU64::new(1),
-            tasks,
+            surroundings,
             draining: CancellationToken::new(),
             changed: Notify::new(),
         }

@@ -50,7 +50,7 @@ pub(super) async fn answer(
     let id = doors.next_id.fetch_add(1, Ordering::Relaxed);
     // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
     // never cut off for that, and an accepted connection gets its `closed`.
-    let opening = doors.tasks.spawn(open(Arc::clone(app), id, to_contract(&request, peer)));
+    let opening = doors.surroundings.tasks.spawn(open(Arc::clone(app), id, to_contract(&request, peer)));
     match opening.await {
         Ok(Ok((opened, headers))) => {
             switch.headers_mut().extend(headers);

@@ -64,6 +64,14 @@ impl SqlContext {
 }
 
 impl State {
+    /// A statement is about to run, unless a test has it fail.
+    fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
+        self.before_waiting();
+        let Some(lab) = self.call.as_ref().and_then(|call| call.app.surroundings.lab.as_ref()) else { return Ok(()) };
+        lab.meter.ran_statement();
+        lab.faults.next_statement(database).map_or(Ok(()), Err)
+    }
+
     /// Before a call waits, those who got something from it are woken.
     fn before_waiting(&mut self) {
         if let Some(call) = &mut self.call {
@@ -95,7 +103,7 @@ impl HostDatabase for State {
         parameters: Vec<Value>,
     ) -> Result<RowSet, Error> {
         let database = self.sql.database(&this)?;
-        self.before_waiting();
+        self.before_statement(database.name())?;
         let found = database.query(&statement, bind(parameters)).await?;
         Ok(found.into())
     }
@@ -107,7 +115,7 @@ impl HostDatabase for State {
         parameters: Vec<Value>,
     ) -> Result<Outcome, Error> {
         let database = self.sql.database(&this)?;
-        self.before_waiting();
+        self.before_statement(database.name())?;
         let done = database.execute(&statement, bind(parameters)).await?;
         Ok(done.into())
     }
@@ -135,7 +143,8 @@ impl HostTransaction for State {
         parameters: Vec<Value>,
     ) -> Result<RowSet, Error> {
         let mut transaction = self.sql.take(this.rep())?;
-        self.before_waiting();
+        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        self.before_statement(transaction.database())?;
         let found = transaction.query(&statement, bind(parameters)).await;
         self.sql.transactions.insert(this.rep(), transaction);
         Ok(found?.into())
@@ -148,7 +157,8 @@ impl HostTransaction for State {
         parameters: Vec<Value>,
     ) -> Result<Outcome, Error> {
         let mut transaction = self.sql.take(this.rep())?;
-        self.before_waiting();
+        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        self.before_statement(transaction.database())?;
         let done = transaction.execute(&statement, bind(parameters)).await;
         self.sql.transactions.insert(this.rep(), transaction);
         Ok(done?.into())

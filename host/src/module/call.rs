@@ -15,32 +15,46 @@ use crate::app::{App, Setup};
 use crate::config::AppLimits;
 use crate::deploy;
 use crate::imports::log::cut;
+use crate::lab::{Lab, thread_time};
 use crate::patience::within;
 use crate::session::Connection;
 
 /// Call one exported function in a leased instance of a version, within `call_timeout`. `$check` may find
 /// a failure in what the module returned. Gives the result, and how long the call took if there was one.
+/// In a laboratory, which a self-test is not part of, the call may be made to fail, and its cost is counted.
 macro_rules! call {
-    ($version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
+    ($version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {
+        call!($app.surroundings.lab.as_deref(), $version, $app, $setup, $connection, $check, |$instance| $call)
+    };
+    ($lab:expr, $version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
         let (app, setup, connection): (&Arc<App>, &Arc<Setup>, Option<&Arc<Connection>>) = ($app, $setup, $connection);
+        let lab: Option<&Lab> = $lab;
+        let computed = lab.map(|_| thread_time());
         let began = Instant::now();
         let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned());
-        match setup.pool.lease($version, context).await {
+        let called = match setup.pool.lease($version, context).await {
             Ok(mut lease) => {
                 let limit = setup.limits.call_timeout;
                 let $instance = &mut lease.instance;
-                let result = match within(limit.get(), $call).await {
-                    Ok(Ok(value)) => {
-                        lease.finish().await;
-                        $check(value)
-                    }
-                    Ok(Err(error)) => Err(classify(&lease, &setup.limits, &error)),
-                    Err(_) => Err(CallError::Timeout(limit)),
+                let result = match lab.and_then(|lab| lab.faults.next_call(&app.name)) {
+                    Some(fault) => Err(fault.to_error(&setup.limits)),
+                    None => match within(limit.get(), $call).await {
+                        Ok(Ok(value)) => {
+                            lease.finish().await;
+                            $check(value)
+                        }
+                        Ok(Err(error)) => Err(classify(&lease, &setup.limits, &error)),
+                        Err(_) => Err(CallError::Timeout(limit)),
+                    },
                 };
                 (result, Some(began.elapsed()))
             }
             Err(error) => (Err(error), None),
+        };
+        if let (Some(lab), Some(computed)) = (lab, computed) {
+            lab.meter.called(computed);
         }
+        called
     }};
 }
 
@@ -144,7 +158,7 @@ pub async fn migrate(
 /// # Errors
 /// If no instance can be made, the call did not return, or returned an error.
 pub async fn check(app: &Arc<App>, setup: &Arc<Setup>, version: &Arc<Version>) -> Result<(), CallError> {
-    let (result, _) = call!(version, app, setup, None, returned, |instance| async {
+    let (result, _) = call!(None, version, app, setup, None, returned, |instance| async {
         match &instance.self_test {
             Some(test) => test.call_check(&mut instance.store).await,
             None => Ok(Ok(())),

@@ -67,6 +67,11 @@ impl Pool {
         let _retired: Vec<_> = self.idle.lock().extract_if(.., |idle| idle.store.data().version.is_retired()).collect();
     }
 
+    /// Drop all idle instances, and with them what they have kept in their memory.
+    pub fn drop_idle(&self) {
+        let _idle = std::mem::take(&mut *self.idle.lock());
+    }
+
     /// Keep no instance any more.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);

@@ -10,6 +10,7 @@ use super::Version;
 use super::output::{Output, Stream};
 use crate::app::{App, Setup};
 use crate::imports::sql::SqlContext;
+use crate::lab::Meter;
 use crate::session::Connection;
 
 /// The data of a wasmtime store: one for each instance.
@@ -73,16 +74,19 @@ impl State {
             line: Arc::default(),
         };
         // Nothing is granted: no folders, variables, arguments or network. Clocks and random numbers work.
-        let wasi = WasiCtx::builder()
-            .stdout(output(Stream::Stdout))
-            .stderr(output(Stream::Stderr))
-            .allow_tcp(false)
-            .allow_udp(false)
-            .build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output(Stream::Stdout)).stderr(output(Stream::Stderr)).allow_tcp(false).allow_udp(false);
+        if let Some(lab) = &context.app.surroundings.lab {
+            lab.furnish(&mut wasi);
+        }
         Self {
-            wasi,
+            wasi: wasi.build(),
             table: ResourceTable::new(),
-            memory: MemoryLimit { bytes: context.setup.limits.memory.bytes(), exceeded: false },
+            memory: MemoryLimit {
+                bytes: context.setup.limits.memory.bytes(),
+                exceeded: false,
+                meter: context.app.surroundings.lab.as_ref().map(|lab| Arc::clone(&lab.meter)),
+            },
             log,
             version: Arc::clone(version),
             sql: SqlContext::default(),
@@ -113,12 +117,17 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result
 pub(super) struct MemoryLimit {
     bytes: usize,
     pub(super) exceeded: bool,
+    meter: Option<Arc<Meter>>,
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.exceeded |= desired > self.bytes;
-        Ok(desired <= self.bytes)
+        let fits = desired <= self.bytes;
+        self.exceeded |= !fits;
+        if let (true, Some(meter)) = (fits, &self.meter) {
+            meter.grew(desired);
+        }
+        Ok(fits)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

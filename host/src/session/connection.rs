@@ -128,7 +128,7 @@ impl Drop for Opened {
         // and that takes time, which a drop does not have.
         let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
         if tokio::runtime::Handle::try_current().is_ok() {
-            let tasks = app.tasks.clone();
+            let tasks = app.surroundings.tasks.clone();
             tasks.spawn(async move { finish(&app, &connection, Close::lost("the handshake was cut off")).await });
         }
     }

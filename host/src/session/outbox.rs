@@ -113,6 +113,14 @@ impl Outbox {
         queue.close.get_or_insert(close);
     }
 
+    /// Be full, as if the client had taken nothing for long, until the session next writes.
+    pub fn fill(&self) {
+        let mut queue = self.queue.lock();
+        let free = self.limit.saturating_sub(queue.bytes);
+        queue.bytes += free;
+        queue.taken += free;
+    }
+
     /// What is to be written next. What was taken before is in the kernel's hands now: its bytes are free
     /// again. `messages` is empty, and gets what is queued.
     pub(super) fn next(&self, messages: &mut VecDeque<Message>) -> Next {
@@ -179,6 +187,19 @@ mod tests {
         let outbox = Outbox::new(640);
         let sent = std::iter::repeat_with(|| outbox.push_one(text(0))).take_while(Result::is_ok).count();
         assert_eq!(sent, 10);
+    }
+
+    #[test]
+    fn a_filled_one_is_full_until_the_session_writes() {
+        let outbox = Outbox::new(1000);
+        outbox.push_one(text(100)).unwrap();
+        outbox.fill();
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        let mut taken = VecDeque::new();
+        outbox.next(&mut taken);
+        taken.clear();
+        outbox.next(&mut taken);
+        assert_eq!(outbox.push_one(text(936)), Ok(100));
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! What calls cost, so that a developer sees it while testing.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What the calls of a laboratory have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Calls of modules, failed ones included.
+    pub calls: u64,
+    /// Time that they computed. Varies from run to run, and with what else the machine does.
+    pub cpu_time: Duration,
+    /// Bytes: the largest linear memory of an instance.
+    pub peak_memory: usize,
+    /// Statements that they ran, failed ones included.
+    pub statements: u64,
+}
+
+/// Adds it up.
+#[derive(Debug, Default)]
+pub struct Meter {
+    calls: AtomicU64,
+    nanoseconds: AtomicU64,
+    peak_memory: AtomicUsize,
+    statements: AtomicU64,
+}
+
+impl Meter {
+    /// What was added up so far.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            calls: self.calls.load(Ordering::Relaxed),
+            cpu_time: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
+            peak_memory: self.peak_memory.load(Ordering::Relaxed),
+            statements: self.statements.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A call that began when this thread had computed for `began` has ended.
+    pub(crate) fn called(&self, began: Duration) {
+        let nanoseconds = thread_time().saturating_sub(began).as_nanos();
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(u64::try_from(nanoseconds).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn ran_statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A linear memory has grown to so many bytes.
+    pub(crate) fn grew(&self, bytes: usize) {
+        self.peak_memory.fetch_max(bytes, Ordering::Relaxed);
+    }
+}
+
+/// How long this thread has computed. A laboratory has only one.
+pub(crate) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default())
+}

@@ -1,0 +1,65 @@
+//! What is to go wrong, and has not yet.
+
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::Mutex;
+
+use crate::config::AppLimits;
+use crate::database::DatabaseError;
+use crate::module::CallError;
+
+/// Faults that wait for the next occasion, in the order in which they were asked for.
+#[derive(Default)]
+pub struct Faults {
+    statements: Mutex<HashMap<String, VecDeque<DatabaseError>>>,
+    calls: Mutex<HashMap<String, VecDeque<CallFault>>>,
+}
+
+/// How a call can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallFault {
+    /// The module traps.
+    Trap,
+    /// It wants more memory than `memory`.
+    Memory,
+    /// It computes for longer than `cpu_time`.
+    CpuTime,
+    /// It takes longer than `call_timeout`.
+    Timeout,
+    /// No instance is free for `instance_wait`.
+    Busy,
+}
+
+impl Faults {
+    /// Have the next statement of a module in a database fail.
+    pub fn fail_statement(&self, database: &str, error: DatabaseError) {
+        self.statements.lock().entry(database.to_owned()).or_default().push_back(error);
+    }
+
+    /// Have the next call of an app's module fail. The instance dies, if the call gets one.
+    pub fn fail_call(&self, app: &str, fault: CallFault) {
+        self.calls.lock().entry(app.to_owned()).or_default().push_back(fault);
+    }
+
+    pub(crate) fn next_statement(&self, database: &str) -> Option<DatabaseError> {
+        self.statements.lock().get_mut(database)?.pop_front()
+    }
+
+    pub(crate) fn next_call(&self, app: &str) -> Option<CallFault> {
+        self.calls.lock().get_mut(app)?.pop_front()
+    }
+}
+
+impl CallFault {
+    /// What the host would say.
+    pub(crate) fn to_error(self, limits: &AppLimits) -> CallError {
+        let (reason, backtrace) = ("the test had the call fail".to_owned(), String::new());
+        match self {
+            Self::Trap => CallError::Trap { reason, backtrace },
+            Self::Memory => CallError::Memory { limit: limits.memory, reason },
+            Self::CpuTime => CallError::CpuTime { limit: limits.cpu_time, backtrace },
+            Self::Timeout => CallError::Timeout(limits.call_timeout),
+            Self::Busy => CallError::Busy { instances: limits.instances, wait: limits.instance_wait },
+        }
+    }
+}

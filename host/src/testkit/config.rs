@@ -1,0 +1,142 @@
+//! The config of a host in a laboratory: that of an app's folder, or one made up for a bare module, with
+//! databases in memory and without all that belongs to a machine.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::TestError;
+use crate::config::{Config, Problems};
+
+/// The database that a bare module is granted in any case.
+const MAIN: &str = "main";
+
+/// A config that can still be changed, as TOML.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    file: PathBuf,
+    table: Table,
+}
+
+impl Draft {
+    /// The config of an app's folder or of a daemon.
+    pub(super) fn of_file(file: &Path) -> Result<Self, TestError> {
+        let read = std::fs::read_to_string(file);
+        let text = read.map_err(|error| {
+            TestError(format!("{}: cannot read the config: {error}; name a hassock.toml", file.display()))
+        })?;
+        // Its own mistakes have lines; but where its databases are, and their passwords, is of no interest here.
+        if let Err(Problems(mut problems)) = Config::parse(file, &text) {
+            problems.retain(|problem| !(problem.key.starts_with("databases.") && problem.key.ends_with(".url")));
+            if !problems.is_empty() {
+                return Err(TestError(Problems(problems).to_string()));
+            }
+        }
+        let mut table: Table = text.parse().map_err(|error| TestError(format!("{}: {error}", file.display())))?;
+        for key in ["admin", "listen", "log", "watch"] {
+            table.remove(key);
+        }
+        let databases = table.get_mut("databases").and_then(Value::as_table_mut);
+        for (_, database) in databases.into_iter().flat_map(|databases| databases.iter_mut()) {
+            put(database, &["url"], in_memory())?;
+        }
+        Ok(Self { file: file.to_owned(), table })
+    }
+
+    /// A config for one module: its app has the name of the file, any path, and a database.
+    pub(super) fn of_module(module: &Path) -> Result<Self, TestError> {
+        let path = std::path::absolute(module).map_err(|error| TestError(error.to_string()))?;
+        let name: String = module
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
+            .unwrap_or_else(|| "module".to_owned());
+        let mut draft = Self { file: path.with_file_name("hassock.toml"), table: Table::new() };
+        let module = path.to_str().ok_or_else(|| TestError(format!("{} is not UTF-8", path.display())))?;
+        for (key, value) in [("path", "/*"), ("module", module)] {
+            draft.put(&["apps", &name, key], Value::String(value.to_owned()))?;
+        }
+        draft.put(&["apps", &name, "origins"], Value::Array(vec![Value::String("*".to_owned())]))?;
+        draft.grant(MAIN)?;
+        Ok(draft)
+    }
+
+    /// Grant the apps a database, which they may have already.
+    pub(super) fn grant(&mut self, database: &str) -> Result<(), TestError> {
+        self.put(&["databases", database, "url"], in_memory())?;
+        for app in self.apps() {
+            let granted = self.table.get("apps").and_then(|apps| apps.get(&app)?.get("databases")?.get(database));
+            if granted.is_none() {
+                self.put(&["apps", &app, "databases", database], Value::String("read-write".to_owned()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Set a key of the only app, or `apps.NAME.…`, `databases.…` or `limits.…`.
+    pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), TestError> {
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let apps = self.apps();
+        match (parts.first().copied(), apps.as_slice()) {
+            (Some("apps" | "databases"), _) => {}
+            (_, [only]) => {
+                parts.insert(0, only);
+                parts.insert(0, "apps");
+            }
+            _ => {
+                let message = format!("`{key}`: say of which app, as `apps.{}.{key}`", apps.join("|"));
+                return Err(TestError(message));
+            }
+        }
+        self.put(&parts, value)
+    }
+
+    /// The config as the host takes it.
+    pub(super) fn finish(&self) -> Result<Config, TestError> {
+        let text = toml::to_string(&self.table).map_err(|error| TestError(error.to_string()))?;
+        let mut config = Config::parse(&self.file, &text).map_err(|Problems(problems)| {
+            // Their lines are those of a text that nobody has seen.
+            let sentences = problems.iter().map(|problem| format!("`{}`: {}", problem.key, problem.message));
+            TestError(sentences.collect::<Vec<_>>().join("\n"))
+        })?;
+        config.watch = false;
+        Ok(config)
+    }
+
+    fn apps(&self) -> Vec<String> {
+        let apps = self.table.get("apps").and_then(Value::as_table);
+        apps.into_iter().flat_map(|apps| apps.keys().cloned()).collect()
+    }
+
+    fn put(&mut self, path: &[&str], value: Value) -> Result<(), TestError> {
+        let Some((first, rest)) = path.split_first() else { return Ok(()) };
+        match rest {
+            [] => drop(self.table.insert((*first).to_owned(), value)),
+            rest => put(self.table.entry(*first).or_insert_with(|| Value::Table(Table::new())), rest, value)?,
+        }
+        Ok(())
+    }
+}
+
+/// A value as it stands in a config: `"hello"`, `5`, `[1, 2]`.
+pub(super) fn value(text: &str) -> Result<Value, TestError> {
+    let table: Result<Table, _> = format!("value = {text}").parse();
+    match table {
+        Ok(mut table) if table.len() == 1 => Ok(table.remove("value").unwrap_or_else(in_memory)),
+        _ => Err(TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\""))),
+    }
+}
+
+fn in_memory() -> Value {
+    Value::String("sqlite::memory:".to_owned())
+}
+
+fn put(place: &mut Value, path: &[&str], value: Value) -> Result<(), TestError> {
+    let Some((first, rest)) = path.split_first() else {
+        *place = value;
+        return Ok(());
+    };
+    match place {
+        Value::Table(table) => put(table.entry(*first).or_insert_with(|| Value::Table(Table::new())), rest, value),
+        _ => Err(TestError(format!("`{first}` is no key of a table"))),
+    }
+}

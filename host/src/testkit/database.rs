@@ -1,0 +1,40 @@
+//! A database of a host in a laboratory, as a test sees it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::stand::Stand;
+use crate::database::{Access, Database, DatabaseError, RowSet, Value};
+
+/// One in-memory database of a [`TestHost`](super::TestHost): the same that the module uses.
+pub struct TestDatabase {
+    stand: Rc<Stand>,
+    database: Arc<Database>,
+}
+
+impl TestDatabase {
+    pub(super) fn new(stand: Rc<Stand>, database: Arc<Database>) -> Self {
+        Self { stand, database }
+    }
+
+    /// Run a statement, and get its rows if it has any. Values stand as `?` in it. Neither the faults that a
+    /// test asked for nor the costs are about these statements.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
+        self.stand.work(async {
+            let granted = self.database.grant(Access::ReadWrite).await;
+            let handle = granted.map_err(|error| DatabaseError::Other(error.to_string()))?;
+            handle.query(statement, parameters).await
+        })
+    }
+
+    /// The same for a statement without parameters.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn run(&self, statement: &str) -> Result<RowSet, DatabaseError> {
+        self.query(statement, Vec::new())
+    }
+}
