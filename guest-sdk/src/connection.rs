@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bindings::hassock::host::{connections, timers, topics};
+use crate::host::{connections, timers, topics};
 use crate::{Message, Result};
 
-pub use connections::{Error as ConnectionError, Fullness};
+pub use crate::bindings::hassock::host::connections::{Error as ConnectionError, Fullness};
 
 /// One accepted WebSocket of this app. It is only a number, so it is copied, compared and stored freely;
 /// a call about a connection that has ended fails with [`ConnectionError::UnknownConnection`].

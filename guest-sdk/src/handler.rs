@@ -1,7 +1,6 @@
 //! The trait that a module implements, and how the host's calls reach it.
 
 use std::cell::OnceCell;
-use std::thread::LocalKey;
 
 use crate::bindings::hassock::host::types;
 use crate::{Acceptance, Closing, Connection, Message, Refusal, Request, Result};
@@ -76,28 +75,23 @@ pub trait Handler: Sized + 'static {
     }
 }
 
-/// Where [`export!`](crate::export) keeps the handler of an instance. An instance is single-threaded, so
-/// "of the thread" means "of the instance".
-pub type Cell<H> = LocalKey<OnceCell<H>>;
+/// Where an instance keeps its handler.
+pub type Cell<H> = OnceCell<H>;
 
 /// Run `call` with the instance's handler, which is made now if this is the first call.
-fn with<H: Handler, T>(cell: &'static Cell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
-    cell.with(|cell| match cell.get() {
+fn with<H: Handler, T>(cell: &Cell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
+    match cell.get() {
         Some(handler) => call(handler),
         None => {
             // If it fails the cell stays empty, and the next call tries again.
             let handler = H::start()?;
             call(cell.get_or_init(|| handler))
         }
-    })
+    }
 }
 
 /// The export `handler.open`.
-pub fn open<H: Handler>(
-    cell: &'static Cell<H>,
-    id: u64,
-    request: types::Request,
-) -> Result<types::Acceptance, types::Refusal> {
+pub fn open<H: Handler>(cell: &Cell<H>, id: u64, request: types::Request) -> Result<types::Acceptance, types::Refusal> {
     let request = Request::from(request);
     let answer = with(cell, |handler| Ok(handler.open(Connection::from_id(id), &request)));
     let refusal = match answer {
@@ -113,14 +107,14 @@ pub fn open<H: Handler>(
 }
 
 /// The export `handler.receive`: the batch in order, up to the first error.
-pub fn receive<H: Handler>(cell: &'static Cell<H>, id: u64, messages: Vec<Message>) -> Result<(), String> {
+pub fn receive<H: Handler>(cell: &Cell<H>, id: u64, messages: Vec<Message>) -> Result<(), String> {
     let connection = Connection::from_id(id);
     let handle = |handler: &H| messages.into_iter().try_for_each(|message| handler.message(connection, message));
     with(cell, handle).map_err(|error| error.to_string())
 }
 
 /// The export `handler.closed`.
-pub fn closed<H: Handler>(cell: &'static Cell<H>, id: u64, closing: &Closing) {
+pub fn closed<H: Handler>(cell: &Cell<H>, id: u64, closing: &Closing) {
     let call = |handler: &H| {
         handler.closed(Connection::from_id(id), closing);
         Ok(())
@@ -131,7 +125,7 @@ pub fn closed<H: Handler>(cell: &'static Cell<H>, id: u64, closing: &Closing) {
 }
 
 /// The export `timer-handler.fired`.
-pub fn fired<H: Handler>(cell: &'static Cell<H>, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String> {
+pub fn fired<H: Handler>(cell: &Cell<H>, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String> {
     with(cell, |handler| handler.timer(id.map(Connection::from_id), name, payload)).map_err(|error| error.to_string())
 }
 
@@ -152,6 +146,7 @@ macro_rules! export {
         const _: () = {
             use $crate::__private::{bindings, bindings::exports::hassock::host as exports, handler};
 
+            // An instance is single-threaded, so "of the thread" means "of the instance".
             ::std::thread_local! {
                 static HANDLER: ::std::cell::OnceCell<$handler> = const { ::std::cell::OnceCell::new() };
             }
@@ -163,18 +158,18 @@ macro_rules! export {
                     id: u64,
                     request: exports::handler::Request,
                 ) -> ::std::result::Result<exports::handler::Acceptance, exports::handler::Refusal> {
-                    handler::open(&HANDLER, id, request)
+                    HANDLER.with(|cell| handler::open(cell, id, request))
                 }
 
                 fn receive(
                     id: u64,
                     messages: ::std::vec::Vec<exports::handler::Message>,
                 ) -> ::std::result::Result<(), ::std::string::String> {
-                    handler::receive(&HANDLER, id, messages)
+                    HANDLER.with(|cell| handler::receive(cell, id, messages))
                 }
 
                 fn closed(id: u64, closing: exports::handler::Closing) {
-                    handler::closed(&HANDLER, id, &closing);
+                    HANDLER.with(|cell| handler::closed(cell, id, &closing));
                 }
             }
 
@@ -184,7 +179,7 @@ macro_rules! export {
                     name: ::std::string::String,
                     payload: ::std::vec::Vec<u8>,
                 ) -> ::std::result::Result<(), ::std::string::String> {
-                    handler::fired(&HANDLER, id, &name, &payload)
+                    HANDLER.with(|cell| handler::fired(cell, id, &name, &payload))
                 }
             }
 
@@ -218,7 +213,6 @@ mod tests {
     struct Recorder;
 
     thread_local! {
-        static CELL: OnceCell<Recorder> = const { OnceCell::new() };
         static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -246,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_start_that_fails_is_tried_again_and_a_batch_ends_at_its_first_error() {
-        let receive = |texts: &[&str]| receive(&CELL, 1, texts.iter().copied().map(Message::from).collect());
+        let cell = OnceCell::<Recorder>::new();
+        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(Message::from).collect());
         assert_eq!(receive(&["lost"]), Err("not yet".into()));
         assert_eq!(receive(&["a", "b"]), Ok(()));
         assert_eq!(receive(&["c", "bad", "never"]), Err("bad text".into()));

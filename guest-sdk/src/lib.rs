@@ -42,26 +42,64 @@
 //! * [`Connection`]: send, close, attach, subscribe, set timers
 //! * [`topics`]: publish to many connections
 //! * [`sql`]: the databases that the app's config grants
-//! * [`settings`], [`timers`], [`log`], [`host_version`]
+//! * [`settings`], [`timers`], [`clock`], [`log`], [`host_version`]
 //!
 //! What fails, fails with an [`Error`]; one that leaves the handler goes into the host's log. A panic ends
 //! the call, and the host replaces the instance; other connections do not notice.
 //!
-//! On other targets than WebAssembly this crate compiles, so that a module's own logic can have unit
-//! tests, but there is no host: a call that needs it panics.
+//! # Unit tests
+//!
+//! With the feature `testing` a handler runs under plain `cargo test`, on the developer's own machine and
+//! without a host: against the connections, topics, timers, settings, clock and databases (SQLite in memory,
+//! or answers that the test scripts) of a `testing::TestHost`.
+//!
+//! ```toml
+//! [dev-dependencies]
+//! hassock-guest = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! ```
+//! # use hassock_guest::prelude::*;
+//! # struct Echo;
+//! # impl Handler for Echo {
+//! #     fn start() -> Result<Self> { Ok(Self) }
+//! #     fn message(&self, connection: Connection, message: Message) -> Result<()> {
+//! #         connection.send(message).map(drop)
+//! #     }
+//! # }
+//! # #[cfg(feature = "testing")]
+//! # fn main() -> Result<()> {
+//! use hassock_guest::testing::TestHost;
+//!
+//! let host = TestHost::<Echo>::new();
+//! let client = host.connect("/echo")?;
+//! client.send("hello");
+//! assert_eq!(client.received(), [Message::from("hello")]);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! ```
+//!
+//! Without that feature this crate compiles for other targets than WebAssembly, but a call that needs a host
+//! panics. With it, a module that is built for WebAssembly is the same as without.
 
 mod answer;
 #[doc(hidden)]
 pub mod bindings;
+pub mod clock;
 mod connection;
 mod error;
 #[doc(hidden)]
 pub mod handler;
+mod host;
 pub mod log;
 mod message;
 mod request;
 pub mod settings;
 pub mod sql;
+#[cfg(all(feature = "testing", not(target_family = "wasm")))]
+pub mod testing;
 pub mod timers;
 pub mod topics;
 
@@ -74,15 +112,15 @@ pub use request::Request;
 
 /// Name and version of the host that runs this module: `Hassock 0.1.0`.
 pub fn host_version() -> String {
-    bindings::hassock::host::about::host()
+    host::about::host()
 }
 
 /// All that a module usually needs: `use hassock_guest::prelude::*;`.
 pub mod prelude {
     pub use crate::sql::{Database, Row, Rows, Transaction, Value};
     pub use crate::{Acceptance, ClosedBy, Closing, Connection, Error, Handler, Message, Refusal, Request, Result};
+    pub use crate::{clock, log, settings, sql, timers, topics};
     pub use crate::{debug, error, info, params, trace, warn};
-    pub use crate::{log, settings, sql, timers, topics};
 }
 
 /// For the macros of this crate. Anything in here may change at any time.

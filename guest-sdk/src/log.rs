@@ -10,7 +10,7 @@ pub use crate::{debug, error, info, trace, warn};
 
 /// Write a line. The macros do the same and format their arguments.
 pub fn write(level: Level, line: &str) {
-    crate::bindings::hassock::host::log::write(level, line);
+    crate::host::log::write(level, line);
 }
 
 /// Write a line that matters only to who follows every step, with arguments as for `format!`.

@@ -13,7 +13,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use crate::bindings::wasi::config::store;
+use crate::bindings::wasi::config::store::Error as Unreadable;
+use crate::host::store;
 use crate::{Error, Result};
 
 /// The setting, or `None` if the config has none of that name. If the host cannot read its settings,
@@ -64,7 +65,7 @@ fn read(key: &str) -> Result<Option<String>> {
     store::get(key).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: &store::Error) -> Error {
-    let (store::Error::Upstream(text) | store::Error::Io(text)) = error;
+fn unreadable(error: &Unreadable) -> Error {
+    let (Unreadable::Upstream(text) | Unreadable::Io(text)) = error;
     Error::Setting(format!("the settings cannot be read: {text}"))
 }

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::bindings::hassock::host::timers;
+use crate::host::timers;
 use crate::{Connection, Result};
 
-pub use timers::Error;
+pub use crate::bindings::hassock::host::timers::Error;
 
 /// Have [`Handler::timer`](crate::Handler::timer) called once for the app, `after` this long, with `name` and
 /// `payload`. A timer of the app with the same name is replaced. `after` is rounded up to whole

@@ -6,10 +6,10 @@
 
 use serde::Serialize;
 
-use crate::bindings::hassock::host::topics;
+use crate::host::topics;
 use crate::{Connection, Message, Result};
 
-pub use topics::Error;
+pub use crate::bindings::hassock::host::topics::Error;
 
 /// Queue a message for every subscriber, and return how many there are. A subscriber whose outbox is full
 /// reads too slowly: the host closes it with 1013 rather than leave a gap.

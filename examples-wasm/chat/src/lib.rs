@@ -85,7 +85,7 @@ impl Handler for Chat {
         match message.parse_json::<Line>() {
             Ok(Line { say: Some(say), .. }) if say.len() > 8000 => complain("the line is too long".into()),
             Ok(Line { say: Some(say), to: None, who: None }) => {
-                let now = SystemTime::UNIX_EPOCH.elapsed().map_err(Error::other)?.as_nanos() as i64;
+                let now = clock::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Error::other)?.as_nanos() as i64;
                 self.database.execute(ADD, params![member.room.as_bytes(), now, &member.name, &say])?;
                 member.tell_room(&json!({ "from": member.name, "say": say }))
             }
@@ -118,3 +118,6 @@ impl Handler for Chat {
 }
 
 hassock_guest::export!(Chat);
+
+#[cfg(test)]
+mod tests;

@@ -24,3 +24,6 @@ fn answer(message: &Message) -> String {
 }
 
 hassock_guest::export!(Commands);
+
+#[cfg(test)]
+mod tests;

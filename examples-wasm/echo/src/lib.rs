@@ -16,3 +16,6 @@ impl Handler for Echo {
 }
 
 hassock_guest::export!(Echo);
+
+#[cfg(test)]
+mod tests;

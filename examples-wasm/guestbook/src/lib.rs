@@ -113,3 +113,6 @@ fn tell(error: Error) -> String {
 }
 
 hassock_guest::export!(Guestbook);
+
+#[cfg(test)]
+mod tests;

@@ -29,10 +29,10 @@ mod row;
 mod value;
 
 use crate::Result;
-use crate::bindings::hassock::host::sql;
+use crate::host::sql;
 
+pub use crate::bindings::hassock::host::sql::{Error, Outcome, Value};
 pub use row::{Row, Rows};
-pub use sql::{Error, Outcome, Value};
 pub use value::{Decimal, FromValue, Json};
 
 /// One database of the host's config. To open it costs no round trip, so it may be kept in the handler or

@@ -42,8 +42,8 @@ impl Lab {
 
     /// Give an instance that is being made the clocks and random numbers of the laboratory.
     pub(crate) fn furnish(&self, wasi: &mut WasiCtxBuilder) {
-        wasi.wall_clock(self.clock)
-            .monotonic_clock(self.clock)
+        wasi.wall_clock(self.clock.clone())
+            .monotonic_clock(self.clock.clone())
             .secure_random(self.random.next())
             .insecure_random(self.random.next())
             .insecure_random_seed(self.random.seed());

@@ -1,43 +1,17 @@
 //! Where a transcript is played: inside this process, or against a running host over real sockets.
 
+mod inside;
+mod wire;
+
 use std::path::Path;
 use std::time::Duration;
 
+pub use inside::Inside;
+pub use wire::{BadUrl, Url, Wire};
+
 use super::format::{CallFault, Connect, StatementFault};
-
-/// A message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Vec<u8>),
-}
-
-/// What a client got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Received {
-    /// A message.
-    Message(Message),
-    /// The connection was closed, not by the client.
-    Closed {
-        /// The close code; 1005 without one, 1006 without a close frame.
-        code: u16,
-        /// The reason.
-        reason: String,
-    },
-}
-
-/// What became of a request for a WebSocket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The status of HTTP: 101 if it was accepted.
-    pub status: u16,
-    /// The header fields, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body of a refusal.
-    pub body: String,
-}
+use crate::testkit::TestError;
+pub use crate::testkit::{Answer, Cost, LogLine, Message, Received};
 
 /// The rows of a query, or what a statement without rows did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,26 +27,10 @@ pub struct Rows {
 #[error("{0}")]
 pub struct StageError(pub String);
 
-/// A line of the host's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
-    pub level: &'static str,
-    /// The message with its fields; that of a trap has the guest's backtrace as the field `backtrace`.
-    pub text: String,
-}
-
-/// What playing has cost the module.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Calls of the module.
-    pub calls: u64,
-    /// Time that they computed.
-    pub cpu_time: Duration,
-    /// Bytes: the largest linear memory of an instance.
-    pub peak_memory: usize,
-    /// Statements that the module ran.
-    pub statements: u64,
+impl From<TestError> for StageError {
+    fn from(error: TestError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 /// Where a transcript is played. Clients have the names that the transcript gives them; to use one that has

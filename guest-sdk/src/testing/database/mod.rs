@@ -1,0 +1,234 @@
+//! Databases of a host in a test: SQLite in memory, or a script. Each has one session, as a SQLite in memory
+//! has in a real host.
+
+mod script;
+mod sqlite;
+mod statement;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+pub use script::Answer;
+use script::Script;
+use sqlite::Sqlite;
+
+use crate::Result as AnyResult;
+use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
+use crate::sql::Rows;
+
+/// What a grant allows, the lesser first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Where a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Outside of any transaction.
+    Alone,
+    /// Within the transaction of that number.
+    Transaction(u64),
+}
+
+/// A database of a [`TestHost`](super::TestHost), for the test itself: it may always write, and none of its
+/// statements is failed by [`fail_next_statement`](super::TestHost::fail_next_statement).
+#[derive(Clone, Debug)]
+pub struct TestDatabase(Rc<Store>);
+
+impl TestDatabase {
+    pub(super) fn new(store: Rc<Store>) -> Self {
+        Self(store)
+    }
+
+    /// Run one statement that returns rows.
+    ///
+    /// # Errors
+    /// What SQLite says; for a scripted database that it is none.
+    pub fn query(&self, statement: &str, parameters: impl AsRef<[Value]>) -> AnyResult<Rows> {
+        Ok(self.0.sqlite()?.query(Access::ReadWrite, statement, parameters.as_ref())?.into())
+    }
+
+    /// Run one statement that returns no rows, and learn what it did.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub fn execute(&self, statement: &str, parameters: impl AsRef<[Value]>) -> AnyResult<Outcome> {
+        Ok(self.0.sqlite()?.execute(Access::ReadWrite, statement, parameters.as_ref())?)
+    }
+
+    /// Run several statements with a `;` behind each, such as a file that makes tables.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub fn execute_batch(&self, statements: &str) -> AnyResult<()> {
+        Ok(self.0.sqlite()?.control(Access::ReadWrite, statements)?)
+    }
+
+    pub(super) fn fail_next(&self, error: Error) {
+        self.0.failures.borrow_mut().push_back(error);
+    }
+}
+
+/// One database.
+pub(crate) struct Store {
+    engine: Engine,
+    granted: Access,
+    /// What the next statements of the module fail with.
+    failures: RefCell<VecDeque<Error>>,
+    transactions: Cell<Transactions>,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Script(Script),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Transactions {
+    last: u64,
+    open: Option<u64>,
+    /// One that the database has rolled back by itself.
+    lost: Option<u64>,
+}
+
+impl Store {
+    pub(super) fn sqlite_in_memory(granted: Access) -> Self {
+        Self::new(Engine::Sqlite(Sqlite::open()), granted)
+    }
+
+    pub(super) fn scripted(script: script::Function) -> Self {
+        Self::new(Engine::Script(Script::new(script)), Access::ReadWrite)
+    }
+
+    fn new(engine: Engine, granted: Access) -> Self {
+        Self { engine, granted, failures: RefCell::default(), transactions: Cell::default() }
+    }
+
+    pub(super) fn granted(&self) -> Access {
+        self.granted
+    }
+
+    pub(super) fn query(&self, scope: Scope, access: Access, sql: &str, values: &[Value]) -> Result<RowSet, Error> {
+        self.run(scope, || match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                statement::verb(sql)?;
+                sqlite.query(access, sql, values)
+            }
+            Engine::Script(script) => script.ask(sql, values).map(Answer::into_rows),
+        })
+    }
+
+    pub(super) fn execute(&self, scope: Scope, access: Access, sql: &str, values: &[Value]) -> Result<Outcome, Error> {
+        self.run(scope, || match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                statement::verb(sql)?;
+                sqlite.execute(access, sql, values)
+            }
+            Engine::Script(script) => script.ask(sql, values).map(Answer::into_outcome),
+        })
+    }
+
+    pub(super) fn begin(&self, access: Access) -> Result<u64, Error> {
+        let mut transactions = self.transactions.get();
+        if transactions.open.is_some() {
+            return Err(Error::PoolExhausted);
+        }
+        self.control(access, if access == Access::ReadOnly { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
+        transactions.last += 1;
+        transactions.open = Some(transactions.last);
+        self.transactions.set(transactions);
+        Ok(transactions.last)
+    }
+
+    pub(super) fn commit(&self, number: u64) -> Result<(), Error> {
+        self.check(Scope::Transaction(number))?;
+        let result = self.control(Access::ReadWrite, "COMMIT");
+        // What could not be committed is rolled back.
+        self.end(None);
+        result
+    }
+
+    pub(super) fn rollback(&self, number: u64) -> Result<(), Error> {
+        if self.transactions.get().lost == Some(number) {
+            return Ok(());
+        }
+        self.check(Scope::Transaction(number))?;
+        self.end(None);
+        Ok(())
+    }
+
+    /// A transaction's handle is dropped.
+    pub(super) fn abandon(&self, number: u64) {
+        if self.transactions.get().open == Some(number) {
+            self.end(None);
+        }
+    }
+
+    /// A transaction ends with the call that began it.
+    pub(super) fn end_call(&self) {
+        self.end(None);
+    }
+
+    fn sqlite(&self) -> Result<&Sqlite, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => Ok(sqlite),
+            Engine::Script(_) => Err(Error::Other("the database is scripted: there is nothing to look into".into())),
+        }
+    }
+
+    fn control(&self, access: Access, sql: &str) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.control(access, sql),
+            Engine::Script(_) => Ok(()),
+        }
+    }
+
+    fn run<T>(&self, scope: Scope, statement: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.check(scope)?;
+        let failure = self.failures.borrow_mut().pop_front();
+        let result = failure.map_or_else(statement, Err);
+        let Scope::Transaction(number) = scope else { return result };
+        let rolled_back = matches!(&self.engine, Engine::Sqlite(sqlite) if !sqlite.in_transaction());
+        if rolled_back || matches!(result, Err(Error::ConnectionLost(_))) {
+            self.end(Some(number));
+        }
+        result
+    }
+
+    /// Whether a statement can run there now.
+    fn check(&self, scope: Scope) -> Result<(), Error> {
+        let Transactions { open, lost, .. } = self.transactions.get();
+        match scope {
+            Scope::Alone if open.is_some() => Err(Error::PoolExhausted),
+            Scope::Transaction(number) if lost == Some(number) => {
+                Err(Error::Other("the transaction was rolled back when an earlier statement failed".into()))
+            }
+            Scope::Transaction(number) if open != Some(number) => {
+                Err(Error::Other("the transaction has ended; it ends with the call that began it".into()))
+            }
+            Scope::Alone | Scope::Transaction(_) => Ok(()),
+        }
+    }
+
+    /// No transaction is open any more: what is not committed is rolled back.
+    fn end(&self, lost: Option<u64>) {
+        if let Engine::Sqlite(sqlite) = &self.engine
+            && sqlite.in_transaction()
+        {
+            // An error means that SQLite has just rolled back itself.
+            let _ = sqlite.control(Access::ReadWrite, "ROLLBACK");
+        }
+        self.transactions.set(Transactions { open: None, lost, ..self.transactions.get() });
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = if matches!(self.engine, Engine::Sqlite(_)) { "SQLite" } else { "script" };
+        write!(f, "{engine}, {:?}, {:?}", self.granted, self.transactions.get())
+    }
+}

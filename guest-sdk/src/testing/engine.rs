@@ -1,0 +1,204 @@
+//! The calls of a handler, and what follows from each of them.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::answer::{Refused, accept, refused};
+use super::current::{World, enter};
+use super::module::Module;
+use super::state::{Connection, Phase, State};
+use super::timers::Timer;
+use crate::bindings::hassock::host::types::{Acceptance, ClosedBy, Closing, Message, Request};
+use crate::log::Level;
+
+/// Timers that fire at one moment; more are one that sets itself again without a delay.
+const MAX_FIRED_AT_ONCE: u32 = 10_000;
+
+/// A host with its module.
+pub(super) struct Engine {
+    world: World,
+    module: Box<dyn Module>,
+}
+
+impl Engine {
+    pub(super) fn new(state: State, module: Box<dyn Module>) -> Self {
+        Self { world: Rc::new(RefCell::new(state)), module }
+    }
+
+    pub(super) fn state(&self) -> Ref<'_, State> {
+        self.world.borrow()
+    }
+
+    pub(super) fn state_mut(&self) -> RefMut<'_, State> {
+        self.world.borrow_mut()
+    }
+
+    /// Forget the instance: the next call starts another one.
+    pub(super) fn restart(&self) {
+        self.module.restart();
+    }
+
+    /// Ask the module whether it takes a connection.
+    pub(super) fn connect(&self, request: Request) -> Result<u64, Refused> {
+        let id = self.state_mut().new_connection();
+        let answer = match self.call(|module| module.open(id, request.clone())) {
+            Ok(acceptance) => self.accept(id, &request, acceptance),
+            Err(refusal) => {
+                let answer = refused(refusal).unwrap_or_else(|reason| self.misbehaved(&reason));
+                self.state_mut().detach(id, Phase::Gone);
+                Err(answer)
+            }
+        };
+        self.settle();
+        answer
+    }
+
+    /// Messages of a client arrive in one batch.
+    pub(super) fn receive(&self, id: u64, mut messages: Vec<Message>) {
+        let most = self.state().limits.message_bytes;
+        if let Some(index) = messages.iter().position(|message| message.as_bytes().len() > most) {
+            messages.truncate(index);
+            self.receive(id, messages);
+            return self.end(id, closing(1009, "the message is too large", ClosedBy::Host));
+        }
+        if messages.is_empty() {
+            return;
+        }
+        let result = self.call(|module| module.receive(id, messages));
+        self.conclude("message", Some(id), result);
+    }
+
+    /// The connection ends, unless it has.
+    pub(super) fn end(&self, id: u64, closing: Closing) {
+        if self.is_open(id) {
+            self.finish(id, closing);
+            self.settle();
+        }
+    }
+
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        self.state().connections.get(&id).is_some_and(|connection| connection.phase == Phase::Open)
+    }
+
+    /// Let time pass, and fire the timers that become due in their order.
+    pub(super) fn advance(&self, time: Duration) {
+        let end = self.state().now + time;
+        let mut fired_at_once = 0;
+        loop {
+            let Some(timer) = self.state_mut().timers.take_due(end) else { break };
+            let earlier = self.state().now < timer.due;
+            fired_at_once = if earlier { 1 } else { fired_at_once + 1 };
+            assert!(fired_at_once <= MAX_FIRED_AT_ONCE, "the timer `{}` sets itself again without a delay", timer.name);
+            if earlier {
+                self.state_mut().now = timer.due;
+            }
+            self.fire(timer);
+        }
+        self.state_mut().now = end;
+    }
+
+    /// Have the module test itself: it can read, and what it does otherwise is forgotten.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let scratch = Rc::new(RefCell::new(self.state().for_self_test()));
+        let inside = enter(&scratch);
+        let result = self.module.check();
+        drop(inside);
+        self.state_mut().log.append(&mut scratch.borrow_mut().log);
+        result
+    }
+
+    pub(super) fn migrate(&self, from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String> {
+        let migrated = self.call(|module| module.migrate(from_version, attachment))?;
+        self.settle();
+        let most = self.state().limits.attachment_bytes;
+        match migrated.len() > most {
+            true => Err(format!("the attachment is larger than `attachment_bytes` = {most}")),
+            false => Ok(migrated),
+        }
+    }
+
+    fn fire(&self, timer: Timer) {
+        let Timer { owner, name, payload, .. } = timer;
+        let result = self.call(|module| module.fired(owner, &name, &payload));
+        self.conclude("timer", owner, result);
+    }
+
+    /// Run a call inside of this host.
+    fn call<T>(&self, call: impl FnOnce(&dyn Module) -> T) -> T {
+        let _inside = enter(&self.world);
+        call(&*self.module)
+    }
+
+    fn accept(&self, id: u64, request: &Request, acceptance: Acceptance) -> Result<u64, Refused> {
+        let applied = {
+            let mut state = self.state_mut();
+            let State { connections, limits, .. } = &mut *state;
+            connections.get_mut(&id).map_or(Ok(()), |connection| {
+                connection.phase = Phase::Open;
+                accept(connection, limits, request, acceptance)
+            })
+        };
+        applied.map(|()| id).map_err(|reason| {
+            let answer = self.misbehaved(&reason);
+            // The module believes that it has a connection.
+            self.finish(id, failed());
+            answer
+        })
+    }
+
+    fn misbehaved(&self, reason: &str) -> Refused {
+        self.state_mut().log(Level::Error, &format!("the answer of `open` can not be: {reason}"));
+        Refused::broken()
+    }
+
+    /// An error of a call is logged, and closes its connection.
+    fn conclude(&self, call: &str, id: Option<u64>, result: Result<(), String>) {
+        if let Err(error) = result {
+            let mut state = self.state_mut();
+            state.log(Level::Error, &format!("{call} failed: {error}"));
+            if let Some(connection) = id.and_then(|id| state.known(id)) {
+                // The first close counts: a module that closes and then fails has closed.
+                let _ = connection.outbox.close(failed());
+            }
+        }
+        self.settle();
+    }
+
+    /// Deliver what was sent, and end the connections that are to be closed.
+    fn settle(&self) {
+        loop {
+            self.state_mut().deliver();
+            let next = self.state().next_to_close();
+            let Some((id, closing)) = next else { break };
+            self.finish(id, closing);
+        }
+    }
+
+    /// Tell the module that a connection has ended, and forget it.
+    fn finish(&self, id: u64, closing: Closing) {
+        {
+            let mut state = self.state_mut();
+            state.detach(id, Phase::Ending);
+            if let Some(connection) = state.connections.get_mut(&id) {
+                connection.closed = Some(closing.clone());
+            }
+        }
+        self.call(|module| module.closed(id, &closing));
+        // `closed` may have subscribed it again or set a timer; neither may outlive it.
+        self.state_mut().detach(id, Phase::Gone);
+    }
+
+    /// A connection of this host, ended or not.
+    pub(super) fn connection<T>(&self, id: u64, look: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+        self.state_mut().connections.get_mut(&id).map(look)
+    }
+}
+
+pub(super) fn closing(code: u16, reason: &str, by: ClosedBy) -> Closing {
+    Closing { code, reason: reason.to_owned(), by }
+}
+
+fn failed() -> Closing {
+    closing(1011, "the application failed", ClosedBy::Host)
+}

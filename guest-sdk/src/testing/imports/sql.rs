@@ -1,0 +1,82 @@
+//! `hassock:host/sql`: the two resources. What they do is the [`Store`]'s.
+
+use std::rc::Rc;
+
+use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
+use crate::testing::current::state;
+use crate::testing::database::{Access, Scope, Store};
+
+/// A handle of a module to a database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    store: Rc<Store>,
+    access: Access,
+}
+
+/// A transaction that a module has begun; dropped, it is rolled back.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    store: Rc<Store>,
+    access: Access,
+    number: u64,
+}
+
+impl Database {
+    pub(crate) fn open(name: &str) -> Result<Self, Error> {
+        state("Database::open", |state| match state.databases.get(name) {
+            Some(store) => Ok(Self { store: Rc::clone(store), access: store.granted().min(state.most_access) }),
+            None => Err(Error::UnknownDatabase(format!(
+                "the host has no database `{name}`: add it with the `database` of its builder"
+            ))),
+        })
+    }
+
+    pub(crate) fn query(&self, statement: &str, parameters: &[Value]) -> Result<RowSet, Error> {
+        inside("Database::query");
+        self.store.query(Scope::Alone, self.access, statement, parameters)
+    }
+
+    pub(crate) fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Outcome, Error> {
+        inside("Database::execute");
+        self.store.execute(Scope::Alone, self.access, statement, parameters)
+    }
+
+    pub(crate) fn begin(&self) -> Result<Transaction, Error> {
+        inside("Database::begin");
+        let number = self.store.begin(self.access)?;
+        Ok(Transaction { store: Rc::clone(&self.store), access: self.access, number })
+    }
+}
+
+impl Transaction {
+    pub(crate) fn query(&self, statement: &str, parameters: &[Value]) -> Result<RowSet, Error> {
+        inside("Transaction::query");
+        self.store.query(Scope::Transaction(self.number), self.access, statement, parameters)
+    }
+
+    pub(crate) fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Outcome, Error> {
+        inside("Transaction::execute");
+        self.store.execute(Scope::Transaction(self.number), self.access, statement, parameters)
+    }
+
+    pub(crate) fn commit(this: Self) -> Result<(), Error> {
+        inside("Transaction::commit");
+        this.store.commit(this.number)
+    }
+
+    pub(crate) fn rollback(this: Self) -> Result<(), Error> {
+        inside("Transaction::rollback");
+        this.store.rollback(this.number)
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.store.abandon(self.number);
+    }
+}
+
+/// A handle could also be used where no host is entered, which no module can.
+fn inside(import: &str) {
+    state(import, |_| ());
+}

@@ -1,0 +1,96 @@
+//! The outbox of a connection, with the bounds and the errors of the host's.
+
+use crate::bindings::hassock::host::types::{Closing, Message};
+
+/// What the host counts for a message beside its payload.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// Why nothing was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendError {
+    Full,
+    TooLarge,
+    Closing,
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    limit: usize,
+    messages: Vec<Message>,
+    bytes: usize,
+    /// The client reads nothing.
+    stalled: bool,
+    close: Option<Closing>,
+    /// Nothing is taken in any more.
+    shut: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, messages: Vec::new(), bytes: 0, stalled: false, close: None, shut: false }
+    }
+
+    /// Queue messages: all, or none. Returns how full the outbox is now, in percent.
+    pub(super) fn push(&mut self, messages: &[Message]) -> Result<u8, SendError> {
+        if self.shut || self.close.is_some() {
+            return Err(SendError::Closing);
+        }
+        let bytes: usize = messages.iter().map(|message| message.as_bytes().len() + MESSAGE_OVERHEAD).sum();
+        if bytes > self.limit {
+            return Err(SendError::TooLarge);
+        }
+        if self.bytes + bytes > self.limit {
+            return Err(SendError::Full);
+        }
+        self.bytes += bytes;
+        self.messages.extend_from_slice(messages);
+        Ok(u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100))
+    }
+
+    /// Close once what is queued was read. The first close counts.
+    pub(super) fn close(&mut self, closing: Closing) -> Result<(), SendError> {
+        if self.shut || self.close.is_some() {
+            return Err(SendError::Closing);
+        }
+        self.close = Some(closing);
+        Ok(())
+    }
+
+    /// Close, and forget what is queued: the client does not take it anyway.
+    pub(super) fn overflow(&mut self, closing: Closing) {
+        self.messages.clear();
+        self.close.get_or_insert(closing);
+    }
+
+    pub(super) fn closing(&self) -> Option<&Closing> {
+        self.close.as_ref().filter(|_| !self.shut)
+    }
+
+    /// The client reads nothing, and the outbox has run full.
+    pub(super) fn fill(&mut self) {
+        self.stalled = true;
+        self.bytes = self.limit;
+    }
+
+    /// The client reads again.
+    pub(super) fn resume(&mut self) {
+        if std::mem::take(&mut self.stalled) {
+            self.bytes = 0;
+        }
+    }
+
+    /// What the client reads now.
+    pub(super) fn take(&mut self) -> Vec<Message> {
+        if self.stalled {
+            return Vec::new();
+        }
+        self.bytes = 0;
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Take nothing in any more, and forget what is queued.
+    pub(super) fn shut(&mut self) {
+        self.shut = true;
+        self.messages.clear();
+    }
+}

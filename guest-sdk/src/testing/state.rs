@@ -1,0 +1,143 @@
+//! What a host keeps: connections with their topics and attachments, timers, settings, databases, the clock
+//! and the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use super::answer::Accepted;
+use super::database::{Access, Store};
+use super::limits::Limits;
+use super::outbox::Outbox;
+use super::timers::Timers;
+use crate::bindings::hassock::host::types::{Closing, Message};
+use crate::log::Level;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) now: SystemTime,
+    /// What a module has read last.
+    last_reading: SystemTime,
+    pub(super) log: Vec<(Level, String)>,
+    pub(super) databases: BTreeMap<String, Rc<Store>>,
+    /// The most that a module gets of any database: during a self-test, to read.
+    pub(super) most_access: Access,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) timers: Timers,
+    last_id: u64,
+}
+
+/// A connection, which is kept when it has ended: the test may still ask about it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) phase: Phase,
+    pub(super) outbox: Outbox,
+    /// What the client has got and the test has not asked for yet.
+    pub(super) received: Vec<Message>,
+    pub(super) attachment: Vec<u8>,
+    pub(super) topics: BTreeSet<String>,
+    pub(super) accepted: Accepted,
+    pub(super) closed: Option<Closing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The module is asked whether it takes it.
+    Opening,
+    Open,
+    /// The module is told that it has ended.
+    Ending,
+    /// Modules know it no more.
+    Gone,
+}
+
+impl State {
+    pub(super) fn new(limits: Limits, now: SystemTime) -> Self {
+        Self {
+            limits,
+            settings: BTreeMap::new(),
+            now,
+            last_reading: SystemTime::UNIX_EPOCH,
+            log: Vec::new(),
+            databases: BTreeMap::new(),
+            most_access: Access::ReadWrite,
+            connections: BTreeMap::new(),
+            timers: Timers::default(),
+            last_id: 0,
+        }
+    }
+
+    /// The time as a module reads it: a microsecond later than at its last reading, at least. Real clocks move
+    /// between two of them too, and modules rely on it.
+    pub(super) fn read_clock(&mut self) -> SystemTime {
+        self.last_reading = self.now.max(self.last_reading + Duration::from_micros(1));
+        self.last_reading
+    }
+
+    /// What a version sees that tests itself: the same settings, time and databases, of which it can only
+    /// read, and nothing else.
+    pub(super) fn for_self_test(&self) -> Self {
+        let mut state = Self::new(self.limits.clone(), self.now);
+        state.settings.clone_from(&self.settings);
+        state.databases.clone_from(&self.databases);
+        state.most_access = Access::ReadOnly;
+        state
+    }
+
+    /// Printed as well, so that a test that fails shows it.
+    pub(super) fn log(&mut self, level: Level, line: &str) {
+        println!("log: {level:?}: {line}");
+        self.log.push((level, line.to_owned()));
+    }
+
+    /// A connection that the module has not accepted yet.
+    pub(super) fn new_connection(&mut self) -> u64 {
+        self.last_id += 1;
+        let connection = Connection {
+            phase: Phase::Opening,
+            outbox: Outbox::new(self.limits.outbox_bytes),
+            received: Vec::new(),
+            attachment: Vec::new(),
+            topics: BTreeSet::new(),
+            accepted: Accepted::default(),
+            closed: None,
+        };
+        self.connections.insert(self.last_id, connection);
+        self.last_id
+    }
+
+    /// The connection with that id, if modules can name it.
+    pub(super) fn known(&mut self, id: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&id).filter(|connection| connection.phase != Phase::Gone)
+    }
+
+    /// What is queued reaches the clients that read.
+    pub(super) fn deliver(&mut self) {
+        let open = self.connections.values_mut().filter(|connection| connection.phase == Phase::Open);
+        open.for_each(|connection| connection.received.append(&mut connection.outbox.take()));
+    }
+
+    /// A connection that somebody has asked to close.
+    pub(super) fn next_to_close(&self) -> Option<(u64, Closing)> {
+        let open = self.connections.iter().filter(|(_, connection)| connection.phase == Phase::Open);
+        open.filter_map(|(id, connection)| Some((*id, connection.outbox.closing()?.clone()))).next()
+    }
+
+    /// The subscribers of a topic, ascending.
+    pub(super) fn subscribers<'a>(&'a mut self, topic: &'a str) -> impl Iterator<Item = (u64, &'a mut Connection)> {
+        let subscribed = move |(_, connection): &(&u64, &mut Connection)| connection.topics.contains(topic);
+        self.connections.iter_mut().filter(subscribed).map(|(id, connection)| (*id, connection))
+    }
+
+    /// Nothing is sent to a connection any more, and it takes part in nothing.
+    pub(super) fn detach(&mut self, id: u64, phase: Phase) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.phase = phase;
+            connection.outbox.shut();
+            connection.topics.clear();
+        }
+        self.timers.cancel_all(id);
+    }
+}

@@ -1,0 +1,31 @@
+//! `sql NAME: STATEMENT`, with the rows that it is to return.
+
+use super::super::model::Action;
+use super::super::names::is_blank;
+use super::ParseError;
+use super::block::Block;
+use super::cursor::Cursor;
+use super::lines::Lines;
+use super::table;
+
+/// After `sql`.
+pub(super) fn sql(block: &Block<'_>, mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+    cursor.skip_blanks();
+    let database = cursor.expect_name("the name of a database after `sql`")?.to_owned();
+    if !cursor.eat(":") {
+        return Err(cursor.error(format!("expected `: STATEMENT` after `sql {database}`")));
+    }
+    let of_table = block.more.iter().position(|line| begins_row(line)).unwrap_or(block.more.len());
+    let (statement, rows) = block.more.split_at_checked(of_table).unwrap_or((&block.more, &[]));
+    let lines = Lines::of(cursor, statement);
+    let statement = lines.text();
+    if statement.is_empty() {
+        return Err(lines.error("a statement is missing"));
+    }
+    let expected = if rows.is_empty() { None } else { Some(table::table(rows)?) };
+    Ok(Action::Sql { database, statement, expected })
+}
+
+fn begins_row(line: &Cursor<'_>) -> bool {
+    line.rest().trim_start_matches(is_blank).starts_with('|')
+}

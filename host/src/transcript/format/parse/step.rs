@@ -1,0 +1,168 @@
+//! A step, by its first word.
+
+use super::super::model::{Action, Fault};
+use super::super::names::{KEYWORDS, did_you_mean, nearest, one_of};
+use super::ParseError;
+use super::block::Block;
+use super::cursor::Cursor;
+use super::lines::Lines;
+use super::scope::Scope;
+use super::{clock, connect, fault, message, pattern, sql};
+
+/// What may stand after a client's name.
+const VERBS: [&str; 7] = [">", "<", "nothing", "skips", "disconnects", "vanishes", "closed"];
+
+/// A reason that is longer does not fit into a close frame.
+const LONGEST_REASON: usize = 123;
+
+/// Read a step.
+pub(super) fn action(block: &Block<'_>, scope: &mut Scope) -> Result<Action, ParseError> {
+    let mut cursor = block.head;
+    match cursor.name() {
+        Some("connect") => connect::connect(block, cursor, scope),
+        Some("sql") => sql::sql(block, cursor),
+        Some(word @ "advance") => one_line(block, word).and_then(|()| clock::advance(cursor)),
+        Some(word @ "swap") => one_line(block, word).and_then(|()| swap(cursor)),
+        Some(word @ "fail") => one_line(block, word).and_then(|()| fail(cursor, scope)),
+        Some(word @ "set") => one_line(block, word).and_then(|()| set(cursor)),
+        Some(client) => of_client(block, client, cursor, scope),
+        None => {
+            let words = one_of(KEYWORDS);
+            Err(block.head.error(format!("a step begins with the name of a client, or with {words}")))
+        }
+    }
+}
+
+fn one_line(block: &Block<'_>, word: &str) -> Result<(), ParseError> {
+    block.expect_one_line(&format!("`{word}`"))
+}
+
+/// After a client's name.
+fn of_client(block: &Block<'_>, client: &str, mut cursor: Cursor<'_>, scope: &mut Scope) -> Result<Action, ParseError> {
+    cursor.skip_blanks();
+    let here = cursor;
+    let verb = ["<", ">"].into_iter().find(|sign| cursor.eat(sign)).unwrap_or_else(|| cursor.word());
+    if !VERBS.contains(&verb) {
+        return Err(no_verb(block, client, verb, here, scope));
+    }
+    scope.expect_client(client, block.head)?;
+    let name = client.to_owned();
+    match verb {
+        ">" => Ok(Action::Send { client: name, payload: message::payload(&Lines::of(cursor, &block.more), scope)? }),
+        "<" => {
+            Ok(Action::Expect { client: name, expected: message::expected(&Lines::of(cursor, &block.more), scope)? })
+        }
+        _ => {
+            block.expect_one_line(&format!("`{client} {verb}`"))?;
+            short(name, verb, cursor)
+        }
+    }
+}
+
+/// The steps of a client that have one line.
+fn short(client: String, verb: &str, mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+    match verb {
+        "disconnects" => return Ok(Action::Disconnect { client, close: disconnects(cursor)? }),
+        "closed" => return closed(client, cursor),
+        _ => cursor.expect_end(&format!("`{verb}`"))?,
+    }
+    Ok(match verb {
+        "nothing" => Action::Nothing { client },
+        "skips" => Action::Skip { client },
+        _ => Action::Vanish { client },
+    })
+}
+
+fn no_verb(block: &Block<'_>, client: &str, verb: &str, here: Cursor<'_>, scope: &Scope) -> ParseError {
+    // `conect alice /chat` looks like a client's step.
+    if let Some(keyword) = nearest(client, KEYWORDS).filter(|_| !scope.knows_client(client)) {
+        return block.head.error(format!("`{client}` begins no step; did you mean `{keyword}`?"));
+    }
+    let near = did_you_mean(verb, VERBS);
+    here.error(format!("expected {} after `{client}`{near}", one_of(VERBS)))
+}
+
+/// After `disconnects`.
+fn disconnects(mut cursor: Cursor<'_>) -> Result<Option<(u16, String)>, ParseError> {
+    cursor.skip_blanks();
+    if cursor.is_done() {
+        return Ok(None);
+    }
+    let here = cursor;
+    let code = code(cursor.word()).filter(|code| matches!(code, 1000 | 1001 | 1003 | 1007..=1014 | 3000..=4999));
+    let code = code.ok_or_else(|| {
+        here.error("expected a code that a client may send: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")
+    })?;
+    cursor.skip_blanks();
+    let reason = pattern::exact(cursor)?;
+    if reason.len() > LONGEST_REASON {
+        let bytes = reason.len();
+        return Err(cursor.error(format!("the reason has {bytes} bytes; a close frame has room for {LONGEST_REASON}")));
+    }
+    Ok(Some((code, reason)))
+}
+
+/// After `closed`.
+fn closed(client: String, mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+    cursor.skip_blanks();
+    let here = cursor;
+    let code = code(cursor.word()).filter(|code| (1000..=4999).contains(code));
+    let code = code.ok_or_else(|| {
+        here.error("expected a close code from 1000 to 4999 (1005: without a code, 1006: without a close frame)")
+    })?;
+    cursor.skip_blanks();
+    let reason = if cursor.is_done() { None } else { Some(pattern::pattern(cursor)?) };
+    Ok(Action::Closed { client, code, reason })
+}
+
+fn code(word: &str) -> Option<u16> {
+    clock::digits(word).and_then(|code| u16::try_from(code).ok())
+}
+
+/// After `swap`.
+fn swap(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+    cursor.skip_blanks();
+    let mut app = None;
+    let mut ahead = cursor;
+    let name = ahead.name();
+    // `chat:v2.wasm` is a file; only white space, or the end, makes it an app.
+    if ahead.eat(":") && (ahead.is_done() || ahead.rest().starts_with([' ', '\t'])) {
+        app = name.map(str::to_owned);
+    }
+    if app.is_some() {
+        cursor = ahead;
+        cursor.skip_blanks();
+    }
+    if cursor.is_done() {
+        return Err(cursor.error("expected the file of a component: `swap FILE`, or `swap APP: FILE`"));
+    }
+    Ok(Action::Swap { app, file: cursor.rest().to_owned() })
+}
+
+/// After `fail`.
+fn fail(cursor: Cursor<'_>, scope: &Scope) -> Result<Action, ParseError> {
+    let (fault, place) = fault::fault(cursor)?;
+    if let Fault::Outbox { client } = &fault {
+        scope.expect_client(client, place)?;
+    }
+    Ok(Action::Fail(fault))
+}
+
+/// After `set`.
+fn set(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+    cursor.skip_blanks();
+    let here = cursor;
+    let key = cursor.take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'));
+    if key.split('.').any(str::is_empty) {
+        return Err(here.error("expected a key of the config after `set`, such as `settings.greeting`"));
+    }
+    cursor.skip_blanks();
+    if !cursor.eat("=") {
+        return Err(cursor.error(format!("expected `= VALUE` after `set {key}`")));
+    }
+    cursor.skip_blanks();
+    if cursor.is_done() {
+        return Err(cursor.error(format!("expected a value as TOML after `set {key} =`, such as `5` or `\"text\"`")));
+    }
+    Ok(Action::Set { key: key.to_owned(), value: cursor.rest().to_owned() })
+}

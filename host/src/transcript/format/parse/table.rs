@@ -1,0 +1,153 @@
+//! Tables of rows that a statement is to return.
+
+use super::super::model::{Cell, Table};
+use super::super::names::is_blank;
+use super::ParseError;
+use super::cursor::Cursor;
+use super::pattern::regex_between;
+
+/// Lines that begin with `|`; there is one at least.
+pub(super) fn table(lines: &[Cursor<'_>]) -> Result<Table, ParseError> {
+    let mut lines = lines.iter();
+    let mut table = Table { columns: Vec::new(), rows: Vec::new() };
+    for cell in lines.next().map(|line| cells(*line)).transpose()?.unwrap_or_default() {
+        table.columns.push(text(cell)?);
+    }
+    for (index, line) in lines.enumerate() {
+        let cells = cells(*line)?;
+        if index == 0 && cells.iter().all(|cell| is_rule(cell.rest())) {
+            continue;
+        }
+        table.rows.push(row(*line, cells, table.columns.len())?);
+    }
+    Ok(table)
+}
+
+/// `---`, between the columns and the rows.
+fn is_rule(cell: &str) -> bool {
+    cell.len() >= 3 && cell.bytes().all(|byte| byte == b'-')
+}
+
+fn row(mut line: Cursor<'_>, cells: Vec<Cursor<'_>>, columns: usize) -> Result<Vec<Cell>, ParseError> {
+    if cells.len() != columns {
+        line.skip_blanks();
+        let cells = cells.len();
+        return Err(
+            line.error(format!("the row has {cells} cells, the table {columns} columns; `\\|` is a `|` in a cell"))
+        );
+    }
+    cells.into_iter().map(cell).collect()
+}
+
+/// The cells of a line, trimmed, with their escapes.
+fn cells(mut line: Cursor<'_>) -> Result<Vec<Cursor<'_>>, ParseError> {
+    line.skip_blanks();
+    if !line.eat("|") {
+        return Err(line.error("expected a row that begins with `|`: the table is the end of the step"));
+    }
+    if line.is_done() {
+        return Err(line.error("expected a cell after `|`"));
+    }
+    let mut cells = Vec::new();
+    // The `|` at the end of a line ends the last cell and begins no other.
+    while !line.is_done() {
+        let end = cell_end(line.rest());
+        cells.push(trimmed(line, end));
+        line = line.after(end);
+        line.eat("|");
+    }
+    Ok(cells)
+}
+
+/// The byte of the next `|` that no backslash precedes.
+fn cell_end(rest: &str) -> usize {
+    let mut escaped = false;
+    let ends = |char: char| {
+        let ends = char == '|' && !escaped;
+        escaped = char == '\\' && !escaped;
+        ends
+    };
+    rest.find(ends).unwrap_or(rest.len())
+}
+
+fn trimmed(line: Cursor<'_>, end: usize) -> Cursor<'_> {
+    let mut cell = line.until(end);
+    cell.skip_blanks();
+    cell.until(cell.rest().trim_end_matches(is_blank).len())
+}
+
+fn cell(cell: Cursor<'_>) -> Result<Cell, ParseError> {
+    match cell.rest() {
+        "${any}" => Ok(Cell::Any),
+        rest if rest.starts_with('/') => {
+            let source = regex_source(rest);
+            regex_between(&source).map(Cell::Regex).map_err(|_| regex_error(cell, &source))
+        }
+        rest if rest.starts_with("${") => {
+            Err(cell
+                .error("the only placeholder in a table is `${any}`; for a cell that begins with `${` write `\\${`"))
+        }
+        _ => text(cell).map(Cell::Exact),
+    }
+}
+
+fn regex_error(cell: Cursor<'_>, source: &str) -> ParseError {
+    match regex_between(source) {
+        Err(message) if source.len() > 1 && source.ends_with('/') => cell.error(message),
+        _ => cell.error("a regular expression ends with `/`; for a cell that begins with `/` write `\\/`"),
+    }
+}
+
+/// A regular expression keeps its own escapes; `\|` is the `|` that would end the cell otherwise.
+fn regex_source(cell: &str) -> String {
+    let mut source = String::new();
+    let mut chars = cell.chars();
+    while let Some(char) = chars.next() {
+        match (char, chars.clone().next()) {
+            ('\\', Some('|')) => {}
+            ('\\', Some(escaped)) => {
+                source.push(char);
+                source.push(escaped);
+                chars.next();
+            }
+            _ => source.push(char),
+        }
+    }
+    source
+}
+
+/// A cell that is written as it is, but for escapes.
+fn text(mut cell: Cursor<'_>) -> Result<String, ParseError> {
+    if cell.is_done() {
+        return Err(
+            cell.error("a cell is blank; write `\"\"` for the empty text, `NULL` for no value, `${any}` for any")
+        );
+    }
+    if cell.rest() == "\"\"" {
+        return Ok(String::new());
+    }
+    let mut text = String::new();
+    while !cell.is_done() {
+        text.push_str(cell.take_while(|char| char != '\\'));
+        let here = cell;
+        if cell.eat("\\") {
+            text.push(escaped(cell.rest()).ok_or_else(|| {
+                here.error("expected `\\|`, `\\\\`, `\\n`, `\\r`, `\\t`, `\\s` (a blank), `\\/`, `\\$` or `\\\"`")
+            })?);
+            cell = cell.after(1);
+        }
+    }
+    Ok(text)
+}
+
+/// The character that a backslash before this stands for.
+fn escaped(rest: &str) -> Option<char> {
+    match rest.chars().next()? {
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        's' => Some(' '),
+        char @ ('|' | '\\' | '/' | '$' | '"') => Some(char),
+        _ => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Over the wire: against a running host, through real sockets.
+//!
+//! A step that follows another one must find everything done that the one before has caused, as it is inside,
+//! or the order of what two clients do would be up to chance. There is no clock to ask for that, but pings
+//! will do: a session handles one batch after the other, so it reads the second of two pings, the one after
+//! the answer to the first, only when the call for what was sent before has ended; and it writes what
+//! waits for its client before it reads. So two pings on each connection settle everything but what no client
+//! has caused: timers, and `closed`, for which expectations wait.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
+
+use super::inside::{never_accepted, request};
+use super::{Answer, Cost, LogLine, Message, Received, Rows, Stage, StageError};
+use crate::testkit::socket::{self, Socket};
+use crate::transcript::format::{CallFault, Connect, StatementFault};
+
+/// The longest time that is really waited for. Inside, time costs nothing.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Where a host listens: `ws://127.0.0.1:8080`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    authority: String,
+    /// What is put before every path.
+    prefix: String,
+}
+
+/// A text that is no such address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; it should look like ws://127.0.0.1:8080")]
+pub struct BadUrl(String);
+
+/// A running host, with the clients of one transcript.
+pub struct Wire {
+    runtime: Runtime,
+    url: Url,
+    patience: Duration,
+    clients: HashMap<String, Socket>,
+}
+
+impl FromStr for Url {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        let uri: Uri = text.parse().map_err(|error| BadUrl(format!("`{text}` is no URL: {error}")))?;
+        match uri.scheme_str() {
+            Some("ws") => {}
+            Some("wss") => {
+                return Err(BadUrl(format!("`{text}` needs TLS, which is not spoken here: name the host behind the proxy")));
+            }
+            _ => return Err(BadUrl(format!("`{text}` does not begin with ws://"))),
+        }
+        let authority = uri.authority().ok_or_else(|| BadUrl(format!("`{text}` names no host")))?;
+        let port = authority.port_u16().unwrap_or(80);
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { authority: format!("{}:{port}", authority.host()), prefix })
+    }
+}
+
+impl Wire {
+    /// Play against the host at an address. An expectation waits for `patience`.
+    ///
+    /// # Errors
+    /// If there is no runtime.
+    pub fn new(url: Url, patience: Duration) -> Result<Self, StageError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StageError(format!("there is no runtime: {error}")))?;
+        Ok(Self { runtime, url, patience, clients: HashMap::new() })
+    }
+
+    /// All bytes that the host has written to a client, its answer to the request included.
+    pub fn received_bytes(&self, client: &str) -> Vec<u8> {
+        self.clients.get(client).map(Socket::bytes).unwrap_or_default()
+    }
+
+    fn client(&self, name: &str) -> Result<&Socket, StageError> {
+        self.clients.get(name).ok_or_else(|| never_accepted(name))
+    }
+
+    /// Wait until the host has done all that the clients have caused.
+    fn settle(&self) {
+        let all = async {
+            for _ in 0..2 {
+                for socket in self.clients.values() {
+                    socket.answered().await;
+                }
+            }
+        };
+        // A host that hangs is for the expectations to notice.
+        let _ = self.runtime.block_on(async { timeout(self.patience, all).await });
+    }
+
+    fn act(&self, client: &str, act: impl FnOnce(&Socket) -> bool) -> Result<(), StageError> {
+        let socket = self.client(client)?;
+        let was_open = self.runtime.block_on(async { act(socket) });
+        self.settle();
+        if was_open { Ok(()) } else { Err(StageError("the connection is closed".to_owned())) }
+    }
+
+    fn leave(&self, client: &str, leave: impl FnOnce(&Socket) -> bool) -> Result<(), StageError> {
+        let socket = self.client(client)?;
+        let was_open = self.runtime.block_on(async {
+            let was_open = leave(socket);
+            let _ = timeout(self.patience, socket.end()).await;
+            was_open
+        });
+        self.settle();
+        if was_open { Ok(()) } else { Err(StageError("the connection is closed".to_owned())) }
+    }
+}
+
+/// A step that only somebody inside can take.
+fn inside_only(step: &str) -> StageError {
+    StageError(format!("`{step}` needs the inside of the host, and cannot be played against a running one (--url)"))
+}
+
+impl Stage for Wire {
+    fn connect(&mut self, connect: &Connect) -> Result<Answer, StageError> {
+        self.clients.remove(&connect.client);
+        let Url { authority, prefix } = &self.url;
+        let mut request = request(connect);
+        request.target.insert_str(0, prefix);
+        let connecting = async {
+            let stream = TcpStream::connect(authority).await;
+            let stream = stream.map_err(|error| format!("no host answers at {authority}: {error}"))?;
+            stream.set_nodelay(true).map_err(|error| error.to_string())?;
+            socket::connect(stream, authority, &request).await
+        };
+        let connected = self.runtime.block_on(async { timeout(self.patience, connecting).await });
+        let unanswered = |_| StageError(format!("the host at {authority} has not answered for {:?}", self.patience));
+        let (answer, socket) = connected.map_err(unanswered)?.map_err(StageError)?;
+        if let Some(socket) = socket {
+            self.clients.insert(connect.client.clone(), socket);
+        }
+        self.settle();
+        Ok(answer)
+    }
+
+    fn send(&mut self, client: &str, message: Message) -> Result<(), StageError> {
+        self.act(client, |socket| socket.send(message))
+    }
+
+    fn receive(&mut self, client: &str) -> Result<Option<Received>, StageError> {
+        let socket = self.client(client)?;
+        // Too long is for the caller to tell.
+        let _ = self.runtime.block_on(async { timeout(self.patience, socket.wait()).await });
+        Ok(socket.take())
+    }
+
+    fn poll(&mut self, client: &str) -> Result<Option<Received>, StageError> {
+        self.settle();
+        Ok(self.client(client)?.take())
+    }
+
+    fn disconnect(&mut self, client: &str, close: Option<(u16, &str)>) -> Result<(), StageError> {
+        self.leave(client, |socket| socket.close(close))
+    }
+
+    fn vanish(&mut self, client: &str) -> Result<(), StageError> {
+        self.leave(client, Socket::vanish)
+    }
+
+    fn sql(&mut self, _: &str, _: &str) -> Result<Rows, StageError> {
+        Err(inside_only("sql"))
+    }
+
+    fn advance(&mut self, time: Duration) -> Result<(), StageError> {
+        if time > LONGEST_WAIT {
+            return Err(StageError(format!(
+                "over the wire time really passes, and nobody wants to wait longer than {LONGEST_WAIT:?}; this step \
+                 needs the inside of the host"
+            )));
+        }
+        self.runtime.block_on(async { sleep(time).await });
+        self.settle();
+        Ok(())
+    }
+
+    fn swap(&mut self, _: Option<&str>, _: &Path) -> Result<(), StageError> {
+        Err(inside_only("swap"))
+    }
+
+    fn fail_statement(&mut self, _: &str, _: StatementFault) -> Result<(), StageError> {
+        Err(inside_only("fail sql"))
+    }
+
+    fn fail_call(&mut self, _: Option<&str>, _: CallFault) -> Result<(), StageError> {
+        Err(inside_only("fail call"))
+    }
+
+    fn fail_instances(&mut self, _: Option<&str>) -> Result<(), StageError> {
+        Err(inside_only("fail instances"))
+    }
+
+    fn fail_outbox(&mut self, _: &str) -> Result<(), StageError> {
+        Err(inside_only("fail outbox"))
+    }
+
+    fn set(&mut self, _: &str, _: &str) -> Result<(), StageError> {
+        Err(inside_only("set"))
+    }
+
+    fn take_log(&mut self) -> Vec<LogLine> {
+        Vec::new()
+    }
+
+    fn cost(&self) -> Option<Cost> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let url = |text: &str| text.parse::<Url>().map(|url| (url.authority, url.prefix));
+        assert_eq!(url("ws://127.0.0.1:8080"), Ok(("127.0.0.1:8080".to_owned(), String::new())));
+        assert_eq!(url("ws://example.org/live/"), Ok(("example.org:80".to_owned(), "/live".to_owned())));
+        assert_eq!(url("ws://[::1]:9000/").map(|(authority, _)| authority), Ok("[::1]:9000".to_owned()));
+        assert!(url("wss://example.org").unwrap_err().0.contains("TLS"));
+        for wrong in ["http://example.org", "127.0.0.1:8080", "ws:", ""] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+}
