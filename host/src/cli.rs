@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::test::TestArgs;
 use crate::config::Share;
 
 /// Hassock has the sockets; your module has the logic.
@@ -73,6 +74,41 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a new app: module, config, tests of both kinds
+    ///
+    /// The name of the folder becomes that of the app, its crate and its path. `hassock test DIR` passes at
+    /// once, and `hassock dev DIR` serves it.
+    #[command(after_help = "Example:\n  hassock new hello")]
+    New {
+        /// A folder that is not there yet, or empty
+        dir: PathBuf,
+        /// The folder of the SDK, `guest-sdk` in Hassock's sources, if it is not where it was
+        #[arg(long, value_name = "FOLDER")]
+        sdk: Option<PathBuf>,
+    },
+    /// Play transcripts against an app's modules: the whole host in this process, without sockets and servers
+    ///
+    /// A transcript is a text file that says what clients send and what they get:
+    ///
+    ///   connect alice /chat?room=lobby
+    ///   connect bob /chat?room=lobby
+    ///   alice < {"joined":"${any}"}
+    ///   alice > {"say":"hi"}
+    ///   bob < {"from":"alice","say":"hi"}
+    ///   advance 30s
+    ///   fail sql main: connection lost
+    ///   alice > {"say":"lost"}
+    ///   alice closed 1011
+    ///
+    /// Databases are in memory and begin empty, time passes only when a step says so, and the same file gives
+    /// the same result every time. The README has all steps. Ends with 0 if all pass, with 1 if some fail, and
+    /// with 2 if some could not be played.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Examples:\n  hassock test examples-wasm/chat\n  hassock test chat.wasm chat.transcript\n  \
+            hassock test examples-wasm/chat --url ws://127.0.0.1:8080"
+    )]
+    Test(TestArgs),
     /// See and change which versions the apps of a running host serve
     ///
     /// Talks to the admin listener of a host on this machine: its config needs a table `[admin]`, and the

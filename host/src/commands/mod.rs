@@ -4,7 +4,9 @@ pub mod build;
 pub mod check;
 pub mod dev;
 pub mod module;
+pub mod new;
 pub mod serve;
+pub mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,6 +57,12 @@ pub enum CommandError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A new app.
+    #[error(transparent)]
+    New(#[from] new::NewError),
+    /// Tests.
+    #[error(transparent)]
+    Tests(#[from] test::TestsError),
     /// The system refuses something that always works.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -75,7 +83,9 @@ impl CommandError {
             | Self::Watch { .. }
             | Self::Admin(_)
             | Self::Module { .. }
+            | Self::New(_)
             | Self::System(_) => ExitCode::FAILURE,
+            Self::Tests(error) => error.exit_code().into(),
         }
     }
 }
@@ -99,6 +109,8 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Check { config, json: false } => check::run(&config, check::print_lines).await,
         Command::Check { config, json: true } => check::run(&config, check::print_json).await,
         Command::Module { command } => module::run(command).await,
+        Command::Test(args) => Ok(test::run(args).await?),
+        Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
     }
 }
 

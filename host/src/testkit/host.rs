@@ -10,6 +10,7 @@ use super::database::TestDatabase;
 use super::stand::Stand;
 use super::types::{Answer, Connect, LogLine};
 use super::{TestError, socket::Socket};
+use crate::config::Config;
 use crate::database::DatabaseError;
 use crate::lab::{CallFault, Cost};
 
@@ -251,7 +252,18 @@ impl TestHostBuilder {
         Ok(TestHost { stand, draft: self.draft })
     }
 
+    /// The config that it will start with.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(crate) fn config(&self) -> Result<Config, TestError> {
+        self.draft.finish()
+    }
+
     /// The files of the modules that it will load.
+    ///
+    /// # Errors
+    /// All that is wrong with the config.
     pub fn modules(&self) -> Result<Vec<PathBuf>, TestError> {
         let config = self.draft.finish()?;
         Ok(config.apps.values().map(|app| config.locator.folder().join(&app.module)).collect())

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use inside::Inside;
-pub use wire::{BadUrl, Url, Wire};
+pub use wire::{BadUrl, Url, Wire, inside_only};
 
 use super::format::{CallFault, Connect, StatementFault};
 use crate::testkit::TestError;

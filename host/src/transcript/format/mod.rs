@@ -1,6 +1,6 @@
 //! The format of transcripts. This module depends on no other of the host, so that it can be fuzzed by itself.
 //!
-//! [`parse`] reads a file into the [`Transcript`] of `model.rs`, whose comments define the syntax; [`write`] and
+//! [`parse()`] reads a file into the [`Transcript`] of `model.rs`, whose comments define the syntax; [`write()`] and
 //! [`step`] are its inverse. [`placeholder`] knows what may stand in place of a value.
 
 mod model;

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::inside::{never_accepted, request};
 use super::{Answer, Cost, LogLine, Message, Received, Rows, Stage, StageError};
 use crate::testkit::socket::{self, Socket};
-use crate::transcript::format::{CallFault, Connect, StatementFault};
+use crate::transcript::format::{Action, CallFault, Connect, Fault, StatementFault};
 
 /// The longest time that is really waited for. Inside, time costs nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -117,8 +117,30 @@ impl Wire {
     }
 }
 
-/// A step that only somebody inside can take.
-fn inside_only(step: &str) -> StageError {
+/// What a step is called that only somebody inside can take; none if it can be played against a running host.
+pub fn inside_only(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Sql { .. } => Some("sql"),
+        Action::Swap { .. } => Some("swap"),
+        Action::Set { .. } => Some("set"),
+        Action::Fail(Fault::Statement { .. }) => Some("fail sql"),
+        Action::Fail(Fault::Call { .. }) => Some("fail call"),
+        Action::Fail(Fault::Instances { .. }) => Some("fail instances"),
+        Action::Fail(Fault::Outbox { .. }) => Some("fail outbox"),
+        Action::Advance(time) if *time > LONGEST_WAIT => Some("advance by more than a minute"),
+        Action::Advance(_)
+        | Action::Connect(_)
+        | Action::Send { .. }
+        | Action::Expect { .. }
+        | Action::Nothing { .. }
+        | Action::Skip { .. }
+        | Action::Disconnect { .. }
+        | Action::Vanish { .. }
+        | Action::Closed { .. } => None,
+    }
+}
+
+fn refused(step: &str) -> StageError {
     StageError(format!("`{step}` needs the inside of the host, and cannot be played against a running one (--url)"))
 }
 
@@ -169,15 +191,13 @@ impl Stage for Wire {
     }
 
     fn sql(&mut self, _: &str, _: &str) -> Result<Rows, StageError> {
-        Err(inside_only("sql"))
+        Err(refused("sql"))
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), StageError> {
+        // Over the wire time really passes.
         if time > LONGEST_WAIT {
-            return Err(StageError(format!(
-                "over the wire time really passes, and nobody wants to wait longer than {LONGEST_WAIT:?}; this step \
-                 needs the inside of the host"
-            )));
+            return Err(refused("advance by more than a minute"));
         }
         self.runtime.block_on(async { sleep(time).await });
         self.settle();
@@ -185,27 +205,27 @@ impl Stage for Wire {
     }
 
     fn swap(&mut self, _: Option<&str>, _: &Path) -> Result<(), StageError> {
-        Err(inside_only("swap"))
+        Err(refused("swap"))
     }
 
     fn fail_statement(&mut self, _: &str, _: StatementFault) -> Result<(), StageError> {
-        Err(inside_only("fail sql"))
+        Err(refused("fail sql"))
     }
 
     fn fail_call(&mut self, _: Option<&str>, _: CallFault) -> Result<(), StageError> {
-        Err(inside_only("fail call"))
+        Err(refused("fail call"))
     }
 
     fn fail_instances(&mut self, _: Option<&str>) -> Result<(), StageError> {
-        Err(inside_only("fail instances"))
+        Err(refused("fail instances"))
     }
 
     fn fail_outbox(&mut self, _: &str) -> Result<(), StageError> {
-        Err(inside_only("fail outbox"))
+        Err(refused("fail outbox"))
     }
 
     fn set(&mut self, _: &str, _: &str) -> Result<(), StageError> {
-        Err(inside_only("set"))
+        Err(refused("set"))
     }
 
     fn take_log(&mut self) -> Vec<LogLine> {

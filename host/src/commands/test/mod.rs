@@ -1,0 +1,202 @@
+//! `hassock test`: transcripts against the modules as they are, inside this process or over the wire.
+
+mod find;
+mod suite;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::task::spawn_blocking;
+
+use self::suite::Place;
+use super::{CONFIG_FILE, CommandError};
+use crate::build::build;
+use crate::config::Config;
+use crate::testkit::{TestError, TestHost, TestHostBuilder};
+use crate::transcript::diff::Style;
+use crate::transcript::junit;
+use crate::transcript::play::Mode;
+use crate::transcript::report::{self, Finished, Verdict};
+use crate::transcript::stage::Url;
+
+/// What the command is asked.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// An app's folder, with a hassock.toml, or a component
+    #[arg(value_name = "DIR|MODULE")]
+    pub target: PathBuf,
+    /// Transcripts, instead of all `*.transcript` below the folder
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Correct the transcripts: what the module does now is right. Look at the changes before you keep them
+    #[arg(long, conflicts_with = "url")]
+    pub bless: bool,
+    /// Also write a report that build servers read
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print a JSON object a transcript
+    #[arg(long)]
+    pub json: bool,
+    /// Play against a running host, such as ws://127.0.0.1:8080, through real sockets
+    #[arg(long, value_name = "URL")]
+    pub url: Option<Url>,
+    /// With --url: how long a message that is expected may take
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "5s", requires = "url")]
+    pub wait: Duration,
+    /// Do not build the modules first
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// Why the tests are not all passed.
+#[derive(Debug, thiserror::Error)]
+pub enum TestsError {
+    /// Some failed. They were reported.
+    #[error("{}", count(*.0, "transcript failed", "transcripts failed"))]
+    Failed(usize),
+    /// Some could not be played. They were reported.
+    #[error("{}", count(*.0, "transcript could not be played", "transcripts could not be played"))]
+    Broken(usize),
+    /// There is nothing to play.
+    #[error("there is no transcript in {}; write one, such as hello.transcript, or name a file", .0.display())]
+    NoTranscripts(PathBuf),
+    /// A folder cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The folder.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The report cannot be written.
+    #[error("cannot write the report {}: {source}", file.display())]
+    Report {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The modules cannot be loaded.
+    #[error(transparent)]
+    Host(#[from] TestError),
+    /// The modules cannot be built, or the config is wrong.
+    #[error(transparent)]
+    Prepare(Box<CommandError>),
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+impl TestsError {
+    /// 1 if the tests ran and some failed; 2 if they could not all run.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Play transcripts, and report.
+///
+/// # Errors
+/// Unless all pass.
+pub async fn run(args: TestArgs) -> Result<(), TestsError> {
+    let files = files(&args)?;
+    let place = match &args.url {
+        Some(url) => Place::Running(url.clone(), args.wait),
+        None => laboratory(&args).await?,
+    };
+    let work = move || play(&args, &files, &place);
+    spawn_blocking(work).await.map_err(|error| TestError(error.to_string()))?
+}
+
+fn files(args: &TestArgs) -> Result<Vec<PathBuf>, TestsError> {
+    match args.files.as_slice() {
+        [] if args.target.is_dir() => find::transcripts(&args.target),
+        [] => find::transcripts(folder_of(&args.target)),
+        files => Ok(files.to_vec()),
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Build the modules, and make sure that they load: then only transcripts can fail.
+async fn laboratory(args: &TestArgs) -> Result<Place, TestsError> {
+    let is_module = args.target.extension().is_some_and(|extension| extension == "wasm");
+    let (builder, place): (TestHostBuilder, fn(TestHostBuilder) -> Place) = match is_module {
+        true => (TestHost::module(&args.target)?, Place::Module),
+        false => {
+            let file = if args.target.is_dir() { args.target.join(CONFIG_FILE) } else { args.target.clone() };
+            let builder = TestHost::config(&file)?;
+            if !args.no_build {
+                build_all(&builder.config()?).await.map_err(|error| TestsError::Prepare(Box::new(error)))?;
+            }
+            (builder, Place::App)
+        }
+    };
+    if !args.json {
+        eprintln!("loading {}", shown(&builder.modules()?));
+    }
+    let first = builder.clone();
+    let loaded = spawn_blocking(move || std::thread::spawn(move || first.build().map(drop)).join()).await;
+    match loaded {
+        Ok(Ok(loaded)) => loaded?,
+        _ => return Err(TestError("the modules cannot be loaded".to_owned()).into()),
+    }
+    Ok(place(builder))
+}
+
+async fn build_all(config: &Config) -> Result<(), CommandError> {
+    for app in config.apps.values() {
+        build(config, app).await?;
+    }
+    Ok(())
+}
+
+fn shown(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn play(args: &TestArgs, files: &[PathBuf], place: &Place) -> Result<(), TestsError> {
+    let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+    let mode = if args.bless { Mode::Bless } else { Mode::Verify };
+    let began = Instant::now();
+    let finished = suite::play_all(files, place, mode, |result| match args.json {
+        true => println!("{}", report::object(result)),
+        false => print!("{}{}", report::line(result, style), report::failure(result, style)),
+    });
+    let time = began.elapsed();
+    if !args.json {
+        print!("\n{}{}", report::costs(&finished), report::summary(&finished, time));
+    }
+    if let Some(file) = &args.junit {
+        write_report(file, &finished, time)?;
+    }
+    judge(&finished)
+}
+
+fn write_report(file: &Path, finished: &[Finished], time: Duration) -> Result<(), TestsError> {
+    let written = File::create(file).and_then(|to| {
+        let mut to = BufWriter::new(to);
+        junit::write(finished, time, &mut to)?;
+        to.flush()
+    });
+    written.map_err(|source| TestsError::Report { file: file.to_owned(), source })
+}
+
+fn judge(finished: &[Finished]) -> Result<(), TestsError> {
+    let broken = finished.iter().filter(|result| matches!(result.verdict, Verdict::Error { .. })).count();
+    let failed = finished.iter().filter(|result| matches!(result.verdict, Verdict::Failed(_))).count();
+    match (broken, failed) {
+        (0, 0) => Ok(()),
+        (0, failed) => Err(TestsError::Failed(failed)),
+        (broken, _) => Err(TestsError::Broken(broken)),
+    }
+}

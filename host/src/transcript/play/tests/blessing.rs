@@ -1,0 +1,212 @@
+//! How differences correct the text.
+
+use serde_json::json;
+
+use super::double::{Double, Reaction, then};
+use super::*;
+use crate::transcript::format::{Cell, Table};
+
+#[test]
+fn what_is_right_stays() {
+    let mut stage = Double::new([then([("alice", text("hi"))])]);
+    let played =
+        play(&transcript(vec![connect("alice"), gets("alice", "hi")]), Path::new("."), &mut stage, Mode::Bless);
+    assert!(played.failure.is_none());
+    assert_eq!(played.blessings, []);
+}
+
+#[test]
+fn another_message_takes_the_place_and_keeps_placeholders() {
+    let mut stage = Double::new([then([("alice", text(r#"{"at":5,"say":"ho","tags":["x","y"],"new":"${z}"}"#))])]);
+    let expected = json!({"at": "${number}", "say": "hi", "tags": ["${any}"], "old": "${any}"});
+    let blessed = bless(vec![connect("alice"), gets_json("alice", expected), nothing("alice")], &mut stage);
+    let message = r#"{"at":"${number}","new":"$${z}","say":"ho","tags":["${any}","y"]}"#;
+    assert_eq!(blessed, format!("connect alice /chat\nalice < {message}\nalice nothing\n"));
+}
+
+#[test]
+fn a_capture_stays_with_the_kind_of_what_came() {
+    let mut stage = Double::new([then([("alice", text(r#"{"id":"x1"}"#))])]);
+    let actions =
+        vec![connect("alice"), gets_json("alice", json!({"id": "${ID=number}"})), send("alice", "I am ${ID}")];
+    let blessed = bless(actions, &mut stage);
+    assert_eq!(blessed, "connect alice /chat\nalice < {\"id\":\"${ID=string}\"}\nalice > I am ${ID}\n");
+    assert_eq!(stage.done[1], "alice > I am x1");
+}
+
+#[test]
+fn what_does_not_come_is_deleted() {
+    let mut stage = Double::new([then([]), then([("alice", text("b"))])]);
+    let actions =
+        vec![connect("alice"), send("alice", "go"), gets("alice", "a"), gets("alice", "b"), gets("alice", "c")];
+    assert_eq!(bless(actions, &mut stage), "connect alice /chat\nalice > go\nalice < b\n");
+}
+
+#[test]
+fn what_nobody_expected_is_inserted_after_the_step_that_caused_it() {
+    let mut stage = Double::new([
+        then([]),
+        then([]),
+        then([("alice", text("1")), ("bob", text("x"))]),
+        then([("alice", text("2"))]),
+    ]);
+    let actions = vec![connect("alice"), connect("bob"), send("bob", "go"), send("bob", "on"), leaves("bob")];
+    let expected =
+        "connect alice /chat\nconnect bob /chat\nbob > go\nbob < x\nalice < 1\nbob > on\nalice < 2\nbob disconnects\n";
+    assert_eq!(bless(actions, &mut stage), expected);
+}
+
+#[test]
+fn new_messages_stand_between_those_that_were_expected() {
+    let mut stage = Double::new([then(["0", "a", "1", "b", "2"].map(|number| ("alice", text(number))))]);
+    let blessed = bless(vec![connect("alice"), gets("alice", "a"), gets("alice", "b"), nothing("alice")], &mut stage);
+    let expected = "connect alice /chat\nalice < 0\nalice < a\nalice < 1\nalice < b\nalice < 2\nalice nothing\n";
+    assert_eq!(blessed, expected);
+}
+
+#[test]
+fn what_is_skipped_is_not_inserted() {
+    let mut stage = Double::new([then([("alice", text("1"))])]);
+    assert_eq!(bless(vec![connect("alice"), skips("alice")], &mut stage), "connect alice /chat\nalice skips\n");
+}
+
+#[test]
+fn closes_are_corrected() {
+    let gone = |code, reason| Double::new([then([("alice", text("x")), ("alice", close(code, reason))])]);
+    let blessed = bless(vec![connect("alice"), closed("alice", 1000, Some("bye"))], &mut gone(1001, "see you"));
+    assert_eq!(blessed, "connect alice /chat\nalice < x\nalice closed 1001 see you\n");
+    let blessed = bless(vec![connect("alice"), closed("alice", 1000, None)], &mut gone(1001, "see you"));
+    assert_eq!(blessed, "connect alice /chat\nalice < x\nalice closed 1001\n");
+    let blessed =
+        bless(vec![connect("alice"), gets("alice", "x"), nothing("alice"), leaves("alice")], &mut gone(1008, ""));
+    assert_eq!(blessed, "connect alice /chat\nalice < x\nalice closed 1008\n");
+    let blessed = bless(vec![connect("alice"), closed("alice", 1000, None)], &mut Double::default());
+    assert_eq!(blessed, "connect alice /chat\n");
+}
+
+#[test]
+fn the_version_in_a_reason_is_left_out() {
+    let failed = close(1011, "the application failed (version 0123456789ab)");
+    let blessed = bless(vec![connect("alice")], &mut Double::new([then([("alice", failed)])]));
+    assert_eq!(blessed, "connect alice /chat\nalice closed 1011 /the application failed/\n");
+}
+
+#[test]
+fn answers_are_corrected() {
+    let refused = || Double::new([Reaction::answer(403, &[], "no entry\n")]);
+    let exact = |text: &str| TextPattern::Exact(text.to_owned());
+    assert_eq!(bless(vec![connect("eve")], &mut refused()), "connect eve /chat refused 403 no entry\n");
+    let refusal = |status, body| vec![connect_expecting("eve", Outcome::Refused { status, body })];
+    assert_eq!(bless(refusal(401, None), &mut refused()), "connect eve /chat refused 403\n");
+    assert_eq!(bless(refusal(403, Some(exact("x"))), &mut refused()), "connect eve /chat refused 403 no entry\n");
+    assert_eq!(bless(refusal(403, None), &mut Double::default()), "connect eve /chat\n");
+
+    let fields = ["a", "b", "c"].map(|name| (name.to_owned(), exact("1"))).to_vec();
+    let mut stage = Double::new([Reaction::answer(101, &[("a", "1"), ("b", "2")], "")]);
+    let blessed = bless(vec![connect_expecting("alice", Outcome::Accepted(fields))], &mut stage);
+    assert_eq!(blessed, "connect alice /chat\n  < a: 1\n  < b: 2\n");
+}
+
+#[test]
+fn tables_are_corrected() {
+    let exact = |text: &str| Cell::Exact(text.to_owned());
+    let sql = |rows: Vec<Vec<Cell>>| {
+        let table = Table { columns: vec!["id".to_owned(), "body".to_owned()], rows };
+        vec![Action::Sql { database: "main".to_owned(), statement: "SELECT".to_owned(), expected: Some(table) }]
+    };
+    let mut stage = Double::new([Reaction::rows(&["id", "body"], &[&["7", "new"], &["8", "more"]])]);
+    let blessed = bless(sql(vec![vec![Cell::Any, exact("old")]]), &mut stage);
+    let expected = "\
+sql main: SELECT
+  | id     | body |
+  | ------ | ---- |
+  | ${any} | new  |
+  | 8      | more |
+";
+    assert_eq!(blessed, expected);
+    let mut stage = Double::new([Reaction::rows(&[], &[])]);
+    assert_eq!(bless(sql(vec![vec![Cell::Any, exact("old")]]), &mut stage), "sql main: SELECT\n");
+}
+
+/// Whatever a transcript says, what really happens becomes of it, and the comments stay.
+#[test]
+fn a_whole_text_is_corrected() {
+    let before = "\
+# chat.transcript
+connect alice /chat
+connect bob   /chat
+# the greeting
+alice < {\"joined\":\"eve\",\"at\":\"${number}\"}
+bob nothing
+
+alice > {\"say\":\"hi\"}
+bob   < text
+  # none of it
+  hello
+alice closed 1000
+";
+    let after = "\
+# chat.transcript
+connect alice /chat
+connect bob   /chat
+# the greeting
+alice < {\"at\":\"${number}\",\"joined\":\"bob\"}
+bob nothing
+
+alice > {\"say\":\"hi\"}
+bob < hex 0001
+  # none of it
+bob < text \" odd\\u0000\"
+bob < text \"{no json\"
+";
+    let bob = |message: Message| ("bob", Received::Message(message));
+    let joined = then([("alice", text(r#"{"joined":"bob","at":5}"#))]);
+    let odd = [Message::Binary(vec![0, 1]), Message::Text(" odd\0".to_owned()), Message::Text("{no json".to_owned())];
+    let mut stage = Double::new([then([]), joined, then(odd.map(bob))]);
+    let mut again = stage.clone();
+    let played = play(&parse(before).unwrap(), Path::new("."), &mut stage, Mode::Bless);
+    assert!(played.failure.is_none(), "{:?}", played.failure);
+    assert_eq!(apply(before, played.blessings), after);
+    let played = play(&parse(after).unwrap(), Path::new("."), &mut again, Mode::Verify);
+    assert!(played.failure.is_none(), "{:?}", played.failure);
+}
+
+/// All texts of up to two messages of two kinds.
+fn courses() -> Vec<Vec<&'static str>> {
+    let all = [&[][..], &["a"], &["b"], &["a", "a"], &["a", "b"], &["b", "a"], &["b", "b"]];
+    all.into_iter().map(<[_]>::to_vec).collect()
+}
+
+/// Two blocks of messages, each of which may be expected, come, both or neither. [`bless`] checks that the
+/// corrected text passes, which it does only if it has each message that came, in its order.
+#[test]
+fn whatever_comes_becomes_a_transcript_that_passes() {
+    let reaction =
+        |messages: &[&str]| then(messages.iter().map(|message| ("alice", text(message))).collect::<Vec<_>>());
+    for (expected_1, expected_2) in
+        courses().into_iter().flat_map(|one| courses().into_iter().map(move |two| (one.clone(), two)))
+    {
+        let mut actions = vec![connect("alice")];
+        actions.extend(expected_1.iter().map(|message| gets("alice", message)));
+        actions.extend([nothing("alice"), send("alice", "go")]);
+        actions.extend(expected_2.iter().map(|message| gets("alice", message)));
+        for came_1 in courses() {
+            for came_2 in courses() {
+                let blessed = bless(actions.clone(), &mut Double::new([reaction(&came_1), reaction(&came_2)]));
+                let block =
+                    |came: &[&str]| came.iter().map(|message| format!("alice < {message}\n")).collect::<String>();
+                let (first, second) = (block(&came_1), block(&came_2));
+                assert_eq!(blessed, format!("connect alice /chat\n{first}alice nothing\nalice > go\n{second}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_corrected_fails() {
+    let mut stage = Double::new([then([("alice", close(1011, "broken"))])]);
+    let actions = vec![connect("alice"), gets("alice", "hi"), send("alice", "hi")];
+    let played = play(&transcript(actions), Path::new("."), &mut stage, Mode::Bless);
+    let failure = played.failure.unwrap();
+    assert_eq!((failure.line, played.blessings.len()), (3, 1));
+}

@@ -1,0 +1,144 @@
+//! A stage that does what a test says: each action has its reaction, in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::super::super::format::{CallFault, Connect, StatementFault};
+use super::super::super::stage::{Answer, Cost, LogLine, Message, Received, Rows, Stage, StageError};
+use super::Path;
+
+#[derive(Default, Clone)]
+pub(super) struct Double {
+    reactions: VecDeque<Reaction>,
+    inboxes: BTreeMap<String, VecDeque<Received>>,
+    log: Vec<LogLine>,
+    /// What was done, in order.
+    pub(super) done: Vec<String>,
+}
+
+#[derive(Default, Clone)]
+pub(super) struct Reaction {
+    messages: Vec<(&'static str, Received)>,
+    answer: Option<Answer>,
+    rows: Option<Rows>,
+    error: Option<&'static str>,
+    log: Vec<LogLine>,
+}
+
+/// What an action leads to.
+pub(super) fn then(messages: impl IntoIterator<Item = (&'static str, Received)>) -> Reaction {
+    Reaction { messages: messages.into_iter().collect(), ..Reaction::default() }
+}
+
+impl Reaction {
+    pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
+        let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { answer: Some(Answer { status, headers, body: body.to_owned() }), ..Self::default() }
+    }
+
+    pub(super) fn rows(columns: &[&str], rows: &[&[&str]]) -> Self {
+        let owned = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
+        let rows = Rows { columns: owned(columns), rows: rows.iter().map(|row| owned(row)).collect() };
+        Self { rows: Some(rows), ..Self::default() }
+    }
+
+    pub(super) fn error(error: &'static str) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+
+    pub(super) fn logging(mut self, level: &'static str, text: &str) -> Self {
+        self.log.push(LogLine { level, text: text.to_owned() });
+        self
+    }
+}
+
+impl Double {
+    pub(super) fn new(reactions: impl IntoIterator<Item = Reaction>) -> Self {
+        Self { reactions: reactions.into_iter().collect(), ..Self::default() }
+    }
+
+    fn act(&mut self, what: String) -> Result<Reaction, StageError> {
+        self.done.push(what);
+        let mut reaction = self.reactions.pop_front().unwrap_or_default();
+        for (client, received) in reaction.messages.drain(..) {
+            self.inboxes.entry(client.to_owned()).or_default().push_back(received);
+        }
+        self.log.append(&mut reaction.log);
+        match reaction.error {
+            Some(error) => Err(StageError(error.to_owned())),
+            None => Ok(reaction),
+        }
+    }
+}
+
+impl Stage for Double {
+    fn connect(&mut self, connect: &Connect) -> Result<Answer, StageError> {
+        let reaction = self.act(format!("connect {}", connect.client))?;
+        Ok(reaction.answer.unwrap_or(Answer { status: 101, headers: Vec::new(), body: String::new() }))
+    }
+
+    fn send(&mut self, client: &str, message: Message) -> Result<(), StageError> {
+        match message {
+            Message::Text(text) => self.act(format!("{client} > {text}")),
+            Message::Binary(bytes) => self.act(format!("{client} > {bytes:?}")),
+        }
+        .map(drop)
+    }
+
+    fn receive(&mut self, client: &str) -> Result<Option<Received>, StageError> {
+        self.poll(client)
+    }
+
+    fn poll(&mut self, client: &str) -> Result<Option<Received>, StageError> {
+        Ok(self.inboxes.get_mut(client).and_then(VecDeque::pop_front))
+    }
+
+    fn disconnect(&mut self, client: &str, close: Option<(u16, &str)>) -> Result<(), StageError> {
+        self.act(format!("{client} disconnects {close:?}")).map(drop)
+    }
+
+    fn vanish(&mut self, client: &str) -> Result<(), StageError> {
+        self.act(format!("{client} vanishes")).map(drop)
+    }
+
+    fn sql(&mut self, database: &str, statement: &str) -> Result<Rows, StageError> {
+        let reaction = self.act(format!("sql {database}: {statement}"))?;
+        Ok(reaction.rows.unwrap_or(Rows { columns: Vec::new(), rows: Vec::new() }))
+    }
+
+    fn advance(&mut self, time: Duration) -> Result<(), StageError> {
+        self.act(format!("advance {time:?}")).map(drop)
+    }
+
+    fn swap(&mut self, app: Option<&str>, file: &Path) -> Result<(), StageError> {
+        self.act(format!("swap {app:?} {}", file.display())).map(drop)
+    }
+
+    fn fail_statement(&mut self, database: &str, fault: StatementFault) -> Result<(), StageError> {
+        self.act(format!("fail sql {database}: {fault:?}")).map(drop)
+    }
+
+    fn fail_call(&mut self, app: Option<&str>, fault: CallFault) -> Result<(), StageError> {
+        self.act(format!("fail call {app:?}: {fault:?}")).map(drop)
+    }
+
+    fn fail_instances(&mut self, app: Option<&str>) -> Result<(), StageError> {
+        self.act(format!("fail instances {app:?}")).map(drop)
+    }
+
+    fn fail_outbox(&mut self, client: &str) -> Result<(), StageError> {
+        self.act(format!("fail outbox {client}")).map(drop)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), StageError> {
+        self.act(format!("set {key} = {value}")).map(drop)
+    }
+
+    fn take_log(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.log)
+    }
+
+    fn cost(&self) -> Option<Cost> {
+        Some(Cost { calls: self.done.len() as u64, ..Cost::default() })
+    }
+}
