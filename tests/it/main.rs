@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod migration;
 mod module;
+mod new;
 mod opening;
 mod outage;
 mod pin;

@@ -1,0 +1,94 @@
+//! `hassock new`: what it makes works at once, and leads a newcomer from a failing to a passing test.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use hassock_tests::{Process, binary, cache, example, hassock, workspace};
+
+/// The program in a new app, with the dependencies that the examples have been built with.
+fn run(program: &Path, arguments: &[&str], app: &Path) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(app).env("CACHE_DIRECTORY", cache());
+    command.env("CARGO_TARGET_DIR", workspace().join("examples-wasm/target"));
+    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// What the README tells, with the README's own lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
+    example("echo");
+    let folder = tempfile::tempdir().unwrap();
+    let made = hassock(folder.path(), ["new", "hello"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let app = folder.path().join("hello");
+    fs::copy(workspace().join("examples-wasm/Cargo.lock"), app.join("Cargo.lock")).unwrap();
+
+    let passed = run(&binary(), &["test", "."], &app);
+    assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
+    assert!(words(&passed).contains("ok ./hello.transcript  9 steps, 5 calls"), "{}", words(&passed));
+
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let block = |begin: &str| {
+        let from = readme.find(begin).unwrap_or_else(|| panic!("the README has no {begin}"));
+        readme[from..].split("```").next().unwrap().to_owned()
+    };
+    let transcript = app.join("hello.transcript");
+    let text = fs::read_to_string(&transcript).unwrap();
+    fs::write(&transcript, format!("{text}\n{}", block("# Who shouts is asked not to.\n"))).unwrap();
+    let failed = run(&binary(), &["test", ".", "--no-build"], &app);
+    assert_eq!(failed.status.code(), Some(1), "{}", words(&failed));
+    for line in block("hello/hello.transcript:19:").lines() {
+        assert!(words(&failed).contains(line.trim_start_matches("hello/")), "{line}: {}", words(&failed));
+    }
+
+    let source = app.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let publish = "        topics::publish(";
+    let mended = block("        if text.len() > 3") + publish;
+    fs::write(&source, text.replacen(publish, &mended, 1)).unwrap();
+    let passed = run(&binary(), &["test", "."], &app);
+    assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
+
+    let unit = run(Path::new("cargo"), &["test"], &app);
+    assert!(unit.status.success() && words(&unit).contains("1 passed"), "{}", words(&unit));
+}
+
+/// The first words of the README about it: what was made can be served.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_app_is_fit_to_be_served() {
+    let folder = tempfile::tempdir().unwrap();
+    hassock(folder.path(), ["new", "hello"]).await;
+    let config = folder.path().join("hello/hassock.toml");
+    fs::copy(example("echo"), folder.path().join("hello/hello.wasm")).unwrap();
+    let text = fs::read_to_string(&config).unwrap().replace("8080", "0");
+    fs::write(&config, text).unwrap();
+    let host = Process::hassock(folder.path(), ["serve", "--config", "hello/hassock.toml"]);
+    host.prints("Starting server on").await;
+    host.signal("TERM");
+    assert_eq!(host.ends().await.code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_made_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "mine").unwrap();
+    fs::create_dir(folder.path().join("full")).unwrap();
+    fs::write(folder.path().join("full/file"), "mine").unwrap();
+    for (arguments, expected) in [
+        (vec!["new", "1st"], "`1st` is no name for an app"),
+        (vec!["new", "full"], "is there already and not empty"),
+        (vec!["new", "file"], "is there already"),
+        (vec!["new", "app", "--sdk", "nowhere"], "nowhere: there is no SDK"),
+    ] {
+        let finished = hassock(folder.path(), &arguments).await;
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
+        assert_eq!(finished.stderr.lines().count(), 1, "{arguments:?}: {}", finished.stderr);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
