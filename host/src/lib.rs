@@ -8,6 +8,9 @@
 //!
 //! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
 //! [`database`], and [`admin`] for operators. [`Host::start`] puts them together.
+//!
+//! For tests of modules: [`lab`] is what surrounds a module in place of the real world, [`testkit`] a whole host
+//! in it, and [`transcript`] plays text files on that, or against a running host.
 
 pub mod admin;
 pub mod app;

@@ -118,10 +118,9 @@ impl Stand {
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let doors = Arc::clone(&self.doors);
-        self.ground.run(async move {
-            tokio::spawn(async move { listen::serve(theirs, peer, &doors).await });
-            tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
-        })
+        let _entered = self.ground.runtime.as_ref().map(Runtime::enter);
+        tokio::spawn(async move { listen::serve(theirs, peer, &doors).await });
+        tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
     }
 
     /// Deploy a component.
