@@ -7,7 +7,8 @@
 //! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
 //!
 //! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
-//! [`database`], and [`admin`] for operators. [`Host::start`] puts them together.
+//! [`database`], [`admin`] for operators, and [`record`] for transcripts of what passes. [`Host::start`] puts
+//! them together.
 
 pub mod admin;
 pub mod app;
@@ -23,6 +24,7 @@ pub mod imports;
 pub mod listen;
 pub mod module;
 mod patience;
+pub mod record;
 pub mod session;
 pub mod shutdown;
 pub mod telemetry;

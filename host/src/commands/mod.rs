@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod dev;
 pub mod module;
+pub mod record;
 pub mod serve;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +56,9 @@ pub enum CommandError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The transcript of a recording.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
     /// The system refuses something that always works.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -75,6 +79,7 @@ impl CommandError {
             | Self::Watch { .. }
             | Self::Admin(_)
             | Self::Module { .. }
+            | Self::Record(_)
             | Self::System(_) => ExitCode::FAILURE,
         }
     }
@@ -99,6 +104,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Check { config, json: false } => check::run(&config, check::print_lines).await,
         Command::Check { config, json: true } => check::run(&config, check::print_json).await,
         Command::Module { command } => module::run(command).await,
+        Command::Record(arguments) => record::run(arguments).await,
     }
 }
 
