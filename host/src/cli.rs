@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,6 +120,34 @@ pub enum Command {
         #[command(subcommand)]
         command: ModuleCommand,
     },
+    /// Record the traffic of an app of a running host as a transcript
+    ///
+    /// Writes what the next connections of APP send and get into FILE, with the pauses between, and ends when
+    /// all of them have ended, or on Ctrl-C. Connections that are open already are not recorded, and requests
+    /// that are refused do not count. What the config's `apps.APP.record` names is left out before it leaves
+    /// the host; without it, header fields with credentials. Talks to the admin listener of a host on this
+    /// machine, as `hassock module` does.
+    #[command(after_help = "Examples:\n  hassock record chat login.transcript\n  \
+        hassock record chat talk.transcript --connections 2 --config /etc/hassock/hassock.toml")]
+    Record(RecordArguments),
+}
+
+/// What is recorded, and where it goes.
+#[derive(Debug, Args)]
+pub struct RecordArguments {
+    /// The app's name in the config
+    pub app: String,
+    /// The transcript to write; a file that exists is not written over
+    pub file: PathBuf,
+    /// How many connections to record
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub connections: NonZeroUsize,
+    /// Write over FILE if it exists
+    #[arg(long)]
+    pub force: bool,
+    /// The host
+    #[command(flatten)]
+    pub host: RunningHost,
 }
 
 /// The commands about the modules of a running host.
@@ -240,6 +269,22 @@ mod tests {
         assert_eq!((pin_for, off), (Some(Duration::from_secs(600)), false));
         assert!(matches!(module("pin chat --off"), Ok(ModuleCommand::Pin { pin_for: None, off: true, .. })));
         assert!(matches!(module("pin chat"), Ok(ModuleCommand::Pin { pin_for: None, off: false, .. })));
+    }
+
+    #[test]
+    fn a_recording_is_understood() {
+        let record = |line: &str| match Cli::try_parse_from(line.split(' ')) {
+            Ok(Cli { command: Command::Record(arguments) }) => Ok(arguments),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        };
+        let arguments = record("hassock record chat a.transcript").unwrap();
+        assert_eq!((arguments.app.as_str(), arguments.file.to_str()), ("chat", Some("a.transcript")));
+        assert_eq!((arguments.connections.get(), arguments.force, arguments.host.json), (1, false, false));
+        let arguments = record("hassock record chat a --connections 3 --force --json --config x").unwrap();
+        assert_eq!((arguments.connections.get(), arguments.force, arguments.host.json), (3, true, true));
+        assert!(record("hassock record chat").unwrap_err().contains("<FILE>"));
+        assert!(record("hassock record chat a --connections 0").unwrap_err().contains("invalid value '0'"));
     }
 
     #[test]

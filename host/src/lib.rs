@@ -7,7 +7,8 @@
 //! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
 //!
 //! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
-//! [`database`], and [`admin`] for operators. [`Host::start`] puts them together.
+//! [`database`], [`admin`] for operators, and [`record`] for transcripts of what passes. [`Host::start`] puts
+//! them together.
 //!
 //! For tests of modules: [`lab`] is what surrounds a module in place of the real world, [`testkit`] a whole host
 //! in it, and [`transcript`] plays text files on that, or against a running host.
@@ -27,6 +28,7 @@ pub mod lab;
 pub mod listen;
 pub mod module;
 mod patience;
+pub mod record;
 pub mod session;
 pub mod shutdown;
 pub mod telemetry;

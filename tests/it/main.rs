@@ -25,6 +25,7 @@ mod opening;
 mod outage;
 mod pin;
 mod protocol;
+mod record;
 mod reload;
 mod rollback;
 mod serve;

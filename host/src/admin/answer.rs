@@ -9,25 +9,40 @@
 //! | 404 | `unknown-app`, `unknown-route` | there is no such app, or no such path |
 //! | 405 | `method` | the path takes another method |
 //! | 408 | `timeout` | the module did not arrive within `upload_timeout` |
+//! | 409 | `recording` | somebody records the app already |
 //! | 409 | `no-canary`, `no-previous` | there is nothing to promote, or to go back to |
 //! | 413 | `too-large` | the module is larger than `module_bytes` |
 //! | 422 | the gate's word, or `config` | the gate refused the module, or the config on disk is wrong |
 //! | 500 | `internal` | the host has a bug, and its log says which |
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
+use futures_util::stream;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Duration, Size};
 use crate::deploy::DeployError;
+use crate::record::Reader;
 
 /// What the listener answers with.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// An answer that goes on until this is cancelled; then its client has `request_timeout` to take the rest.
+#[derive(Clone)]
+pub(super) struct Lasting(pub(super) CancellationToken);
 
 /// Of JSON.
 const JSON: &str = "application/json";
+
+/// Of JSON objects, one a line.
+const JSON_LINES: &str = "application/x-ndjson";
 
 /// Of a plain sentence.
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
@@ -52,6 +67,8 @@ pub(super) enum Failure {
     Method(Method),
     #[error("{0}")]
     Parameter(String),
+    #[error("`{0}` is being recorded already, and each app has room for one recording; wait for it, or end it")]
+    Recording(String),
     #[error("the module is larger than `admin.module_bytes` = {0}")]
     TooLarge(Size),
     #[error("the module did not arrive within `admin.upload_timeout` = {0}")]
@@ -77,6 +94,7 @@ impl Failure {
             Self::Deploy(DeployError::UnknownApp { .. }) => (StatusCode::NOT_FOUND, "unknown-app"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::Recording(_) => (StatusCode::CONFLICT, "recording"),
             Self::Deploy(DeployError::NoCanary { .. }) => (StatusCode::CONFLICT, "no-canary"),
             Self::Deploy(DeployError::NoPrevious { .. }) => (StatusCode::CONFLICT, "no-previous"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
@@ -119,9 +137,26 @@ pub(super) fn json(value: &impl Serialize) -> Answer {
     }
 }
 
+/// A recording, for as long as it goes on.
+pub(super) fn recording(reader: Reader) -> Answer {
+    let ended = CancellationToken::new();
+    let lasting = (reader, ended.clone().drop_guard());
+    let lines = stream::unfold(lasting, |(mut reader, guard)| async move {
+        let lines = reader.lines().await?;
+        Some((Ok(Frame::data(lines)), (reader, guard)))
+    });
+    let mut answer = body(JSON_LINES, StreamBody::new(lines).boxed_unsync());
+    answer.extensions_mut().insert(Lasting(ended));
+    answer
+}
+
 /// A text.
-pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+pub(super) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Answer {
+    body(content_type, Full::new(text.into()).boxed_unsync())
+}
+
+fn body(content_type: &'static str, body: UnsyncBoxBody<Bytes, Infallible>) -> Answer {
+    let mut answer = Response::new(body);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -11,12 +11,13 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::answer::{Answer, Failure, PLAIN, failed, json, text};
+use super::answer::{Answer, Failure, PLAIN, failed, json, recording, text};
 use super::metrics;
 use super::route::{Parameters, Route};
 use super::token::Token;
 use crate::config::AdminConfig;
 use crate::deploy::{Control, Pin, Rollout};
+use crate::record::Order;
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
@@ -68,6 +69,7 @@ impl Api {
         match route {
             Route::Deploy(app) => self.deploy(app, parameters.rollout()?, body).await,
             Route::Pin(app) => self.pin(&app, parameters.pin()?),
+            Route::Record(app) => self.record(app, parameters.connections()?),
             route => {
                 parameters.none()?;
                 self.without_parameters(route).await
@@ -85,7 +87,7 @@ impl Api {
             Route::Promote(app) => Ok(json(&self.control.promote(&app)?)),
             Route::Rollback(app) => Ok(json(&self.control.rollback(&app)?)),
             Route::Reload => self.reload().await,
-            Route::Health | Route::Deploy(_) | Route::Pin(_) => Ok(text(PLAIN, "ok\n")),
+            Route::Health | Route::Deploy(_) | Route::Pin(_) | Route::Record(_) => Ok(text(PLAIN, "ok\n")),
         }
     }
 
@@ -119,6 +121,12 @@ impl Api {
 
     fn pin(&self, app: &str, pin: Pin) -> Result<Answer, Failure> {
         Ok(json(&self.control.pin(app, pin)?))
+    }
+
+    fn record(&self, app: String, connections: usize) -> Result<Answer, Failure> {
+        let order = Order { connections, bytes: self.config.record_bytes.bytes() };
+        let reader = self.control.record(&app, order)?;
+        Ok(recording(reader.ok_or(Failure::Recording(app))?))
     }
 
     /// The whole body.

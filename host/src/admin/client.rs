@@ -1,13 +1,15 @@
 //! The other side of the admin listener: how the command line talks to a running host.
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,6 +19,7 @@ use tokio::time::timeout;
 
 use super::TOKEN_FILE;
 use super::answer::ErrorBody;
+use super::recorded::Recorded;
 use super::token::{Token, TokenError};
 use crate::config::{AdminAddress, AdminConfig, ConfigError, Duration as Span, Locator, Problems, Size};
 use crate::deploy::{AppReport, Outcome, Pin, PinOutcome, Rollout};
@@ -92,6 +95,14 @@ pub enum ClientError {
         address: AdminAddress,
         /// How long.
         limit: Duration,
+    },
+    /// A recording has no end.
+    #[error("the host at {address} went away before the recording ended ({reason}); what came before is in the file")]
+    BrokeOff {
+        /// The address.
+        address: AdminAddress,
+        /// What is known of it.
+        reason: String,
     },
     /// It answered with something else than this version understands.
     #[error("the host at {address} gave no answer that can be understood: {reason}; is it a Hassock of this version?")]
@@ -199,6 +210,21 @@ impl Client {
         self.send(Method::POST, path(app, "pin", &query), Bytes::new(), ANSWER).await
     }
 
+    /// Record the next connections of an app.
+    ///
+    /// # Errors
+    /// If the host does not answer or refuses.
+    pub async fn record(&self, app: &str, connections: usize) -> Result<Recorded, ClientError> {
+        let path = path(app, "record", &format!("?connections={connections}"));
+        let response = self.in_time(ANSWER, self.ask(Method::POST, path, Bytes::new())).await?;
+        if response.status().is_success() {
+            return Ok(Recorded::new(response.into_body(), self.address.clone()));
+        }
+        let status = response.status();
+        let body = self.in_time(ANSWER, async { self.whole(response).await }).await?;
+        Err(self.refusal(status, &body))
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -206,26 +232,42 @@ impl Client {
         body: Bytes,
         limit: Duration,
     ) -> Result<T, ClientError> {
-        let exchange = self.exchange(method, path, body);
-        let silent = |_| ClientError::Silent { address: self.address.clone(), limit };
-        let (status, body) = timeout(limit, exchange).await.map_err(silent)??;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| self.strange(error));
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            return Err(ClientError::Unauthorized { address: self.address.clone(), file: self.file.clone() });
-        }
-        let Ok(ErrorBody { error, kind }) = serde_json::from_slice(&body) else {
-            return Err(self.strange(format!("status {status}")));
+        let exchange = async {
+            let response = self.ask(method, path, body).await?;
+            Ok((response.status(), self.whole(response).await?))
         };
-        let message = plain(&error);
-        match status {
-            StatusCode::UNPROCESSABLE_ENTITY => Err(ClientError::Gate { kind, message }),
-            _ => Err(ClientError::Refused { kind, message }),
+        let (status, body) = self.in_time(limit, exchange).await?;
+        match status.is_success() {
+            true => serde_json::from_slice(&body).map_err(|error| self.strange(error)),
+            false => Err(self.refusal(status, &body)),
         }
     }
 
-    async fn exchange(&self, method: Method, path: String, body: Bytes) -> Result<(StatusCode, Bytes), ClientError> {
+    /// What an answer says that is no success.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        if status == StatusCode::UNAUTHORIZED {
+            return ClientError::Unauthorized { address: self.address.clone(), file: self.file.clone() };
+        }
+        let Ok(ErrorBody { error, kind }) = serde_json::from_slice(body) else {
+            return self.strange(format!("status {status}"));
+        };
+        let message = plain(&error);
+        match status {
+            StatusCode::UNPROCESSABLE_ENTITY => ClientError::Gate { kind, message },
+            _ => ClientError::Refused { kind, message },
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let silent = |_| ClientError::Silent { address: self.address.clone(), limit };
+        timeout(limit, answer).await.map_err(silent)?
+    }
+
+    async fn ask(&self, method: Method, path: String, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         let mut sender = self.connect().await?;
         let request = Request::builder()
             .method(method)
@@ -234,10 +276,12 @@ impl Client {
             .header(AUTHORIZATION, format!("Bearer {}", self.token.expose()))
             .body(Full::new(body))
             .map_err(|error| self.strange(error))?;
-        let response = sender.send_request(request).await.map_err(|error| self.strange(error))?;
-        let status = response.status();
+        sender.send_request(request).await.map_err(|error| self.strange(error))
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {
         let body = response.into_body().collect().await.map_err(|error| self.strange(error))?;
-        Ok((status, body.to_bytes()))
+        Ok(body.to_bytes())
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {

@@ -19,6 +19,7 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Lasting;
 use super::api::Api;
 use crate::config::{AdminAddress, AdminConfig};
 
@@ -170,7 +171,14 @@ async fn serve(stream: Stream, api: &Arc<Api>, limit: Duration, stopping: &Cance
         let (api, answered) = (Arc::clone(api), Arc::clone(&answered));
         async move {
             let answer = api.answer(request).await;
-            answered.notify_one();
+            match answer.extensions().get::<Lasting>().cloned() {
+                None => answered.notify_one(),
+                // The time to take it counts from its end. However it ends, the token is cancelled.
+                Some(Lasting(ended)) => drop(tokio::spawn(async move {
+                    ended.cancelled().await;
+                    answered.notify_one();
+                })),
+            }
             Ok::<_, Infallible>(answer)
         }
     });

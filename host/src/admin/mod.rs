@@ -9,6 +9,7 @@ mod api;
 mod client;
 mod listen;
 mod metrics;
+mod recorded;
 mod route;
 mod token;
 
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use client::plain;
 pub use client::{Client, ClientError};
+pub use recorded::Recorded;
 pub use token::{Token, TokenError};
 
 use crate::config::{AdminAddress, AdminConfig, Config, Locator, Problem, Problems};

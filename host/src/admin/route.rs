@@ -9,6 +9,7 @@
 //! | `POST /v1/apps/APP/promote` | gives the canary everything |
 //! | `POST /v1/apps/APP/rollback` | takes the canary back, or goes back to the version before |
 //! | `POST /v1/apps/APP/pin` | keeps open connections on their version; `?for=10m`, or `?off` to end it |
+//! | `POST /v1/apps/APP/record` | records the next connections, line by line; `?connections=2`, by default 1 |
 //! | `POST /v1/reload` | reads the config again |
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(super) enum Route {
     Promote(String),
     Rollback(String),
     Pin(String),
+    Record(String),
 }
 
 impl Route {
@@ -53,6 +55,7 @@ impl Route {
                     "promote" => Some(Self::Promote(app)),
                     "rollback" => Some(Self::Rollback(app)),
                     "pin" => Some(Self::Pin(app)),
+                    "record" => Some(Self::Record(app)),
                     _ => None,
                 }
             }
@@ -64,7 +67,9 @@ impl Route {
     pub(super) fn method(&self) -> Method {
         match self {
             Self::Health | Self::Metrics | Self::Apps => Method::GET,
-            Self::Reload | Self::Deploy(_) | Self::Promote(_) | Self::Rollback(_) | Self::Pin(_) => Method::POST,
+            Self::Reload | Self::Deploy(_) | Self::Promote(_) | Self::Rollback(_) | Self::Pin(_) | Self::Record(_) => {
+                Method::POST
+            }
         }
     }
 }
@@ -101,6 +106,16 @@ impl Parameters {
                 .parse()
                 .map(Rollout::Canary)
                 .map_err(|error| Failure::Parameter(format!("`canary`: {error}; in a URL, % is %25"))),
+        }
+    }
+
+    /// Those of a recording: how many connections.
+    pub(super) fn connections(mut self) -> Result<usize, Failure> {
+        let connections = self.0.remove("connections");
+        self.none()?;
+        match connections.as_deref().map_or(Ok(1), str::parse) {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(Failure::Parameter("`connections` is how many connections to record, at least 1".to_owned())),
         }
     }
 
@@ -144,6 +159,7 @@ mod tests {
             ("/v1/apps/a%2fb%20c/promote", Some(Route::Promote(app()))),
             ("/v1/apps/a%2Fb%20c/rollback", Some(Route::Rollback(app()))),
             ("/v1/apps/a%2Fb%20c/pin", Some(Route::Pin(app()))),
+            ("/v1/apps/a%2Fb%20c/record", Some(Route::Record(app()))),
             ("/", None),
             ("", None),
             ("*", None),
@@ -175,6 +191,11 @@ mod tests {
         assert_eq!(pin("for=1h%2030m").unwrap(), Pin::For(Duration::from_secs(5400)));
         for query in ["for=10m&off", "off=no", "for=", "for=0s", "for=2y", "for=long", "four=10m"] {
             assert!(pin(query).is_err(), "{query}");
+        }
+        let connections = |query| parameters(query).and_then(Parameters::connections);
+        assert_eq!((connections("").unwrap(), connections("connections=12").unwrap()), (1, 12));
+        for query in ["connections=0", "connections=-1", "connections=", "connections=all", "connection=1"] {
+            assert!(connections(query).is_err(), "{query}");
         }
         assert!(parameters("x").unwrap().none().is_err());
     }

@@ -19,6 +19,7 @@ pub use topics::{TopicError, Topics};
 
 use crate::deploy::{self, Versions};
 use crate::module::Version;
+use crate::record::Recorder;
 use crate::session::Connection;
 use crate::session::close::Close;
 
@@ -34,6 +35,8 @@ pub struct App {
     pub timers: Timers,
     /// The versions of its module, and which connection gets which.
     pub versions: Versions,
+    /// Where its traffic is recorded, if it is.
+    pub recorder: Recorder,
     /// One deploy at a time: each decides by what the one before has left.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     /// What it shares with all of the host.
@@ -52,6 +55,7 @@ impl App {
             topics: Topics::default(),
             timers: Timers::default(),
             versions: Versions::new(version),
+            recorder: Recorder::default(),
             deploying: tokio::sync::Mutex::default(),
             surroundings,
             setup: ArcSwap::new(setup),
@@ -74,6 +78,7 @@ impl App {
     /// The config has it no more: take no connections, and close those that are open.
     pub(crate) fn go(&self) {
         self.gone.store(true, Ordering::Release);
+        self.recorder.cut_short();
         self.close_all(&Close::app_gone());
     }
 

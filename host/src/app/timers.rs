@@ -203,6 +203,7 @@ async fn deliver(app: &Weak<App>, due: Due) {
 }
 
 async fn fire(app: &Arc<App>, timer: &DueTimer) {
+    app.recorder.fired();
     // An error is in the log already, and there is no connection to close.
     let _ = call::fired(app, None, &timer.name, &timer.payload).await;
 }

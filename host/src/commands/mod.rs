@@ -5,6 +5,7 @@ pub mod check;
 pub mod dev;
 pub mod module;
 pub mod new;
+pub mod record;
 pub mod serve;
 pub mod test;
 
@@ -63,6 +64,9 @@ pub enum CommandError {
     /// Tests.
     #[error(transparent)]
     Tests(#[from] test::TestsError),
+    /// The transcript of a recording.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
     /// The system refuses something that always works.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -84,6 +88,7 @@ impl CommandError {
             | Self::Admin(_)
             | Self::Module { .. }
             | Self::New(_)
+            | Self::Record(_)
             | Self::System(_) => ExitCode::FAILURE,
             Self::Tests(error) => error.exit_code().into(),
         }
@@ -111,6 +116,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Module { command } => module::run(command).await,
         Command::Test(args) => Ok(test::run(args).await?),
         Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
+        Command::Record(arguments) => record::run(arguments).await,
     }
 }
 

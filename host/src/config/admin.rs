@@ -33,6 +33,9 @@ pub struct AdminConfig {
     pub upload_timeout: Duration,
     /// Bytes of a module that is sent: it is held in memory until it is compiled.
     pub module_bytes: Size,
+    /// Bytes of a recording that wait for its reader. Traffic never waits for one: a reader that is so far behind
+    /// has its recording ended.
+    pub record_bytes: Size,
 }
 
 impl Default for AdminConfig {
@@ -44,6 +47,7 @@ impl Default for AdminConfig {
             request_timeout: Duration::from_secs(10),
             upload_timeout: Duration::from_secs(300),
             module_bytes: Size::mebibytes(64),
+            record_bytes: Size::mebibytes(4),
         }
     }
 }
@@ -149,6 +153,7 @@ mod tests {
             ("token_file = \"\"", ":2: admin.token_file: missing"),
             ("max_connections = 0", ":2: admin.max_connections: must be at least 1"),
             ("module_bytes = 0", ":2: admin.module_bytes: must be at least 1"),
+            ("record_bytes = 0", ":2: admin.record_bytes: must be at least 1"),
             ("request_timeout = \"1ms\"", ":2: admin.request_timeout: must be at least 10ms"),
             ("upload_timeout = \"1ms\"", ":2: admin.upload_timeout: must be at least 10ms"),
         ] {

@@ -8,6 +8,7 @@ mod cache;
 mod limits;
 mod load;
 mod problem;
+mod record;
 mod scalars;
 mod share;
 mod swap;
@@ -26,6 +27,7 @@ pub use cache::CacheConfig;
 pub use limits::{AppLimits, HostLimits};
 pub use load::ConfigError;
 pub use problem::{Locator, Problem, Problems};
+pub use record::RecordConfig;
 pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NoShare, Share};
 pub use swap::{RollbackConfig, SwapPolicy};
@@ -204,6 +206,8 @@ pub struct AppConfig {
     pub keep_versions: usize,
     /// When the host takes a new version back by itself.
     pub rollback: RollbackConfig,
+    /// What recordings of its traffic leave out.
+    pub record: RecordConfig,
     /// Bounds of each connection, call and instance of this app.
     pub limits: AppLimits,
 }
@@ -223,6 +227,7 @@ impl Default for AppConfig {
             pinned_versions: 8,
             keep_versions: 3,
             rollback: RollbackConfig::default(),
+            record: RecordConfig::default(),
             limits: AppLimits::default(),
         }
     }

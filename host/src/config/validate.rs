@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
+
 use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems};
 
 /// The schemes of databases that the host can open.
@@ -84,6 +86,7 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
     }
     at_least_one(report, "admin.max_connections", admin.max_connections);
     at_least_one(report, "admin.module_bytes", admin.module_bytes.bytes());
+    at_least_one(report, "admin.record_bytes", admin.record_bytes.bytes());
     long_enough(report, "admin.request_timeout", admin.request_timeout);
     long_enough(report, "admin.upload_timeout", admin.upload_timeout);
 }
@@ -134,6 +137,7 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         report.add(&format!("{key}.rollback.window"), "must be at least 100ms");
     }
     origins(report, &format!("{key}.origins"), app);
+    redacted_headers(report, &format!("{key}.record.redact_headers"), app);
     app_limits(report, &format!("{key}.limits"), app);
 }
 
@@ -144,6 +148,13 @@ fn origins(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         if origin != "*" && origin != "null" && !well_formed {
             report.add(key, format!("`{origin}` is no origin; write `https://example.org`, `\"*\"` or `\"null\"`"));
         }
+    }
+}
+
+/// A name that no field can have would redact nothing, and nobody would notice.
+fn redacted_headers(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    for name in app.record.redact_headers.iter().filter(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
+        report.add(key, format!("`{name}` is no name of a header field"));
     }
 }
 

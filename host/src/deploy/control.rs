@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigError, Share};
 use crate::handshake::{Directory, Doors};
 use crate::imports::log::cut;
 use crate::module::{Engine, LoadError, Version};
+use crate::record::{Order, Reader};
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
 #[derive(Clone)]
@@ -219,6 +220,14 @@ impl Control {
             }
         }
         result
+    }
+
+    /// Begin to record an app. None if somebody records it already.
+    ///
+    /// # Errors
+    /// If there is no such app.
+    pub(crate) fn record(&self, app: &str, order: Order) -> Result<Option<Reader>, DeployError> {
+        Ok(Reader::start(&self.app(app)?, order, self.0.doors.draining.clone()))
     }
 
     /// Wait until a config was put into effect.

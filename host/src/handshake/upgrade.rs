@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -17,6 +17,7 @@ use super::{Doors, Pending, origin};
 use crate::app::{App, Setup};
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
 use crate::module::call;
+use crate::record::Asking;
 use crate::session::close::Close;
 use crate::session::{Connection, Opened};
 
@@ -42,15 +43,19 @@ pub(super) async fn answer(
         return answer::stopping();
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let asking = app.recorder.ask(|| to_contract(&request, peer));
     if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
         tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
-        return answer::wrong_origin(origin);
+        let answer = answer::wrong_origin(origin);
+        note_refusal(asking, &answer).await;
+        return answer;
     }
     let id = doors.next_id.fetch_add(1, Ordering::Relaxed);
     // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
     // never cut off for that, and an accepted connection gets its `closed`.
-    let opening = doors.surroundings.tasks.spawn(open(Arc::clone(app), id, to_contract(&request, peer)));
+    let opening =
+        doors.surroundings.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
     match opening.await {
         Ok(Ok((opened, headers))) => {
             switch.headers_mut().extend(headers);
@@ -59,6 +64,29 @@ pub(super) async fn answer(
         }
         Ok(Err(answer)) => answer,
         Err(_) => answer::host_failed(),
+    }
+}
+
+/// Ask the module, and tell whoever records what it said.
+async fn open_recorded(
+    app: Arc<App>,
+    id: u64,
+    request: Request,
+    asking: Option<Asking>,
+) -> Result<(Opened, HeaderMap), Answer> {
+    let outcome = open(app, id, request).await;
+    match (&outcome, asking) {
+        (Ok((opened, headers)), Some(asking)) => asking.accepted(&opened.connection, headers),
+        (Err(answer), asking) => note_refusal(asking, answer).await,
+        (Ok(_), None) => {}
+    }
+    outcome
+}
+
+async fn note_refusal(asking: Option<Asking>, answer: &Answer) {
+    if let Some(asking) = asking {
+        let Ok(body) = answer.body().clone().collect().await;
+        asking.refused(answer.status(), body.to_bytes());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use super::seat::Seat;
 use crate::app::App;
 use crate::config::AppLimits;
 use crate::module::call;
+use crate::record::Tap;
 
 /// A timer of a connection whose time has come.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Connection {
     /// The topics that it is subscribed to. Locked after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<VecDeque<DueTimer>>,
+    /// Where it is recorded, if it is.
+    tap: OnceLock<Tap>,
     /// Something happened since the session last looked. One load instead of two locks for each poll.
     mail: AtomicBool,
     session: AtomicWaker,
@@ -56,6 +59,7 @@ impl Connection {
             seat: Seat::default(),
             topics: Mutex::default(),
             due: Mutex::default(),
+            tap: OnceLock::new(),
             mail: AtomicBool::new(true),
             session: AtomicWaker::new(),
         }
@@ -65,6 +69,16 @@ impl Connection {
     pub fn wake(&self) {
         self.mail.store(true, Ordering::Release);
         self.session.wake();
+    }
+
+    /// Record it from now on. It has just been opened, so nobody else does.
+    pub(crate) fn record(&self, tap: Tap) {
+        let _ = self.tap.set(tap);
+    }
+
+    /// Where it is recorded, if it is.
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        self.tap.get()
     }
 
     /// A timer's time has come.
@@ -135,6 +149,9 @@ impl Drop for Opened {
 }
 
 async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
+    if let Some(tap) = connection.tap() {
+        tap.ended(&close);
+    }
     connection.outbox.shut();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);

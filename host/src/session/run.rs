@@ -160,6 +160,9 @@ impl<S: Transport> Session<S> {
         while let Some(timer) = self.connection.pop_due() {
             if self.app.timers.claim(Some(self.connection.id), &timer) {
                 let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+                if let Some(tap) = connection.tap() {
+                    tap.fired();
+                }
                 // Boxed, because timers are rare, and each connection would keep the room for this call.
                 let mut call = Box::pin(call::fired(&app, Some(&connection), &timer.name, &timer.payload));
                 self.drive(call.as_mut()).await?;
@@ -180,6 +183,9 @@ impl<S: Transport> Session<S> {
             self.alarm.as_mut().reset(resume);
         }
         let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+        if let Some(tap) = connection.tap() {
+            tap.sent(&batch.messages);
+        }
         let mut call = pin!(call::receive(&app, &connection, &batch.messages));
         match batch.end {
             // The end came behind these messages. Nothing can be sent any more, and it stays the end,

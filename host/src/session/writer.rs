@@ -38,7 +38,7 @@ impl<S: Transport> Writer<S> {
         loop {
             // Something is left only if an earlier write was cancelled.
             if !self.is_flushed
-                && let Err(close) = self.flush_in_time().await
+                && let Err(close) = self.flush_in_time(connection).await
             {
                 // It may have been closed for being slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
@@ -51,8 +51,8 @@ impl<S: Transport> Writer<S> {
         }
     }
 
-    async fn flush_in_time(&mut self) -> Result<(), Close> {
-        let flushed = within(self.timeout, self.flush()).await;
+    async fn flush_in_time(&mut self, connection: &Connection) -> Result<(), Close> {
+        let flushed = within(self.timeout, self.flush(connection)).await;
         self.judge(flushed)
     }
 
@@ -67,10 +67,13 @@ impl<S: Transport> Writer<S> {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), tungstenite::Error> {
+    async fn flush(&mut self, connection: &Connection) -> Result<(), tungstenite::Error> {
         while !self.queue.is_empty() {
             poll_fn(|context| Pin::new(&mut self.socket).poll_ready(context)).await?;
             if let Some(frame) = self.queue.pop_front() {
+                if let Some(tap) = connection.tap() {
+                    tap.received(&frame);
+                }
                 Pin::new(&mut self.socket).start_send(frame)?;
             }
         }

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod diff;
 pub mod format;
 pub mod junit;
+pub mod lasting;
 pub mod play;
 pub mod report;
 pub mod stage;

@@ -3,6 +3,7 @@
 use super::super::bless::{self, Blessing};
 use super::super::compare;
 use super::super::format::{Action, Connect, Expected, Outcome, Step, Table, TextPattern, step as step_text};
+use super::super::lasting::lasting;
 use super::super::stage::{Answer, Message, Received, Rows};
 use super::act::{ACCEPTED, body_matches, header_values};
 use super::client::Patience;
@@ -212,13 +213,6 @@ fn correct_headers(headers: &[(String, TextPattern)], answer: &Answer) -> Vec<(S
         Some((name.clone(), kept.or_else(|| exact(values.first()?))?))
     });
     corrected.collect()
-}
-
-/// A reason without the module's version, which is another one after each build.
-fn lasting(reason: &str) -> Option<TextPattern> {
-    let stem = reason.strip_suffix(')').and_then(|reason| reason.rsplit_once(" (version "));
-    let pattern = stem.and_then(|(stem, _)| regex::Regex::new(&regex::escape(stem)).ok());
-    pattern.map(|regex| TextPattern::Regex(super::super::format::Regex(regex))).or_else(|| exact(reason))
 }
 
 /// None for an empty text, which a transcript has no words for.

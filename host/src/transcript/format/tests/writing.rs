@@ -92,11 +92,11 @@ fn connections() {
     let exact = |text: &str| TextPattern::Exact(text.to_owned());
     check(
         &connect(Outcome::Accepted(vec![("x".to_owned(), exact("")), ("y".to_owned(), exact("text"))])),
-        "connect bob /chat\n  @id: 9\n  origin: a\n  empty:\n  < x: text\n  < y: text \"text\"",
+        "connect bob /chat\n  origin: a\n  empty:\n  @id: 9\n  < x: text\n  < y: text \"text\"",
     );
     check(
         &connect(Outcome::Refused { status: 403, body: Some(exact("/a\n")) }),
-        "connect bob /chat refused 403 text \"/a\\n\"\n  @id: 9\n  origin: a\n  empty:",
+        "connect bob /chat refused 403 text \"/a\\n\"\n  origin: a\n  empty:\n  @id: 9",
     );
 }
 

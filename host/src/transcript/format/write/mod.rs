@@ -58,11 +58,11 @@ fn connect(connect: &Connect) -> String {
         text.push_str(&format!(" refused {status}"));
         body.iter().for_each(|body| text.push_str(&format!(" {}", pattern(body))));
     }
-    if let Some(id) = connect.id {
-        text.push_str(&format!("\n  @id: {id}"));
-    }
     for (name, value) in &connect.headers {
         text.push_str(&format!("\n  {name}:{}{value}", if value.is_empty() { "" } else { " " }));
+    }
+    if let Some(id) = connect.id {
+        text.push_str(&format!("\n  @id: {id}"));
     }
     if let Outcome::Accepted(fields) = &connect.outcome {
         fields.iter().for_each(|(name, value)| text.push_str(&format!("\n  < {name}: {}", pattern(value))));

@@ -20,7 +20,7 @@ fn another_message_takes_the_place_and_keeps_placeholders() {
     let mut stage = Double::new([then([("alice", text(r#"{"at":5,"say":"ho","tags":["x","y"],"new":"${z}"}"#))])]);
     let expected = json!({"at": "${number}", "say": "hi", "tags": ["${any}"], "old": "${any}"});
     let blessed = bless(vec![connect("alice"), gets_json("alice", expected), nothing("alice")], &mut stage);
-    let message = r#"{"at":"${number}","new":"$${z}","say":"ho","tags":["${any}","y"]}"#;
+    let message = r#"{"at":"${number}","say":"ho","tags":["${any}","y"],"new":"$${z}"}"#;
     assert_eq!(blessed, format!("connect alice /chat\nalice < {message}\nalice nothing\n"));
 }
 
@@ -150,7 +150,7 @@ alice closed 1000
 connect alice /chat
 connect bob   /chat
 # the greeting
-alice < {\"at\":\"${number}\",\"joined\":\"bob\"}
+alice < {\"joined\":\"bob\",\"at\":\"${number}\"}
 bob nothing
 
 alice > {\"say\":\"hi\"}

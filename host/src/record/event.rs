@@ -1,0 +1,160 @@
+//! What a recording tells its reader: one JSON object a line, with everything left out that must not leave the host.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// Something that happened, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Microseconds since the recording began.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened. In texts and JSON, `${` that the traffic had is written `$${`, as transcripts want it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The recording began; always the first.
+    Began {
+        /// The app.
+        app: String,
+        /// The version that serves its new connections.
+        version: String,
+        /// How many connections are to be recorded.
+        connections: usize,
+        /// The time of day, as RFC 3339 writes it.
+        clock: String,
+    },
+    /// A client asked for a WebSocket and got it.
+    Connected {
+        /// What the recording calls it: `c1`, `c2`, …
+        client: String,
+        /// The request.
+        #[serde(flatten)]
+        request: Asked,
+        /// The id that the host gave it.
+        id: u64,
+        /// The header fields of the answer that the module chose; none as value if it was left out.
+        answer: Vec<(String, Option<String>)>,
+    },
+    /// A client asked and did not get it.
+    Refused {
+        /// As above.
+        client: String,
+        /// The request.
+        #[serde(flatten)]
+        request: Asked,
+        /// The status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
+    /// The module is about to get a message.
+    Sent {
+        /// Whose.
+        client: String,
+        /// The message.
+        message: Sent,
+    },
+    /// A client gets a message.
+    Received {
+        /// Who.
+        client: String,
+        /// The message.
+        message: Received,
+    },
+    /// A timer is about to be fired.
+    Fired,
+    /// A connection has ended.
+    Ended {
+        /// Whose.
+        client: String,
+        /// Who ended it.
+        by: EndedBy,
+        /// The close code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// The recording is complete; the last event.
+    Complete,
+    /// The host stops, or has the app no more, so that no more connections will come; the last event.
+    CutShort,
+    /// The reader was too slow and has missed something, so that the rest would be of no use; the last event.
+    TooSlow {
+        /// A sentence with what to do.
+        error: String,
+    },
+}
+
+/// A request for a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Path and query.
+    pub target: String,
+    /// Its header fields, without those of the handshake itself.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A message from a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sent {
+    /// A text message.
+    Text(String),
+    /// A binary message, two hex digits a byte.
+    #[serde(with = "hex")]
+    Binary(Vec<u8>),
+}
+
+/// A message to a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Received {
+    /// A text message.
+    Text(String),
+    /// A text message that is JSON; `"${any}"` where something was left out.
+    Json(Json),
+    /// A binary message, two hex digits a byte.
+    #[serde(with = "hex")]
+    Binary(Vec<u8>),
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are those of the contract")]
+pub enum EndedBy {
+    Client,
+    Module,
+    Host,
+    Transport,
+}
+
+/// Bytes as two hex digits each.
+mod hex {
+    use std::fmt::Write;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for byte in bytes {
+            // A string takes everything.
+            let _ = write!(text, "{byte:02x}");
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let byte =
+            |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let bytes: Option<Vec<u8>> =
+            text.as_bytes().chunks(2).map(|digits| byte(digits).filter(|_| digits.len() == 2)).collect();
+        bytes.ok_or_else(|| de::Error::custom("no hex digits"))
+    }
+}

@@ -1,0 +1,312 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::event::{Asked, EndedBy, Entry, Event, Received, Sent};
+use super::recording::{Happening, Next, Recording};
+use super::redact::Redaction;
+use super::*;
+use crate::config::RecordConfig;
+use crate::module::bindings::hassock::host::types::Message;
+use crate::session::Connection;
+use crate::session::close::Close;
+
+fn request(query: Option<&str>, headers: &[(&str, &str)]) -> Request {
+    Request {
+        path: "/chat".to_owned(),
+        query: query.map(str::to_owned),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        remote_address: "127.0.0.1:1".to_owned(),
+        subprotocols: Vec::new(),
+        secure: false,
+    }
+}
+
+fn redaction(fields: &[&str]) -> Redaction {
+    let redact_fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    Redaction::new(&RecordConfig { redact_fields, ..RecordConfig::default() })
+}
+
+fn sent(redaction: &Redaction, message: Message) -> Sent {
+    match redaction.event(Happening::Sent { client: "c1".into(), message }) {
+        Event::Sent { message, .. } => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sent_text(redaction: &Redaction, text: &str) -> String {
+    match sent(redaction, Message::Text(text.to_owned())) {
+        Sent::Text(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn received(redaction: &Redaction, frame: Frame) -> Received {
+    match redaction.event(Happening::Received { client: "c1".into(), frame }) {
+        Event::Received { message, .. } => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn fields_are_left_out_at_any_depth_and_nothing_else_changes() {
+    let redaction = redaction(&["token", "pin"]);
+    let text = r#"{"z":1,"token":{"a":1},"a":[{"pin":1234,"tokens":"stay"}]}"#;
+    assert_eq!(sent_text(&redaction, text), r#"{"z":1,"token":"redacted","a":[{"pin":"redacted","tokens":"stay"}]}"#);
+    let Received::Json(json) = received(&redaction, Frame::text(text)) else { panic!("JSON") };
+    assert_eq!(json.to_string(), r#"{"z":1,"token":"${any}","a":[{"pin":"${any}","tokens":"stay"}]}"#);
+    // What holds nothing secret stays as it is, to the byte.
+    for text in ["{ \"a\" :\t1.10 }", "[1e2]", "token", "{\"token", "", "\"token\""] {
+        assert_eq!(sent_text(&redaction, text), text);
+    }
+    let binary = sent(&redaction, Message::Binary(br#"{"pin":1}"#.to_vec()));
+    assert_eq!(binary, Sent::Binary(br#"{"pin":"redacted"}"#.to_vec()));
+    assert_eq!(sent(&redaction, Message::Binary(vec![0, 255])), Sent::Binary(vec![0, 255]));
+}
+
+#[test]
+fn json_that_is_too_deep_to_be_read_is_left_out_as_a_whole() {
+    let deep = format!("{}{{\"token\":\"secret\"}}{}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(sent_text(&redaction(&["token"]), &deep), "redacted");
+    assert_eq!(received(&redaction(&["token"]), Frame::text(deep.clone())), Received::Json(json!("${any}")));
+    assert_eq!(sent_text(&redaction(&[]), &deep), deep);
+    assert_eq!(received(&redaction(&[]), Frame::text(deep.clone())), Received::Text(deep));
+}
+
+#[test]
+fn what_looks_like_a_placeholder_is_escaped() {
+    let redaction = redaction(&["token"]);
+    assert_eq!(sent_text(&redaction, "a ${b} $${c} $d"), "a $${b} $$${c} $d");
+    assert_eq!(received(&redaction, Frame::text("${any}")), Received::Text("$${any}".to_owned()));
+    let frame = Frame::text(r#"{"a":["${any}"],"token":"${x}"}"#);
+    assert_eq!(received(&redaction, frame), Received::Json(json!({ "a": ["$${any}"], "token": "${any}" })));
+}
+
+#[test]
+fn requests_and_answers_keep_their_secrets() {
+    let headers = [
+        ("host", "h"),
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "k"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-extensions", "x"),
+        ("sec-websocket-protocol", "v2, v1"),
+        ("origin", "https://example.org"),
+        ("cookie", "session=secret"),
+        ("authorization", "Bearer secret"),
+    ];
+    let request = request(Some("room=a&to%6ben=secret&token&x=token"), &headers);
+    let mut answer = HeaderMap::new();
+    answer.insert("set-cookie", HeaderValue::from_static("session=secret"));
+    answer.append("x-room", HeaderValue::from_static("a"));
+    let happening = Happening::Connected { client: "c1".into(), request: request.into(), id: 7, answer: answer.into() };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = Event::Connected {
+        client: "c1".to_owned(),
+        request: Asked {
+            target: "/chat?room=a&to%6ben=redacted&token&x=token".to_owned(),
+            headers: vec![
+                pair("sec-websocket-protocol", "v2, v1"),
+                pair("origin", "https://example.org"),
+                pair("cookie", "redacted"),
+                pair("authorization", "redacted"),
+            ],
+        },
+        id: 7,
+        answer: vec![("set-cookie".to_owned(), None), ("x-room".to_owned(), Some("a".to_owned()))],
+    };
+    assert_eq!(redaction(&["token"]).event(happening), expected);
+}
+
+#[test]
+fn an_event_survives_its_line() {
+    let message = Received::Json(json!({ "z": [1, 2.5, null], "a": u64::MAX }));
+    for event in [
+        Event::Sent { client: "c1".to_owned(), message: Sent::Binary(vec![0, 10, 255]) },
+        Event::Received { client: "c1".to_owned(), message },
+        Event::Fired,
+    ] {
+        let entry = Entry { at: 12, event };
+        let line = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry, "{line}");
+    }
+    assert!(serde_json::from_str::<Sent>(r#"{"binary":"0g"}"#).is_err());
+    assert!(serde_json::from_str::<Sent>(r#"{"binary":"000"}"#).is_err());
+}
+
+fn recording(connections: usize, bytes: usize) -> Arc<Recording> {
+    Arc::new(Recording::new(Order { connections, bytes }))
+}
+
+fn accept(recording: &Arc<Recording>, id: u64) -> Arc<Connection> {
+    let connection = Arc::new(Connection::new(id, 1000));
+    recording.ask(|| request(None, &[])).unwrap().accepted(&connection, &HeaderMap::new());
+    connection
+}
+
+/// What can be read now, in a word each.
+fn read(recording: &Recording) -> Vec<String> {
+    let mut words = Vec::new();
+    loop {
+        words.push(match recording.next() {
+            Next::Happening(_, Happening::Connected { client, .. }) => format!("{client} connected"),
+            Next::Happening(_, Happening::Refused { client, status, .. }) => format!("{client} refused {status}"),
+            Next::Happening(_, Happening::Sent { client, .. }) => format!("{client} sent"),
+            Next::Happening(_, Happening::Received { client, .. }) => format!("{client} received"),
+            Next::Happening(_, Happening::Fired) => "fired".to_owned(),
+            Next::Happening(_, Happening::Ended { client, .. }) => format!("{client} ended"),
+            Next::Nothing => return words,
+            Next::End(end) => {
+                words.push(format!("{end:?}"));
+                return words;
+            }
+        });
+    }
+}
+
+#[test]
+fn what_comes_of_a_request_comes_after_it() {
+    let recording = recording(2, 10_000);
+    let first = accept(&recording, 1);
+    let asking = recording.ask(|| request(None, &[])).unwrap();
+    // The module tells the first of the second before it has answered the second.
+    first.tap().unwrap().received(&Frame::text("joined"));
+    assert_eq!(read(&recording), ["c1 connected"]);
+    assert!(recording.ask(|| request(None, &[])).is_none(), "two are there or may be soon");
+    asking.refused(StatusCode::CONFLICT, Bytes::new());
+    assert_eq!(read(&recording), ["c2 refused 409 Conflict", "c1 received"]);
+    // Who goes without an answer leaves nothing behind.
+    drop(recording.ask(|| request(None, &[])).unwrap());
+    let second = accept(&recording, 4);
+    assert!(recording.ask(|| request(None, &[])).is_none());
+    first.tap().unwrap().ended(&Close::going_away());
+    second.tap().unwrap().ended(&Close::going_away());
+    assert_eq!(read(&recording), ["c4 connected", "c1 ended", "c4 ended", "Complete"]);
+}
+
+#[test]
+fn a_recording_that_is_cut_short_waits_for_those_that_are_open() {
+    let recording = recording(2, 10_000);
+    let first = accept(&recording, 1);
+    recording.cut_short();
+    assert!(recording.ask(|| request(None, &[])).is_none());
+    assert_eq!(read(&recording), ["c1 connected"]);
+    first.tap().unwrap().ended(&Close::going_away());
+    assert_eq!(read(&recording), ["c1 ended", "CutShort"]);
+}
+
+#[test]
+fn more_than_the_bytes_end_it_and_what_came_before_is_read() {
+    let recording = recording(2, 1000);
+    let first = accept(&recording, 1);
+    let tap = first.tap().unwrap();
+    let text = |bytes: usize| [Message::Text("x".repeat(bytes))];
+    tap.sent(&text(400));
+    tap.sent(&text(400));
+    tap.sent(&text(0));
+    assert!(recording.ask(|| request(None, &[])).is_none(), "it is over");
+    assert_eq!(read(&recording), ["c1 connected", "c1 sent", "TooSlow"]);
+}
+
+#[test]
+fn an_app_has_room_for_one() {
+    let recorder = Recorder::default();
+    let order = Order { connections: 1, bytes: 1000 };
+    let recording = recorder.start(order).unwrap();
+    assert!(recorder.start(order).is_none());
+    assert!(recorder.ask(|| request(None, &[])).is_some());
+    recorder.stop(&recording);
+    assert!(recorder.ask(|| request(None, &[])).is_none());
+    let next = recorder.start(order).unwrap();
+    // Who is late does not end the next one.
+    recorder.stop(&recording);
+    assert!(recorder.start(order).is_none());
+    recorder.stop(&next);
+}
+
+fn entry(at: Duration, event: Event) -> Entry {
+    Entry { at: u64::try_from(at.as_micros()).unwrap(), event }
+}
+
+fn said(text: &str) -> Event {
+    Event::Sent { client: "c1".to_owned(), message: Sent::Text(text.to_owned()) }
+}
+
+#[test]
+fn time_passes_in_pauses_and_before_timers() {
+    let mut script = Script::default();
+    let ms = |millis: u64| Duration::from_millis(millis);
+    for (at, event, expected) in [
+        (ms(60), said("a"), "c1 > a\n"),
+        // What accumulates is not lost.
+        (ms(110), said("b"), "advance 110ms\nc1 > b\n"),
+        // Up to a millisecond, and from there on.
+        (ms(300) + Duration::from_micros(1), said("c"), "advance 191ms\nc1 > c\n"),
+        (ms(301), Event::Fired, ""),
+        (ms(302), Event::Fired, "advance 1ms\n"),
+        (ms(302), said("d"), "c1 > d\n"),
+        (ms(401), said("e"), "c1 > e\n"),
+        (ms(65_401), said("f"), "advance 1m 5s 99ms\nc1 > f\n"),
+        (ms(0), Event::Complete, ""),
+    ] {
+        assert_eq!(script.lines(entry(at, event)), expected);
+    }
+    assert_eq!(script.tally().messages, 6);
+}
+
+#[test]
+fn each_event_is_its_step() {
+    let mut script = Script::default();
+    let client = || "c1".to_owned();
+    let ended = |by, code, reason: &str| Event::Ended { client: client(), by, code, reason: reason.to_owned() };
+    let asked = || Asked { target: "/a?b=c".to_owned(), headers: vec![("user-agent".to_owned(), "t".to_owned())] };
+    let refused =
+        |body: &str| Event::Refused { client: client(), request: asked(), status: 409, body: body.to_owned() };
+    let answer = vec![
+        ("sec-websocket-protocol".to_owned(), Some("v2".to_owned())),
+        ("set-cookie".to_owned(), None),
+        ("location".to_owned(), Some("/a".to_owned())),
+    ];
+    let began = Event::Began {
+        app: "chat\nx".to_owned(),
+        version: "0123456789ab".to_owned(),
+        connections: 1,
+        clock: "2026-01-31T12:00:00.000Z".to_owned(),
+    };
+    for (event, expected) in [
+        (
+            began,
+            "# recorded from chat x (version 0123456789ab) at 2026-01-31T12:00:00.000Z\nclock 2026-01-31T12:00:00.000Z\n",
+        ),
+        (
+            Event::Connected { client: client(), request: asked(), id: 17, answer },
+            "connect c1 /a?b=c\n  user-agent: t\n  @id: 17\n  < sec-websocket-protocol: v2\n  < set-cookie: /.*/\n  \
+             < location: text \"/a\"\n",
+        ),
+        (refused("taken\n"), "connect c1 /a?b=c refused 409 taken\n  user-agent: t\n"),
+        (refused(" \n"), "connect c1 /a?b=c refused 409\n  user-agent: t\n"),
+        (refused("a.\nb"), "connect c1 /a?b=c refused 409 text \"a.\\nb\"\n  user-agent: t\n"),
+        (said("{\"a\":\"$${b}\"}"), "c1 > {\"a\":\"$${b}\"}\n"),
+        (said("a\nb"), "c1 > a\n  b\n"),
+        (Event::Sent { client: client(), message: Sent::Binary(vec![0, 255]) }, "c1 > hex 00ff\n"),
+        (
+            Event::Received { client: client(), message: Received::Json(json!({ "z": 1, "a": "${any}" })) },
+            "c1 < {\"z\":1,\"a\":\"${any}\"}\n",
+        ),
+        (Event::Received { client: client(), message: Received::Text("hi".to_owned()) }, "c1 < hi\n"),
+        (ended(EndedBy::Client, 1005, ""), "c1 disconnects\n"),
+        (ended(EndedBy::Client, 1000, ""), "c1 disconnects 1000\n"),
+        (ended(EndedBy::Client, 4000, "good\nbye"), "c1 disconnects 4000 good bye\n"),
+        (ended(EndedBy::Transport, 1006, "the client went away"), "c1 vanishes\n"),
+        (ended(EndedBy::Module, 3000, "done"), "c1 closed 3000 done\n"),
+        (ended(EndedBy::Host, 1011, ""), "c1 closed 1011\n"),
+        (ended(EndedBy::Module, 3000, " a"), "c1 closed 3000 text \" a\"\n"),
+    ] {
+        assert_eq!(script.lines(entry(Duration::ZERO, event)), expected);
+    }
+    assert_eq!(script.tally(), Tally { connections: 1, refused: 3, messages: 5 });
+}
