@@ -54,7 +54,9 @@ impl FromStr for Url {
         match uri.scheme_str() {
             Some("ws") => {}
             Some("wss") => {
-                return Err(BadUrl(format!("`{text}` needs TLS, which is not spoken here: name the host behind the proxy")));
+                return Err(BadUrl(format!(
+                    "`{text}` needs TLS, which is not spoken here: name the host behind the proxy"
+                )));
             }
             _ => return Err(BadUrl(format!("`{text}` does not begin with ws://"))),
         }
