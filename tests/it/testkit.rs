@@ -1,11 +1,99 @@
 //! The harness for tests of one's own: a whole host without sockets, servers and clocks.
 
+mod clients;
+mod databases;
+mod determinism;
+mod endings;
+mod errors;
+mod expectations;
+mod faults;
+mod harm;
+mod settings;
+mod swaps;
+mod time;
+mod traffic;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hassock::testkit::{Connect, DatabaseError, TestHost};
-use hassock_tests::example;
-use serde_json::json;
+use hassock::testkit::{Client, Connect, DatabaseError, Message, Received, TestHost, TestHostBuilder};
+use hassock_tests::{example, guest};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
+/// The module `probe`, to be changed before it is started.
+fn probe() -> TestHostBuilder {
+    TestHost::module(guest("probe")).unwrap()
+}
+
+/// A host with the module `faults`, whose calls may compute and live for this long, and its table.
+fn faults() -> TestHost {
+    let builder = TestHost::module(guest("faults")).unwrap().set("limits.cpu_time", "\"100ms\"").unwrap();
+    let host = builder.set("limits.memory", "\"16MiB\"").unwrap().build().unwrap();
+    host.database("main").unwrap().run("CREATE TABLE leak (n INTEGER)").unwrap();
+    host
+}
+
+/// Give `probe` a command, and get its answer: `{"ok": …}` or `{"error": …}`.
+#[track_caller]
+fn ask(client: &Client, command: &Json) -> Json {
+    client.send_json(command);
+    serde_json::from_str(&text(client)).unwrap()
+}
+
+/// The same for a command that works.
+#[track_caller]
+fn ok(client: &Client, command: &Json) -> Json {
+    let mut answer = ask(client, command);
+    assert!(answer.get("ok").is_some(), "{command}: {answer}");
+    answer["ok"].take()
+}
+
+/// The next message, which must be text.
+#[track_caller]
+fn text(client: &Client) -> String {
+    match client.receive() {
+        Some(Received::Message(Message::Text(text))) => text,
+        other => panic!("expected a text, got {other:?}"),
+    }
+}
+
+/// What `probe` is to be told so that it sets a timer.
+fn timer(name: &str, after: Duration) -> Json {
+    let after = u64::try_from(after.as_millis()).unwrap();
+    json!({ "timer": { "name": name, "after_ms": after, "text": "" } })
+}
+
+/// A few seconds.
+fn time_passes(host: &TestHost) {
+    host.advance(Duration::from_secs(5));
+}
+
+/// The lines of the log that contain a text.
+fn logged(host: &TestHost, text: &str) -> Vec<String> {
+    let lines = host.take_log().into_iter().map(|line| line.to_string());
+    lines.filter(|line| line.contains(text)).collect()
+}
+
+/// How many rows a table of `main` has.
+fn rows(host: &TestHost, table: &str) -> usize {
+    host.database("main").unwrap().run(&format!("SELECT * FROM {table}")).unwrap().rows.len()
+}
+
+/// A config in a folder of its own.
+fn config(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hassock.toml");
+    std::fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+/// The part of a config that is about one app, at the path of its name.
+fn app(name: &str, module: &Path) -> String {
+    format!("[apps.{name}]\npath = \"/{name}\"\nmodule = {:?}\n", module.to_str().unwrap())
+}
+
+/// The example of the documentation, more or less.
 #[test]
 fn two_clients_talk_and_time_passes_when_it_is_told_to() {
     let host = TestHost::load(example("chat")).unwrap();
@@ -27,5 +115,4 @@ fn two_clients_talk_and_time_passes_when_it_is_told_to() {
     assert_eq!(bob.closed().0, 1011);
     let refused = host.request(&Connect::to("/chat?name=alice")).unwrap().err().unwrap();
     assert_eq!(refused.status, 409);
-    println!("{:?} {:#?}", host.cost(), host.take_log());
 }

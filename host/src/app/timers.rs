@@ -24,6 +24,10 @@ const MAX_NAME: usize = 256;
 /// The longest delay: the host does not keep timers over a restart, so longer ones are a mistake.
 const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The shortest delay. A timer that always sets itself again for now would take a whole core, one short call after
+/// the other; and where time stands still, as in a test, it would never let it pass.
+const MIN_DELAY: Duration = Duration::from_millis(1);
+
 /// Who set a timer: a connection, or the app.
 pub type Owner = Option<u64>;
 
@@ -100,7 +104,7 @@ impl Timers {
         state.generation += 1;
         let (name, generation): (Arc<str>, u64) = (name.into(), state.generation);
         let timer = DueTimer { name: Arc::clone(&name), generation, payload };
-        let key = state.queue.insert(Due { owner, timer }, after);
+        let key = state.queue.insert(Due { owner, timer }, after.max(MIN_DELAY));
         if let Some(Set { key: Some(old), .. }) = own.insert(name, Set { generation, key: Some(key) }) {
             state.queue.remove(&old);
         }

@@ -11,6 +11,7 @@ use super::read_whole;
 use crate::app::{App, Setup, Surroundings};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
+use crate::lab::elsewhere;
 use crate::module::{CallError, Engine, LoadError, Version, call, stepping_back, version_id};
 
 /// Why a version gets no traffic.
@@ -107,7 +108,7 @@ pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> 
         }
     };
     let failed = |reason| Err(LoadError::Invalid { file: shown, reason });
-    match spawn_blocking(|| stepping_back(work)).await {
+    match elsewhere(spawn_blocking(|| stepping_back(work))).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => failed(format!("there is no thread to compile on: {error}")),
         Err(error) => failed(error.to_string()),

@@ -110,6 +110,8 @@ async fn drive_http(
     let directory = doors.directory();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
+        // In a laboratory it is not the time that hyper would write.
+        .auto_date_header(doors.surroundings.lab.is_none())
         .header_read_timeout(directory.limits.handshake_timeout.get())
         .max_buf_size(directory.limits.request_head_bytes.bytes())
         .serve_connection(TokioIo::new(socket), service)

@@ -67,7 +67,7 @@ impl State {
     /// A statement is about to run, unless a test has it fail.
     fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
         self.before_waiting();
-        let Some(lab) = self.call.as_ref().and_then(|call| call.app.surroundings.lab.as_ref()) else { return Ok(()) };
+        let Some(lab) = self.call.as_ref().and_then(|call| call.lab.as_ref()) else { return Ok(()) };
         lab.meter.ran_statement();
         lab.faults.next_statement(database).map_or(Ok(()), Err)
     }

@@ -77,9 +77,25 @@ impl Elsewhere {
         }
     }
 
-    /// Do some work. No time passes.
+    /// Do some work as far as it can be done without time passing. None if it then waits for that.
+    pub(crate) async fn without_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.state.lock().idle = 0;
+        let mut work = pin!(work);
+        let attempt = poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if self.is_idle() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        self.main(Mode::Settling, attempt).await
+    }
+
+    /// Do some work, and let time pass only if it waits for that.
     pub(crate) async fn working<T>(&self, work: impl Future<Output = T>) -> T {
-        self.main(Mode::Working, work).await
+        let mut work = pin!(work);
+        match self.without_time(work.as_mut()).await {
+            Some(result) => result,
+            None => self.passing(work).await,
+        }
     }
 
     /// Let time pass as `work` wants it: whenever there is nothing to do, it jumps to the next timer.
@@ -90,8 +106,12 @@ impl Elsewhere {
     /// Wait until nothing will happen any more unless time passes. None passes.
     pub(crate) async fn settled(&self) {
         self.state.lock().idle = 0;
-        let idle = poll_fn(|_| if self.state.lock().idle >= ROUNDS { Poll::Ready(()) } else { Poll::Pending });
+        let idle = poll_fn(|_| if self.is_idle() { Poll::Ready(()) } else { Poll::Pending });
         self.main(Mode::Settling, idle).await;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.lock().idle >= ROUNDS
     }
 
     /// Have nothing wait any more: the runtime is about to end.
@@ -107,6 +127,8 @@ impl Elsewhere {
             work.as_mut().poll(context)
         })
         .await;
+        // It holds on to the runtime, which holds on to this.
+        self.state.lock().main = None;
         self.enter_mode(Mode::Working);
         result
     }

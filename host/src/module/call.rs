@@ -24,14 +24,14 @@ use crate::session::Connection;
 /// In a laboratory, which a self-test is not part of, the call may be made to fail, and its cost is counted.
 macro_rules! call {
     ($version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {
-        call!($app.surroundings.lab.as_deref(), $version, $app, $setup, $connection, $check, |$instance| $call)
+        call!($app.surroundings.lab.as_ref(), $version, $app, $setup, $connection, $check, |$instance| $call)
     };
     ($lab:expr, $version:expr, $app:expr, $setup:expr, $connection:expr, $check:expr, |$instance:ident| $call:expr) => {{
         let (app, setup, connection): (&Arc<App>, &Arc<Setup>, Option<&Arc<Connection>>) = ($app, $setup, $connection);
-        let lab: Option<&Lab> = $lab;
+        let lab: Option<&Arc<Lab>> = $lab;
         let computed = lab.map(|_| thread_time());
         let began = Instant::now();
-        let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned());
+        let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), lab.cloned());
         let called = match setup.pool.lease($version, context).await {
             Ok(mut lease) => {
                 let limit = setup.limits.call_timeout;

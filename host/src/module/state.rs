@@ -10,7 +10,7 @@ use super::Version;
 use super::output::{Output, Stream};
 use crate::app::{App, Setup};
 use crate::imports::sql::SqlContext;
-use crate::lab::Meter;
+use crate::lab::{Lab, Meter};
 use crate::session::Connection;
 
 /// The data of a wasmtime store: one for each instance.
@@ -39,13 +39,15 @@ pub struct CallContext {
     /// Connections that got something to do in this call. They are woken once, when it ends or waits:
     /// waking at each send would cost each of them a system call per message instead of one per batch.
     pub touched: Vec<Arc<Connection>>,
+    /// The laboratory that it counts in, and whose faults it meets: none for a self-test.
+    pub lab: Option<Arc<Lab>>,
     ticks: u32,
 }
 
 impl CallContext {
     /// A call for `connection`, or for the app itself.
-    pub fn new(app: Arc<App>, setup: Arc<Setup>, connection: Option<Arc<Connection>>) -> Self {
-        Self { app, setup, connection, touched: Vec::new(), ticks: 0 }
+    pub fn new(app: Arc<App>, setup: Arc<Setup>, connection: Option<Arc<Connection>>, lab: Option<Arc<Lab>>) -> Self {
+        Self { app, setup, connection, touched: Vec::new(), lab, ticks: 0 }
     }
 
     /// Wake the connections that got something to do.
@@ -85,7 +87,7 @@ impl State {
             memory: MemoryLimit {
                 bytes: context.setup.limits.memory.bytes(),
                 exceeded: false,
-                meter: context.app.surroundings.lab.as_ref().map(|lab| Arc::clone(&lab.meter)),
+                meter: context.lab.as_ref().map(|lab| Arc::clone(&lab.meter)),
             },
             log,
             version: Arc::clone(version),

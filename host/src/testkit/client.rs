@@ -12,7 +12,8 @@ use super::types::{Answer, Message, Received};
 use crate::session::Connection;
 
 /// One client of a [`TestHost`](super::TestHost). What it does happens at once, with everything that follows
-/// from it: when [`send_text`](Self::send_text) returns, all answers are there. Dropped, its connection breaks.
+/// from it: when [`send_text`](Self::send_text) returns, all answers are there. Dropped, its connection breaks
+/// as if it [vanished](Self::vanish).
 pub struct Client {
     stand: Rc<Stand>,
     socket: Socket,
@@ -128,6 +129,15 @@ impl Client {
     fn did(&self, was_open: bool) -> Result<(), TestError> {
         self.stand.settle();
         if was_open { Ok(()) } else { Err(closed()) }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // A test that has failed has seen enough.
+        if !std::thread::panicking() {
+            self.did(self.socket.vanish()).ok();
+        }
     }
 }
 

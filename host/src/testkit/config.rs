@@ -36,10 +36,6 @@ impl Draft {
         for key in ["admin", "listen", "log", "watch"] {
             table.remove(key);
         }
-        let databases = table.get_mut("databases").and_then(Value::as_table_mut);
-        for (_, database) in databases.into_iter().flat_map(|databases| databases.iter_mut()) {
-            put(database, &["url"], in_memory())?;
-        }
         Ok(Self { file: file.to_owned(), table })
     }
 
@@ -92,7 +88,14 @@ impl Draft {
 
     /// The config as the host takes it.
     pub(super) fn finish(&self) -> Result<Config, TestError> {
-        let text = toml::to_string(&self.table).map_err(|error| TestError(error.to_string()))?;
+        let mut table = self.table.clone();
+        // Whoever sets an url must not reach a real database with a test.
+        let databases = table.get_mut("databases").and_then(Value::as_table_mut);
+        let databases = databases.into_iter().flat_map(|databases| databases.iter_mut());
+        for database in databases.filter_map(|(_, database)| database.as_table_mut()) {
+            database.insert("url".to_owned(), in_memory());
+        }
+        let text = toml::to_string(&table).map_err(|error| TestError(error.to_string()))?;
         let mut config = Config::parse(&self.file, &text).map_err(|Problems(problems)| {
             // Their lines are those of a text that nobody has seen.
             let sentences = problems.iter().map(|problem| format!("`{}`: {}", problem.key, problem.message));
@@ -122,7 +125,10 @@ pub(super) fn value(text: &str) -> Result<Value, TestError> {
     let table: Result<Table, _> = format!("value = {text}").parse();
     match table {
         Ok(mut table) if table.len() == 1 => Ok(table.remove("value").unwrap_or_else(in_memory)),
-        _ => Err(TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\""))),
+        _ => {
+            let text = text.replace('\n', "\\n");
+            Err(TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\"")))
+        }
     }
 }
 
@@ -137,6 +143,6 @@ fn put(place: &mut Value, path: &[&str], value: Value) -> Result<(), TestError> 
     };
     match place {
         Value::Table(table) => put(table.entry(*first).or_insert_with(|| Value::Table(Table::new())), rest, value),
-        _ => Err(TestError(format!("`{first}` is no key of a table"))),
+        _ => Err(TestError(format!("`{first}` cannot be a key in what is no table"))),
     }
 }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::stand::Stand;
 use crate::database::{Access, Database, DatabaseError, RowSet, Value};
 
+/// Why a statement is not run.
+const IN_USE: &str = "a call that waits for time to pass has a transaction open in this database; let time pass first";
+
 /// One in-memory database of a [`TestHost`](super::TestHost): the same that the module uses.
 pub struct TestDatabase {
     stand: Rc<Stand>,
@@ -21,13 +24,14 @@ impl TestDatabase {
     /// test asked for nor the costs are about these statements.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says; or that a call which waits for time to pass has a transaction open in it.
     pub fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
-        self.stand.work(async {
+        let done = self.stand.work_at_once(async {
             let granted = self.database.grant(Access::ReadWrite).await;
             let handle = granted.map_err(|error| DatabaseError::Other(error.to_string()))?;
             handle.query(statement, parameters).await
-        })
+        });
+        done.unwrap_or_else(|| Err(DatabaseError::Other(IN_USE.to_owned())))
     }
 
     /// The same for a statement without parameters.

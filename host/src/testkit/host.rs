@@ -107,14 +107,15 @@ impl TestHost {
         })
     }
 
-    /// Let time pass. All timers that are due meanwhile fire in turn, at their times.
+    /// Let time pass. All timers that are due meanwhile fire in turn, at their times. It passes in milliseconds:
+    /// a part of one counts as one.
     pub fn advance(&self, time: Duration) {
         self.stand.advance(time);
     }
 
     /// What time it is there.
     pub fn now(&self) -> SystemTime {
-        self.stand.lab.clock.now()
+        self.stand.now()
     }
 
     /// One of its databases.
@@ -178,8 +179,7 @@ impl TestHost {
     /// # Errors
     /// If there is no such app.
     pub fn fail_instances(&self, app: Option<&str>) -> Result<(), TestError> {
-        self.stand.app(app)?.setup().pool.drop_idle();
-        Ok(())
+        self.stand.drop_instances(app)
     }
 
     /// The lines of the host's log since this was asked last: what the module logs and prints, and why calls failed.

@@ -67,11 +67,22 @@ impl Stand {
         Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, ground }))
     }
 
-    /// Do some work, and let everything happen that follows from it. No time passes.
+    /// Do some work, and let everything happen that follows from it. Time passes only if the work waits for
+    /// that, as a self-test does that sleeps.
     pub(super) fn work<T>(&self, work: impl Future<Output = T>) -> T {
         let elsewhere = &self.ground.elsewhere;
         self.ground.run(async {
             let result = elsewhere.working(work).await;
+            elsewhere.settled().await;
+            result
+        })
+    }
+
+    /// The same for work that is given up instead if it waits for time to pass.
+    pub(super) fn work_at_once<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let elsewhere = &self.ground.elsewhere;
+        self.ground.run(async {
+            let result = elsewhere.without_time(work).await;
             elsewhere.settled().await;
             result
         })
@@ -89,6 +100,11 @@ impl Stand {
             elsewhere.passing(tokio::time::sleep(time)).await;
             elsewhere.settled().await;
         });
+    }
+
+    /// What time it is there.
+    pub(super) fn now(&self) -> SystemTime {
+        self.ground.run(async { self.lab.clock.now() })
     }
 
     /// Have a client ask for a connection.
@@ -144,6 +160,13 @@ impl Stand {
             Some(name) => TestError(format!("there is no app `{name}`; there is {}", names())),
             None => TestError(format!("say which app: there are {}", names())),
         })
+    }
+
+    /// Drop the idle instances of an app.
+    pub(super) fn drop_instances(&self, app: Option<&str>) -> Result<(), TestError> {
+        let app = self.app(app)?;
+        self.work(async { app.setup().pool.drop_idle() });
+        Ok(())
     }
 
     /// The lines of the log since this was asked last.

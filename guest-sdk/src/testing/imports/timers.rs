@@ -17,7 +17,8 @@ pub(crate) fn set(connection: Option<u64>, name: &str, after_ms: u64, payload: &
             return Err(Error::Invalid(format!("the payload is larger than `attachment_bytes` = {most}")));
         }
         let most = if connection.is_some() { limits.timers_per_connection } else { limits.timers_per_app };
-        let after = Duration::from_millis(after_ms);
+        // As in the host: one that always sets itself again would never let time pass.
+        let after = Duration::from_millis(after_ms.max(1));
         let due = state.now.checked_add(after);
         let due = due.ok_or_else(|| Error::Invalid("the delay is more than 30 days".to_owned()))?;
         let timer = Timer { owner: connection, name: name.to_owned(), payload: payload.to_vec(), due };

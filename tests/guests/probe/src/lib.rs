@@ -1,6 +1,8 @@
 //! A measuring instrument: does what a test tells it, one JSON command a message, and answers with what
 //! came out. Text that is no JSON object is echoed, and so is binary.
 //!
+//! A timer that is called `every N` is set again for N seconds later, and says when it fired.
+//!
 //! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
 //! app has connection 0. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
 
@@ -163,6 +165,10 @@ impl Handler for Probe {
         let text = String::from_utf8_lossy(payload).into_owned();
         let fired = Message::json(&json!({ "fired": name, "text": text }))?;
         self.event(connection.map_or(0, |connection| connection.id()), "timer", name)?;
+        if let (Some(connection), Some(seconds)) = (connection, name.strip_prefix("every ")) {
+            connection.set_timer(name, Duration::from_secs(seconds.parse().unwrap_or(1)), [])?;
+            return connection.send_json(&json!({ "at": now() })).map(drop);
+        }
         match connection {
             Some(connection) => connection.send(fired).map(drop),
             None => topics::publish("timers", fired).map(drop),
@@ -177,6 +183,10 @@ impl Handler for Probe {
             _ => database.execute("INSERT INTO event (connection, kind, detail) VALUES (0, 'check', '')", []).map(drop),
         }
     }
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Probe {
@@ -214,9 +224,7 @@ impl Probe {
             Command::Escape(escape) => sandbox::run(escape)?,
             Command::Open(name) => Database::open(&name).map(|_| json!("open"))?,
             Command::Setting(key) => json!(settings::get(&key)),
-            Command::Now => {
-                json!(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
-            }
+            Command::Now => json!(now()),
             Command::Random => {
                 json!(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 1))
             }
