@@ -34,4 +34,5 @@ mod testkit;
 mod timers;
 mod topics;
 mod transactions;
+mod transcripts;
 mod wire;

@@ -147,7 +147,7 @@ impl TestHost {
         draft.set(key, value(value_as_toml)?)?;
         let mut config = draft.finish()?;
         config.listen = self.stand.control.config().listen;
-        let applied = self.stand.work(self.stand.control.apply(config));
+        let applied = self.stand.work_in_time(self.stand.control.apply(config));
         applied.map_err(|error| TestError(error.to_string()))?;
         self.draft = draft;
         Ok(())
@@ -180,6 +180,11 @@ impl TestHost {
     pub fn fail_instances(&self, app: Option<&str>) -> Result<(), TestError> {
         self.stand.app(app)?.setup().pool.drop_idle();
         Ok(())
+    }
+
+    /// Whether a call of a module is under way, and goes on only when time [passes](Self::advance).
+    pub fn is_waiting(&self) -> bool {
+        self.stand.control.apps().values().any(|app| app.setup().pool.calls() > 0)
     }
 
     /// The lines of the host's log since this was asked last: what the module logs and prints, and why calls failed.

@@ -62,7 +62,8 @@ impl Stand {
             let next_port = AtomicU16::new(50_000);
             Ok::<_, TestError>((lab, control, databases, doors, next_port))
         };
-        let started = ground.run(ground.elsewhere.working(start));
+        // A self-test may sleep: nothing else lets time pass meanwhile.
+        let started = ground.run(ground.elsewhere.passing(start)).map_err(|error| log.explain(error));
         let (lab, control, databases, doors, next_port) = started?;
         Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, ground }))
     }
@@ -72,6 +73,16 @@ impl Stand {
         let elsewhere = &self.ground.elsewhere;
         self.ground.run(async {
             let result = elsewhere.working(work).await;
+            elsewhere.settled().await;
+            result
+        })
+    }
+
+    /// The same for work that may have to wait, such as a self-test that sleeps. Time passes only as it waits.
+    pub(super) fn work_in_time<T>(&self, work: impl Future<Output = T>) -> T {
+        let elsewhere = &self.ground.elsewhere;
+        self.ground.run(async {
+            let result = elsewhere.passing(work).await;
             elsewhere.settled().await;
             result
         })
@@ -113,6 +124,7 @@ impl Stand {
         self.control.apps().values().find_map(|app| app.connections.get(id))
     }
 
+    #[expect(clippy::async_yields_async, reason = "what it has spawned goes on")]
     fn spawn_connection(&self, connect: Connect) -> JoinHandle<Result<(Answer, Option<Socket>), String>> {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +141,7 @@ impl Stand {
         let app = self.app(app)?;
         let module = std::fs::read(file)
             .map_err(|error| TestError(format!("cannot read the module {}: {error}", file.display())))?;
-        let outcome = self.work(self.control.deploy(&app.name, module, Rollout::Full));
+        let outcome = self.work_in_time(self.control.deploy(&app.name, module, Rollout::Full));
         outcome.map(drop).map_err(|error| TestError(error.to_string()))
     }
 

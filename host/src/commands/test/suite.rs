@@ -162,11 +162,9 @@ impl Obstacle {
             Self::Parse(error) => (Some(error.line), Some(error.column), error.message),
             Self::Host(error) => (None, None, error.to_string()),
             Self::Stage(error) => (None, None, error.to_string()),
-            Self::InsideOnly { line, step } => (
-                Some(line),
-                None,
-                format!("`{step}` needs the inside of the host: play this transcript without --url"),
-            ),
+            Self::InsideOnly { line, step } => {
+                (Some(line), None, format!("`{step}` needs the inside of the host: play this transcript without --url"))
+            }
         };
         Verdict::Error { line, column, message }
     }
