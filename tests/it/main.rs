@@ -36,4 +36,5 @@ mod testkit;
 mod timers;
 mod topics;
 mod transactions;
+mod transcripts;
 mod wire;

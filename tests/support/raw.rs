@@ -287,7 +287,7 @@ impl Frame {
 }
 
 /// The lengths of a frame's head and of its payload, if the head is there.
-fn length(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     match *bytes {
         [_, 126, high, low, ..] => Some((4, usize::from(u16::from_be_bytes([high, low])))),
         [_, 127, a, b, c, d, e, f, g, h, ..] => {

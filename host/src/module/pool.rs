@@ -61,6 +61,11 @@ impl Pool {
         }
     }
 
+    /// How many calls are under way.
+    pub fn calls(&self) -> usize {
+        (self.most as usize).saturating_sub(self.free.available_permits())
+    }
+
     /// Drop the idle instances of versions that serve no new connections.
     pub fn drop_retired(&self) {
         // Not under the lock: to drop an instance unmaps its memory.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::TestError;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Locator, Problems};
 
 /// The database that a bare module is granted in any case.
 const MAIN: &str = "main";
@@ -16,6 +16,8 @@ const MAIN: &str = "main";
 pub(super) struct Draft {
     file: PathBuf,
     table: Table,
+    /// Knows the lines of the text that somebody wrote, which are not those of the table.
+    locator: Locator,
 }
 
 impl Draft {
@@ -36,7 +38,7 @@ impl Draft {
         for key in ["admin", "listen", "log", "watch"] {
             table.remove(key);
         }
-        Ok(Self { file: file.to_owned(), table })
+        Ok(Self { file: file.to_owned(), table, locator: Locator::new(file, &text) })
     }
 
     /// A config for one module: its app has the name of the file, any path, and a database.
@@ -46,7 +48,9 @@ impl Draft {
             .file_stem()
             .map(|stem| stem.to_string_lossy().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
             .unwrap_or_else(|| "module".to_owned());
-        let mut draft = Self { file: path.with_file_name("hassock.toml"), table: Table::new() };
+        // There is no config, so whatever is wrong is wrong with the module.
+        let locator = Locator::new(&path, "");
+        let mut draft = Self { file: path.with_file_name("hassock.toml"), table: Table::new(), locator };
         let module = path.to_str().ok_or_else(|| TestError(format!("{} is not UTF-8", path.display())))?;
         for (key, value) in [("path", "/*"), ("module", module)] {
             draft.put(&["apps", &name, key], Value::String(value.to_owned()))?;
@@ -71,6 +75,10 @@ impl Draft {
     /// Set a key of the only app, or `apps.NAME.…`, `databases.…` or `limits.…`.
     pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), TestError> {
         let mut parts: Vec<&str> = key.split('.').collect();
+        // What a test does must never reach a real database.
+        if let ["databases", _, "url"] = parts.as_slice() {
+            return Err(TestError(format!("`{key}`: databases are in memory here; their other keys can be set")));
+        }
         let apps = self.apps();
         match (parts.first().copied(), apps.as_slice()) {
             (Some("apps" | "databases"), _) => {}
@@ -102,6 +110,7 @@ impl Draft {
             TestError(sentences.collect::<Vec<_>>().join("\n"))
         })?;
         config.watch = false;
+        config.locator = self.locator.clone();
         Ok(config)
     }
 

@@ -182,6 +182,11 @@ impl TestHost {
         self.stand.drop_instances(app)
     }
 
+    /// Whether a call of a module is under way, and goes on only when time [passes](Self::advance).
+    pub fn is_waiting(&self) -> bool {
+        self.stand.control.apps().values().any(|app| app.setup().pool.calls() > 0)
+    }
+
     /// The lines of the host's log since this was asked last: what the module logs and prints, and why calls failed.
     pub fn take_log(&self) -> Vec<LogLine> {
         self.stand.take_log()

@@ -10,6 +10,7 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 
+use super::TestError;
 use super::types::LogLine;
 
 /// More lines than anyone reads: the oldest go.
@@ -28,6 +29,12 @@ impl Log {
     /// The lines since this was asked last.
     pub(super) fn take(&self) -> Vec<LogLine> {
         std::mem::take(&mut *self.0.lock()).into()
+    }
+
+    /// The error with what a module said before: nobody else tells why it panicked in its self-test.
+    pub(super) fn explain(&self, error: TestError) -> TestError {
+        let lines = self.take().into_iter().filter(|line| matches!(line.level, "ERROR" | "WARN"));
+        TestError(lines.fold(error.0, |text, line| format!("{text}\n  {line}")))
     }
 }
 

@@ -62,7 +62,8 @@ impl Stand {
             let next_port = AtomicU16::new(50_000);
             Ok::<_, TestError>((lab, control, databases, doors, next_port))
         };
-        let started = ground.run(ground.elsewhere.working(start));
+        // A self-test may sleep: nothing else lets time pass meanwhile.
+        let started = ground.run(ground.elsewhere.working(start)).map_err(|error| log.explain(error));
         let (lab, control, databases, doors, next_port) = started?;
         Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, ground }))
     }

@@ -121,6 +121,11 @@ pub trait Stage {
     /// What is wrong with the key or the value.
     fn set(&mut self, key: &str, value: &str) -> Result<(), StageError>;
 
+    /// Why something may not have come yet, as the end of a sentence; none over the wire.
+    fn delay(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The lines of the host's log since this was asked last; none over the wire.
     fn take_log(&mut self) -> Vec<LogLine>;
 

@@ -93,7 +93,10 @@ fn databases_stay_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("real.db");
     let mut host = probe().set("databases.main.max_rows", "1").unwrap().build().unwrap();
-    host.set("databases.main.url", &format!("\"sqlite://{}\"", file.display())).unwrap();
+    let url = format!("\"sqlite://{}\"", file.display());
+    let error = host.set("databases.main.url", &url).unwrap_err().to_string();
+    assert!(error.contains("in memory here"), "{error}");
+    host.set("databases.main", &format!("{{ url = {url}, max_rows = 1 }}")).unwrap();
     let client = host.connect("/");
     let answer = ask(&client, &json!({ "query": { "sql": "SELECT 1 UNION SELECT 2" } }));
     assert_eq!(answer["sql"], "too-large", "{answer}");

@@ -20,7 +20,7 @@ use crate::transcript::diff::Style;
 use crate::transcript::junit;
 use crate::transcript::play::Mode;
 use crate::transcript::report::{self, Finished, Verdict};
-use crate::transcript::stage::Url;
+use crate::transcript::stage::{StageError, Url};
 
 /// What the command is asked.
 #[derive(Debug, Args)]
@@ -82,6 +82,9 @@ pub enum TestsError {
     /// The modules cannot be loaded.
     #[error(transparent)]
     Host(#[from] TestError),
+    /// The running host cannot be reached.
+    #[error("{0}; is it running, and is that its address?")]
+    Absent(StageError),
     /// The modules cannot be built, or the config is wrong.
     #[error(transparent)]
     Prepare(Box<CommandError>),
@@ -108,7 +111,10 @@ impl TestsError {
 pub async fn run(args: TestArgs) -> Result<(), TestsError> {
     let files = files(&args)?;
     let place = match &args.url {
-        Some(url) => Place::Running(url.clone(), args.wait),
+        Some(url) => {
+            url.reach(args.wait).await.map_err(TestsError::Absent)?;
+            Place::Running(url.clone(), args.wait)
+        }
         None => laboratory(&args).await?,
     };
     let work = move || play(&args, &files, &place);
@@ -169,17 +175,23 @@ fn play(args: &TestArgs, files: &[PathBuf], place: &Place) -> Result<(), TestsEr
     let mode = if args.bless { Mode::Bless } else { Mode::Verify };
     let began = Instant::now();
     let finished = suite::play_all(files, place, mode, |result| match args.json {
-        true => println!("{}", report::object(result)),
-        false => print!("{}{}", report::line(result, style), report::failure(result, style)),
+        true => say(&format!("{}\n", report::object(result))),
+        false => say(&format!("{}{}", report::line(result, style), report::failure(result, style))),
     });
     let time = began.elapsed();
     if !args.json {
-        print!("\n{}{}", report::costs(&finished), report::summary(&finished, time));
+        say(&format!("\n{}{}", report::costs(&finished), report::summary(&finished, time)));
     }
     if let Some(file) = &args.junit {
         write_report(file, &finished, time)?;
     }
     judge(&finished)
+}
+
+/// Print. Whoever reads it may have seen enough, as `head` has: that is no reason not to go on.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn write_report(file: &Path, finished: &[Finished], time: Duration) -> Result<(), TestsError> {

@@ -31,14 +31,14 @@ pub struct Failure {
 pub enum Reason {
     #[error("`{client}` got another message than expected{}", at(mismatch))]
     Message { client: String, mismatch: Mismatch },
-    #[error("`{client}` got no message; its connection is open")]
-    NoMessage { client: String, mismatch: Mismatch },
+    #[error("`{client}` got no message; its connection is open{}", because(delay))]
+    NoMessage { client: String, mismatch: Mismatch, delay: Option<&'static str> },
     #[error("`{client}` got no message; its connection was closed with {close}")]
     ClosedInstead { client: String, close: Box<Close>, mismatch: Mismatch },
     #[error("`{client}` got a message; its connection was expected to be closed")]
     MessageInstead { client: String, mismatch: Mismatch },
-    #[error("the connection of `{client}` was not closed; it is open")]
-    NotClosed { client: String, mismatch: Mismatch },
+    #[error("the connection of `{client}` was not closed; it is open{}", because(delay))]
+    NotClosed { client: String, mismatch: Mismatch, delay: Option<&'static str> },
     #[error("the connection of `{client}` was closed in another way than expected")]
     Closed { client: String, mismatch: Mismatch },
     #[error("`{client}` {}, but nothing was expected", unread.sentence())]
@@ -196,6 +196,10 @@ fn one_line(text: &str) -> String {
 
 fn at(mismatch: &Mismatch) -> String {
     mismatch.place.as_ref().map(|place| format!(", at {place}")).unwrap_or_default()
+}
+
+fn because(delay: &Option<&'static str>) -> String {
+    delay.map(|delay| format!("; {delay}")).unwrap_or_default()
 }
 
 fn closed_before(close: &Option<Close>) -> String {

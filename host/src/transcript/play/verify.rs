@@ -44,7 +44,10 @@ impl Player<'_> {
             Ok(Some(Received::Message(message))) => compare::message(&expected, &message, &mut self.captures)
                 .map_err(|mismatch| Reason::Message { client: name, mismatch }),
             Ok(Some(Received::Closed { code, reason })) => Err(closed_instead(name, Close { code, reason }, &expected)),
-            Ok(None) => Err(Reason::NoMessage { client: name, mismatch: Mismatch::new(written(&expected), "nothing") }),
+            Ok(None) => {
+                let mismatch = Mismatch::new(written(&expected), "nothing");
+                Err(Reason::NoMessage { client: name, mismatch, delay: self.stage.delay() })
+            }
             Err(Reason::Gone { absence: Absence::Closed(close), .. }) => Err(closed_instead(name, close, &expected)),
             Err(reason) => Err(reason),
         }
@@ -64,7 +67,10 @@ impl Player<'_> {
         let client = client.to_owned();
         let expected = expected_close(code, reason);
         match self.next(&client)? {
-            None => Err(Reason::NotClosed { client, mismatch: Mismatch::new(expected, "nothing") }),
+            None => {
+                let mismatch = Mismatch::new(expected, "nothing");
+                Err(Reason::NotClosed { client, mismatch, delay: self.stage.delay() })
+            }
             Some(Received::Message(message)) => {
                 Err(Reason::MessageInstead { client, mismatch: Mismatch::new(expected, show_message(&message)) })
             }

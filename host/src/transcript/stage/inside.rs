@@ -106,6 +106,10 @@ impl Stage for Inside {
         Ok(self.host.set(key, value)?)
     }
 
+    fn delay(&self) -> Option<&'static str> {
+        self.host.is_waiting().then_some("a call of the module waits for time to pass, which `advance` lets it")
+    }
+
     fn take_log(&mut self) -> Vec<LogLine> {
         self.host.take_log()
     }

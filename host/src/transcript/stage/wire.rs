@@ -67,6 +67,26 @@ impl FromStr for Url {
     }
 }
 
+impl Url {
+    /// Make sure that somebody listens there.
+    ///
+    /// # Errors
+    /// If nobody does, or there is no answer for `patience`.
+    pub async fn reach(&self, patience: Duration) -> Result<(), StageError> {
+        let reached = timeout(patience, TcpStream::connect(&self.authority)).await;
+        let reached = reached.map_err(|_| self.silent(patience))?;
+        reached.map(drop).map_err(|error| StageError(self.absent(&error)))
+    }
+
+    fn absent(&self, error: &std::io::Error) -> String {
+        format!("no host answers at {}: {error}", self.authority)
+    }
+
+    fn silent(&self, patience: Duration) -> StageError {
+        StageError(format!("the host at {} has not answered for {patience:?}", self.authority))
+    }
+}
+
 impl Wire {
     /// Play against the host at an address. An expectation waits for `patience`.
     ///
@@ -154,13 +174,13 @@ impl Stage for Wire {
         request.target.insert_str(0, prefix);
         let connecting = async {
             let stream = TcpStream::connect(authority).await;
-            let stream = stream.map_err(|error| format!("no host answers at {authority}: {error}"))?;
+            let stream = stream.map_err(|error| self.url.absent(&error))?;
             stream.set_nodelay(true).map_err(|error| error.to_string())?;
             socket::connect(stream, authority, &request).await
         };
         let connected = self.runtime.block_on(async { timeout(self.patience, connecting).await });
-        let unanswered = |_| StageError(format!("the host at {authority} has not answered for {:?}", self.patience));
-        let (answer, socket) = connected.map_err(unanswered)?.map_err(StageError)?;
+        let connected = connected.map_err(|_| self.url.silent(self.patience))?;
+        let (answer, socket) = connected.map_err(StageError)?;
         if let Some(socket) = socket {
             self.clients.insert(connect.client.clone(), socket);
         }

@@ -1,4 +1,5 @@
-//! What a module should not do. Each text message names a misdeed; anything else is echoed.
+//! What a module should not do. Each text message names a misdeed; anything else is echoed. The setting `start`
+//! names one that it begins with.
 
 use hassock_guest::prelude::*;
 
@@ -6,6 +7,9 @@ struct Faults;
 
 impl Handler for Faults {
     fn start() -> Result<Self> {
+        if let Some(misdeed) = settings::get("start") {
+            commit(&misdeed);
+        }
         Ok(Self)
     }
 
