@@ -106,17 +106,18 @@ impl From<Problems> for CommandError {
 /// # Errors
 /// If it failed; the message is for standard error.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
+    // Each boxed: they have all of the host in them, and only one of them runs.
     match cli.command {
-        Command::Dev { dir, listen } => dev::run(&dir, listen).await,
-        Command::Build { dir, json: false } => build::run(&dir, build::print_lines).await,
-        Command::Build { dir, json: true } => build::run(&dir, build::print_json).await,
-        Command::Serve { config } => serve::run(&config).await,
-        Command::Check { config, json: false } => check::run(&config, check::print_lines).await,
-        Command::Check { config, json: true } => check::run(&config, check::print_json).await,
-        Command::Module { command } => module::run(command).await,
-        Command::Test(args) => Ok(test::run(args).await?),
+        Command::Dev { dir, listen } => Box::pin(dev::run(&dir, listen)).await,
+        Command::Build { dir, json: false } => Box::pin(build::run(&dir, build::print_lines)).await,
+        Command::Build { dir, json: true } => Box::pin(build::run(&dir, build::print_json)).await,
+        Command::Serve { config } => Box::pin(serve::run(&config)).await,
+        Command::Check { config, json: false } => Box::pin(check::run(&config, check::print_lines)).await,
+        Command::Check { config, json: true } => Box::pin(check::run(&config, check::print_json)).await,
+        Command::Module { command } => Box::pin(module::run(command)).await,
+        Command::Test(args) => Ok(Box::pin(test::run(args)).await?),
         Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
-        Command::Record(arguments) => record::run(arguments).await,
+        Command::Record(arguments) => Box::pin(record::run(arguments)).await,
     }
 }
 

@@ -131,7 +131,9 @@ pub(super) async fn admit(
     // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
     let setup = setup.for_self_test().await.map_err(|source| GateError::Database { version: id(), source })?;
     let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), surroundings.clone());
-    call::check(&rehearsal, &setup, version).await.map_err(|source| match source {
+    // Boxed: a call is large, and whoever deploys keeps room for it.
+    let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;
+    checked.map_err(|source| match source {
         CallError::Instantiate(_) => GateError::Instantiate { version: id(), source },
         source => GateError::Check { version: id(), source },
     })
