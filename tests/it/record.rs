@@ -182,10 +182,14 @@ async fn beginnings_and_ends_are_as_they_were() {
          c4 > {\"fail\":\"on purpose\"}\n\
          c4 closed 1011 /the application failed/\n\
          connect c5 /probe\n  @id: 4\n\
-         c5 disconnects 4001 bye\n\
          connect c6 /probe?open=close\n  @id: 5\n\
          c6 closed 3001 at once\n";
-    assert_eq!(steps(&site, "probe", &guest("probe")), expected);
+    // The host may notice this end when the next client is there already.
+    let end = "c5 disconnects 4001 bye\n";
+    let (before, after) =
+        steps(&site, "probe", &guest("probe")).split_once(end).map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!(before.clone() + &after, expected);
+    assert!(before.contains("connect c5 "), "{before}");
     host.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::print::print_line;
 use super::{CommandError, app_config};
 use crate::build::build;
 
@@ -23,11 +24,11 @@ pub async fn run(dir: &Path, print: fn(&BTreeMap<&str, PathBuf>)) -> Result<(), 
 /// A path a line.
 pub fn print_lines(components: &BTreeMap<&str, PathBuf>) {
     for component in components.values() {
-        println!("{}", component.display());
+        print_line(component.display().to_string());
     }
 }
 
 /// `{"app": "path"}`
 pub fn print_json(components: &BTreeMap<&str, PathBuf>) {
-    println!("{}", serde_json::json!(components));
+    print_line(serde_json::json!(components).to_string());
 }

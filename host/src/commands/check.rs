@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::CommandError;
+use super::print::print_line;
 use crate::admin;
 use crate::app::Surroundings;
 use crate::config::{Config, Problems};
@@ -43,8 +44,8 @@ async fn prepare(config: &Config) -> Problems {
 /// A problem a line, or that there is none.
 pub fn print_lines(problems: &Problems) {
     match problems.0.is_empty() {
-        true => println!("no problems"),
-        false => println!("{problems}"),
+        true => print_line("no problems"),
+        false => print_line(problems.to_string()),
     }
 }
 
@@ -55,5 +56,5 @@ pub fn print_json(problems: &Problems) {
         .iter()
         .map(|problem| json!({ "file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message }))
         .collect();
-    println!("{}", json!(list));
+    print_line(json!(list).to_string());
 }

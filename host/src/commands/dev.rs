@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
+use super::print::print_line;
 use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::build;
@@ -64,11 +65,11 @@ async fn build_all(config: &Config) -> bool {
 
 fn announce(host: &Host, folder: &Path) {
     let address = host.local_addr();
-    println!("Test page  http://{address}/");
+    print_line(format!("Test page  http://{address}/"));
     for (app, path) in host.apps() {
-        println!("{app:<10} ws://{address}{path}");
+        print_line(format!("{app:<10} ws://{address}{path}"));
     }
-    println!("Watching {}; Ctrl-C stops", folder.display());
+    print_line(format!("Watching {}; Ctrl-C stops", folder.display()));
 }
 
 async fn reload_on_changes(watcher: &mut SourceWatcher, config: &Config, host: &Host) {

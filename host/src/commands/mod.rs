@@ -5,6 +5,7 @@ pub mod check;
 pub mod dev;
 pub mod module;
 pub mod new;
+mod print;
 pub mod record;
 pub mod serve;
 pub mod test;

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::CommandError;
+use super::print::{self, print_line};
 use crate::admin::{Client, ClientError, plain};
 use crate::cli::{ModuleCommand, RunningHost};
 use crate::config::{Share, Size};
@@ -77,7 +78,7 @@ async fn deploy(client: &Client, app: &str, file: &Path, canary: Option<Share>) 
 
 fn print<T: Serialize>(host: &RunningHost, answer: &T, words: impl Fn(&T) -> String) {
     match host.json {
-        true => println!("{}", serde_json::json!(answer)),
-        false => print!("{}", words(answer)),
+        true => print_line(serde_json::json!(answer).to_string()),
+        false => print::print(words(answer)),
     }
 }

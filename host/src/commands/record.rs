@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::CommandError;
+use super::print::print_line;
 use crate::admin::{Client, Recorded, plain};
 use crate::cli::RecordArguments;
 use crate::record::{Entry, Event, Script, Tally};
@@ -196,7 +197,7 @@ impl Recording {
         let tally = self.script.tally();
         if arguments.host.json {
             let report = Report { app: &arguments.app, version: &self.version, file, tally, ended };
-            println!("{}", serde_json::json!(report));
+            print_line(serde_json::json!(report).to_string());
             return;
         }
         let refused = match tally.refused {
@@ -209,7 +210,7 @@ impl Recording {
             Ended::Interrupted => "; interrupted",
         };
         let (connections, messages) = (count(tally.connections, "connection"), count(tally.messages, "message"));
-        println!("recorded {connections}{refused}, {messages} to {file}{remark}");
+        print_line(format!("recorded {connections}{refused}, {messages} to {file}{remark}"));
     }
 }
 

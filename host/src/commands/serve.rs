@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::CommandError;
+use super::print::print_line;
 use crate::config::Config;
 use crate::shutdown::{Asked, Signals};
 use crate::{Host, telemetry};
@@ -19,7 +20,7 @@ pub async fn run(file: &Path) -> Result<(), CommandError> {
         host = Host::start(config) => host?,
         _ = signals.stop() => return Ok(()),
     };
-    println!("Starting server on {}", host.local_addr());
+    print_line(format!("Starting server on {}", host.local_addr()));
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");
     }

@@ -1,6 +1,6 @@
 //! What is to go wrong, and has not yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
 
@@ -11,8 +11,8 @@ use crate::module::CallError;
 /// Faults that wait for the next occasion, in the order in which they were asked for.
 #[derive(Default)]
 pub struct Faults {
-    statements: Mutex<HashMap<String, VecDeque<DatabaseError>>>,
-    calls: Mutex<HashMap<String, VecDeque<CallFault>>>,
+    statements: Mutex<BTreeMap<String, VecDeque<DatabaseError>>>,
+    calls: Mutex<BTreeMap<String, VecDeque<CallFault>>>,
 }
 
 /// How a call can fail.
@@ -41,6 +41,15 @@ impl Faults {
         self.calls.lock().entry(app.to_owned()).or_default().push_back(fault);
     }
 
+    /// A sentence about a fault that nothing has met; none if all have come about.
+    pub fn unmet(&self) -> Option<String> {
+        let database = waiting(&*self.statements.lock());
+        let app = waiting(&*self.calls.lock());
+        let statement =
+            database.map(|name| format!("no statement of a module in `{name}` has met its `fail sql {name}`"));
+        statement.or_else(|| app.map(|name| format!("no call of `{name}` has met its `fail call`")))
+    }
+
     pub(crate) fn next_statement(&self, database: &str) -> Option<DatabaseError> {
         self.statements.lock().get_mut(database)?.pop_front()
     }
@@ -48,6 +57,11 @@ impl Faults {
     pub(crate) fn next_call(&self, app: &str) -> Option<CallFault> {
         self.calls.lock().get_mut(app)?.pop_front()
     }
+}
+
+/// A name for which something waits.
+fn waiting<T>(faults: &BTreeMap<String, VecDeque<T>>) -> Option<String> {
+    faults.iter().find(|(_, queue)| !queue.is_empty()).map(|(name, _)| name.clone())
 }
 
 impl CallFault {

@@ -21,7 +21,10 @@ const ANY: &str = "${any}";
 /// Header fields that every client of a transcript makes for itself, beside those of the handshake.
 const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"];
 
-/// What to leave out.
+/// Header fields that carry credentials: left out in any case.
+const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+
+/// What to leave out, in lower case: who names a secret does not want it shown for how it is written.
 pub(super) struct Redaction {
     headers: BTreeSet<String>,
     fields: BTreeSet<String>,
@@ -30,9 +33,13 @@ pub(super) struct Redaction {
 impl Redaction {
     pub(super) fn new(config: &RecordConfig) -> Self {
         Self {
-            headers: config.redact_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
-            fields: config.redact_fields.iter().cloned().collect(),
+            headers: CREDENTIALS.iter().map(|name| (*name).to_owned()).chain(named(&config.redact_headers)).collect(),
+            fields: named(&config.redact_fields).collect(),
         }
+    }
+
+    fn leaves_out(&self, field: &str) -> bool {
+        !self.fields.is_empty() && self.fields.contains(&field.to_lowercase())
     }
 
     /// What happened, as it may be told.
@@ -81,7 +88,7 @@ impl Redaction {
 
     fn query(&self, query: &str) -> String {
         let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if self.fields.contains(&decoded(name)) => format!("{name}={REDACTED}"),
+            Some((name, _)) if self.leaves_out(&decoded(name)) => format!("{name}={REDACTED}"),
             _ => parameter.to_owned(),
         });
         parameters.collect::<Vec<_>>().join("&")
@@ -146,7 +153,7 @@ impl Redaction {
             }
             Json::Object(fields) => {
                 for (name, value) in fields {
-                    if self.fields.contains(name) {
+                    if self.leaves_out(name) {
                         *value = instead.into();
                         found = true;
                     } else {
@@ -187,6 +194,10 @@ fn is_own(name: &str) -> bool {
 
 fn decoded(name: &str) -> String {
     percent_decode_str(&name.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn named(names: &[String]) -> impl Iterator<Item = String> {
+    names.iter().map(|name| name.to_lowercase())
 }
 
 fn ended_by(by: ClosedBy) -> EndedBy {

@@ -53,7 +53,7 @@ fn received(redaction: &Redaction, frame: Frame) -> Received {
 
 #[test]
 fn fields_are_left_out_at_any_depth_and_nothing_else_changes() {
-    let redaction = redaction(&["token", "pin"]);
+    let redaction = redaction(&["Token", "pin"]);
     let text = r#"{"z":1,"token":{"a":1},"a":[{"pin":1234,"tokens":"stay"}]}"#;
     assert_eq!(sent_text(&redaction, text), r#"{"z":1,"token":"redacted","a":[{"pin":"redacted","tokens":"stay"}]}"#);
     let Received::Json(json) = received(&redaction, Frame::text(text)) else { panic!("JSON") };

@@ -81,7 +81,13 @@ impl Draft {
         }
         let apps = self.apps();
         match (parts.first().copied(), apps.as_slice()) {
-            (Some("apps" | "databases"), _) => {}
+            (Some("apps"), known) => {
+                if let Some(app) = parts.get(1).filter(|app| !known.iter().any(|name| name == *app)) {
+                    return Err(TestError(format!("there is no app `{app}`; there is `{}`", known.join("`, `"))));
+                }
+            }
+            // A grant is a text, a database is a table.
+            (Some("databases"), _) if !(parts.len() == 2 && value.is_str()) => {}
             (_, [only]) => {
                 parts.insert(0, only);
                 parts.insert(0, "apps");

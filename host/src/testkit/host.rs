@@ -187,6 +187,11 @@ impl TestHost {
         self.stand.control.apps().values().any(|app| app.setup().pool.calls() > 0)
     }
 
+    /// A sentence about a fault that was asked for and has not come about; none if all have.
+    pub fn unmet_fault(&self) -> Option<String> {
+        self.stand.lab.faults.unmet()
+    }
+
     /// The lines of the host's log since this was asked last: what the module logs and prints, and why calls failed.
     pub fn take_log(&self) -> Vec<LogLine> {
         self.stand.take_log()

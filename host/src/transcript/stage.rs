@@ -126,6 +126,11 @@ pub trait Stage {
         None
     }
 
+    /// What a transcript that ends here would leave open, in a sentence; none over the wire.
+    fn loose_end(&self) -> Option<String> {
+        None
+    }
+
     /// The lines of the host's log since this was asked last; none over the wire.
     fn take_log(&mut self) -> Vec<LogLine>;
 

@@ -55,8 +55,6 @@ fn a_refused_connect_says_why() {
     let host = probe().build().unwrap();
     let said = panics(|| drop(host.connect("/?open=refuse")));
     assert_eq!(said, "/?open=refuse was refused with 403: not you");
-    let said = panics(|| drop(host.connect("/?open=slow")));
-    assert!(said.contains("not answered until time passes"), "{said}");
     // Whoever catches it can go on.
     let client = host.connect("/");
     client.send_text("on");

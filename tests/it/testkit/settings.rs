@@ -49,7 +49,7 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         ("path", "\"no slash\"", "path"),
         ("databases.other", "\"read-write\"", "other"),
         ("module", "\"nowhere.wasm\"", "nowhere.wasm"),
-        ("apps.other.path", "\"/other\"", "module"),
+        ("apps.other.path", "\"/other\"", "there is no app `other`; there is `probe`"),
         ("", "5", ""),
     ];
     for (key, value, part) in wrong {

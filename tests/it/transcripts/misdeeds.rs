@@ -28,7 +28,7 @@ async fn each_misdeed_fails_its_own_transcript() {
         ("slept", "a > sleep\nadvance 1h\na < sleep", "the call took longer than `call_timeout` = 10s"),
         ("leak", "a > leak and sleep\nadvance 1h\na < leaked", "`a` got "),
         ("opens", "connect b /faults?open=spin", "`b` was expected to be accepted; it was refused 503 "),
-        ("waits", "connect b /faults?open=sleep", "not answered until time passes: `open` waits for something"),
+        ("waits", "connect b /faults?open=sleep", "the call took longer than `call_timeout` = 10s"),
     ];
     for (name, steps, _) in misdeeds {
         folder.put(&format!("{name}.transcript"), format!("connect a /faults\n{steps}\n"));
@@ -63,7 +63,7 @@ async fn a_module_that_does_not_start_fails_each_transcript() {
         ("trap", "the module trapped"),
         ("spin", "computed for longer than `cpu_time` = 500ms"),
         ("hog", "needed more than `memory`"),
-        ("sleep", "not answered until time passes: `open` waits for something"),
+        ("sleep", "took longer than `call_timeout`"),
     ] {
         let folder = faults(&format!("settings = {{ start = \"{misdeed}\" }}"));
         folder.put("x.transcript", "connect a /faults\n");

@@ -8,14 +8,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::CommandError;
+use super::print::print_line;
 
-/// The files of a new app. `{{name}}` and `{{sdk}}` are filled in.
+/// The files of a new app. `{{name}}` and `{{sdk}}` are filled in, in their names too.
 const FILES: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("template/Cargo.toml.in")),
     ("hassock.toml", include_str!("template/hassock.toml.in")),
     ("src/lib.rs", include_str!("template/lib.rs.in")),
     ("src/tests.rs", include_str!("template/tests.rs.in")),
-    ("hello.transcript", include_str!("template/transcript.in")),
+    ("{{name}}.transcript", include_str!("template/transcript.in")),
     ("README.md", include_str!("template/README.md.in")),
     (".gitignore", include_str!("template/gitignore.in")),
 ];
@@ -52,7 +53,7 @@ pub enum NewError {
 pub fn run(dir: &Path, sdk: Option<&Path>) -> Result<(), CommandError> {
     create(dir, sdk.unwrap_or(Path::new(SDK)))?;
     let dir = dir.display();
-    println!("made {dir}; now try\n  hassock test {dir}\n  hassock dev {dir}");
+    print_line(format!("made {dir}; now try\n  hassock test {dir}\n  hassock dev {dir}"));
     Ok(())
 }
 
@@ -69,7 +70,7 @@ fn create(dir: &Path, sdk: &Path) -> Result<(), NewError> {
         // In TOML, the path stands in a string.
         let sdk = found.replace('\\', "\\\\").replace('"', "\\\"");
         let text = template.replace("{{name}}", &name).replace("{{sdk}}", &sdk);
-        write(&dir.join(path), &text)?;
+        write(&dir.join(path.replace("{{name}}", &name)), &text)?;
     }
     Ok(())
 }

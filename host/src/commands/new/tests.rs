@@ -6,7 +6,7 @@ fn a_new_app_has_all_its_files_and_no_gap_is_left() {
     let dir = folder.path().join("hello-world");
     create(&dir, Path::new(SDK)).unwrap();
     for (path, _) in FILES {
-        let text = fs::read_to_string(dir.join(path)).unwrap();
+        let text = fs::read_to_string(dir.join(path.replace("{{name}}", "hello-world"))).unwrap();
         assert!(!text.contains("{{"), "{path}: {text}");
     }
     assert!(fs::read_to_string(dir.join("hassock.toml")).unwrap().contains("[apps.hello-world]"));

@@ -3,6 +3,7 @@
 mod find;
 mod suite;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use clap::Args;
 use tokio::task::spawn_blocking;
 
 use self::suite::Place;
+use super::print::print;
 use super::{CONFIG_FILE, CommandError};
 use crate::build::build;
 use crate::config::Config;
@@ -63,6 +65,9 @@ pub enum TestsError {
     /// There is nothing to play.
     #[error("there is no transcript in {}; write one, such as hello.transcript, or name a file", .0.display())]
     NoTranscripts(PathBuf),
+    /// There is nothing to test.
+    #[error("{}: there is no such folder or module; name an app's folder or a component (*.wasm)", .0.display())]
+    NoTarget(PathBuf),
     /// A folder cannot be read.
     #[error("cannot read {}: {source}", file.display())]
     Unreadable {
@@ -109,6 +114,9 @@ impl TestsError {
 /// # Errors
 /// Unless all pass.
 pub async fn run(args: TestArgs) -> Result<(), TestsError> {
+    if !is_target(&args.target) {
+        return Err(TestsError::NoTarget(args.target));
+    }
     let files = files(&args)?;
     let place = match &args.url {
         Some(url) => {
@@ -119,6 +127,12 @@ pub async fn run(args: TestArgs) -> Result<(), TestsError> {
     };
     let work = move || play(&args, &files, &place);
     spawn_blocking(work).await.map_err(|error| TestError(error.to_string()))?
+}
+
+/// Whether it is a folder, a component or a config.
+fn is_target(path: &Path) -> bool {
+    let is_named_so = |extension: &OsStr| extension == "wasm" || extension == "toml";
+    path.is_dir() || (path.is_file() && path.extension().is_some_and(is_named_so))
 }
 
 fn files(args: &TestArgs) -> Result<Vec<PathBuf>, TestsError> {
@@ -175,23 +189,22 @@ fn play(args: &TestArgs, files: &[PathBuf], place: &Place) -> Result<(), TestsEr
     let mode = if args.bless { Mode::Bless } else { Mode::Verify };
     let began = Instant::now();
     let finished = suite::play_all(files, place, mode, |result| match args.json {
-        true => say(&format!("{}\n", report::object(result))),
-        false => say(&format!("{}{}", report::line(result, style), report::failure(result, style))),
+        true => print(format!("{}\n", report::object(result))),
+        false => print(format!("{}{}", report::line(result, style), report::failure(result, style))),
     });
     let time = began.elapsed();
     if !args.json {
-        say(&format!("\n{}{}", report::costs(&finished), report::summary(&finished, time)));
+        print(format!("\n{}{}", report::costs(&finished), report::summary(&finished, time)));
+    }
+    if args.bless && finished.iter().any(|result| matches!(result.verdict, Verdict::Failed(_))) {
+        eprintln!(
+            "transcripts that failed were not corrected: what comes after a step that cannot be taken is not known"
+        );
     }
     if let Some(file) = &args.junit {
         write_report(file, &finished, time)?;
     }
     judge(&finished)
-}
-
-/// Print. Whoever reads it may have seen enough, as `head` has: that is no reason not to go on.
-fn say(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 fn write_report(file: &Path, finished: &[Finished], time: Duration) -> Result<(), TestsError> {

@@ -32,6 +32,7 @@ pub(super) enum Place {
 enum Obstacle {
     Unreadable(std::io::Error),
     Parse(ParseError),
+    Empty,
     Host(TestError),
     Stage(StageError),
     InsideOnly { line: usize, step: &'static str },
@@ -95,6 +96,9 @@ fn play_file(file: &Path, place: &Place, mode: Mode) -> Finished {
 fn try_play(file: &Path, place: &Place, mode: Mode) -> Result<(usize, Played), Obstacle> {
     let text = fs::read_to_string(file).map_err(Obstacle::Unreadable)?;
     let transcript = parse(&text).map_err(Obstacle::Parse)?;
+    if transcript.steps.is_empty() {
+        return Err(Obstacle::Empty);
+    }
     let mut stage = place.stage(&transcript)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut played = play(&transcript, folder, &mut *stage, mode);
@@ -160,6 +164,7 @@ impl Obstacle {
             Self::Unreadable(error) => (None, None, format!("cannot be read: {error}")),
             Self::Unwritable(error) => (None, None, format!("cannot be corrected: {error}")),
             Self::Parse(error) => (Some(error.line), Some(error.column), error.message),
+            Self::Empty => (None, None, "has no step; begin with `connect NAME /PATH`".to_owned()),
             Self::Host(error) => (None, None, error.to_string()),
             Self::Stage(error) => (None, None, error.to_string()),
             Self::InsideOnly { line, step } => {

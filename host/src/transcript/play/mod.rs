@@ -84,7 +84,10 @@ impl Player<'_> {
         for client in self.clients.names() {
             self.leave_nothing_unread(&client).map_err(|reason| self.failure(last, reason))?;
         }
-        Ok(())
+        match self.stage.loose_end() {
+            Some(sentence) => Err(self.failure(last, Reason::LooseEnd(sentence))),
+            None => Ok(()),
+        }
     }
 
     fn step(&mut self, step: &Step, after: &[Step]) -> Result<(), Reason> {

@@ -61,6 +61,8 @@ pub enum Reason {
     Capture(String),
     #[error("{} cannot be read: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
+    #[error("at the end {0}")]
+    LooseEnd(String),
     #[error("the step cannot be played: {error}{}", closed_before(close))]
     Stage { error: StageError, close: Option<Close> },
 }
@@ -117,6 +119,7 @@ impl Reason {
             | Self::Gone { .. }
             | Self::Capture(_)
             | Self::File { .. }
+            | Self::LooseEnd(_)
             | Self::Stage { .. } => None,
         }
     }

@@ -110,6 +110,10 @@ impl Stage for Inside {
         self.host.is_waiting().then_some("a call of the module waits for time to pass, which `advance` lets it")
     }
 
+    fn loose_end(&self) -> Option<String> {
+        self.host.unmet_fault().or_else(|| self.delay().map(str::to_owned))
+    }
+
     fn take_log(&mut self) -> Vec<LogLine> {
         self.host.take_log()
     }
