@@ -95,10 +95,11 @@ impl TestHost {
         }
     }
 
-    /// Have a client ask for a connection. The inner error is the answer to a client that is refused.
+    /// Have a client ask for a connection. The inner error is the answer to a client that is refused. Time passes
+    /// only as far as the module's `open` waits for it.
     ///
     /// # Errors
-    /// If the request is malformed, or not answered without time passing.
+    /// If the request is malformed.
     pub fn request(&self, connect: &Connect) -> Result<Result<Client, Answer>, TestError> {
         let (answer, socket) = self.stand.connect(connect)?;
         Ok(match socket {
