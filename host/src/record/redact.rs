@@ -11,6 +11,7 @@ use super::event::{Asked, EndedBy, Event, Received, Sent};
 use super::recording::Happening;
 use crate::config::RecordConfig;
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
+use crate::transcript::format::placeholder::escape;
 
 /// What stands for a value that is sent and was left out.
 const REDACTED: &str = "redacted";
@@ -81,9 +82,9 @@ impl Redaction {
         let recorded = request.headers.iter().filter(|(name, _)| !is_own(name));
         let headers = recorded.map(|(name, value)| match self.headers.contains(name) {
             true => (name.clone(), REDACTED.to_owned()),
-            false => (name.clone(), value.clone()),
+            false => (name.clone(), escape(value)),
         });
-        Asked { target, headers: headers.collect() }
+        Asked { target: escape(&target), headers: headers.collect() }
     }
 
     fn query(&self, query: &str) -> String {
@@ -181,11 +182,6 @@ fn escape_all(json: &mut Json) {
         Json::Object(fields) => fields.values_mut().for_each(escape_all),
         _ => {}
     }
-}
-
-/// A text in which `${NAME}` would stand for something.
-fn escape(text: &str) -> String {
-    text.replace("${", "$${")
 }
 
 fn is_own(name: &str) -> bool {

@@ -86,6 +86,25 @@ fn what_looks_like_a_placeholder_is_escaped() {
 }
 
 #[test]
+fn what_looks_like_a_placeholder_is_escaped_in_requests_too() {
+    let request = request(Some("a=${b}"), &[("origin", "${c}")]);
+    let happening = Happening::Refused {
+        client: "c1".into(),
+        request: request.into(),
+        status: StatusCode::FORBIDDEN,
+        body: "${d}".into(),
+    };
+    match redaction(&[]).event(happening) {
+        Event::Refused { request, body, .. } => {
+            assert_eq!(request.target, "/chat?a=$${b}");
+            assert_eq!(request.headers, [("origin".to_owned(), "$${c}".to_owned())]);
+            assert_eq!(body, "${d}", "a pattern has no placeholders");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn requests_and_answers_keep_their_secrets() {
     let headers = [
         ("host", "h"),

@@ -69,6 +69,32 @@ async fn answers_ends_and_rows_are_corrected_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_captured_is_used_everywhere_and_stays() {
+    let right = "connect a /\na > {\"query\": {\"sql\": \"SELECT 'refuse'\"}}\n\
+        a < {\"ok\": [[{\"text\": \"${how=string}\"}]]}\na > so ${how} it\na < so ${how} it\n\
+        connect b /?open=${how} refused 403\n  origin: ${how}\n";
+    let broken = "sql main: SELECT '${how}' AS t, 2 AS n\n  | t | n |\n  | ${how} | 1 |\na > $${x}\na < x\n";
+    let folder = Folder::guest("probe").with("x.transcript", format!("{right}{broken}"));
+    assert_said(&folder.test("probe.wasm --bless").await, 0, &["2 corrections"]);
+    let corrected = folder.text("x.transcript");
+    assert!(corrected.starts_with(right), "{corrected}");
+    for line in ["sql main: SELECT '${how}' AS t, 2 AS n\n", "| ${how} | 2   |\n", "a < $${x}\n"] {
+        assert!(corrected.contains(line), "`{line}` is not in:\n{corrected}");
+    }
+    assert_said(&folder.test("probe.wasm").await, 0, &["1 passed, 0 failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_null_is_not_taken_for_no_value() {
+    let sql = "sql main: SELECT 'NULL' AS a, NULL AS b, '\"x\"' AS c\n  | a | b | c |\n";
+    let folder = Folder::guest("probe").with("x.transcript", format!("{sql}  | NULL | \"NULL\" | x |\n"));
+    assert_said(&folder.test("probe.wasm --bless").await, 0, &["1 of them corrected"]);
+    let corrected = folder.text("x.transcript");
+    assert!(corrected.contains("| \"NULL\" | NULL | \"\\\\\"x\\\\\"\" |"), "{corrected}");
+    assert_said(&folder.test("probe.wasm").await, 0, &["1 passed, 0 failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_when_all_pass() {
     let folder = Folder::example("guestbook");
     let files: Vec<String> =

@@ -57,7 +57,8 @@ async fn what_did_not_come_or_came_too_much_is_told() {
         ("a > \"trap\"", "x.transcript:2: `a` was closed with 1011 the application failed"),
         ("connect b / refused 403", "x.transcript:2: `b` was accepted; it was expected to be refused"),
         ("connect b /?open=refuse", "x.transcript:2: `b` was expected to be accepted; it was refused 403 not you"),
-        ("connect b /?open=refuse refused 404", "expected: refused 404 not you\n  got:      refused 403 not you"),
+        ("connect b /?open=refuse refused 404", "expected: refused 404\n  got:      refused 403\n"),
+        ("connect b /?open=refuse refused 403 go", "expected: refused 403 go\n  got:      refused 403 not you\n"),
         ("connect b /?open=header\n  < x-room: hall", "expected: x-room: hall\n  got:      x-room: lobby"),
         ("a disconnects\na > x", "x.transcript:3: `a` is not connected: it has left"),
         (

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::transcript::compare::{Captures, cell_matches, equal, matches};
-use crate::transcript::format::placeholder::Placeholder;
+use crate::transcript::format::placeholder::{Placeholder, escape};
 use crate::transcript::format::{Cell, Expected, Table};
 use crate::transcript::stage::{Message, Rows};
 
@@ -24,18 +24,18 @@ pub fn merge_message(expected: &Expected, got: &Message, captures: &mut Captures
             Expected::Json(merged)
         }
         (Some(json), _) => Expected::Json(escaped(&json)),
-        (None, _) => Expected::Text(text.clone()),
+        (None, _) => Expected::Text(escape(text)),
     }
 }
 
 /// The rows that came, as they are to be expected from now on. Cells that still match stay as they are.
-pub fn merge_table(expected: &Table, got: &Rows) -> Table {
+pub fn merge_table(expected: &Table, got: &Rows, captures: &Captures) -> Table {
     let columns = got.columns.clone();
     // Another column has another meaning, and with it the patterns of its cells.
     let same_columns = columns == expected.columns;
     let cell = |row: usize, column: usize, value: &String| {
         let cell = expected.rows.get(row).and_then(|cells| cells.get(column));
-        let kept = cell.filter(|cell| same_columns && cell_matches(cell, value));
+        let kept = cell.filter(|cell| same_columns && cell_matches(cell, value, captures));
         kept.cloned().unwrap_or_else(|| Cell::Exact(value.clone()))
     };
     let row = |(row, values): (usize, &Vec<String>)| {
@@ -102,7 +102,7 @@ fn kind_of(value: &Json) -> &'static str {
 /// With escapes where a string looks as if it had a placeholder.
 fn escaped(value: &Json) -> Json {
     match value {
-        Json::String(text) => Json::String(text.replace("${", "$${")),
+        Json::String(text) => Json::String(escape(text)),
         Json::Array(values) => Json::Array(values.iter().map(escaped).collect()),
         Json::Object(members) => members.iter().map(|(key, value)| (key.clone(), escaped(value))).collect(),
         other => other.clone(),

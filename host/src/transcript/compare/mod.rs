@@ -1,5 +1,6 @@
 //! Whether what came is what was expected, and if not, where it begins to differ.
 
+mod fill;
 mod json;
 mod show;
 mod table;
@@ -11,9 +12,10 @@ use serde_json::Value as Json;
 use super::format::{Expected, TextPattern};
 use super::stage::Message;
 
+pub use fill::{fill, fill_message};
 pub(super) use json::{equal, matches};
 pub use show::{message as show_message, written};
-pub use table::{cell_matches, table};
+pub use table::{cell_matches, table, text_cell};
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +50,7 @@ impl Mismatch {
 pub fn message(expected: &Expected, got: &Message, captures: &mut Captures) -> Result<(), Mismatch> {
     let equal = match (expected, got) {
         (Expected::Json(expected), Message::Text(text)) => return json_text(expected, text, captures),
-        (Expected::Text(expected), Message::Text(text)) => expected == text,
+        (Expected::Text(expected), got) => return plain_text(expected, got, captures),
         (Expected::Regex(regex), Message::Text(text)) => regex.0.is_match(text),
         (Expected::Binary(expected), Message::Binary(bytes)) => expected == bytes,
         _ => false,
@@ -71,6 +73,16 @@ pub fn text(pattern: &TextPattern, got: &str) -> Result<(), Mismatch> {
     match equal {
         true => Ok(()),
         false => Err(Mismatch::new(show::pattern(pattern), show::text(got))),
+    }
+}
+
+/// Shows what was captured, not its name: the value is what differs.
+fn plain_text(expected: &str, got: &Message, captures: &Captures) -> Result<(), Mismatch> {
+    // The parser of transcripts has refused names that nothing is captured under.
+    let filled = fill_message(expected, captures).unwrap_or_else(|_| expected.to_owned());
+    match got {
+        Message::Text(text) if *text == filled => Ok(()),
+        _ => Err(Mismatch::new(show::text(&filled), show_message(got))),
     }
 }
 

@@ -115,6 +115,26 @@ fn texts_and_bytes_are_compared_exactly() {
 }
 
 #[test]
+fn texts_stand_for_what_was_captured() {
+    let mut captures = Captures::from([("ID".to_owned(), json!(17)), ("WHO".to_owned(), json!("bob"))]);
+    let mut check = |expected: &str, got: &str| {
+        message(&Expected::Text(expected.to_owned()), &Message::Text(got.to_owned()), &mut captures)
+    };
+    assert_eq!(check("${WHO} is ${ID}, $${ID}", "bob is 17, ${ID}"), Ok(()));
+    assert_eq!(check("${WHO} is ${ID}", "bob is 18"), Err(Mismatch::new("bob is 17", "bob is 18")));
+    assert_eq!(check("$${ID}", "$${ID}"), Err(Mismatch::new("${ID}", "$${ID}")));
+    check("${OTHER}", "17").unwrap_err();
+}
+
+#[test]
+fn what_was_captured_is_not_read_again() {
+    let captures = Captures::from([("A".to_owned(), json!(["${B} $${C}"])), ("T".to_owned(), json!("${B} $${C}"))]);
+    assert_eq!(fill_message("{\"a\":\"${A}\"}", &captures), Ok("{\"a\":[\"${B} $${C}\"]}".to_owned()));
+    assert_eq!(fill_message("{\"t\":\"${T}\"}", &captures), Ok("{\"t\":\"${B} $${C}\"}".to_owned()));
+    assert_eq!(fill("${A} ${T}", &captures), Ok("[\"${B} $${C}\"] ${B} $${C}".to_owned()));
+}
+
+#[test]
 fn a_large_binary_message_is_not_shown_whole() {
     let shown = show_message(&Message::Binary(vec![7; 1_000]));
     assert!(shown.ends_with(" 07 … (1000 bytes)") && shown.len() < 800, "{shown}");
@@ -133,6 +153,10 @@ fn rows(columns: &[&str], rows: &[&[&str]]) -> Rows {
     Rows { columns: owned(columns), rows: rows.iter().map(|row| owned(row)).collect() }
 }
 
+fn compare_rows(expected: &Table, got: &Rows) -> Result<(), Mismatch> {
+    table(expected, got, &Captures::new())
+}
+
 fn expected_rows() -> Table {
     let exact = |text: &str| Cell::Exact(text.to_owned());
     Table {
@@ -143,7 +167,7 @@ fn expected_rows() -> Table {
 
 #[test]
 fn rows_are_compared_cell_by_cell() {
-    assert_eq!(table(&expected_rows(), &rows(&["id", "body"], &[&["1", "hello"], &["2", "bye"]])), Ok(()));
+    assert_eq!(compare_rows(&expected_rows(), &rows(&["id", "body"], &[&["1", "hello"], &["2", "bye"]])), Ok(()));
     for wrong in [
         rows(&["id", "body"], &[&["1", "hello"]]),
         rows(&["id", "body"], &[&["1", "hello"], &["2", "bye"], &["3", "x"]]),
@@ -152,14 +176,14 @@ fn rows_are_compared_cell_by_cell() {
         rows(&["id", "body"], &[&["1", "hello"], &["3", "bye"]]),
         rows(&["id", "body"], &[&["1", "hello"], &["2", "x"]]),
     ] {
-        table(&expected_rows(), &wrong).unwrap_err();
+        compare_rows(&expected_rows(), &wrong).unwrap_err();
     }
 }
 
 #[test]
 fn tables_that_differ_are_aligned_with_each_other() {
     let got = rows(&["id", "body"], &[&["1", "hello, world"], &["2", "bye"]]);
-    let mismatch = table(&expected_rows(), &got).unwrap_err();
+    let mismatch = compare_rows(&expected_rows(), &got).unwrap_err();
     let expected = "| id | body         |\n| 1  | hello        |\n| 2  | bye          |";
     let got = "| id | body         |\n| 1  | hello, world |\n| 2  | bye          |";
     assert_eq!(mismatch, Mismatch::new(expected, got));
@@ -168,16 +192,50 @@ fn tables_that_differ_are_aligned_with_each_other() {
 #[test]
 fn a_statement_without_rows_is_not_an_empty_table() {
     let nothing = Table { columns: vec!["id".to_owned()], rows: Vec::new() };
-    assert_eq!(table(&nothing, &rows(&["id"], &[])), Ok(()));
-    let mismatch = table(&nothing, &rows(&[], &[])).unwrap_err();
+    assert_eq!(compare_rows(&nothing, &rows(&["id"], &[])), Ok(()));
+    let mismatch = compare_rows(&nothing, &rows(&[], &[])).unwrap_err();
     assert_eq!(mismatch, Mismatch::new("| id |", "no rows, and no columns: the statement is no query"));
 }
 
 #[test]
 fn cells_with_strange_texts_stay_on_their_line() {
     let expected = Table { columns: vec!["a".to_owned()], rows: vec![vec![Cell::Exact("x|y\nz\\".to_owned())]] };
-    let mismatch = table(&expected, &rows(&["a"], &[&[""]])).unwrap_err();
+    let mismatch = compare_rows(&expected, &rows(&["a"], &[&[""]])).unwrap_err();
     assert_eq!(mismatch, Mismatch::new("| a         |\n| x\\|y\\nz\\\\ |", "| a         |\n| \"\"        |"));
     let empty = Table { columns: vec!["a".to_owned()], rows: vec![vec![Cell::Exact("\"\"".to_owned())]] };
-    assert_eq!(table(&empty, &rows(&["a"], &[&[""]])), Ok(()));
+    assert_eq!(compare_rows(&empty, &rows(&["a"], &[&[""]])), Ok(()));
+}
+
+#[test]
+fn cells_stand_for_what_was_captured() {
+    let captured = |value: Json, got: &str| {
+        cell_matches(&Cell::Captured("x".to_owned()), got, &Captures::from([("x".to_owned(), value)]))
+    };
+    assert!(captured(json!(17), "17") && !captured(json!(17), "18"));
+    assert!(captured(json!("bob"), "bob") && captured(json!(true), "true"));
+    assert!(captured(json!(1.0), "1") && captured(json!(0.5), "0.5"));
+    assert!(captured(json!(""), ""));
+    assert!(captured(Json::Null, "NULL") && !captured(json!("NULL"), "NULL"));
+    assert!(captured(json!("NULL"), "\"NULL\""));
+    assert!(!cell_matches(&Cell::Captured("x".to_owned()), "NULL", &Captures::new()), "nothing was captured");
+    let expected = Table { columns: vec!["a".to_owned()], rows: vec![vec![Cell::Captured("x".to_owned())]] };
+    let captures = Captures::from([("x".to_owned(), json!(17))]);
+    let mismatch = table(&expected, &rows(&["a"], &[&["18"]]), &captures).unwrap_err();
+    assert_eq!(mismatch, Mismatch::new("| a  |\n| 17 |", "| a  |\n| 18 |"));
+}
+
+#[test]
+fn texts_that_look_like_something_else_are_shown_in_quotation_marks() {
+    let cases = [
+        ("NULL", "\"NULL\""),
+        ("\"a\"", "\"\\\"a\\\"\""),
+        ("\"\"", "\"\\\"\\\"\""),
+        ("null", "null"),
+        ("\"", "\""),
+        ("\"a", "\"a"),
+        ("", ""),
+    ];
+    for (text, shown) in cases {
+        assert_eq!(text_cell(text), shown);
+    }
 }

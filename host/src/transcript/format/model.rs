@@ -81,7 +81,8 @@ pub enum Action {
     Sql {
         /// The database's name in the config.
         database: String,
-        /// The statement.
+        /// The statement. `${NAME}` in it stands for what was captured under that name, as it is: a text is not
+        /// put in quotation marks.
         statement: String,
         /// The rows that it is to return.
         expected: Option<Table>,
@@ -111,9 +112,10 @@ pub enum Action {
 pub struct Connect {
     /// What the transcript calls it.
     pub client: String,
-    /// Path and query.
+    /// Path and query. `${NAME}` in it stands for what was captured under that name.
     pub target: String,
-    /// Header fields of its request, indented below: `origin: https://example.org`.
+    /// Header fields of its request, indented below: `origin: https://example.org`. `${NAME}` in a value stands
+    /// for what was captured under that name.
     pub headers: Vec<(String, String)>,
     /// The id that the host gives it, `@id: 17` below: recorded sessions have it, because modules may show ids.
     pub id: Option<u64>,
@@ -149,7 +151,7 @@ pub enum Payload {
 /// A message that is expected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
-    /// Exactly this text.
+    /// Exactly this text. `${NAME}` in it stands for what was captured under that name.
     Text(String),
     /// A text message that is this JSON, in whatever order its keys are. Strings may be placeholders.
     Json(Json),
@@ -186,7 +188,8 @@ pub struct Table {
     /// The names of the columns.
     pub columns: Vec<String>,
     /// The rows, as many cells each as there are columns. `NULL` and `x'00ff'` are written as in SQL, numbers
-    /// and texts as they are; `${any}` is anything, and `/…/` a regular expression.
+    /// and texts as they are, but the text `NULL`, or one in quotation marks, as a string of JSON: `"NULL"`.
+    /// `${any}` is anything, `${NAME}` what was captured, and `/…/` a regular expression.
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -197,6 +200,8 @@ pub enum Cell {
     Exact(String),
     /// `${any}`
     Any,
+    /// `${NAME}`: what was captured under that name, as a table shows it.
+    Captured(String),
     /// `/…/`
     Regex(Regex),
 }

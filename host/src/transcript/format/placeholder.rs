@@ -1,7 +1,8 @@
 //! What may stand in a message in place of a value.
 //!
-//! In messages that are expected, a placeholder is a whole string of JSON, such as `"${any}"` or `"${id=number}"`.
-//! In messages that are sent, `${id}` stands anywhere. `$${` is a literal `${` in both.
+//! In JSON that is expected, a placeholder is a whole string, such as `"${any}"` or `"${id=number}"`. In texts that
+//! are expected, in messages that are sent, in targets, header fields and statements, `${id}` stands anywhere. `$${`
+//! is a literal `${` in all of them.
 
 use super::model::Regex;
 use super::names::{did_you_mean, is_name, one_of};
@@ -11,6 +12,9 @@ const ESCAPED: &str = "$${";
 
 /// For whoever did not mean a placeholder.
 pub(super) const LITERAL_ADVICE: &str = "for a literal `${` write `$${`";
+
+/// For whoever expects a kind of values within a text.
+const TEXT_ADVICE: &str = "kinds are for strings of JSON; for a text use `/regex/`";
 
 /// A string of JSON that stands for other values than itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,11 +150,11 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Where the first `${` is that is not escaped.
-fn unescaped(text: &str) -> Option<usize> {
+pub(super) fn unescaped(text: &str) -> Option<usize> {
     text.match_indices(OPEN).map(|(at, _)| at).find(|at| !text.get(..*at).unwrap_or_default().ends_with('$'))
 }
 
-/// A text that is sent, with each `${NAME}` replaced by what `lookup` knows under that name, and `$${` by `${`.
+/// A text with each `${NAME}` replaced by what `lookup` knows under that name, and `$${` by `${`.
 ///
 /// # Errors
 /// If a `${` begins no name in braces, or `lookup` does not know it.
@@ -175,4 +179,14 @@ pub(super) fn split(text: &str) -> Result<Option<(&str, &str, &str)>, String> {
         return Err(format!("`${{{name}}}` is not the name of something captured: {LITERAL_ADVICE}"));
     }
     Ok(Some((before, name, after)))
+}
+
+/// What is wrong with a text that is expected if its first `${` begins a kind of values, or a capture.
+pub(super) fn kind_in_text(text: &str) -> Option<String> {
+    let inner = unescaped(text).and_then(|at| text.get(at..)?.strip_prefix(OPEN))?;
+    let (shown, is_kind) = match inner.split_once('}') {
+        Some((inner, _)) => (inner, inner.starts_with('/') || inner.contains('=') || Kind::named(inner).is_some()),
+        None => (inner, inner.starts_with('/')),
+    };
+    is_kind.then(|| format!("`${{{shown}}}` stands in a text: {TEXT_ADVICE}"))
 }

@@ -37,7 +37,8 @@ impl Player<'_> {
     }
 
     fn connect(&mut self, step: &Step, connect: &Connect) -> Result<(), Reason> {
-        let answer = self.stage.connect(connect).map_err(stage)?;
+        let filled = super::payload::request(connect, &self.captures).map_err(stage)?;
+        let answer = self.stage.connect(&filled).map_err(stage)?;
         match answer.status {
             ACCEPTED => self.clients.accepted(&connect.client),
             _ => self.clients.refused(&connect.client),
@@ -54,7 +55,9 @@ impl Player<'_> {
     fn send(&mut self, client: &str, payload: &Payload) -> Result<(), Reason> {
         self.clients.open(client)?;
         let message = match payload {
-            Payload::Text(text) => Message::Text(super::payload::fill(text, &self.captures).map_err(Reason::Capture)?),
+            Payload::Text(text) => {
+                Message::Text(super::payload::message(text, &self.captures).map_err(Reason::Capture)?)
+            }
             Payload::Binary(bytes) => Message::Binary(bytes.clone()),
             Payload::File(path) => Message::Binary(self.read(path)?),
         };
@@ -82,9 +85,10 @@ impl Player<'_> {
     }
 
     fn sql(&mut self, step: &Step, database: &str, statement: &str, table: Option<&Table>) -> Result<(), Reason> {
-        let rows = self.stage.sql(database, statement).map_err(stage)?;
+        let statement = super::payload::statement(statement, &self.captures).map_err(stage)?;
+        let rows = self.stage.sql(database, &statement).map_err(stage)?;
         let Some(table) = table else { return Ok(()) };
-        match (compare::table(table, &rows), self.mode) {
+        match (compare::table(table, &rows, &self.captures), self.mode) {
             (Ok(()), _) => Ok(()),
             (Err(_), Mode::Bless) => {
                 self.correct_rows(step, table, &rows);
@@ -150,12 +154,14 @@ fn check_answer(connect: &Connect, answer: &Answer) -> Result<(), Reason> {
             if *status == answer.status && body.as_ref().is_none_or(|body| body_matches(body, &answer.body)) {
                 return Ok(());
             }
-            // A body that does not matter, or is right, is no difference.
-            let body = match body.as_ref().filter(|body| !body_matches(body, &answer.body)) {
-                Some(body) => shown(body),
-                None => answer.body.clone(),
+            let (expected, got) = match body {
+                // Nobody has written what the body is to be.
+                None => (String::new(), ""),
+                // A body that is right is no difference.
+                Some(body) if body_matches(body, &answer.body) => (answer.body.clone(), answer.body.as_str()),
+                Some(body) => (shown(body), answer.body.as_str()),
             };
-            let mismatch = Mismatch::new(refused(*status, &body), refused(answer.status, &answer.body));
+            let mismatch = Mismatch::new(refused(*status, &expected), refused(answer.status, got));
             Err(Reason::Refusal { client, mismatch })
         }
     }

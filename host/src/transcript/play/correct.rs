@@ -62,7 +62,7 @@ impl Player<'_> {
 
     pub(super) fn correct_rows(&mut self, step: &Step, table: &Table, rows: &Rows) {
         if let Action::Sql { database, statement, .. } = &step.action {
-            let expected = (!rows.columns.is_empty()).then(|| bless::merge_table(table, rows));
+            let expected = (!rows.columns.is_empty()).then(|| bless::merge_table(table, rows, &self.captures));
             let (database, statement) = (database.clone(), statement.clone());
             self.replace(step, &Action::Sql { database, statement, expected });
         }

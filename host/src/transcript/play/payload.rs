@@ -1,61 +1,39 @@
-//! What a client sends: `${NAME}` in it stands for what was captured.
+//! What a step does: `${NAME}` in it stands for what was captured.
 
-use serde_json::Value as Json;
+use super::super::compare::{Captures, fill, fill_message};
+use super::super::format::Connect;
+use super::super::stage::StageError;
 
-use super::super::compare::Captures;
-use super::super::format::placeholder::substitute;
-
-/// Put in what was captured.
-///
-/// In JSON, `"${NAME}"` is the captured value, of whatever kind it is, as it is in an expected message; in a
-/// longer string it is the value's text, escaped as strings are.
+/// The text of a message.
 ///
 /// # Errors
 /// If nothing was captured under a name.
-pub(super) fn fill(text: &str, captures: &Captures) -> Result<String, String> {
-    if !text.starts_with(['{', '[', '"']) {
-        return substitute(text, |name| captures.get(name).map(plain));
+pub(super) fn message(text: &str, captures: &Captures) -> Result<String, String> {
+    fill_message(text, captures)
+}
+
+/// A request with what was captured in its target and its header fields.
+///
+/// # Errors
+/// If what was captured cannot stand there.
+pub(super) fn request(connect: &Connect, captures: &Captures) -> Result<Connect, StageError> {
+    let filled = |text: &str| fill(text, captures).map_err(StageError);
+    let target = filled(&connect.target)?;
+    if let Some(char) = target.chars().find(|char| !char.is_ascii_graphic() || *char == '#') {
+        let char = char.escape_debug();
+        return Err(StageError(format!(
+            "`{char}` cannot stand in the path of a request; what was captured has to be encoded as paths are"
+        )));
     }
-    let whole = values(text, captures);
-    substitute(&whole, |name| captures.get(name).map(|value| escaped(&plain(value))))
+    let headers = connect.headers.iter().map(|(name, value)| Ok((name.clone(), filled(value)?)));
+    let headers = headers.collect::<Result<_, StageError>>()?;
+    Ok(Connect { target, headers, ..connect.clone() })
 }
 
-/// Replace strings that are placeholders of values which are no strings.
-fn values(text: &str, captures: &Captures) -> String {
-    const BEGIN: &str = "\"${";
-    const END: &str = "}\"";
-    let mut result = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(BEGIN) {
-        result.push_str(before);
-        rest = after;
-        let found = after.split_once(END).and_then(|(name, tail)| Some((captures.get(name)?, tail)));
-        match found.filter(|(value, tail)| !value.is_string() && is_value(before, tail)) {
-            Some((value, tail)) => {
-                result.push_str(&value.to_string());
-                rest = tail;
-            }
-            None => result.push_str(BEGIN),
-        }
-    }
-    result.push_str(rest);
-    result
-}
-
-/// Whether the quotes are those of a string that is a value: neither an escaped one within a string, nor a key.
-fn is_value(before: &str, after: &str) -> bool {
-    !before.ends_with('\\') && !after.trim_start().starts_with(':')
-}
-
-fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// As it stands in a string of JSON, without the quotes.
-fn escaped(text: &str) -> String {
-    let quoted = Json::from(text).to_string();
-    quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
+/// A statement.
+///
+/// # Errors
+/// If nothing was captured under a name.
+pub(super) fn statement(statement: &str, captures: &Captures) -> Result<String, StageError> {
+    fill(statement, captures).map_err(StageError)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Answer, Cost, LogLine, Message, Received, Rows, Stage, StageError};
 use crate::database::{DatabaseError, Value};
 use crate::testkit::{self, Client, TestHost};
+use crate::transcript::compare::text_cell;
 use crate::transcript::format::{CallFault, Connect, StatementFault};
 
 /// A host in a laboratory, with the clients of one transcript.
@@ -146,8 +147,8 @@ fn shown(value: &Value) -> String {
             let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("x'{digits}'")
         }
+        Value::Text(text) => text_cell(text).into_owned(),
         Value::Decimal(text)
-        | Value::Text(text)
         | Value::Date(text)
         | Value::Time(text)
         | Value::Datetime(text)

@@ -4,6 +4,9 @@ use super::super::names::is_blank;
 use super::ParseError;
 use super::cursor::Cursor;
 
+/// What begins only lines that belong to the step before: rows, details of connections, JSON.
+const OF_MORE: [char; 6] = ['|', '@', '<', '}', ']', '"'];
+
 /// A line and the indented ones below it. Comments and empty lines are left out.
 #[derive(Debug)]
 pub(super) struct Block<'a> {
@@ -37,6 +40,9 @@ pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, ParseError> {
             continue;
         }
         if !line.rest().starts_with(is_blank) {
+            if !blocks.is_empty() && content.starts_with(OF_MORE) {
+                return Err(line.error("indent it: it belongs to the step before"));
+            }
             blocks.push(Block { head: line, more: Vec::new() });
             continue;
         }

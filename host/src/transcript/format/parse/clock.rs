@@ -27,6 +27,7 @@ pub(super) fn seed(block: &Block<'_>, mut cursor: Cursor<'_>, into: &mut Transcr
 pub(super) fn clock(block: &Block<'_>, mut cursor: Cursor<'_>, into: &mut Transcript) -> Result<(), ParseError> {
     expect_beginning(block, "clock", into.clock.is_some(), into)?;
     cursor.skip_blanks();
+    cursor.expect_no_comment()?;
     let time = humantime::parse_rfc3339(cursor.rest()).map_err(|error| {
         cursor.error(format!("expected a time such as `2026-01-31T12:00:00Z` after `clock`, from 1970 on: {error}"))
     })?;
@@ -49,6 +50,7 @@ fn expect_beginning(block: &Block<'_>, word: &str, again: bool, so_far: &Transcr
 /// After `advance`.
 pub(super) fn advance(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
     cursor.skip_blanks();
+    cursor.expect_no_comment()?;
     let time = humantime::parse_duration(cursor.rest()).map_err(|error| {
         cursor.error(format!("expected a time such as `30s`, `250ms` or `1h 30m` after `advance`: {error}"))
     })?;

@@ -7,6 +7,7 @@ use super::block::Block;
 use super::clock::digits;
 use super::cursor::Cursor;
 use super::pattern::pattern;
+use super::references::check_rest;
 use super::scope::Scope;
 
 /// Ids are exact in JavaScript.
@@ -28,11 +29,11 @@ const OF_HANDSHAKE: [(&str, &str); 9] = [
 /// After `connect`.
 pub(super) fn connect(block: &Block<'_>, mut cursor: Cursor<'_>, scope: &mut Scope) -> Result<Action, ParseError> {
     let client = client(&mut cursor)?;
-    let target = target(&mut cursor)?;
+    let target = target(&mut cursor, scope)?;
     let outcome = outcome(cursor)?;
     let mut connect = Connect { client, target, headers: Vec::new(), id: None, outcome };
     for line in &block.more {
-        detail(*line, &mut connect)?;
+        detail(*line, &mut connect, scope)?;
     }
     if matches!(connect.outcome, Outcome::Accepted(_)) {
         scope.connect(&connect.client);
@@ -51,21 +52,29 @@ fn client(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     Ok(name.to_owned())
 }
 
-fn target(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
+fn target(cursor: &mut Cursor<'_>, scope: &Scope) -> Result<String, ParseError> {
     cursor.skip_blanks();
     if !cursor.rest().starts_with('/') {
         return Err(cursor.error("expected the path that is asked for, and its query: `/chat?room=lobby`"));
     }
-    let mut chars = *cursor;
+    let (here, mut chars) = (*cursor, *cursor);
     let target = cursor.word();
     chars.take_while(|char| char.is_ascii_graphic() && char != '#');
     if let Some(char) = chars.rest().chars().next().filter(|_| chars.rest().len() > cursor.rest().len()) {
         return Err(chars.error(format!(
-            "`{}` cannot stand in the path of a request; escape it: `%23` is `#`",
-            char.escape_debug()
+            "`{}` cannot stand in the path of a request; write `{}`",
+            char.escape_debug(),
+            percent_encoded(char)
         )));
     }
+    check_rest(here.until(target.len()), scope)?;
     Ok(target.to_owned())
+}
+
+/// As it can stand in a path or a query.
+fn percent_encoded(char: char) -> String {
+    let mut bytes = [0; 4];
+    char.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 fn outcome(mut cursor: Cursor<'_>) -> Result<Outcome, ParseError> {
@@ -75,6 +84,7 @@ fn outcome(mut cursor: Cursor<'_>) -> Result<Outcome, ParseError> {
     }
     let here = cursor;
     if cursor.word() != "refused" {
+        here.expect_no_comment()?;
         return Err(here.error("expected `refused STATUS`, or the end of the line if the host is to accept the client"));
     }
     cursor.skip_blanks();
@@ -89,7 +99,7 @@ fn outcome(mut cursor: Cursor<'_>) -> Result<Outcome, ParseError> {
 }
 
 /// An indented line.
-fn detail(mut line: Cursor<'_>, connect: &mut Connect) -> Result<(), ParseError> {
+fn detail(mut line: Cursor<'_>, connect: &mut Connect, scope: &Scope) -> Result<(), ParseError> {
     line.skip_blanks();
     let here = line;
     if line.eat("@") {
@@ -105,6 +115,7 @@ fn detail(mut line: Cursor<'_>, connect: &mut Connect) -> Result<(), ParseError>
     if let Some(at) = value.rest().find(|char: char| char.is_control() && char != '\t') {
         return Err(value.after(at).error("a control character cannot stand in a header field"));
     }
+    check_rest(value, scope)?;
     connect.headers.push((name, value.rest().to_owned()));
     Ok(())
 }
@@ -120,6 +131,7 @@ fn id(here: Cursor<'_>, mut line: Cursor<'_>, connect: &mut Connect) -> Result<(
         return Err(here.error("a second `@id`; a connection has one"));
     }
     line.skip_blanks();
+    line.expect_no_comment()?;
     let id = digits(line.rest()).filter(|id| (1..IDS).contains(id));
     let id = id.ok_or_else(|| line.error(format!("expected an id from 1 to {} after `@id:`", IDS - 1)))?;
     connect.id = Some(id);

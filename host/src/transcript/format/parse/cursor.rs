@@ -3,6 +3,9 @@
 use super::super::names::{begins_name, in_name, is_blank};
 use super::ParseError;
 
+/// For whoever writes a comment behind a step.
+pub(super) const COMMENT_ADVICE: &str = "a comment has a line of its own";
+
 /// The rest of a line, and where it begins. Copies are bookmarks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
@@ -91,7 +94,18 @@ impl<'a> Cursor<'a> {
         if self.is_done() {
             return Ok(());
         }
+        self.expect_no_comment()?;
         Err(self.error(format!("expected the end of the line after {after}, not `{}`", self.rest)))
+    }
+
+    /// A `#` that begins a word would not begin a comment.
+    pub(super) fn expect_no_comment(&self) -> Result<(), ParseError> {
+        let begins_word =
+            |at: &usize| self.rest.get(..*at).is_none_or(|before| before.is_empty() || before.ends_with(is_blank));
+        match self.rest.match_indices('#').map(|(at, _)| at).find(begins_word) {
+            None => Ok(()),
+            Some(at) => Err(self.after(at).error(COMMENT_ADVICE)),
+        }
     }
 
     pub(super) fn error(&self, message: impl Into<String>) -> ParseError {

@@ -59,6 +59,7 @@ fn kind<T: Copy>(mut cursor: Cursor<'_>, step: &str, all: &[(T, &'static str)]) 
         return Err(cursor.error(format!("expected `: KIND` after `{step}`; the kinds are {}", one_of(names()))));
     }
     cursor.skip_blanks();
+    cursor.expect_no_comment()?;
     let words = cursor.rest();
     all.iter().find(|(_, name)| *name == words).map(|(kind, _)| *kind).ok_or_else(|| {
         let near = did_you_mean(words, names());

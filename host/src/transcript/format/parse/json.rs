@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::super::placeholder::{Kind, Placeholder};
 use super::ParseError;
+use super::cursor::COMMENT_ADVICE;
 use super::lines::Lines;
 use super::scope::Scope;
 
@@ -12,7 +13,32 @@ pub(super) fn json(lines: &Lines<'_>, text: &str) -> Result<Json, ParseError> {
     serde_json::from_str(text).map_err(|error| {
         let byte = if error.is_eof() { text.len() } else { lines.byte(error.line(), error.column()) };
         let reason = reason(&error);
-        lines.error_at(byte, format!("not JSON: {reason}; for a text that only looks like JSON write `text \"…\"`"))
+        let advice = advice(text, byte);
+        lines.error_at(byte, format!("not JSON: {reason}; {advice}"))
+    })
+}
+
+/// What may have been meant by what is no JSON from a byte on.
+fn advice(text: &str, byte: usize) -> &'static str {
+    if text.get(byte..).is_some_and(|rest| rest.starts_with('#')) {
+        return COMMENT_ADVICE;
+    }
+    match has_unquoted_placeholder(text) {
+        true => "placeholders stand in quotation marks",
+        false => "for a text that only looks like JSON write `text \"…\"`",
+    }
+}
+
+fn has_unquoted_placeholder(text: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    text.char_indices().any(|(at, char)| {
+        match char {
+            '"' if !escaped => quoted = !quoted,
+            '$' if !quoted && text.get(at..).is_some_and(|rest| rest.starts_with("${")) => return true,
+            _ => {}
+        }
+        escaped = char == '\\' && quoted && !escaped;
+        false
     })
 }
 

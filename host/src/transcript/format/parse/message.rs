@@ -4,11 +4,12 @@ use serde_json::Value as Json;
 
 use super::super::model::{Expected, Payload};
 use super::super::names::is_blank;
-use super::super::placeholder::{LITERAL_ADVICE, split};
 use super::ParseError;
+use super::cursor::COMMENT_ADVICE;
 use super::json::{check_placeholders, json};
 use super::lines::Lines;
 use super::pattern::{argument, regex_between, string};
+use super::references::{check, check_expected};
 use super::scope::Scope;
 
 /// What messages of both directions can be.
@@ -31,11 +32,11 @@ pub(super) fn payload(lines: &Lines<'_>, scope: &Scope) -> Result<Payload, Parse
         Form::Binary(bytes) => Ok(Payload::Binary(bytes)),
         Form::File(path) => Ok(Payload::File(path)),
         Form::Quoted(quoted) => {
-            check_references(&quoted, scope).map_err(|(_, message)| lines.error(message))?;
+            check(&quoted, scope).map_err(|(_, message)| lines.error(message))?;
             Ok(Payload::Text(quoted))
         }
         Form::Json(_) | Form::Plain => {
-            check_references(&text, scope).map_err(|(byte, message)| lines.error_at(byte, message))?;
+            check(&text, scope).map_err(|(byte, message)| lines.error_at(byte, message))?;
             Ok(Payload::Text(text))
         }
     }
@@ -47,7 +48,10 @@ pub(super) fn expected(lines: &Lines<'_>, scope: &mut Scope) -> Result<Expected,
     match form(lines, &text)? {
         Form::Binary(bytes) => Ok(Expected::Binary(bytes)),
         Form::File(path) => Ok(Expected::File(path)),
-        Form::Quoted(quoted) => Ok(Expected::Text(quoted)),
+        Form::Quoted(quoted) => {
+            check_expected(&quoted, scope).map_err(|(_, message)| lines.error(message))?;
+            Ok(Expected::Text(quoted))
+        }
         Form::Json(json) => {
             check_placeholders(&json, lines, &text, scope)?;
             Ok(Expected::Json(json))
@@ -55,7 +59,10 @@ pub(super) fn expected(lines: &Lines<'_>, scope: &mut Scope) -> Result<Expected,
         Form::Plain if text.starts_with('/') => {
             regex_between(&text).map(Expected::Regex).map_err(|message| lines.error(message))
         }
-        Form::Plain => Ok(Expected::Text(text)),
+        Form::Plain => {
+            check_expected(&text, scope).map_err(|(byte, message)| lines.error_at(byte, message))?;
+            Ok(Expected::Text(text))
+        }
     }
 }
 
@@ -84,7 +91,10 @@ fn hex(lines: &Lines<'_>, start: usize, digits: &str) -> Result<Vec<u8>, ParseEr
     let mut half = None;
     for (at, char) in digits.char_indices().filter(|(_, char)| !is_blank(*char) && *char != '\n') {
         let digit = char.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or_else(|| {
-            let advice = "for a text that begins with `hex` write `text \"…\"`";
+            let advice = match char {
+                '#' => COMMENT_ADVICE,
+                _ => "for a text that begins with `hex` write `text \"…\"`",
+            };
             lines.error_at(start + at, format!("expected a hexadecimal digit, not `{char}`; {advice}"))
         })?;
         half = match half {
@@ -111,16 +121,4 @@ fn file(lines: &Lines<'_>, path: &str) -> Result<String, ParseError> {
         );
     }
     Ok(path.to_owned())
-}
-
-/// What is wrong with the first wrong `${…}` of a text that is sent, and its byte.
-fn check_references(text: &str, scope: &Scope) -> Result<(), (usize, String)> {
-    let mut rest = text;
-    loop {
-        let start = text.len() - rest.len();
-        let wrong = |before: &str, message| (start + before.len(), message);
-        let Some((before, name, after)) = split(rest).map_err(|message| wrong("", message))? else { return Ok(()) };
-        scope.check_captured(name, LITERAL_ADVICE, &[]).map_err(|message| wrong(before, message))?;
-        rest = after;
-    }
 }

@@ -10,6 +10,7 @@ mod json;
 mod lines;
 mod message;
 mod pattern;
+mod references;
 mod scope;
 mod sql;
 mod step;

@@ -6,10 +6,12 @@ use super::ParseError;
 use super::block::Block;
 use super::cursor::Cursor;
 use super::lines::Lines;
+use super::references::check;
+use super::scope::Scope;
 use super::table;
 
 /// After `sql`.
-pub(super) fn sql(block: &Block<'_>, mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
+pub(super) fn sql(block: &Block<'_>, mut cursor: Cursor<'_>, scope: &Scope) -> Result<Action, ParseError> {
     cursor.skip_blanks();
     let database = cursor.expect_name("the name of a database after `sql`")?.to_owned();
     if !cursor.eat(":") {
@@ -22,7 +24,8 @@ pub(super) fn sql(block: &Block<'_>, mut cursor: Cursor<'_>) -> Result<Action, P
     if statement.is_empty() {
         return Err(lines.error("a statement is missing"));
     }
-    let expected = if rows.is_empty() { None } else { Some(table::table(rows)?) };
+    check(&statement, scope).map_err(|(byte, message)| lines.error_at(byte, message))?;
+    let expected = if rows.is_empty() { None } else { Some(table::table(rows, scope)?) };
     Ok(Action::Sql { database, statement, expected })
 }
 

@@ -20,7 +20,7 @@ pub(super) fn action(block: &Block<'_>, scope: &mut Scope) -> Result<Action, Par
     let mut cursor = block.head;
     match cursor.name() {
         Some("connect") => connect::connect(block, cursor, scope),
-        Some("sql") => sql::sql(block, cursor),
+        Some("sql") => sql::sql(block, cursor, scope),
         Some(word @ "advance") => one_line(block, word).and_then(|()| clock::advance(cursor)),
         Some(word @ "swap") => one_line(block, word).and_then(|()| swap(cursor)),
         Some(word @ "fail") => one_line(block, word).and_then(|()| fail(cursor, scope)),

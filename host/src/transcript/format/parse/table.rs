@@ -1,13 +1,15 @@
 //! Tables of rows that a statement is to return.
 
 use super::super::model::{Cell, Table};
-use super::super::names::is_blank;
+use super::super::names::{is_blank, is_name};
+use super::super::placeholder::Kind;
 use super::ParseError;
 use super::cursor::Cursor;
 use super::pattern::regex_between;
+use super::scope::Scope;
 
 /// Lines that begin with `|`; there is one at least.
-pub(super) fn table(lines: &[Cursor<'_>]) -> Result<Table, ParseError> {
+pub(super) fn table(lines: &[Cursor<'_>], scope: &Scope) -> Result<Table, ParseError> {
     let mut lines = lines.iter();
     let mut table = Table { columns: Vec::new(), rows: Vec::new() };
     for cell in lines.next().map(|line| cells(*line)).transpose()?.unwrap_or_default() {
@@ -18,7 +20,7 @@ pub(super) fn table(lines: &[Cursor<'_>]) -> Result<Table, ParseError> {
         if index == 0 && cells.iter().all(|cell| is_rule(cell.rest())) {
             continue;
         }
-        table.rows.push(row(*line, cells, table.columns.len())?);
+        table.rows.push(row(*line, cells, table.columns.len(), scope)?);
     }
     Ok(table)
 }
@@ -28,15 +30,18 @@ fn is_rule(cell: &str) -> bool {
     cell.len() >= 3 && cell.bytes().all(|byte| byte == b'-')
 }
 
-fn row(mut line: Cursor<'_>, cells: Vec<Cursor<'_>>, columns: usize) -> Result<Vec<Cell>, ParseError> {
+fn row(mut line: Cursor<'_>, cells: Vec<Cursor<'_>>, columns: usize, scope: &Scope) -> Result<Vec<Cell>, ParseError> {
     if cells.len() != columns {
+        if let Some(last) = cells.last().filter(|last| last.rest().starts_with('#')) {
+            last.expect_no_comment()?;
+        }
         line.skip_blanks();
         let cells = cells.len();
         return Err(
             line.error(format!("the row has {cells} cells, the table {columns} columns; `\\|` is a `|` in a cell"))
         );
     }
-    cells.into_iter().map(cell).collect()
+    cells.into_iter().map(|each| cell(each, scope)).collect()
 }
 
 /// The cells of a line, trimmed, with their escapes.
@@ -76,19 +81,28 @@ fn trimmed(line: Cursor<'_>, end: usize) -> Cursor<'_> {
     cell.until(cell.rest().trim_end_matches(is_blank).len())
 }
 
-fn cell(cell: Cursor<'_>) -> Result<Cell, ParseError> {
+fn cell(cell: Cursor<'_>, scope: &Scope) -> Result<Cell, ParseError> {
     match cell.rest() {
         "${any}" => Ok(Cell::Any),
         rest if rest.starts_with('/') => {
             let source = regex_source(rest);
             regex_between(&source).map(Cell::Regex).map_err(|_| regex_error(cell, &source))
         }
-        rest if rest.starts_with("${") => {
-            Err(cell
-                .error("the only placeholder in a table is `${any}`; for a cell that begins with `${` write `\\${`"))
-        }
+        rest if rest.starts_with("${") => captured(cell, scope).map(Cell::Captured),
         _ => text(cell).map(Cell::Exact),
     }
+}
+
+/// `${NAME}`
+fn captured(cell: Cursor<'_>, scope: &Scope) -> Result<String, ParseError> {
+    let advice = "for a cell that begins with `${` write `\\${`";
+    let name = cell.rest().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
+    let is_kind = name.is_some_and(|name| Kind::names().any(|kind| kind == name));
+    let name = name.filter(|_| !is_kind).ok_or_else(|| {
+        cell.error(format!("the placeholders in a table are `${{any}}` and a captured `${{NAME}}`; {advice}"))
+    })?;
+    scope.check_captured(name, advice, &["any"]).map_err(|message| cell.error(message))?;
+    Ok(name.to_owned())
 }
 
 fn regex_error(cell: Cursor<'_>, source: &str) -> ParseError {

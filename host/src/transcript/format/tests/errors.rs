@@ -31,6 +31,49 @@ fn errors_name_the_file_in_the_way_of_compilers() {
 }
 
 #[test]
+fn lines_that_are_to_be_indented() {
+    let indent = "indent it: it belongs to the step before";
+    check("sql main: SELECT 1\n| a |", &format!("2:1: {indent}"));
+    check("connect a /\n@id: 1", &format!("2:1: {indent}"));
+    check("connect a /\n< x: y", &format!("2:1: {indent}"));
+    check_third("alice < {\n  \"a\": 1\n}", &format!("5:1: {indent}"));
+    check_third("alice < [\n  1\n]", &format!("5:1: {indent}"));
+    check_third("alice < {\n\"a\": 1\n}", &format!("4:1: {indent}"));
+    // There is no step before.
+    check("| a |", &format!("1:1: a step begins with the name of a client, or with {KEYWORDS}"));
+}
+
+#[test]
+fn comments_behind_something() {
+    let advice = "a comment has a line of its own";
+    check("seed 1 # why", &format!("1:8: {advice}"));
+    check("clock 2026-01-31T12:00:00Z # why", &format!("1:28: {advice}"));
+    check("advance 30s # why", &format!("1:13: {advice}"));
+    check("fail call: trap # why", &format!("1:17: {advice}"));
+    check("fail instances # why", &format!("1:16: {advice}"));
+    check("connect a / # why", &format!("1:13: {advice}"));
+    check("connect a /\n  @id: 1 # why", &format!("2:10: {advice}"));
+    check_third("alice nothing # why", &format!("3:15: {advice}"));
+    check_third("alice skips #why", &format!("3:13: {advice}"));
+    check_third("alice < {\"a\": 1} # why", &format!("3:18: not JSON: trailing characters; {advice}"));
+    check_third("alice > [1] # why", &format!("3:13: not JSON: trailing characters; {advice}"));
+    check_third(
+        "alice < text \"a\" # why",
+        &format!("3:9: expected a JSON string after `text`, and nothing behind it: {advice}"),
+    );
+    check_third("alice < hex 00 # why", &format!("3:16: expected a hexadecimal digit, not `#`; {advice}"));
+    check_third(
+        "alice < /a/ # why",
+        &format!("3:9: a regular expression ends with `/` at the end of its line; {advice}"),
+    );
+    let quoted = format!("{advice}; for a text that begins with `#` write `text \"#…\"`");
+    check_third("alice closed 1000 # why", &format!("3:19: {quoted}"));
+    check_third("alice disconnects 1000 # why", &format!("3:24: {quoted}"));
+    check("connect a / refused 403 # why", &format!("1:25: {quoted}"));
+    check("sql m: SELECT 1\n  | a |\n  | 1 | # why", &format!("3:9: {advice}"));
+}
+
+#[test]
 fn lines() {
     check("é > a", &format!("1:1: a step begins with the name of a client, or with {KEYWORDS}"));
     check("\n  a", "2:1: an indented line belongs to the step before it, and there is none; remove the indentation");
@@ -100,8 +143,8 @@ fn connecting() {
     let path = "expected the path that is asked for, and its query: `/chat?room=lobby`";
     check("connect a", &format!("1:10: {path}"));
     check("connect a chat", &format!("1:11: {path}"));
-    check("connect a /é", "1:12: `é` cannot stand in the path of a request; escape it: `%23` is `#`");
-    check("connect a /#x", "1:12: `#` cannot stand in the path of a request; escape it: `%23` is `#`");
+    check("connect a /é", "1:12: `é` cannot stand in the path of a request; write `%C3%A9`");
+    check("connect a /#x", "1:12: `#` cannot stand in the path of a request; write `%23`");
     check(
         "connect a / refuse 403",
         "1:13: expected `refused STATUS`, or the end of the line if the host is to accept the client",
@@ -182,6 +225,10 @@ fn json() {
     check_third("alice < {\"a\": 1,\n      \"b\":\n     }", &format!("5:6: not JSON: expected value; {advice}"));
     check_third("alice < {\"a\":\n    1", &format!("4:6: not JSON: EOF while parsing an object; {advice}"));
     check_third("alice > \"a\" b", &format!("3:13: not JSON: trailing characters; {advice}"));
+    let quote = "placeholders stand in quotation marks";
+    check_third("alice < {\"a\": ${any}}", &format!("3:15: not JSON: expected value; {quote}"));
+    check_third("alice > [\"\\\"\", ${id}]", &format!("3:16: not JSON: expected value; {quote}"));
+    check_third("alice < [\"${any}\" 1]", &format!("3:19: not JSON: expected `,` or `]`; {advice}"));
 }
 
 #[test]
@@ -207,12 +254,38 @@ fn placeholders() {
         "alice < \"${id=any}\"\nalice > {\"a\":\"${any}\"}",
         &format!("4:15: no earlier step has captured `any` (captured so far: `id`); {LITERAL}"),
     );
-    check_third("alice > a ${b", &format!("3:9: a `${{` without `}}`: {LITERAL}"));
+    check_third("alice > a ${b", &format!("3:11: a `${{` without `}}`: {LITERAL}"));
     check_third("alice > text \"${b}\"", &format!("3:9: no earlier step has captured `b`; {LITERAL}"));
     check_third(
         "alice > one\n  two ${b c}",
-        &format!("3:9: `${{b c}}` is not the name of something captured: {LITERAL}"),
+        &format!("4:7: `${{b c}}` is not the name of something captured: {LITERAL}"),
     );
+}
+
+#[test]
+fn placeholders_in_texts_that_are_expected() {
+    check_third("alice < hi ${bob}", &format!("3:12: no earlier step has captured `bob`; {LITERAL}"));
+    check_third("alice < text \"${bob}\"", &format!("3:9: no earlier step has captured `bob`; {LITERAL}"));
+    check_third(
+        "alice < one\n  two ${b c}",
+        &format!("4:7: `${{b c}}` is not the name of something captured: {LITERAL}"),
+    );
+    let advice = "kinds are for strings of JSON; for a text use `/regex/`";
+    for kind in ["any", "string", "n=number", "n=/x/", "/x/"] {
+        let expected = format!("`${{{kind}}}` stands in a text: {advice}");
+        check_third(&format!("alice < a ${{{kind}}}"), &format!("3:11: {expected}"));
+        check_third(&format!("alice < text \"a ${{{kind}}}\""), &format!("3:9: {expected}"));
+    }
+}
+
+#[test]
+fn placeholders_elsewhere() {
+    let unknown = format!("no earlier step has captured `id`; {LITERAL}");
+    check("connect a /?id=${id}", &format!("1:16: {unknown}"));
+    check("connect a /\n  origin: x${id}", &format!("2:12: {unknown}"));
+    check("sql main: SELECT ${id}", &format!("1:18: {unknown}"));
+    check("sql main:\n  SELECT\n  ${id}", &format!("3:3: {unknown}"));
+    check("connect a /?id=${id", &format!("1:16: a `${{` without `}}`: {LITERAL}"));
 }
 
 #[test]
@@ -257,7 +330,17 @@ fn tables() {
     check_table("\n  | é\\x | b |", &format!("3:6: {escapes}"));
     check_table(
         "\n  | 1 | ${id} |",
-        "3:9: the only placeholder in a table is `${any}`; for a cell that begins with `${` write `\\${`",
+        "3:9: no earlier step has captured `id`; for a cell that begins with `${` write `\\${`",
+    );
+    check_table(
+        "\n  | 1 | ${number} |",
+        "3:9: the placeholders in a table are `${any}` and a captured `${NAME}`; \
+        for a cell that begins with `${` write `\\${`",
+    );
+    check_table(
+        "\n  | 1 | ${any}s |",
+        "3:9: the placeholders in a table are `${any}` and a captured `${NAME}`; \
+        for a cell that begins with `${` write `\\${`",
     );
     check_table(
         "\n  | 1 | /a |",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::placeholder::{Kind, Placeholder, escape, literal, substitute};
 use super::super::{Action, Expected, Payload};
-use super::{ALICE, of_alice, read, regex};
+use super::{ALICE, last, of_alice, read, regex};
 
 fn sent(message: &str) -> Payload {
     match of_alice(&format!("alice >{message}")) {
@@ -72,6 +72,18 @@ fn expected_messages() {
 fn what_was_captured_can_be_used_later() {
     let text = format!("{ALICE}alice < {{\"id\":\"${{id=number}}\"}}\nalice > get ${{id}}\nalice < \"${{id}}\"\n");
     assert_eq!(read(&text).steps.len(), 4);
+}
+
+#[test]
+fn expected_texts_stand_for_what_was_captured_too() {
+    let expect = |message: &str| last(&format!("{ALICE}alice < \"${{id=any}}\"\nalice <{message}"));
+    let text = |text: &str| {
+        let expected = Expected::Text(text.to_owned());
+        Action::Expect { client: "alice".to_owned(), expected }
+    };
+    assert_eq!(expect(" got ${id}, $${id}"), text("got ${id}, $${id}"));
+    assert_eq!(expect("\n  one\n  ${id}"), text("one\n${id}"));
+    assert_eq!(expect(" text \" ${id}\""), text(" ${id}"));
 }
 
 #[test]

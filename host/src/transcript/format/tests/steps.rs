@@ -64,6 +64,22 @@ fn connect_that_is_refused() {
 }
 
 #[test]
+fn what_was_captured_can_be_used_in_requests_statements_and_tables() {
+    let capture = format!("{ALICE}alice < \"${{id=any}}\"\n");
+    let connect = last(&format!("{capture}connect bob /?id=${{id}}&x=$${{x}}\n  origin: ${{id}}"));
+    match connect {
+        Action::Connect(Connect { target, headers, .. }) => {
+            assert_eq!(target, "/?id=${id}&x=$${x}");
+            assert_eq!(headers, [(name("origin"), name("${id}"))]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let expected = Table { columns: vec![name("id")], rows: vec![vec![Cell::Captured(name("id"))]] };
+    let sql = Action::Sql { database: name("main"), statement: name("SELECT ${id}"), expected: Some(expected) };
+    assert_eq!(last(&format!("{capture}sql main: SELECT ${{id}}\n  | id |\n  | ${{id}} |")), sql);
+}
+
+#[test]
 fn ends_of_connections() {
     let client = || name("alice");
     let cases = [

@@ -95,6 +95,10 @@ fn connections() {
         "connect bob /chat\n  origin: a\n  empty:\n  @id: 9\n  < x: text\n  < y: text \"text\"",
     );
     check(
+        &connect(Outcome::Refused { status: 403, body: Some(exact("#a")) }),
+        "connect bob /chat refused 403 text \"#a\"\n  origin: a\n  empty:\n  @id: 9",
+    );
+    check(
         &connect(Outcome::Refused { status: 403, body: Some(exact("/a\n")) }),
         "connect bob /chat refused 403 text \"/a\\n\"\n  origin: a\n  empty:\n  @id: 9",
     );
@@ -125,6 +129,15 @@ fn tables_are_aligned() {
     let widths: Vec<usize> = aligned.lines().skip(1).map(|line| line.chars().count()).collect();
     assert!(widths.iter().all(|width| Some(width) == widths.first()), "{aligned}");
     assert_eq!(super::last(&aligned), sql("SELECT 1", Some(table)));
+}
+
+#[test]
+fn quotation_marks_in_a_table_are_written_as_they_are() {
+    let row = [r#""NULL""#, "NULL", "\""].map(|text| Cell::Exact(text.to_owned()));
+    let table = Table { columns: ["a", "b", "c"].map(str::to_owned).to_vec(), rows: vec![row.to_vec()] };
+    let written = step(&sql("SELECT 1", Some(table.clone())));
+    assert!(written.ends_with("\n  | \"NULL\" | NULL | \"   |"), "{written}");
+    assert_eq!(super::last(&written), sql("SELECT 1", Some(table)));
 }
 
 #[test]

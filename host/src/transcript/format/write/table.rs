@@ -27,6 +27,7 @@ fn line(row: &[String], widths: &[usize]) -> String {
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Any => "${any}".to_owned(),
+        Cell::Captured(name) => format!("${{{name}}}"),
         Cell::Regex(source) => regex_cell(&regex(source)),
         Cell::Exact(value) => text(value),
     }
@@ -55,6 +56,7 @@ fn text(value: &str) -> String {
     if value.is_empty() {
         return "\"\"".to_owned();
     }
+    let like_empty = value == "\"\"";
     let mut written = String::new();
     let last = value.chars().count() - 1;
     for (index, char) in value.chars().enumerate() {
@@ -66,7 +68,8 @@ fn text(value: &str) -> String {
             '\t' => written.push_str("\\t"),
             ' ' if outermost => written.push_str("\\s"),
             // What these begin with would be a placeholder, a regular expression or the empty text.
-            '$' | '/' | '"' if index == 0 => written.extend(['\\', char]),
+            '$' | '/' if index == 0 => written.extend(['\\', char]),
+            '"' if index == 0 && like_empty => written.extend(['\\', char]),
             _ => written.push(char),
         }
     }

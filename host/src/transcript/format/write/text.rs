@@ -41,7 +41,8 @@ pub(super) fn pattern(pattern: &TextPattern) -> String {
 
 /// A text on one line, where no regular expression can be.
 pub(super) fn exact(text: &str) -> String {
-    let plain = !begins_word(text, "text") && is_trimmed(text) && !text.contains(char::is_control);
+    let plain =
+        !begins_word(text, "text") && !text.starts_with('#') && is_trimmed(text) && !text.contains(char::is_control);
     if plain { text.to_owned() } else { quoted(text) }
 }
 

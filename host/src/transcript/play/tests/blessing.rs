@@ -210,3 +210,55 @@ fn what_cannot_be_corrected_fails() {
     let failure = played.failure.unwrap();
     assert_eq!((failure.line, played.blessings.len()), (3, 1));
 }
+
+#[test]
+fn a_text_that_came_stands_for_itself() {
+    let stage = || Double::new([then([("alice", text("a ${b}"))])]);
+    assert_eq!(
+        bless(vec![connect("alice"), gets("alice", "x")], &mut stage()),
+        "connect alice /chat\nalice < a $${b}\n"
+    );
+    assert_eq!(bless(vec![connect("alice")], &mut stage()), "connect alice /chat\nalice < a $${b}\n");
+}
+
+#[test]
+fn what_was_captured_stays_where_it_is_right() {
+    let mut stage = Double::new([
+        then([("alice", text(r#"{"id":17}"#))]),
+        Reaction::rows(&["id", "body"], &[&["17", "\"NULL\""], &["18", "NULL"]]),
+        Reaction::answer(403, &[], ""),
+    ]);
+    let captured = || Cell::Captured("id".to_owned());
+    let columns = ["id", "body"].map(str::to_owned).to_vec();
+    let table = Table { columns, rows: vec![vec![captured(), Cell::Any], vec![captured(), captured()]] };
+    let statement = "SELECT ${id}".to_owned();
+    let request = Connect {
+        client: "eve".to_owned(),
+        target: "/${id}".to_owned(),
+        headers: vec![("origin".to_owned(), "$${id}".to_owned())],
+        id: None,
+        outcome: Outcome::Refused { status: 401, body: None },
+    };
+    let actions = vec![
+        connect("alice"),
+        gets_json("alice", json!({"id": "${id=number}"})),
+        Action::Sql { database: "main".to_owned(), statement, expected: Some(table) },
+        Action::Connect(request),
+    ];
+    let blessed = bless(actions, &mut stage);
+    let (_, sql) = blessed.split_once("sql ").unwrap();
+    let expected = "main: SELECT ${id}\n  | id    | body   |\n  | ----- | ------ |\n  | ${id} | ${any} |\n  \
+        | 18    | NULL   |\nconnect eve /${id} refused 403\n  origin: $${id}\n";
+    assert_eq!(sql, expected);
+    assert_eq!(stage.done[1..], ["sql main: SELECT 17", "connect eve /17 origin: ${id}"]);
+}
+
+#[test]
+fn a_text_null_is_blessed_as_another_value_than_null() {
+    let mut stage = Double::new([Reaction::rows(&["a"], &[&["\"NULL\""], &["NULL"], &["\"\\\"x\\\"\""]])]);
+    let table = Table { columns: vec!["a".to_owned()], rows: Vec::new() };
+    let action = Action::Sql { database: "main".to_owned(), statement: "S".to_owned(), expected: Some(table) };
+    let blessed = bless(vec![action], &mut stage);
+    assert!(blessed.contains("| \"NULL\" "), "{blessed}");
+    assert!(blessed.contains("| NULL "), "{blessed}");
+}

@@ -73,7 +73,10 @@ impl Double {
 
 impl Stage for Double {
     fn connect(&mut self, connect: &Connect) -> Result<Answer, StageError> {
-        let reaction = self.act(format!("connect {}", connect.client))?;
+        let headers = connect.headers.iter().map(|(name, value)| format!(" {name}: {value}")).collect::<String>();
+        // Most tests ask for the same path.
+        let target = Some(format!(" {}", connect.target)).filter(|target| target != " /chat").unwrap_or_default();
+        let reaction = self.act(format!("connect {}{target}{headers}", connect.client))?;
         Ok(reaction.answer.unwrap_or(Answer { status: 101, headers: Vec::new(), body: String::new() }))
     }
 

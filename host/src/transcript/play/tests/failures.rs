@@ -95,7 +95,7 @@ fn refused_or_accepted_against_expectation() {
 
     let sentence = "`eve` was refused in another way than expected";
     let failed = differences(refusal(401, None), &mut refused());
-    assert_eq!(failed, words(sentence, "refused 401 no entry", "refused 403 no entry"));
+    assert_eq!(failed, words(sentence, "refused 401", "refused 403"));
     let failed = differences(refusal(403, body("go away")), &mut refused());
     assert_eq!(failed, words(sentence, "refused 403 go away", "refused 403 no entry"));
 
@@ -215,4 +215,23 @@ fn only_the_last_lines_of_the_log_are_kept() {
     let noisy = (0..80).fold(then([]), |reaction, line| reaction.logging("INFO", &line.to_string()));
     let failure = verify(vec![connect("alice"), gets("alice", "x")], &mut Double::new([noisy])).unwrap();
     assert_eq!((failure.log.len(), failure.log[0].text.as_str()), (50, "30"));
+}
+
+#[test]
+fn what_was_captured_must_fit_into_a_path() {
+    let mut stage = Double::new([then([("alice", text(r#""a b""#))])]);
+    let request = Connect {
+        client: "eve".to_owned(),
+        target: "/${who}".to_owned(),
+        headers: Vec::new(),
+        id: None,
+        outcome: Outcome::Accepted(Vec::new()),
+    };
+    let actions = vec![connect("alice"), gets_json("alice", json!("${who=any}")), Action::Connect(request)];
+    let failed = sentence(actions, &mut stage);
+    assert_eq!(
+        failed,
+        "3: the step cannot be played: ` ` cannot stand in the path of a request; \
+        what was captured has to be encoded as paths are"
+    );
 }
