@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 
 use hassock_tests::{Process, binary, cache, example, hassock, workspace};
 
-/// The program in a new app, with the dependencies that the examples have been built with.
+/// The program in a new app, with the dependencies that the examples have been built with. Cargo puts apps of one
+/// name into one place there, so only one test may build one.
 fn run(program: &Path, arguments: &[&str], app: &Path) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(app).env("CACHE_DIRECTORY", cache());

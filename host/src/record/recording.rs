@@ -44,6 +44,7 @@ pub(crate) struct Asking {
 pub(crate) struct Tap {
     recording: Arc<Recording>,
     client: Arc<str>,
+    ended: AtomicBool,
 }
 
 /// What happened, as it was: nothing is left out yet.
@@ -242,7 +243,7 @@ impl Asking {
         let bytes = answer.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         self.settle(&mut state, bytes, |client, request| Happening::Connected { client, request, id, answer });
         drop(state);
-        connection.record(Tap { recording, client });
+        connection.record(Tap { recording, client, ended: AtomicBool::new(false) });
     }
 
     /// The module or the host did not take it.
@@ -297,10 +298,13 @@ impl Tap {
         self.recording.fired();
     }
 
-    /// The connection has ended; the module has not heard of it.
+    /// The connection has ended; neither the client nor the module has heard of it. Only the first time counts.
     pub(crate) fn ended(&self, close: &Close) {
-        self.recording
-            .note(close.reason.len(), || Happening::Ended { client: Arc::clone(&self.client), close: close.clone() });
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let ended = || Happening::Ended { client: Arc::clone(&self.client), close: close.clone() };
+        self.recording.note(close.reason.len(), ended);
         let mut state = self.recording.state.lock();
         state.open = state.open.saturating_sub(1);
         drop(state);

@@ -48,7 +48,7 @@ impl Script {
             event => {
                 self.count(&event);
                 let time = if passed >= PAUSE { self.advance(passed) } else { String::new() };
-                time + &action(event).map(|action| line(&action)).unwrap_or_default()
+                time + &skip(&event) + &action(event).map(|action| line(&action)).unwrap_or_default()
             }
         }
     }
@@ -81,6 +81,16 @@ fn line(action: &Action) -> String {
     let mut text = step(action).trim_end().to_owned();
     text.push('\n');
     text
+}
+
+/// When a client goes, something may be on its way to it that never arrives. In the replay everything arrives.
+fn skip(event: &Event) -> String {
+    match event {
+        Event::Ended { client, by: EndedBy::Client | EndedBy::Transport, .. } => {
+            line(&Action::Skip { client: client.clone() })
+        }
+        _ => String::new(),
+    }
 }
 
 /// The step that an event is; none for what is no step.

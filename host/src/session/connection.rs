@@ -76,6 +76,13 @@ impl Connection {
         let _ = self.tap.set(tap);
     }
 
+    /// Whoever records it learns of its end: before the client does, so that what the client does next comes after it.
+    pub(super) fn note_end(&self, close: &Close) {
+        if let Some(tap) = self.tap() {
+            tap.ended(close);
+        }
+    }
+
     /// Where it is recorded, if it is.
     pub(crate) fn tap(&self) -> Option<&Tap> {
         self.tap.get()
@@ -149,9 +156,7 @@ impl Drop for Opened {
 }
 
 async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
-    if let Some(tap) = connection.tap() {
-        tap.ended(&close);
-    }
+    connection.note_end(&close);
     connection.outbox.shut();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);

@@ -53,6 +53,7 @@ pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
 async fn end(writer: Writer<impl Transport>, opened: Opened, close: Close) {
     let close_timeout = opened.limits.close_timeout.get();
     let Writer { socket, is_stuck, .. } = writer;
+    opened.connection.note_end(&close);
     // The module hears of the end at once; the client's answer may take its time.
     let farewell = async {
         // Who took no more bytes will not take a close frame either.

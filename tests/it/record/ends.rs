@@ -128,7 +128,7 @@ async fn what_cannot_begin_leaves_nothing_behind() {
     drop(host.connect("/probe").await);
     recorded(process).await;
     let text = fs::read_to_string(site.file("old")).unwrap();
-    assert!(text.starts_with("# recorded from probe ") && text.ends_with("c1 vanishes\n"), "{text}");
+    assert!(text.starts_with("# recorded from probe ") && text.ends_with("c1 skips\nc1 vanishes\n"), "{text}");
     host.stop().await;
     let finished = site.run("record probe new").await;
     assert_eq!(finished.code, Some(1));

@@ -26,7 +26,7 @@ async fn what_the_config_names_is_left_out() {
                     < x-room: /.*/\n\
                     c1 > [{\"z\":{\"token\":\"redacted\"},\"a\":\"$${any}\"}]\n\
                     c1 < [{\"z\":{\"token\":\"${any}\"},\"a\":\"$${any}\"}]\n\
-                    c1 disconnects\n";
+                    c1 skips\nc1 disconnects\n";
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
     host.stop().await;
 }
@@ -46,7 +46,7 @@ async fn credentials_are_left_out_by_default() {
     recorded(process).await;
     // In the order in which this client sends them.
     let expected = "connect c1 /probe\n  x-test: s3cret\n  proxy-authorization: redacted\n  cookie: redacted\n  \
-                    authorization: redacted\n  @id: 1\nc1 vanishes\n";
+                    authorization: redacted\n  @id: 1\nc1 skips\nc1 vanishes\n";
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
     host.stop().await;
 }
