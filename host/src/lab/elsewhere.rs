@@ -48,9 +48,9 @@ struct State {
 /// What the runtime does when it has nothing to do.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Mode {
-    /// Sleep: something will wake it.
+    /// Nothing: nobody drives it, and its time stands still.
     #[default]
-    Working,
+    Resting,
     /// Count that.
     Settling,
     /// Let its time jump to the next timer.
@@ -129,7 +129,7 @@ impl Elsewhere {
         .await;
         // It holds on to the runtime, which holds on to this.
         self.state.lock().main = None;
-        self.enter_mode(Mode::Working);
+        self.enter_mode(Mode::Resting);
         result
     }
 

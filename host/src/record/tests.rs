@@ -141,6 +141,18 @@ fn requests_and_answers_keep_their_secrets() {
     assert_eq!(redaction(&["token"]).event(happening), expected);
 }
 
+/// Whoever names one more secret does not mean to show the others.
+#[test]
+fn naming_a_field_adds_to_those_with_credentials() {
+    let config = RecordConfig { redact_headers: vec!["X-Key".to_owned()], ..RecordConfig::default() };
+    let headers = [("x-key", "secret"), ("cookie", "secret"), ("x-room", "a")];
+    let (request, answer) = (request(None, &headers).into(), HeaderMap::new().into());
+    let happening = Happening::Connected { client: "c1".into(), request, id: 7, answer };
+    let Event::Connected { request, .. } = Redaction::new(&config).event(happening) else { panic!("connected") };
+    let shown: Vec<&str> = request.headers.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(shown, ["redacted", "redacted", "a"]);
+}
+
 #[test]
 fn an_event_survives_its_line() {
     let message = Received::Json(json!({ "z": [1, 2.5, null], "a": u64::MAX }));

@@ -137,14 +137,11 @@ impl Draft {
 
 /// A value as it stands in a config: `"hello"`, `5`, `[1, 2]`.
 pub(super) fn value(text: &str) -> Result<Value, TestError> {
-    let table: Result<Table, _> = format!("value = {text}").parse();
-    match table {
-        Ok(mut table) if table.len() == 1 => Ok(table.remove("value").unwrap_or_else(in_memory)),
-        _ => {
-            let text = text.replace('\n', "\\n");
-            Err(TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\"")))
-        }
-    }
+    let table = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    table.and_then(|mut table| table.remove("value")).ok_or_else(|| {
+        let text = text.replace('\n', "\\n");
+        TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\""))
+    })
 }
 
 fn in_memory() -> Value {

@@ -113,10 +113,8 @@ impl Stand {
         if let Some(id) = connect.id {
             self.doors.next_id.fetch_max(id, Ordering::Relaxed);
         }
-        let connecting = self.spawn_connection(connect.clone());
-        self.settle();
         // Time passes only if `open` waits for that.
-        let answer = self.work(connecting).map_err(|error| TestError(error.to_string()))?;
+        let answer = self.work(self.spawn_connection(connect.clone())).map_err(|error| TestError(error.to_string()))?;
         answer.map_err(TestError)
     }
 

@@ -35,6 +35,20 @@ async fn a_message_that_does_not_come_is_waited_for_only_so_long() {
     assert_said(&folder.test(&arguments).await, 1, &["x.transcript:3: `a` got 1 message: x, but nothing was expected"]);
 }
 
+/// There, time is real: without waiting for it, the timer would be later than anybody waits. And what only the
+/// inside could heed is no obstacle.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_really_passes_and_what_belongs_to_the_inside_is_passed_over() {
+    let host = TestHost::start(&app_with_database("probe", &guest("probe"), "sqlite::memory:")).await;
+    let folder = Folder::new().with(
+        "x.transcript",
+        "seed 7\nclock 2000-01-01T00:00:00Z\nconnect a /probe\n  @id: 900\n\
+         a > {\"timer\": {\"name\": \"t\", \"after_ms\": 600, \"text\": \"rang\"}}\na skips\nadvance 2s\na < /rang/\n",
+    );
+    let arguments = format!(". x.transcript --url ws://{} --wait 200ms", host.address());
+    assert_said(&folder.test(&arguments).await, 0, &["1 passed"]);
+}
+
 /// Said at once, with the address, and with neither module nor transcript to blame.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_not_there() {
