@@ -1,7 +1,7 @@
 //! A canary: a version that a share of the connections gets, until it is promoted or taken back.
 
 use hassock::deploy::{DeployError, Rollout, State};
-use hassock_tests::{Client, Marked, Talkers, TestHost, eventually, guest, version_of};
+use hassock_tests::{Client, Marked, Silent, Talkers, TestHost, eventually, guest, version_of};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -91,7 +91,7 @@ async fn a_larger_share_keeps_those_that_were_in() {
 async fn a_promotion_moves_all() {
     let marked = Marked::start("v1", "").await;
     let mut clients = marked.connect_all(40).await;
-    let silent = marked.connect_all(40).await;
+    let silent = Silent::start(marked.connect_all(40).await);
     marked.canary("v2", "50%").await;
     assert_eq!(places(&sides(&mut clients).await, "v1").len() + places(&sides(&mut clients).await, "v2").len(), 40);
     let outcome = marked.promote().unwrap();
@@ -115,7 +115,7 @@ async fn a_promotion_moves_all() {
 async fn a_rollback_of_a_canary_moves_all_back() {
     let marked = Marked::start("v1", "").await;
     let mut clients = marked.connect_all(40).await;
-    let silent = marked.connect_all(40).await;
+    let silent = Silent::start(marked.connect_all(40).await);
     marked.canary("v2", "50%").await;
     assert!(places(&sides(&mut clients).await, "v2").len() > 1);
     let outcome = marked.roll_back().unwrap();

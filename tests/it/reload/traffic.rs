@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hassock_tests::{
-    Client, Marked, Process, Talkers, TestHost, app, eventually, marked, module_file, version_of, within,
+    Client, Marked, Process, Silent, Talkers, TestHost, app, eventually, marked, module_file, version_of, within,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 async fn fifty_reloads_lose_and_reorder_nothing() {
     let served = Marked::start("v0", "").await;
     let talkers = Talkers::start(served.connect_all(20).await);
-    let silent = served.connect_all(20).await;
+    let silent = Silent::start(served.connect_all(20).await);
     let (running, observed) = watch::channel(true);
     let address = served.host.address();
     let passers_by = tokio::spawn(async move {
@@ -47,7 +47,7 @@ async fn fifty_reloads_lose_and_reorder_nothing() {
         assert!(talked.answers > 0);
         assert_eq!(talked.client.served_by().await, "v50");
     }
-    for mut client in silent {
+    for mut client in silent.stop().await {
         assert_eq!(client.ask("still here").await, "v50 still here");
     }
     assert_eq!(served.host.host.control().report().len(), 1);
