@@ -29,6 +29,9 @@ pub(super) trait Engine: sqlx::Database {
 
     /// A pool of sessions with that access, which connects when it is asked to.
     fn pool(source: &Self::Source, access: Access, limits: &DatabaseLimits, health: Arc<Health>) -> sqlx::Pool<Self>;
+    /// Whether all sessions wait for each other, whatever their access. They then do so in the host, which has limits
+    /// for that and knows who waits.
+    fn one_at_a_time(source: &Self::Source) -> bool;
     /// The statement that begins a transaction.
     fn begin(access: Access) -> &'static str;
     /// Encode parameters.

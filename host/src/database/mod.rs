@@ -2,8 +2,9 @@
 //!
 //! A [`Database`] is one entry of the config. [`Database::grant`] gives a [`Handle`] with an access, which is all that the
 //! imports of a module ever see. Reading order: [`Handle`] → `statement` (what is let through) → `session` (pool, limits) and
-//! `transaction` → `mysql` and `sqlite` (what differs).
+//! `transaction` → `mysql` and `sqlite` (what differs). `batch` is for tests only.
 
+mod batch;
 mod engine;
 mod error;
 mod limits;
@@ -17,6 +18,7 @@ mod tests;
 mod transaction;
 mod value;
 
+pub use batch::BatchError;
 pub use error::{DatabaseError, OpenError};
 pub use limits::{Access, DatabaseLimits};
 pub use value::{Outcome, RowSet, Value};
@@ -29,7 +31,7 @@ use statement::{Context, Verb};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell, Semaphore, watch};
 use transaction::EngineTransaction;
 
 /// One configured database with its pools: one for each [`Access`] that was granted.
@@ -50,6 +52,8 @@ enum Backend {
 
 struct Pools<E: Engine> {
     source: E::Source,
+    /// Sessions of both pools wait for this one where they would wait for each other.
+    alone: Option<Arc<Semaphore>>,
     read_only: OnceCell<Arc<EnginePool<E>>>,
     read_write: OnceCell<Arc<EnginePool<E>>>,
 }
@@ -126,7 +130,8 @@ impl Database {
 
 impl<E: Engine> Pools<E> {
     fn new(source: E::Source) -> Self {
-        Pools { source, read_only: OnceCell::new(), read_write: OnceCell::new() }
+        let alone = E::one_at_a_time(&source).then(|| Arc::new(Semaphore::new(1)));
+        Pools { source, alone, read_only: OnceCell::new(), read_write: OnceCell::new() }
     }
 
     async fn get(&self, access: Access, limits: &DatabaseLimits) -> Result<Arc<EnginePool<E>>, DatabaseError> {
@@ -135,8 +140,8 @@ impl<E: Engine> Pools<E> {
             Access::ReadWrite => &self.read_write,
         };
         let make = || async {
-            let pool = EnginePool::new(&self.source, access, limits);
-            drop(pool.lease().await?);
+            let pool = EnginePool::new(&self.source, access, limits, self.alone.clone());
+            pool.connect().await?;
             Ok(Arc::new(pool))
         };
         cell.get_or_try_init(make).await.map(Arc::clone)

@@ -121,6 +121,10 @@ impl Engine for MySql {
             .connect_lazy_with(source.clone())
     }
 
+    fn one_at_a_time(_: &Self::Source) -> bool {
+        false
+    }
+
     fn begin(access: Access) -> &'static str {
         match access {
             Access::ReadOnly => "START TRANSACTION READ ONLY",

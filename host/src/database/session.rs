@@ -34,16 +34,26 @@ pub(super) struct EnginePool<E: Engine> {
 }
 
 impl<E: Engine> EnginePool<E> {
-    pub(super) fn new(source: &E::Source, access: Access, limits: &DatabaseLimits) -> Self {
+    /// A pool that has not connected yet. With `alone`, its sessions wait for that.
+    pub(super) fn new(
+        source: &E::Source,
+        access: Access,
+        limits: &DatabaseLimits,
+        alone: Option<Arc<Semaphore>>,
+    ) -> Self {
         let health = Arc::new(Health::new());
         let pool = E::pool(source, access, limits, Arc::clone(&health));
         let size = pool.options().get_max_connections();
-        EnginePool {
-            permits: Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))),
-            pool,
-            health,
-            limits: limits.clone(),
-        }
+        let permits = alone.unwrap_or_else(|| Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))));
+        EnginePool { permits, pool, health, limits: limits.clone() }
+    }
+
+    /// Make a first session.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn connect(&self) -> Result<(), DatabaseError> {
+        elsewhere(self.pool.acquire()).await.map(drop).map_err(|error| self.no_session(error))
     }
 
     /// A session of the pool, exclusively.

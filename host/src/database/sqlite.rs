@@ -95,6 +95,11 @@ pub(super) async fn probe(
     Ok(None)
 }
 
+/// A session beside those of the pools.
+pub(super) async fn connect(source: &Source) -> Result<SqliteConnection, sqlx::Error> {
+    source.options.connect().await
+}
+
 /// Stops the statement that it belongs to as soon as nobody waits for it any more.
 pub(super) struct StopOnDrop(Arc<AtomicBool>);
 
@@ -117,7 +122,6 @@ impl Engine for Sqlite {
             .max_lifetime(None);
         let options = source.options.clone();
         if source.in_memory {
-            // SQLite has one writer at a time, and readers of shared memory wait for it.
             let options = match access {
                 Access::ReadOnly => options.pragma("query_only", "ON"),
                 Access::ReadWrite => options,
@@ -130,6 +134,12 @@ impl Engine for Sqlite {
             Access::ReadWrite => options,
         };
         pool.max_connections(limits.max_connections.max(1)).idle_timeout(limits.idle_timeout).connect_lazy_with(options)
+    }
+
+    fn one_at_a_time(source: &Source) -> bool {
+        // In shared memory readers have no snapshot. They wait for writers, and writers for them, in a place where
+        // nobody can interrupt them.
+        source.in_memory
     }
 
     fn begin(access: Access) -> &'static str {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::stand::Stand;
-use crate::database::{Access, Database, DatabaseError, RowSet, Value};
+use crate::database::{Access, BatchError, Database, DatabaseError, RowSet, Value};
 
 /// Why a statement is not run.
 const IN_USE: &str = "a call that waits for time to pass has a transaction open in this database; let time pass first";
@@ -40,5 +40,15 @@ impl TestDatabase {
     /// What the database says.
     pub fn run(&self, statement: &str) -> Result<RowSet, DatabaseError> {
         self.query(statement, Vec::new())
+    }
+
+    /// Run all statements of a script, such as those that make the tables. They may be any, triggers and transactions
+    /// included; what they set for their session ends with them.
+    ///
+    /// # Errors
+    /// Which one fails, and what the database says. Those before it have been run.
+    pub fn execute_batch(&self, statements: &str) -> Result<(), BatchError> {
+        let done = self.stand.work_at_once(self.database.execute_batch(statements));
+        done.unwrap_or_else(|| Err(BatchError::Database(DatabaseError::Other(IN_USE.to_owned()))))
     }
 }

@@ -17,7 +17,7 @@ mod types;
 
 use std::fmt;
 
-pub use crate::database::{DatabaseError, RowSet, Value};
+pub use crate::database::{BatchError, DatabaseError, RowSet, Value};
 pub use crate::lab::{CallFault, Cost};
 pub use client::Client;
 pub use database::TestDatabase;

@@ -79,6 +79,12 @@ pub trait Stage {
     /// If there is no such database, or the statement fails.
     fn sql(&mut self, database: &str, statement: &str) -> Result<Rows, StageError>;
 
+    /// Run all statements of a script.
+    ///
+    /// # Errors
+    /// If there is no such database, or one of them fails.
+    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), StageError>;
+
     /// Let time pass, and everything happen that is due meanwhile.
     ///
     /// # Errors

@@ -84,6 +84,71 @@ fn a_transaction_left_open_is_rolled_back() {
     }
 }
 
+/// Whatever an administrator may do, and nothing of it stays in the sessions of modules.
+#[test]
+fn many_statements_run_at_once() {
+    let host = probe().build().unwrap();
+    let database = host.database("main").unwrap();
+    let script = "-- ; in a comment\nPRAGMA foreign_keys = OFF;\nBEGIN;\nCREATE TABLE t (n INTEGER PRIMARY KEY, x TEXT);\n\
+        CREATE TABLE seen (n INTEGER REFERENCES t (n));\nCREATE TEMP TABLE short (n);\nCOMMIT;\n\
+        CREATE TRIGGER watch AFTER INSERT ON t BEGIN DELETE FROM seen; INSERT INTO seen VALUES (new.n); END;\n\
+        INSERT INTO t VALUES (1, 'a;b');\nSELECT * FROM t;\n";
+    database.execute_batch(script).unwrap();
+    let client = host.connect("/");
+    assert_eq!(ok(&client, &execute("INSERT INTO t VALUES (2, '')"))["affected"], 1);
+    assert_eq!(ok(&client, &query("SELECT n FROM seen")), json!([[{ "s64": 2 }]]));
+    assert_eq!(ok(&client, &query("SELECT x FROM t WHERE n = 1")), json!([[{ "text": "a;b" }]]));
+    assert_eq!(ask(&client, &query("SELECT * FROM short"))["sql"], "syntax");
+    assert_eq!(ok(&client, &query("SELECT foreign_keys FROM pragma_foreign_keys")), json!([[{ "s64": 1 }]]));
+    database.execute_batch("").unwrap();
+    database.execute_batch("-- nothing").unwrap();
+}
+
+#[test]
+fn of_many_statements_the_one_that_fails_is_named() {
+    let limited =
+        "databases.main = \"read-write\"\n[databases.main]\nurl = \"sqlite::memory:\"\nquery_timeout = \"200ms\"\n";
+    let (_folder, file) = config(&(app("probe", &guest("probe")) + limited));
+    let host = TestHost::config(file).unwrap().build().unwrap();
+    let database = host.database("main").unwrap();
+    let error = database.execute_batch("CREATE TABLE t (n UNIQUE); INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)");
+    assert_eq!(error.unwrap_err().to_string(), "statement 3: a constraint refused it: UNIQUE constraint failed: t.n");
+    assert_eq!(rows(&host, "t"), 1, "those before it have been run");
+    let error = database.execute_batch("BEGIN; DELETE FROM t").unwrap_err();
+    assert_eq!(error.to_string(), "a transaction is left open; end it with COMMIT");
+    assert_eq!(rows(&host, "t"), 1);
+    let endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t";
+    let error = database.execute_batch(&format!("SELECT 1; {endless}; SELECT 1")).unwrap_err();
+    assert!(error.to_string().starts_with("statement 2: "), "{error}");
+    let error = database.execute_batch("BEGIN; DELETE FROM t; SELEKT").unwrap_err();
+    assert!(error.to_string().starts_with("statement 3: "), "{error}");
+    assert_eq!(rows(&host, "t"), 1);
+}
+
+/// A reader that waits for time keeps writers waiting: whoever would wait for it for ever is told so.
+#[test]
+fn nobody_waits_for_a_transaction_that_waits_for_time() {
+    for grant in ["read-only", "read-write"] {
+        let text = app("probe", &guest("probe"))
+            + &format!("databases.main = \"{grant}\"\n[databases.main]\nurl = \"sqlite::memory:\"\n");
+        let (_folder, file) = config(&text);
+        let host = TestHost::config(file).unwrap().build().unwrap();
+        let database = host.database("main").unwrap();
+        database.run("CREATE TABLE t (n INTEGER)").unwrap();
+        let client = host.connect("/probe");
+        let steps = json!([{ "query": { "sql": "SELECT * FROM t" } }, "sleep", "commit"]);
+        client.send_json(&json!({ "transaction": steps }));
+        client.expect_nothing();
+        let one = database.run("INSERT INTO t VALUES (1)").unwrap_err().to_string();
+        let many = database.execute_batch("INSERT INTO t VALUES (1)").unwrap_err().to_string();
+        assert!(one.contains("let time pass") && many.contains("let time pass"), "{grant}: {one}; {many}");
+        host.advance(Duration::from_millis(300));
+        client.expect_json(&json!({ "ok": [{ "ok": [] }, { "ok": null }, { "ok": null }] }));
+        database.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        assert_eq!(rows(&host, "t"), 1);
+    }
+}
+
 fn errors() -> [(DatabaseError, &'static str); 9] {
     let text = || "so it is".to_owned();
     [

@@ -175,6 +175,20 @@ fn a_self_test_meets_no_faults() {
     assert_eq!(super::ask(&host.connect("/"), &query)["sql"], "timeout");
 }
 
+/// It waits for its turn in the database like all calls, and time passes as far as that takes.
+#[test]
+fn a_self_test_waits_for_a_transaction_that_waits_for_time() {
+    let mut host = super::probe().build().unwrap();
+    host.database("main").unwrap().run("CREATE TABLE event (kind TEXT)").unwrap();
+    let client = host.connect("/");
+    let insert = "INSERT INTO event VALUES ('x')";
+    client.send_json(&json!({ "transaction": [{ "execute": { "sql": insert } }, "sleep", "commit"] }));
+    client.expect_nothing();
+    host.set("settings.check", "\"read\"").unwrap();
+    client.expect_json(&json!({ "ok": [{ "ok": 1 }, { "ok": null }, { "ok": null }] }));
+    assert_eq!(super::rows(&host, "event"), 1);
+}
+
 /// A self-test reads, and cannot write.
 #[test]
 fn a_self_test_that_writes_fails() {

@@ -51,7 +51,9 @@ async fn files_and_folders_that_are_not_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_transcript_names_and_is_not_there() {
-    let folder = Folder::guest("probe");
+    let folder = Folder::guest("probe")
+        .with("bad.sql", "CREATE TABLE t (n); -- one\nINSERT INTO t VALUES (1);\nINSRT INTO t VALUES (2);\n")
+        .with("open.sql", "BEGIN;\nCREATE TABLE t (n);\n");
     let cases = [
         ("a > file none.bin", "x.transcript:2: none.bin cannot be read: No such file"),
         ("a > x\na < file none.bin", "x.transcript:3: none.bin cannot be read: No such file"),
@@ -60,6 +62,13 @@ async fn what_a_transcript_names_and_is_not_there() {
         ("swap x.transcript", "x.transcript:2: the step cannot be played: "),
         ("fail call other: trap", "there is no app `other`; there is `probe`"),
         ("sql main: SELECT * FROM nowhere", "x.transcript:2: the step cannot be played: the statement fails: "),
+        ("sql main: file none.sql", "x.transcript:2: none.sql cannot be read: No such file"),
+        (
+            "sql main: file bad.sql",
+            "the step cannot be played: bad.sql: statement 3: the statement is wrong: near \"INSRT\": syntax error",
+        ),
+        ("sql main: file open.sql", "open.sql: a transaction is left open; end it with COMMIT"),
+        ("sql main: file probe.wasm", "the step cannot be played: probe.wasm: invalid utf-8 sequence"),
         ("set settings.x = unquoted", "`unquoted` is no value of TOML; texts stand in quotation marks: \"unquoted\""),
         ("set databases.main.url = \"mysql://h/d\"", "`databases.main.url`: databases are in memory here"),
         ("set apps.other.settings.x = 5", "there is no app `other`; there is `probe`"),

@@ -141,6 +141,10 @@ impl<S: Tapped> Stage for Recorder<S> {
         self.stage.sql(database, statement)
     }
 
+    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), StageError> {
+        self.stage.execute_batch(database, statements)
+    }
+
     fn advance(&mut self, time: Duration) -> Result<(), StageError> {
         self.stage.advance(time)
     }

@@ -153,7 +153,9 @@ fn granted(mut builder: TestHostBuilder, transcript: &Transcript) -> Result<Test
 
 fn database(action: &Action) -> Option<&String> {
     match action {
-        Action::Sql { database, .. } | Action::Fail(Fault::Statement { database, .. }) => Some(database),
+        Action::Sql { database, .. }
+        | Action::Script { database, .. }
+        | Action::Fail(Fault::Statement { database, .. }) => Some(database),
         _ => None,
     }
 }

@@ -87,6 +87,14 @@ pub enum Action {
         /// The rows that it is to return.
         expected: Option<Table>,
     },
+    /// `sql main: file schema.sql`: all statements of a file, relative to the transcript, as an administrator would
+    /// run them: they may be any, triggers and transactions included.
+    Script {
+        /// The database's name in the config.
+        database: String,
+        /// The path.
+        file: String,
+    },
     /// `advance 30s`
     Advance(Duration),
     /// `swap chat-v2.wasm`, or `swap chat: chat-v2.wasm` if there are several apps.

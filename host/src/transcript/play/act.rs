@@ -28,6 +28,7 @@ impl Player<'_> {
             Action::Send { client, payload } => self.send(client, payload),
             Action::Disconnect { client, .. } | Action::Vanish { client } => self.leave(step, client),
             Action::Sql { database, statement, expected } => self.sql(step, database, statement, expected.as_ref()),
+            Action::Script { database, file } => self.script(database, file),
             Action::Advance(time) => self.stage.advance(*time).map_err(stage),
             Action::Swap { app, file } => self.stage.swap(app.as_deref(), &self.folder.join(file)).map_err(stage),
             Action::Fail(fault) => self.fail(fault),
@@ -96,6 +97,12 @@ impl Player<'_> {
             }
             (Err(mismatch), Mode::Verify) => Err(Reason::Rows { database: database.to_owned(), mismatch }),
         }
+    }
+
+    fn script(&mut self, database: &str, file: &str) -> Result<(), Reason> {
+        let failed = |reason: String| stage(StageError(format!("{file}: {reason}")));
+        let statements = String::from_utf8(self.read(file)?).map_err(|error| failed(error.to_string()))?;
+        self.stage.execute_batch(database, &statements).map_err(|error| failed(error.0))
     }
 
     fn fail(&mut self, fault: &Fault) -> Result<(), Reason> {

@@ -78,6 +78,11 @@ impl Stage for Inside {
         Ok(Rows { columns: found.columns, rows })
     }
 
+    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), StageError> {
+        let done = self.host.database(database)?.execute_batch(statements);
+        done.map_err(|error| StageError(error.to_string()))
+    }
+
     fn advance(&mut self, time: Duration) -> Result<(), StageError> {
         self.host.advance(time);
         Ok(())

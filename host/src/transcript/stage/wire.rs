@@ -142,7 +142,7 @@ impl Wire {
 /// What a step is called that only somebody inside can take; none if it can be played against a running host.
 pub fn inside_only(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Sql { .. } => Some("sql"),
+        Action::Sql { .. } | Action::Script { .. } => Some("sql"),
         Action::Swap { .. } => Some("swap"),
         Action::Set { .. } => Some("set"),
         Action::Fail(Fault::Statement { .. }) => Some("fail sql"),
@@ -213,6 +213,10 @@ impl Stage for Wire {
     }
 
     fn sql(&mut self, _: &str, _: &str) -> Result<Rows, StageError> {
+        Err(refused("sql"))
+    }
+
+    fn execute_batch(&mut self, _: &str, _: &str) -> Result<(), StageError> {
         Err(refused("sql"))
     }
 

@@ -30,6 +30,8 @@ pub enum Step {
         topic: String,
         text: String,
     },
+    /// Have the transaction wait for a while.
+    Sleep,
     Commit,
     Rollback,
     /// Drop it: the SDK's handle goes out of scope.
@@ -59,6 +61,7 @@ fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) 
         Step::Execute { sql, values } => json!(open?.execute(&sql, values::from_json(values)?)?.affected_rows),
         Step::Beside { sql, values } => values::to_json(&database.query(&sql, values::from_json(values)?)?),
         Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
+        Step::Sleep => json!(std::thread::sleep(std::time::Duration::from_millis(300))),
         Step::Commit => json!(transaction.take().ok_or("the transaction is over")?.commit()?),
         Step::Rollback => json!(transaction.take().ok_or("the transaction is over")?.rollback()?),
         Step::Drop => json!(drop(transaction.take())),

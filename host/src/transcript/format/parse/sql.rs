@@ -1,4 +1,4 @@
-//! `sql NAME: STATEMENT`, with the rows that it is to return.
+//! `sql NAME: STATEMENT`, with the rows that it is to return, and `sql NAME: file PATH`.
 
 use super::super::model::Action;
 use super::super::names::is_blank;
@@ -6,6 +6,7 @@ use super::ParseError;
 use super::block::Block;
 use super::cursor::Cursor;
 use super::lines::Lines;
+use super::pattern::argument;
 use super::references::check;
 use super::scope::Scope;
 use super::table;
@@ -24,9 +25,26 @@ pub(super) fn sql(block: &Block<'_>, mut cursor: Cursor<'_>, scope: &Scope) -> R
     if statement.is_empty() {
         return Err(lines.error("a statement is missing"));
     }
+    // No statement begins so.
+    if let Some(path) = argument(&statement, "file") {
+        let file = script(&lines, path, rows)?;
+        return Ok(Action::Script { database, file });
+    }
     check(&statement, scope).map_err(|(byte, message)| lines.error_at(byte, message))?;
     let expected = if rows.is_empty() { None } else { Some(table::table(rows, scope)?) };
     Ok(Action::Sql { database, statement, expected })
+}
+
+fn script(lines: &Lines<'_>, path: &str, rows: &[Cursor<'_>]) -> Result<String, ParseError> {
+    if path.is_empty() {
+        return Err(lines.error("expected a path after `file`"));
+    }
+    if path.contains('\n') {
+        return Err(lines.error("the path of a file is one line"));
+    }
+    let Some(mut row) = rows.first().copied() else { return Ok(path.to_owned()) };
+    row.skip_blanks();
+    Err(row.error("a file of statements has no rows; a step of its own can ask for them"))
 }
 
 fn begins_row(line: &Cursor<'_>) -> bool {

@@ -49,6 +49,7 @@ fn there_is_a_step_of_each_kind() {
         "Vanish",
         "Closed",
         "Sql",
+        "Script",
         "Advance",
         "Swap",
         "Fail",

@@ -315,6 +315,10 @@ fn statements() {
     check("sql main SELECT 1", "1:9: expected `: STATEMENT` after `sql main`");
     check("sql main:", "1:10: a statement is missing");
     check("sql main:\n  | a |", "1:10: a statement is missing");
+    check("sql main: file", "1:11: expected a path after `file`");
+    check("sql main: file a.sql\n  b.sql", "1:11: the path of a file is one line");
+    let no_rows = "a file of statements has no rows; a step of its own can ask for them";
+    check("sql main: file a.sql\n  | n |", &format!("2:3: {no_rows}"));
 }
 
 #[test]

@@ -117,6 +117,13 @@ fn statements() {
 }
 
 #[test]
+fn files_of_statements() {
+    let script = |file: &str| Action::Script { database: name("main"), file: name(file) };
+    assert_eq!(last("sql main: file schema.sql"), script("schema.sql"));
+    assert_eq!(last("sql main:\n  file  ../a schema.sql  "), script("../a schema.sql"));
+}
+
+#[test]
 fn rows() {
     let text = "sql main: SELECT 1\n  | id | body  |\n  |----|-------|\n  | 1  | a \\| b\\\\\\n\n  \
         | NULL | ${any} |\n  |\"\"|/a\\|\\d/|\n  | --- | \\s\\/\\${any}\\\" |\n";

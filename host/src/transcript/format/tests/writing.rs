@@ -30,7 +30,7 @@ fn check(action: &Action, written: &str) {
 #[test]
 fn the_issues_example_is_written_in_one_style() {
     let text = "connect alice /chat?room=lobby\nconnect bob /chat?room=lobby\n  origin: https://example.org\n\
-        alice < {\"joined\":\"bob\"}\nalice > {\"say\":\"hi\"}\nsql main: DELETE FROM message\nadvance 30s\n\
+        alice < {\"joined\":\"bob\"}\nalice > {\"say\":\"hi\"}\nsql main: DELETE FROM message\nsql main: file schema.sql\nadvance 30s\n\
         bob disconnects 1001\nalice nothing\nalice skips\nswap chat-v2.wasm\nfail sql main: connection lost\n\
         fail call chat: cpu time\nfail instances\nfail outbox alice\nset a.b = [1, 2]\nalice closed 1011 /database/\n";
     assert_eq!(write(&read(text)), text);

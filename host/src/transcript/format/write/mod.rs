@@ -44,6 +44,7 @@ pub fn step(action: &Action) -> String {
             let table = expected.as_ref().map(table::table).unwrap_or_default();
             format!("sql {database}:{}{table}", lines(statement))
         }
+        Action::Script { database, file } => format!("sql {database}: file {file}"),
         Action::Advance(time) => format!("advance {}", humantime::format_duration(*time)),
         Action::Swap { app: None, file } => format!("swap {file}"),
         Action::Swap { app: Some(app), file } => format!("swap {app}: {file}"),

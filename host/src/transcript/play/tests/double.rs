@@ -109,6 +109,10 @@ impl Stage for Double {
         Ok(reaction.rows.unwrap_or(Rows { columns: Vec::new(), rows: Vec::new() }))
     }
 
+    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), StageError> {
+        self.act(format!("sql {database}: file with {statements}")).map(drop)
+    }
+
     fn advance(&mut self, time: Duration) -> Result<(), StageError> {
         self.act(format!("advance {time:?}")).map(drop)
     }

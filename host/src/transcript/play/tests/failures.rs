@@ -131,6 +131,13 @@ fn other_rows() {
 }
 
 #[test]
+fn a_file_of_statements() {
+    let script = |file: &str| vec![Action::Script { database: "main".to_owned(), file: file.to_owned() }];
+    let failed = sentence(script("none.sql"), &mut Double::new([]));
+    assert!(failed.starts_with("1: ") && failed.contains("none.sql cannot be read: "), "{failed}");
+}
+
+#[test]
 fn messages_that_no_step_expects() {
     let at_the_end = vec![connect("alice"), Action::Advance(std::time::Duration::from_secs(1))];
     let failed = sentence(at_the_end, &mut alice_gets([text("a"), text("b")]));
