@@ -227,7 +227,7 @@ async fn a_busy_app_says_so() {
 async fn daemon(folder: &TempDir) -> (Child, String, Lines<BufReader<ChildStderr>>) {
     let file = folder.path().join("hassock.toml");
     let app = app("faults", &guest("faults"));
-    let rest = "databases.main = \"read-only\"\n[apps.faults.limits]\nlog_lines_per_call = 3\ncpu_time = \"100ms\"\n\
+    let rest = "databases.main = \"read-only\"\n[apps.faults.limits]\nlog_lines_per_call = 3\nmemory = \"16MiB\"\n\
                 [databases.main]\nurl = \"sqlite::memory:\"\n[log]\nformat = \"json\"\n";
     fs::write(&file, format!("listen = \"127.0.0.1:0\"\n{app}{rest}")).unwrap();
     let mut daemon = Command::new(binary())
@@ -265,7 +265,7 @@ async fn a_fault_is_logged_with_all_that_a_developer_needs() {
     let folder = tempfile::tempdir().unwrap();
     let (_daemon, address, mut log) = daemon(&folder).await;
     for (connection, misdeed, message) in
-        [(1, "trap", "trapped"), (2, "spin", "`cpu_time` = 100ms"), (3, "error", "told to"), (4, "hog", "`memory`")]
+        [(1, "trap", "trapped"), (2, "spin", "`cpu_time` = 1s"), (3, "error", "told to"), (4, "hog", "`memory`")]
     {
         let mut client = Client::connect(&address, "/faults").await;
         client.send(misdeed).await;

@@ -219,7 +219,8 @@ impl Replaceable {
     async fn serve(&self) -> TestHost {
         let database = "[databases.main]\nurl = \"sqlite::memory:\"\n";
         let app = app("probe", &self.file());
-        let rest = "databases.main = \"read-write\"\n[apps.probe.limits]\ninstances = 1\n";
+        // On a busy machine a compile takes long, and who waits for it here reads no pings meanwhile.
+        let rest = "databases.main = \"read-write\"\n[apps.probe.limits]\ninstances = 1\nkeepalive = \"10m\"\n";
         TestHost::start(&format!("{database}{app}{rest}")).await
     }
 
