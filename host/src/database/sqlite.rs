@@ -31,7 +31,7 @@ const HEAP_LIMIT_BYTES: &str = "536870912";
 const ROWS_AHEAD: usize = 8;
 
 /// Instructions of SQLite's virtual machine between two looks at the clock: some ten microseconds.
-const INSTRUCTIONS_PER_CHECK: i32 = 4096;
+pub(super) const INSTRUCTIONS_PER_CHECK: i32 = 4096;
 
 /// How to open the database.
 pub(super) struct Source {

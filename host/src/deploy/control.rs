@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::describe;
-use super::gate::{self, Candidate, GateError, Source};
+use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use super::prepare::Databases;
 use super::reload::{self, Apps, Running};
 use super::report::{AppReport, Outcome, PinOutcome, ReloadReport};
@@ -308,7 +308,7 @@ impl Control {
     }
 
     async fn compile(&self, app: &Arc<App>, source: Source) -> Result<Arc<Version>, DeployError> {
-        let compiled = gate::compile(&self.0.engine, source, Candidate::running(app)).await;
+        let compiled = gate::compile(&self.0.engine, source, Candidate::running(app), Meanwhile::Serving).await;
         compiled.map_err(|error| refused(app, error.into()))
     }
 

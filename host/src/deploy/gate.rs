@@ -92,11 +92,25 @@ pub(super) struct Candidate {
     pub(super) running: Option<Arc<App>>,
 }
 
-/// Read and compile a component, off the runtime's threads and at low priority: serving goes on meanwhile.
+/// What else the host does while a component is compiled.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Meanwhile {
+    /// Nothing: it starts, and somebody waits for that.
+    Starting,
+    /// It serves, and a compile steps back for that.
+    Serving,
+}
+
+/// Read and compile a component, off the runtime's threads.
 ///
 /// # Errors
 /// If it is no module for this app.
-pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> Result<Arc<Version>, LoadError> {
+pub(super) async fn compile(
+    engine: &Engine,
+    source: Source,
+    app: Candidate,
+    meanwhile: Meanwhile,
+) -> Result<Arc<Version>, LoadError> {
     let engine = engine.clone();
     let shown = source.path();
     let work = move || {
@@ -108,7 +122,11 @@ pub(super) async fn compile(engine: &Engine, source: Source, app: Candidate) -> 
         }
     };
     let failed = |reason| Err(LoadError::Invalid { file: shown, reason });
-    match elsewhere(spawn_blocking(|| stepping_back(work))).await {
+    let compiling = spawn_blocking(move || match meanwhile {
+        Meanwhile::Starting => Ok(work()),
+        Meanwhile::Serving => stepping_back(work),
+    });
+    match elsewhere(compiling).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => failed(format!("there is no thread to compile on: {error}")),
         Err(error) => failed(error.to_string()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::gate::{self, Candidate, GateError, Source};
+use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use crate::app::{App, Setup, Surroundings};
 use crate::config::{AppConfig, Config, DatabaseConfig, Grant, Problem, Problems};
 use crate::database::{Access, Database, DatabaseLimits, Handle};
@@ -137,7 +137,7 @@ async fn compile_all(engine: &Engine, config: &Config) -> (Vec<(String, Arc<Vers
         let (engine, name, candidate) = (engine.clone(), name.clone(), Candidate::configured(name, app, None));
         let source = Source::File(config.locator.folder().join(&app.module));
         compiling.spawn(async move {
-            let compiled = gate::compile(&engine, source, candidate).await;
+            let compiled = gate::compile(&engine, source, candidate, Meanwhile::Starting).await;
             (name, compiled)
         });
     }

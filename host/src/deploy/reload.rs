@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::gate::{self, Candidate, GateError, Source};
+use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use super::prepare::{Databases, module_problems, open_databases, set_up, sorted};
 use super::rollout;
 use crate::app::{App, Setup, Surroundings};
@@ -86,7 +86,9 @@ impl Plan {
         let refused = |error| module_problems(config, name, error);
         let source = Source::File(config.locator.folder().join(&new.module));
         let candidate = Candidate::configured(name, new, None);
-        let version = gate::compile(running.engine, source, candidate).await.map_err(|error| refused(error.into()))?;
+        let version = gate::compile(running.engine, source, candidate, Meanwhile::Serving)
+            .await
+            .map_err(|error| refused(error.into()))?;
         let setup = set_up(config, name, new, &self.databases).await?;
         gate::admit(name, &version, &setup, running.surroundings).await.map_err(refused)?;
         self.changes.push(format!("the app `{name}` is new, at {}, with version {}", new.path, version.id));
@@ -107,7 +109,9 @@ impl Plan {
         };
         let source = Source::File(config.locator.folder().join(&new.module));
         let candidate = Candidate::configured(name, new, Some(app));
-        let read = gate::compile(running.engine, source, candidate).await.map_err(|error| refused(error.into()))?;
+        let read = gate::compile(running.engine, source, candidate, Meanwhile::Serving)
+            .await
+            .map_err(|error| refused(error.into()))?;
         // A version that was deployed by hand, or rolled back, is not touched by a file that has not changed.
         let version = Some(read).filter(|version| version.id != app.versions.file());
         let setup = match has_new_setup(config, running, name) {

@@ -6,8 +6,9 @@
 //! [`elsewhere`]. And when nothing is under way, time still passes only if a test says so.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -43,6 +44,10 @@ struct State {
     mode: Mode,
     /// Time stands still while this is there.
     brake: Option<Brake>,
+    /// Whose work is done, and who goes on when the runtime has nothing else to do: one at a time.
+    returning: VecDeque<(u64, Waker)>,
+    /// Tells those apart.
+    turns: u64,
 }
 
 /// What the runtime does when it has nothing to do.
@@ -68,6 +73,11 @@ impl Elsewhere {
     /// The runtime has no task that could run, and is about to sleep.
     pub(crate) fn about_to_park(&self) {
         let mut state = self.state.lock();
+        if let Some((_, next)) = state.returning.pop_front() {
+            state.idle = 0;
+            drop(state);
+            return next.wake();
+        }
         if state.mode == Mode::Settling && state.under_way <= 0 {
             state.idle += 1;
             // A runtime that has been woken looks at its timers and goes on.
@@ -185,14 +195,63 @@ impl Brake {
 }
 
 /// Do some work whose progress depends on other threads. Outside a laboratory this is the work itself.
+///
+/// When another thread is done is chance, and it may even be done before anybody here looks. So that it makes no
+/// difference, who waited goes on after all who can go on here.
 pub(crate) async fn elsewhere<T>(work: impl Future<Output = T>) -> T {
     let Some(here) = HERE.with_borrow(Option::clone) else { return work.await };
+    let result = watched(&here, work).await;
+    Turn { here, number: None }.await;
+    result
+}
+
+/// Waits until the runtime has nothing else to do.
+struct Turn {
+    here: Arc<Elsewhere>,
+    /// While it waits.
+    number: Option<u64>,
+}
+
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let here = Arc::clone(&self.here);
+        let mut state = here.state.lock();
+        match self.number {
+            None => {
+                state.turns += 1;
+                self.number = Some(state.turns);
+                let waiting = (state.turns, context.waker().clone());
+                state.returning.push_back(waiting);
+                Poll::Pending
+            }
+            Some(number) => match state.returning.iter_mut().find(|(waiting, _)| *waiting == number) {
+                Some((_, waker)) => {
+                    waker.clone_from(context.waker());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            },
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.here.state.lock().returning.retain(|(waiting, _)| *waiting != number);
+        }
+    }
+}
+
+async fn watched<T>(here: &Arc<Elsewhere>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     // Given back with this future, should it be dropped half-way.
     let mut ticket: Option<Returned> = None;
     poll_fn(|context| {
         drop(ticket.take());
-        let (here, task) = (Arc::clone(&here), context.waker().clone());
+        let (here, task) = (Arc::clone(here), context.waker().clone());
         let new = Arc::new(Ticket { here, task, stage: AtomicU8::new(POLLED) });
         let polled = work.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&new))));
         if polled.is_pending() {

@@ -1,5 +1,5 @@
 //! Compiling without getting in the way of serving: from the cache where possible, and otherwise on threads
-//! that step back for all others.
+//! that step back for all others if the caller does.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -95,10 +95,10 @@ pub fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> 
     })
 }
 
-/// Threads that step back, as many as there are cores, for one component: an idle host has none.
+/// Threads with the priority of the calling one, as many as there are cores, for one component: an idle host has none.
 fn pool() -> wasmtime::Result<ThreadPool> {
-    let builder = ThreadPoolBuilder::new().thread_name(|index| format!("compile-{index}"));
-    let pool = builder.start_handler(|_| step_back()).build();
+    // On Linux a thread inherits the priority of the one that makes it.
+    let pool = ThreadPoolBuilder::new().thread_name(|index| format!("compile-{index}")).build();
     pool.map_err(|error| wasmtime::Error::new(error).context("there are no threads to compile on"))
 }
 
@@ -130,8 +130,10 @@ mod tests {
     fn compiling_steps_back_and_the_caller_does_not() {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = priority();
+        let all = || pool().unwrap().broadcast(|_| priority());
         assert_eq!(stepping_back(priority).unwrap(), NICE.max(before));
-        assert!(pool().unwrap().broadcast(|_| priority()).iter().all(|found| *found == NICE.max(before)));
+        assert!(stepping_back(all).unwrap().iter().all(|found| *found == NICE.max(before)));
+        assert!(all().iter().all(|found| *found == before));
         assert_eq!(priority(), before);
     }
 

@@ -60,8 +60,8 @@ impl Engine {
         self.max_memory
     }
 
-    /// Make a component: from the cache, or by compiling it on threads of low priority. Takes up to many seconds:
-    /// call it off the runtime's threads, [`stepping_back`](super::stepping_back).
+    /// Make a component: from the cache, or by compiling it. Takes up to many seconds: call it off the runtime's
+    /// threads, and [`stepping_back`](super::stepping_back) if the host serves.
     ///
     /// # Errors
     /// If it does not compile.

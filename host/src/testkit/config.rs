@@ -120,6 +120,11 @@ impl Draft {
         Ok(config)
     }
 
+    /// Whether a database is another one, or has other limits.
+    pub(super) fn has_other_databases(&self, other: &Self) -> bool {
+        self.table.get("databases") != other.table.get("databases")
+    }
+
     fn apps(&self) -> Vec<String> {
         let apps = self.table.get("apps").and_then(Value::as_table);
         apps.into_iter().flat_map(|apps| apps.keys().cloned()).collect()

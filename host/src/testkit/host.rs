@@ -147,6 +147,12 @@ impl TestHost {
     pub fn set(&mut self, key: &str, value_as_toml: &str) -> Result<(), TestError> {
         let mut draft = self.draft.clone();
         draft.set(key, value(value_as_toml)?)?;
+        // With another limit it would be opened anew, and be an empty one.
+        if draft.has_other_databases(&self.draft) {
+            return Err(TestError(format!(
+                "`{key}`: databases are in memory here, and opened once: put it into the config that the test begins with"
+            )));
+        }
         let mut config = draft.finish()?;
         config.listen = self.stand.control.config().listen;
         let applied = self.stand.work(self.stand.control.apply(config));

@@ -192,6 +192,8 @@ impl Ground {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
+            // When another thread is done is chance. Who waited for it goes on after all who can go on here, not amid them.
+            .global_queue_interval(u32::MAX)
             .on_thread_park(move || ask.about_to_park())
             .build()
             .map_err(|error| TestError(format!("there is no runtime: {error}")))?;

@@ -125,6 +125,30 @@ fn of_many_statements_the_one_that_fails_is_named() {
     assert_eq!(rows(&host, "t"), 1);
 }
 
+/// Nothing that reaches beyond the database, and nothing that SQLite would read in another way than it looks.
+#[test]
+fn some_statements_of_many_are_refused() {
+    let host = probe().build().unwrap();
+    let database = host.database("main").unwrap();
+    database.run("CREATE TABLE t (attach TEXT)").unwrap();
+    for (last, said) in [
+        ("SELECT 1\0", "NUL character"),
+        ("SELECT '\0'", "NUL character"),
+        ("INSERT INTO t VALUES (?)", "no value for a parameter"),
+        ("INSERT INTO t VALUES (:name)", "no value for a parameter"),
+        ("attach 'file:x.db?cache=private' AS x", "ATTACH would lead to another database"),
+        ("PRAGMA hard_heap_limit = 1000", "PRAGMA hard_heap_limit would be for all databases"),
+        ("PRAGMA main.\"soft_heap_limit\"(1000)", "PRAGMA soft_heap_limit would be for all databases"),
+    ] {
+        let error =
+            database.execute_batch(&format!("INSERT INTO t (attach) VALUES (1);{last};")).unwrap_err().to_string();
+        assert!(error.contains(said), "{last}: {error}");
+    }
+    assert_eq!(rows(&host, "t"), 0, "none of them has begun");
+    let harmless = "INSERT INTO t (attach) VALUES ('?'), ('; ATTACH x'); SELECT attach FROM t -- ATTACH ?";
+    database.execute_batch(harmless).unwrap();
+}
+
 /// A reader that waits for time keeps writers waiting: whoever would wait for it for ever is told so.
 #[test]
 fn nobody_waits_for_a_transaction_that_waits_for_time() {

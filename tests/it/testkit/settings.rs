@@ -87,16 +87,23 @@ fn a_builder_takes_the_same_keys() {
     assert_eq!(modules, [guest("probe")]);
 }
 
-/// A test never reaches a real database, whatever it sets; but limits of databases are as they are set.
+/// A test never reaches a real database, whatever it sets. Limits are as they are set before it begins; later the
+/// database would be another one, and empty.
 #[test]
 fn databases_stay_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("real.db");
-    let mut host = probe().set("databases.main.max_rows", "1").unwrap().build().unwrap();
     let url = format!("\"sqlite://{}\"", file.display());
+    let whole = format!("{{ url = {url}, max_rows = 1 }}");
+    let mut host = probe().set("databases.main", &whole).unwrap().build().unwrap();
     let error = host.set("databases.main.url", &url).unwrap_err().to_string();
     assert!(error.contains("in memory here"), "{error}");
-    host.set("databases.main", &format!("{{ url = {url}, max_rows = 1 }}")).unwrap();
+    for (key, value) in [("databases.main.max_rows", "2"), ("databases.other.max_rows", "2"), ("databases.main", "{}")]
+    {
+        let error = host.set(key, value).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}`: databases are in memory here, and opened once")), "{error}");
+    }
+    host.set("databases.main.max_rows", "1").unwrap();
     let client = host.connect("/");
     let answer = ask(&client, &json!({ "query": { "sql": "SELECT 1 UNION SELECT 2" } }));
     assert_eq!(answer["sql"], "too-large", "{answer}");

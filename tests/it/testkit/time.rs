@@ -1,5 +1,8 @@
 //! Time passes when a test says so, exactly so much, and never because the machine is slow.
 
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use hassock::testkit::{TestHost, Value};
@@ -51,6 +54,46 @@ fn timers_of_several_owners_fire_in_one_order() {
     let names: Vec<_> = fired.unwrap().rows.into_iter().flatten().collect();
     let expected = ["t0", "t1", "t2", "t3", "t4", "app", "t5", "t6", "t7", "t8", "t9"];
     assert_eq!(names, expected.map(|name| Value::Text(name.to_owned())));
+}
+
+/// Has busy threads end, also when the test fails.
+struct Rest<'a>(&'a AtomicBool);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// More calls than there are instances, all at the same moment, and each waits for the database: what comes first must not
+/// depend on how fast other threads are.
+#[test]
+fn calls_of_the_same_moment_go_in_the_same_order_every_time() {
+    let busy = AtomicBool::new(true);
+    let order = || {
+        let host = probe().setting("events", "yes").unwrap().build().unwrap();
+        let clients: Vec<_> = (0..40).map(|_| host.connect("/")).collect();
+        for client in &clients {
+            ok(client, &timer("t", SECOND));
+        }
+        host.advance(SECOND);
+        let database = host.database("main").unwrap();
+        let fired = database.run("SELECT connection FROM event WHERE kind = 'timer' ORDER BY rowid");
+        fired.unwrap().rows
+    };
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    spin_loop()
+                }
+            });
+        }
+        let _rest = Rest(&busy);
+        let orders: Vec<_> = (0..6).map(|_| order()).collect();
+        assert_eq!(orders[0].len(), 40);
+        assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
+    });
 }
 
 /// A timer that sets itself again fires each time at its time, although all of them fall into one `advance`.
