@@ -11,8 +11,7 @@ pub(crate) async fn follow_files(mut watcher: ModuleWatcher, control: Control, s
             () = stop.cancelled() => return,
             () = control.reloaded() => {
                 watch_again(&mut watcher, &control);
-                // What changed between the reading of the config and this would not be told.
-                control.module_files().into_iter().map(|(_, file)| file).collect()
+                continue;
             }
             changed = watcher.changed() => changed,
         };
@@ -27,4 +26,6 @@ fn watch_again(watcher: &mut ModuleWatcher, control: &Control) {
     if let Err(error) = watcher.watch(control.module_files().into_iter().map(|(_, file)| file)) {
         tracing::warn!("changes of modules may go unnoticed until the next reload: {error}");
     }
+    // What changed between the reading of the config and this would not be told.
+    watcher.look_again();
 }

@@ -151,9 +151,14 @@ impl Changes {
     /// Among what was lost may be that a writer has closed its file: better one load too many than none.
     fn anything_may_have_happened(&mut self, now: Instant) -> bool {
         self.phases.clear();
-        self.due = self.routes.keys().map(|file| (file.clone(), now + QUIET)).collect();
+        self.all_have_changed(now);
         self.moved.get_or_insert_default().extend(self.folders.iter().cloned());
         true
+    }
+
+    /// All files count as changed now.
+    pub(super) fn all_have_changed(&mut self, now: Instant) {
+        self.due = self.routes.keys().map(|file| (file.clone(), now + QUIET)).collect();
     }
 
     /// Whether the ways to the files must be found again, and which folders must be watched anew then.
@@ -343,6 +348,17 @@ mod tests {
         assert!(files.changes.learn(Ok(overflow), files.start));
         assert_eq!(files.changes.take_moved().unwrap(), files.changes.folders().into_iter().collect());
         assert_eq!(files.due(150), (vec![chat, poll], None));
+    }
+
+    #[test]
+    fn who_writes_while_all_files_count_as_changed_is_waited_for() {
+        let mut files = Files::new();
+        let (chat, poll) = (files.chat.clone(), files.poll.clone());
+        assert!(!files.event(0, &chat, DATA));
+        files.changes.all_have_changed(files.start);
+        assert_eq!(files.due(150), (vec![poll], None));
+        assert!(files.event(200, &chat, CLOSE));
+        assert_eq!(files.due(350), (vec![chat], None));
     }
 
     #[test]

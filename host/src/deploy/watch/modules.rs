@@ -72,6 +72,11 @@ impl ModuleWatcher {
         watched
     }
 
+    /// Report all files soon, as if they had changed: those that somebody writes to now, when that is over.
+    pub fn look_again(&self) {
+        self.shared.changes.lock().all_have_changed(Instant::now());
+    }
+
     /// Wait until some of the files have changed and nobody writes to them any more; returns them, as they were
     /// named. A file that is empty or missing is not reported until it is filled. To drop the future loses nothing.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
