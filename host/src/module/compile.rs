@@ -13,8 +13,8 @@ use wasmtime::component::Component;
 use super::cache::CodeCache;
 use super::version::version_id;
 
-/// A thread at 0 gets nine times as much. At the lowest priority, 19, it would be 68 times: no less of a disturbance to
-/// others, but a host that is overloaded could not take the version that mends it for minutes.
+/// A thread at 0 gets nine times as much. At the lowest priority, 19, it would be 68 times, which disturbs others a little
+/// less; but a host that is overloaded could not take the version that mends it for minutes.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 

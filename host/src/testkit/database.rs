@@ -42,8 +42,8 @@ impl TestDatabase {
         self.query(statement, Vec::new())
     }
 
-    /// Run all statements of a script, such as those that make the tables. They may be any, triggers and transactions
-    /// included; what they set for their session ends with them.
+    /// Run all statements of a script, such as those that make the tables. They may be almost any, triggers and
+    /// transactions included, but stay in this database; what they set for their session ends with them.
     ///
     /// # Errors
     /// Which one fails, and what the database says. Those before it have been run.
