@@ -28,6 +28,7 @@ pub mod lab;
 pub mod listen;
 pub mod module;
 mod patience;
+mod private_file;
 pub mod record;
 pub mod session;
 pub mod shutdown;
