@@ -94,6 +94,16 @@ impl Host {
         self.doors.directory().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
     }
 
+    /// Tell the test page that the module that a developer works on could not be built or served.
+    pub(crate) fn build_failed(&self, reason: &str) {
+        self.doors.notices.build_failed(reason);
+    }
+
+    /// Tell the test page that the apps are built and served as their sources are now.
+    pub(crate) fn build_succeeded(&self) {
+        self.doors.notices.build_succeeded();
+    }
+
     /// How many connections all apps have.
     pub fn connections(&self) -> usize {
         self.doors.directory().routes.apps().map(|app| app.connections.len()).sum()

@@ -27,6 +27,7 @@ pub mod imports;
 pub mod lab;
 pub mod listen;
 pub mod module;
+mod notices;
 mod patience;
 mod private_file;
 pub mod record;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::report::Refusal;
 use super::standing::{Standing, State, Swap};
 use crate::app::Setup;
+use crate::config::Share;
 use crate::module::{Version, VersionId};
 
 /// All versions of an app that are loaded.
@@ -45,6 +46,21 @@ impl Versions {
     /// The version for a connection that `on` served last, if any did.
     pub(super) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
         self.state.lock().choose(connection, on, setup)
+    }
+
+    /// A summary for the test page.
+    pub(crate) fn brief(&self) -> Brief {
+        let state = self.state.lock();
+        let canary = state.entries.iter().find_map(|entry| match entry.standing {
+            Standing::Canary(share) => Some((Arc::clone(&entry.version.id), share)),
+            _ => None,
+        });
+        Brief {
+            serving: Arc::clone(&state.serving().id),
+            canary,
+            refusals: state.counts.refusals.values().sum(),
+            refusal: state.last_refusal.as_ref().map(|(_, refusal)| refusal.clone()),
+        }
     }
 
     /// What the module's file held when it was read last.
@@ -156,6 +172,16 @@ impl Versions {
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock())
     }
+}
+
+/// What the test page shows of an app's versions.
+pub(crate) struct Brief {
+    pub(crate) serving: VersionId,
+    pub(crate) canary: Option<(VersionId, Share)>,
+    /// Versions that the gate refused since the host started.
+    pub(crate) refusals: u64,
+    /// The last one of them.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// Whether a step has come to something.

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use routes::{Directory, Routes};
 
 use crate::app::Surroundings;
+use crate::notices::Notices;
 use crate::session::close::Close;
 use crate::session::{Opened, Transport};
 
@@ -49,6 +50,8 @@ pub struct Doors {
     pub draining: CancellationToken,
     /// Told when they lead elsewhere, for the listener.
     pub changed: Notify,
+    /// What the test page is told.
+    pub(crate) notices: Notices,
 }
 
 impl Doors {
@@ -60,6 +63,7 @@ impl Doors {
             surroundings,
             draining: CancellationToken::new(),
             changed: Notify::new(),
+            notices: Notices::default(),
         }
     }
 

@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::page;
 use crate::app::App;
 use crate::config::{Config, HostLimits};
 
@@ -15,8 +12,8 @@ pub struct Directory {
     pub routes: Routes,
     /// Bounds of the host.
     pub limits: HostLimits,
-    /// The test page, if it is served.
-    pub page: Option<Bytes>,
+    /// Whether the test page is served.
+    pub test_page: bool,
 }
 
 impl Directory {
@@ -28,8 +25,7 @@ impl Directory {
                 routes.insert(&config.path, Arc::clone(app));
             }
         }
-        let page = config.test_page.then(|| page::render(&routes));
-        Self { routes, limits: config.limits.clone(), page }
+        Self { routes, limits: config.limits.clone(), test_page: config.test_page }
     }
 }
 

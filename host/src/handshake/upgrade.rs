@@ -6,17 +6,18 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Doors, Pending, origin};
+use super::{Doors, Pending, origin, page};
 use crate::app::{App, Setup};
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
 use crate::module::call;
+use crate::notices::{Refusal, Refuser};
 use crate::record::Asking;
 use crate::session::close::Close;
 use crate::session::{Connection, Opened};
@@ -28,11 +29,37 @@ pub(super) async fn answer(
     doors: &Arc<Doors>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
+    let target = page::target_of_interest(&request, &doors.directory());
+    let answer = respond(request, peer, doors, accepted).await;
+    if let Some(target) = target
+        && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        tell_page(doors, target, &answer).await;
+    }
+    answer
+}
+
+/// Let the test page say why its handshake was refused: a browser does not tell it.
+async fn tell_page(doors: &Doors, target: String, answer: &Answer) {
+    let Ok(body) = answer.body().clone().collect().await;
+    let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
+    let reason = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    doors.notices.refused(Refusal { target, by, status: answer.status(), reason });
+}
+
+async fn respond(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    doors: &Arc<Doors>,
+    accepted: &Mutex<Option<Pending>>,
+) -> Answer {
     let path = request.uri().path();
     let directory = doors.directory();
     let switch = create_response_with_body(&request, Full::default);
-    if let (Some(page), "/", Err(_)) = (&directory.page, path, &switch) {
-        return answer::page(page);
+    if switch.is_err()
+        && let Some(answer) = page::respond(&request, &directory, &doors.notices)
+    {
+        return answer;
     }
     let Some(app) = directory.routes.find(path) else { return answer::not_found(path) };
     let mut switch = match switch {
@@ -46,7 +73,8 @@ pub(super) async fn answer(
     let asking = app.recorder.ask(|| to_contract(&request, peer));
     if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
-        tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
+        let line = origin::line_that_allows(app.setup().config.origins.as_deref(), origin);
+        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; to allow them: {line}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;
