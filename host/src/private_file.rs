@@ -23,10 +23,8 @@ pub(crate) enum Created {
 /// process ever reads a part of it. Of several processes that do this at the same moment, the first one wins.
 pub(crate) fn create(file: &Path, content: &[u8]) -> io::Result<Created> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".hassock-")
-        .permissions(Permissions::from_mode(MODE))
-        .tempfile_in(folder)?;
+    let mut temporary =
+        tempfile::Builder::new().prefix(".hassock-").permissions(Permissions::from_mode(MODE)).tempfile_in(folder)?;
     temporary.write_all(content)?;
     temporary.as_file().sync_all()?;
     match temporary.persist_noclobber(file) {

@@ -73,7 +73,7 @@ pub enum ClientError {
         message: String,
     },
     /// The gate refused the module.
-    #[error("{message}\nthe running version continues to serve")]
+    #[error("{message}\nthe running version goes on")]
     Gate {
         /// A word for the reason.
         kind: String,
@@ -97,7 +97,9 @@ pub enum ClientError {
         limit: Duration,
     },
     /// A recording ended before its last event.
-    #[error("the host at {address} went away before the recording ended ({reason}); the file has the events up to then")]
+    #[error(
+        "the host at {address} went away before the recording ended ({reason}); the file has the events up to then"
+    )]
     BrokeOff {
         /// The address.
         address: AdminAddress,
@@ -131,7 +133,8 @@ impl Client {
     pub(crate) fn of_config(file: &Path) -> Result<Self, ClientError> {
         let (config, locator) = AdminConfig::load(file)?;
         let Some(config) = config else {
-            let message = "missing; a host accepts commands if its config has a table `[admin]`. Add it and restart the host";
+            let message =
+                "missing; a host accepts commands if its config has a table `[admin]`. Add it and restart the host";
             return Err(problem(&locator, "admin", message));
         };
         if let AdminAddress::Tcp(address) = config.listen

@@ -98,7 +98,8 @@ async fn remove_stale(path: &Path) -> Result<(), String> {
         Ok(_) => Err("another host listens there".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             tracing::debug!(path = %path.display(), "removed the socket of a host that no longer runs");
-            fs::remove_file(path).map_err(|error| format!("cannot remove the socket of a host that no longer runs: {error}"))
+            fs::remove_file(path)
+                .map_err(|error| format!("cannot remove the socket of a host that no longer runs: {error}"))
         }
         Err(error) => Err(format!("there is a socket that cannot be checked: {error}")),
     }

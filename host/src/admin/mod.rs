@@ -19,9 +19,9 @@ use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use client::plain;
-pub use client::ClientError;
 pub(crate) use client::Client;
+pub use client::ClientError;
+pub(crate) use client::plain;
 pub(crate) use recorded::Recorded;
 
 use crate::config::{AdminAddress, AdminConfig, Config, Locator, Problem, Problems};

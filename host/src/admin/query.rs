@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use http::Uri;
+use serde::Deserialize;
 use serde::de::value::{Error, MapDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
-use serde::Deserialize;
 
 use super::error::ApiError;
 use crate::config::Share;

@@ -87,7 +87,8 @@ async fn reload_on_changes(watcher: &mut SourceWatcher, config: &Config, host: &
         }
         if let Err(reason) = build_all(&config).await {
             eprintln!("The old module goes on");
-            host.build_failed(&reason);
+            // The compiler's messages are only in the terminal.
+            host.build_failed(&reason.replace("see above", "see the terminal"));
             continue;
         }
         // The config first: an app that is new in it is served by that.

@@ -49,7 +49,10 @@ pub(super) fn not_found(path: &str) -> Answer {
 }
 
 pub(super) fn wrong_origin(origin: &str) -> Answer {
-    text(StatusCode::FORBIDDEN, format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"))
+    text(
+        StatusCode::FORBIDDEN,
+        format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"),
+    )
 }
 
 pub(super) fn stopping() -> Answer {

@@ -58,7 +58,10 @@ pub(super) fn respond<B>(request: &Request<B>, table: &Directory, notices: &Noti
 pub(super) fn target_of_interest<B>(request: &Request<B>, table: &Directory) -> Option<String> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let origin = header(ORIGIN).filter(|_| table.test_page)?;
-    origin::is_allowed(None, Some(origin), header(HOST)).then(|| request.uri().path_and_query()).flatten().map(ToString::to_string)
+    origin::is_allowed(None, Some(origin), header(HOST))
+        .then(|| request.uri().path_and_query())
+        .flatten()
+        .map(ToString::to_string)
 }
 
 /// Whether the headers of a request allow that it comes from a page of this host. A browser sets them, and a page
