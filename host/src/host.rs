@@ -91,12 +91,22 @@ impl Host {
 
     /// The name and the path of each app.
     pub fn apps(&self) -> Vec<(String, String)> {
-        self.state.directory().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+        self.state.routing().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// Tell the test page that the module that a developer works on could not be built or served.
+    pub(crate) fn build_failed(&self, reason: &str) {
+        self.state.notices.build_failed(reason);
+    }
+
+    /// Tell the test page that the apps are built and served as their sources are now.
+    pub(crate) fn build_succeeded(&self) {
+        self.state.notices.build_succeeded();
     }
 
     /// How many connections all apps have.
     pub fn connections(&self) -> usize {
-        self.state.directory().routes.apps().map(|app| app.connections.len()).sum()
+        self.state.routing().routes.apps().map(|app| app.connections.len()).sum()
     }
 
     /// Take no more connections, close all, and wait for their ends, at most for `drain_timeout`. Returns

@@ -10,45 +10,49 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits};
+use crate::notices::Notices;
 
 /// What the listener and all handshakes share.
 pub struct HostState {
-    directory: ArcSwap<RoutingTable>,
+    routing: ArcSwap<RoutingTable>,
     /// The id of the next connection.
     pub next_id: AtomicU64,
     /// What the apps share; its tasks are those of all connections.
     pub context: HostContext,
     /// Cancelled when the host takes no more connections.
     pub draining: CancellationToken,
-    /// Told when they lead elsewhere, for the listener.
+    /// Notified when the routing table was replaced, for the listener.
     pub changed: Notify,
+    /// What the test page is told.
+    pub(crate) notices: Notices,
 }
 
 impl HostState {
-    /// The doors to some apps, which open one by one as connections come.
-    pub fn new(directory: RoutingTable, context: HostContext) -> Self {
+    /// The state of a host that takes connections for the apps of `routing`.
+    pub fn new(routing: RoutingTable, context: HostContext) -> Self {
         Self {
-            directory: ArcSwap::from_pointee(directory),
+            routing: ArcSwap::from_pointee(routing),
             next_id: AtomicU64::new(1),
             context,
             draining: CancellationToken::new(),
             changed: Notify::new(),
+            notices: Notices::default(),
         }
     }
 
-    /// Where they lead now.
-    pub fn directory(&self) -> Arc<RoutingTable> {
-        self.directory.load_full()
+    /// Which path belongs to which app now.
+    pub fn routing(&self) -> Arc<RoutingTable> {
+        self.routing.load_full()
     }
 
-    /// Have them lead elsewhere from the next request on.
-    pub fn set_routing(&self, directory: RoutingTable) {
-        self.directory.store(Arc::new(directory));
+    /// Use another table from the next request on.
+    pub fn set_routing(&self, routing: RoutingTable) {
+        self.routing.store(Arc::new(routing));
         self.changed.notify_one();
     }
 }
 
-/// What a config leads requests to: replaced as a whole when the config is read again.
+/// Where requests go: replaced as a whole when the config is read again.
 pub struct RoutingTable {
     /// Which path leads to which app.
     pub routes: Routes,
@@ -59,7 +63,7 @@ pub struct RoutingTable {
 }
 
 impl RoutingTable {
-    /// The directory of some running apps.
+    /// The routing of some running apps.
     pub fn new(config: &Config, apps: &BTreeMap<String, Arc<App>>) -> Self {
         let mut routes = Routes::default();
         for (name, app) in apps {

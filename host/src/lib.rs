@@ -12,6 +12,8 @@
 pub mod config;
 mod external;
 mod lazy_timeout;
+mod notices;
+mod private_file;
 mod text;
 
 pub mod database;

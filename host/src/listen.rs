@@ -23,21 +23,21 @@ const TURNED_AWAY: usize = 64;
 
 /// Accept connections until the host drains. Each is served by a task of its own.
 pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
-    let capacity = Arc::new(Capacity::new(state.directory().limits.max_connections));
+    let capacity = Arc::new(Capacity::new(state.routing().limits.max_connections));
     let addresses = Arc::default();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
             () = state.draining.cancelled() => return,
             () = state.changed.notified() => {
-                capacity.resize(state.directory().limits.max_connections);
+                capacity.resize(state.routing().limits.max_connections);
                 continue;
             }
             accepted = accept(&listener, &capacity) => accepted,
         };
         match accepted {
             Ok((socket, peer, permit)) => {
-                let most = state.directory().limits.connections_per_address;
+                let most = state.routing().limits.connections_per_address;
                 let Some(place) = Addresses::enter(&addresses, peer.ip(), most) else {
                     // Not under a permit: an address with too many connections must not keep others out.
                     drop(permit);

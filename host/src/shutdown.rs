@@ -76,14 +76,14 @@ pub async fn drain(state: &Arc<HostState>) -> usize {
             }
         }
     };
-    match timeout(state.directory().limits.drain_timeout.get(), all_gone).await {
+    match timeout(state.routing().limits.drain_timeout.get(), all_gone).await {
         Ok(()) => 0,
-        Err(_) => state.directory().routes.apps().map(|app| app.connections.len()).sum(),
+        Err(_) => state.routing().routes.apps().map(|app| app.connections.len()).sum(),
     }
 }
 
 fn ask_all_to_close(state: &HostState) {
-    for app in state.directory().routes.apps() {
+    for app in state.routing().routes.apps() {
         app.close_all(&Close::going_away());
     }
 }

@@ -62,8 +62,8 @@ fn ageless(mut report: AppReport) -> AppReport {
     report
 }
 
-/// Who has no token learns that the host is there, and nothing else: not even which paths there are. What he
-/// asks for is not done, although it could be.
+/// A client without a token learns that the host runs and nothing else, not even which paths exist. Its requests are
+/// not carried out.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_health_is_told_without_a_token() {
     let bench = Bench::start().await;
@@ -116,8 +116,8 @@ async fn only_health_is_told_without_a_token() {
     }
 }
 
-/// The table in `admin/answer.rs`: the status, the kind, and a sentence that says what to do. What cannot be
-/// had by asking alone has tests of its own.
+/// The table in `admin/error.rs`: the status, the kind, and a sentence that says what to do. Errors that need more than
+/// one request have tests of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_has_its_status_and_kind() {
     let bench = Bench::start().await;
@@ -138,13 +138,18 @@ async fn each_failure_has_its_status_and_kind() {
         ("POST /v1/apps/marked/versions", 400, "parameter", "the body is empty"),
         ("POST /v1/apps/marked/versions?canary=lots", 400, "parameter", "`lots` is no share"),
         ("POST /v1/apps/marked/versions?canary=100%25", 400, "parameter", "`100%` is no share"),
-        ("POST /v1/apps/marked/versions?cannary=10%25", 400, "parameter", "`cannary` is no parameter of this path"),
-        ("POST /v1/apps/marked/pin?for=ages", 400, "parameter", "`ages` is no time span"),
+        (
+            "POST /v1/apps/marked/versions?cannary=10%25",
+            400,
+            "parameter",
+            "unknown parameter `cannary`, expected `canary`",
+        ),
+        ("POST /v1/apps/marked/pin?for=ages", 400, "parameter", "`ages` is not a time span"),
         ("POST /v1/apps/marked/pin?for=1m&off", 400, "parameter", "exclude each other"),
-        ("POST /v1/apps/marked/pin?off&off", 400, "parameter", "`off` is there twice"),
-        ("POST /v1/apps/marked/rollback?now", 400, "parameter", "`now` is no parameter of this path"),
-        ("GET /metrics?x", 400, "parameter", "`x` is no parameter of this path"),
-        ("GET /health?x", 400, "parameter", "`x` is no parameter of this path"),
+        ("POST /v1/apps/marked/pin?off&off", 400, "parameter", "the parameter `off` is given twice"),
+        ("POST /v1/apps/marked/rollback?now", 400, "parameter", "unknown parameter `now`; this path takes none"),
+        ("GET /metrics?x", 400, "parameter", "unknown parameter `x`; this path takes none"),
+        ("GET /health?x", 400, "parameter", "unknown parameter `x`; this path takes none"),
     ] {
         let answer = bench.operator.ask(line).await;
         assert_eq!((answer.status, answer.json()["kind"].as_str()), (status, Some(kind)), "{line}");
@@ -275,7 +280,7 @@ async fn a_reload_is_done_or_says_why_not() {
     let wrong = bench.operator.ask("POST /v1/reload").await;
     assert_eq!((wrong.status, &wrong.json()["kind"]), (422, &Value::from("config")));
     let error = wrong.json()["error"].as_str().unwrap().to_owned();
-    assert!(error.starts_with("the config was not reloaded, everything goes on as it was:\n"), "{error}");
+    assert!(error.starts_with("the config was not reloaded; the running config stays in effect:\n"), "{error}");
     assert!(error.contains(": apps.marked.path: ") && error.contains(": apps.marked.paht: unknown key"), "{error}");
     assert_eq!(bench.host.connect("/moved").await.ask("who").await, "v1 who");
 }

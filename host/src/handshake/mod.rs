@@ -64,16 +64,16 @@ async fn drive_http(
         let (state, accepted) = (Arc::clone(state), Arc::clone(accepted));
         async move { Ok::<_, Infallible>(upgrade::answer(request, peer, &state, &accepted).await) }
     });
-    let directory = state.directory();
+    let routing = state.routing();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // In a laboratory it is not the time that hyper would write.
         .auto_date_header(state.context.lab.is_none())
-        .header_read_timeout(directory.limits.handshake_timeout.get())
-        .max_buf_size(directory.limits.request_head_bytes.bytes())
+        .header_read_timeout(routing.limits.handshake_timeout.get())
+        .max_buf_size(routing.limits.request_head_bytes.bytes())
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
-    drop(directory);
+    drop(routing);
     let mut http = Box::pin(http);
     let result = tokio::select! {
         result = &mut http => result,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::host_state::HostState;
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
+use crate::notices::{Refusal, Refuser};
 
 /// Answer a request. If it becomes a WebSocket, that is left in `accepted`.
 pub(super) async fn answer(
@@ -27,13 +28,39 @@ pub(super) async fn answer(
     state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
-    let path = request.uri().path();
-    let directory = state.directory();
-    let switch = create_response_with_body(&request, Full::default);
-    if directory.test_page && path == "/" && switch.is_err() {
-        return answer::page(page::render(&directory.routes));
+    let target = page::target_of_interest(&request, &state.routing());
+    let answer = respond(request, peer, state, accepted).await;
+    if let Some(target) = target
+        && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        tell_page(state, target, &answer).await;
     }
-    let Some(app) = directory.routes.find(path) else { return answer::not_found(path) };
+    answer
+}
+
+/// Let the test page say why its handshake was refused: a browser does not tell it.
+async fn tell_page(state: &HostState, target: String, answer: &Answer) {
+    let Ok(body) = answer.body().clone().collect().await;
+    let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
+    let reason = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    state.notices.refused(Refusal { target, by, status: answer.status(), reason });
+}
+
+async fn respond(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    state: &Arc<HostState>,
+    accepted: &Mutex<Option<Pending>>,
+) -> Answer {
+    let path = request.uri().path();
+    let routing = state.routing();
+    let switch = create_response_with_body(&request, Full::default);
+    if switch.is_err()
+        && let Some(answer) = page::respond(&request, &routing, &state.notices)
+    {
+        return answer;
+    }
+    let Some(app) = routing.routes.find(path) else { return answer::not_found(path) };
     let mut switch = match switch {
         Ok(switch) => switch,
         Err(error) => return answer::no_handshake(&error),
@@ -45,7 +72,8 @@ pub(super) async fn answer(
     let asking = app.recorder.ask(|| to_contract(&request, peer));
     if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
-        tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
+        let line = origin::line_that_allows(app.setup().config.origins.as_deref(), origin);
+        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; to allow them: {line}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;
