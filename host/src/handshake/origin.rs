@@ -1,14 +1,50 @@
 //! The origin check (RFC 6455, section 10.2): a browser lets any page open a WebSocket anywhere, with the
 //! user's cookies, so the server has to look at where the page came from.
 
+use std::net::IpAddr;
+
+use crate::config::MoreOrigins;
+
 /// Whether a page of `origin` may connect. `allowed` is the app's list; without one, only pages of the
-/// host that the request is for. Clients that are no browsers send no origin, and are not what this is about.
+/// host that the request is for. Clients that are not browsers send no origin; the check is not about them.
 pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host: Option<&str>) -> bool {
     let Some(origin) = origin else { return true };
     match allowed {
         Some(allowed) => allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin)),
         None => same_host(origin, host.unwrap_or_default()),
     }
+}
+
+/// Whether the origin is one that the host lets connect to every app.
+pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
+    match more {
+        MoreOrigins::None => false,
+        MoreOrigins::Loopback => origin.is_some_and(is_loopback),
+    }
+}
+
+/// What to write into the config so that pages of `origin` may connect.
+pub(super) fn remedy(app: &str, allowed: Option<&[String]>, origin: &str) -> String {
+    let list: Vec<_> = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]).collect();
+    // A list of strings is written in TOML as in JSON.
+    let line = format!("to allow it, write `origins = {}` under [apps.{app}]", serde_json::json!(list));
+    match allowed {
+        Some(_) => line,
+        None => format!("{line}; with this key, pages of the host itself must be in the list too"),
+    }
+}
+
+/// Whether a page was loaded from this machine: by any name or address for it, on any port.
+fn is_loopback(origin: &str) -> bool {
+    let Some(("http" | "https", authority)) = origin.split_once("://") else { return false };
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split_once(']').map_or(address, |(address, _)| address),
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    let host = host.to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn same_host(origin: &str, host: &str) -> bool {
@@ -24,7 +60,7 @@ fn same_host(origin: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_allowed;
+    use super::*;
 
     #[test]
     fn without_a_list_only_the_same_host_may() {
@@ -46,5 +82,47 @@ mod tests {
         assert!(!is_allowed(Some(&list), Some("https://x"), Some("x")));
         assert!(!is_allowed(Some(&[]), Some("https://x"), Some("x")));
         assert!(is_allowed(Some(&["*".to_owned()]), Some("https://x"), None));
+    }
+
+    #[test]
+    fn loopback_is_this_machine_by_any_name() {
+        for origin in [
+            "http://localhost:5173",
+            "https://LOCALHOST",
+            "http://app.localhost:3000",
+            "http://127.0.0.1:8000",
+            "http://127.9.9.9",
+            "http://[::1]:5173",
+        ] {
+            assert!(is_among(MoreOrigins::Loopback, Some(origin)), "{origin}");
+            assert!(!is_among(MoreOrigins::None, Some(origin)), "{origin}");
+        }
+        for origin in [
+            "http://localhost.evil.org",
+            "http://evillocalhost",
+            "http://127.0.0.1.evil.org",
+            "http://192.168.0.1:5173",
+            "http://[::2]",
+            "file://localhost",
+            "null",
+            "localhost",
+        ] {
+            assert!(!is_among(MoreOrigins::Loopback, Some(origin)), "{origin}");
+        }
+        assert!(!is_among(MoreOrigins::Loopback, None));
+    }
+
+    #[test]
+    fn the_remedy_is_a_line_for_the_config() {
+        let allowed = ["https://example.org".to_owned()];
+        assert_eq!(
+            remedy("chat", Some(&allowed), "https://a.org"),
+            r#"to allow it, write `origins = ["https://example.org","https://a.org"]` under [apps.chat]"#
+        );
+        let without_list = remedy("chat", None, "https://a.org");
+        assert!(without_list.starts_with(r#"to allow it, write `origins = ["https://a.org"]` under [apps.chat];"#));
+        let hostile = remedy("chat", None, "\"]\u{7f}");
+        let line = hostile.split('`').nth(1).unwrap();
+        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\u{7f}"));
     }
 }

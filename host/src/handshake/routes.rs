@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::page;
 use crate::app::App;
-use crate::config::{Config, HostLimits};
+use crate::config::{Config, HostLimits, MoreOrigins};
 
 /// What a config leads requests to: replaced as a whole when the config is read again.
 pub struct Directory {
@@ -15,6 +15,8 @@ pub struct Directory {
     pub routes: Routes,
     /// Bounds of the host.
     pub limits: HostLimits,
+    /// Origins that may connect to every app.
+    pub more_origins: MoreOrigins,
     /// The test page, if it is served.
     pub page: Option<Bytes>,
 }
@@ -29,7 +31,7 @@ impl Directory {
             }
         }
         let page = config.test_page.then(|| page::render(&routes));
-        Self { routes, limits: config.limits.clone(), page }
+        Self { routes, limits: config.limits.clone(), more_origins: config.overrides.more_origins, page }
     }
 }
 

@@ -44,9 +44,14 @@ pub(super) async fn answer(
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asking = app.recorder.ask(|| to_contract(&request, peer));
-    if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
+    let setup = app.setup();
+    let allowed = setup.config.origins.as_deref();
+    let is_allowed = origin::is_allowed(allowed, header(ORIGIN), header(HOST))
+        || origin::is_among(directory.more_origins, header(ORIGIN));
+    if !is_allowed {
         let origin = header(ORIGIN).unwrap_or_default();
-        tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
+        let remedy = origin::remedy(&app.name, allowed, origin);
+        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; {remedy}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;
