@@ -52,8 +52,7 @@ impl Host {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let ready = Ready::prepare(&config).await?;
         let address = config.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         Self::serve(listener, config, ready).await
     }
 

@@ -19,7 +19,7 @@ const DEFAULT_BUILD: &str = "cargo build --release --target wasm32-wasip2";
 /// How a command begins that cargo runs, and whose output is understood.
 const CARGO: &str = "cargo build";
 
-/// Why there is no component.
+/// Why a build left no component.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The command cannot be started.
@@ -39,7 +39,9 @@ pub enum BuildError {
         status: std::process::ExitStatus,
     },
     /// The target is missing and rustup cannot add it.
-    #[error("the Rust target `wasm32-wasip2` is missing and `rustup target add wasm32-wasip2` failed; run that command to see why")]
+    #[error(
+        "the Rust target `wasm32-wasip2` is missing and `rustup target add wasm32-wasip2` failed; run that command to see why"
+    )]
     Target,
     /// Cargo built no component.
     #[error("`{command}` built no component in {}: the package needs `crate-type = [\"cdylib\"]` under `[lib]`", folder.display())]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::print::print_line;
 use super::{CommandError, app_config};
-use crate::build::build;
+use crate::build::{self, build};
 
 /// Build the modules of an app and print the paths of the components
 ///
@@ -33,6 +33,10 @@ pub async fn run(args: BuildArgs) -> Result<(), CommandError> {
     let config = app_config("build", &args.dir)?;
     let mut components = BTreeMap::new();
     for (name, app) in &config.apps {
+        let expectation = build::expectation(&config, app);
+        if !expectation.is_empty() {
+            eprintln!("Building {name}: {}{expectation} …", build::command(app));
+        }
         components.insert(name.as_str(), build(&config, app).await?);
     }
     match args.json {

@@ -63,8 +63,8 @@ async fn prepare(config: &Config) -> Problems {
 
 /// `[{"file", "line", "key", "message"}]`
 fn array(problems: &Problems) -> Value {
-    let object = problems.0.iter().map(|problem| {
-        json!({ "file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message })
-    });
+    let object = problems.0.iter().map(
+        |problem| json!({ "file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message }),
+    );
     object.collect()
 }

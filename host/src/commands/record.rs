@@ -10,8 +10,8 @@ use clap::Args;
 use futures_util::FutureExt;
 use serde::Serialize;
 
-use super::{CommandError, RunningHost};
 use super::print::print_line;
+use super::{CommandError, RunningHost};
 use crate::admin::{Client, Recorded, plain};
 use crate::record::{Entry, Event, Script, Tally};
 use crate::shutdown::Signals;

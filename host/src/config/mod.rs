@@ -92,7 +92,7 @@ pub struct Overrides {
     pub more_origins: MoreOrigins,
 }
 
-/// Origins that may connect to every app. There is no key for it: only a command for developers needs it.
+/// Origins that may connect to every app. It has no key, because only a command for developers needs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MoreOrigins {
     /// None.

@@ -190,7 +190,7 @@ string!(Url, "URL");
 string!(Setting, "string");
 string!(AdminAddress, "address");
 
-/// A default as it stands in a config.
+/// A default as it is written in a config.
 macro_rules! default {
     ($type:ty, $write:expr) => {
         impl Serialize for $type {

@@ -78,7 +78,7 @@ fn what_is_missing_is_named() {
 fn an_unknown_database_is_refused_with_the_known_ones() {
     let found = problems(&GOOD.replace("main = \"read-only\"", "mian = \"read-only\""));
     assert!(
-        found.contains("hassock.toml:7: apps.chat.databases.mian: no database has this name; the config has `main`"),
+        found.contains("hassock.toml:7: apps.chat.databases.mian: there is no such database; the config has `main`"),
         "{found}"
     );
 }

@@ -191,7 +191,7 @@ fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTre
             true => format!("this config has none; add `[databases.{database}]` with `url`"),
             false => format!("the config has {}", quoted(databases.keys())),
         };
-        report.add(&format!("apps.{name}.databases.{database}"), format!("no database has this name; {known}"));
+        report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
     }
 }
 
@@ -211,7 +211,9 @@ fn instances(report: &mut Report<'_>, config: &Config) {
     if sum > most {
         report.add(
             "limits.max_instances",
-            format!("the apps' `limits.instances` add up to {sum}; at most {most} are allowed, half of `max_instances`"),
+            format!(
+                "the apps' `limits.instances` add up to {sum}; at most {most} are allowed, half of `max_instances`"
+            ),
         );
     }
 }

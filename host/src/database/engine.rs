@@ -2,10 +2,10 @@
 
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
-use crate::config::DatabaseConfig;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::Either;

@@ -5,10 +5,10 @@ mod decode;
 use super::engine::{Engine, Health, Results};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
-use crate::config::DatabaseConfig;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{
     MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions, MySqlQueryResult,

@@ -3,10 +3,10 @@
 use super::engine::{Engine, Health, Results};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
-use crate::config::DatabaseConfig;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use crate::lab::elsewhere;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
@@ -134,7 +134,9 @@ impl Engine for Sqlite {
             Access::ReadOnly => options.read_only(true).create_if_missing(false),
             Access::ReadWrite => options,
         };
-        pool.max_connections(config.max_connections.max(1)).idle_timeout(config.idle_timeout.get()).connect_lazy_with(options)
+        pool.max_connections(config.max_connections.max(1))
+            .idle_timeout(config.idle_timeout.get())
+            .connect_lazy_with(options)
     }
 
     fn one_at_a_time(source: &Source) -> bool {

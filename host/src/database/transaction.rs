@@ -6,10 +6,10 @@
 use super::engine::Engine;
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
-use crate::config::DatabaseConfig;
 use super::session::{EnginePool, Lease, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
+use crate::config::DatabaseConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

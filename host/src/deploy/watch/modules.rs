@@ -155,7 +155,8 @@ impl Watched {
             writers.take_lost()
         };
         let replaced = |folder: &Path, known: &Identity| lost.contains(folder) || identity(folder) != Some(*known);
-        for (folder, _) in self.folders.extract_if(|folder, known| !wanted.contains(folder) || replaced(folder, known)) {
+        for (folder, _) in self.folders.extract_if(|folder, known| !wanted.contains(folder) || replaced(folder, known))
+        {
             // An error means that the folder was removed, and its events have ended.
             let _ = self.watcher.unwatch(&folder);
         }

@@ -193,9 +193,9 @@ mod tests {
         assert_eq!(report(&mut watcher).await, Path::new("witness"));
     }
 
-    /// A change during a build is reported after it, although nobody was waiting.
+    /// A change during a build is reported after it, although no call was waiting for it.
     #[tokio::test]
-    async fn a_change_while_nobody_waits_is_reported() {
+    async fn a_change_without_a_waiting_call_is_reported() {
         let folder = folder(&["src/lib.rs"]);
         let mut watcher = SourceWatcher::new(folder.path()).unwrap();
         let waiting = timeout(Duration::ZERO, watcher.changed()).await;
