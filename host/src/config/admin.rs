@@ -23,7 +23,7 @@ const UNIX: &str = "unix:";
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     /// An address of this machine, or the path of a Unix socket, such as `unix:admin.sock`, relative to the config file.
-    /// Who has the token can replace the code that runs here, so other machines cannot reach it.
+    /// Anyone with the token can replace the code that runs here, so other machines cannot reach it.
     pub listen: AdminAddress,
     /// The file with the secret that requests must carry, relative to the config file. The host creates it if it is
     /// missing.

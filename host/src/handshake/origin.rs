@@ -121,8 +121,8 @@ mod tests {
         );
         let without_list = remedy("chat", None, "https://a.org");
         assert!(without_list.starts_with(r#"to allow it, write `origins = ["https://a.org"]` under [apps.chat];"#));
-        let hostile = remedy("chat", None, "\"]\u{7f}");
+        let hostile = remedy("chat", None, "\"]\t");
         let line = hostile.split('`').nth(1).unwrap();
-        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\u{7f}"));
+        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\t"));
     }
 }

@@ -159,6 +159,7 @@ impl Watched {
         {
             // An error means that the folder was removed, and its events have ended.
             let _ = self.watcher.unwatch(&folder);
+            self.writers.lock().forget_below(&folder);
         }
         for folder in wanted {
             if !self.folders.contains_key(&folder)

@@ -16,8 +16,10 @@ use super::read::Look;
 /// file in several steps and `git checkout` writes many files.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A look at a large tree takes long: it is repeated so rarely that it takes at most one part in this of a core.
+/// A look at a large tree takes long. It is repeated so rarely that it takes at most one part in this of a core, unless a
+/// developer would notice the wait.
 const SHARE: u32 = 50;
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Folders that builds write to, or that hold no sources.
 const IGNORED_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", "__pycache__"];
@@ -55,11 +57,10 @@ impl SourceWatcher {
         let mut pause = POLL;
         loop {
             sleep(pause).await;
-            let began = Instant::now();
             let folder = self.folder.clone();
             // If this panics, the next look finds what it would have found.
-            let Ok(now) = spawn_blocking(move || look(&folder)).await else { continue };
-            pause = POLL.max(began.elapsed() * SHARE);
+            let Ok((now, time)) = spawn_blocking(move || timed(|| look(&folder))).await else { continue };
+            pause = (time * SHARE).clamp(POLL, LONGEST_PAUSE);
             let is_settled = now == latest;
             latest = now;
             if is_settled && let Some(file) = difference(&self.reported, &latest) {
@@ -69,6 +70,12 @@ impl SourceWatcher {
             }
         }
     }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    let result = work();
+    (result, began.elapsed())
 }
 
 /// All source files below a folder. A file that cannot be read now does not exist.

@@ -374,6 +374,12 @@ async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     fs::rename(&next, &release).unwrap();
     assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.clone()]);
     fs::write(&chat, "newer").unwrap();
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.clone()]);
+    // The writer of the old file is not waited for.
+    let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
+    writer.write_all(b"half").unwrap();
+    fs::rename(&release, &next).unwrap();
+    fs::rename(&other, &release).unwrap();
     assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat]);
 }
 

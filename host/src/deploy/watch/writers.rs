@@ -50,6 +50,11 @@ impl Writers {
         self.phases.remove(file);
     }
 
+    /// The events of a folder are received no longer: the end of a write will not be reported.
+    pub(super) fn forget_below(&mut self, folder: &Path) {
+        self.phases.retain(|file, _| !file.starts_with(folder));
+    }
+
     /// Take note of an event.
     pub(super) fn learn(&mut self, event: notify::Result<Event>) {
         match event {
@@ -71,7 +76,7 @@ impl Writers {
     fn learn_of(&mut self, path: &Path, kind: EventKind) {
         if is_move(kind) && self.is_folder(path) {
             self.lost.0.insert(path.to_owned());
-            self.phases.retain(|file, _| !file.starts_with(path));
+            self.forget_below(path);
         }
         if !self.files.contains(path) {
             return;
