@@ -50,7 +50,8 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let ready = Ready::prepare(&config).await?;
+        // Boxed: it is large, and is needed only until this returns.
+        let ready = Box::pin(Ready::prepare(&config)).await?;
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         Self::serve(listener, config, ready).await
@@ -61,7 +62,8 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
-        let ready = Ready::prepare(&config).await?;
+        // Boxed: it is large, and is needed only until this returns.
+        let ready = Box::pin(Ready::prepare(&config)).await?;
         Self::serve(listener, config, ready).await
     }
 
