@@ -1,92 +1,54 @@
-//! The command line.
+//! The command line: which commands there are. What each takes and does is in `commands`.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use crate::commands::build::BuildArgs;
+use crate::commands::check::CheckArgs;
+use crate::commands::dev::DevArgs;
+use crate::commands::module::ModuleArgs;
+use crate::commands::record::RecordArgs;
+use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
-use crate::config::Share;
+use crate::commands::{CommandError, build, check, dev, module, new, record, serve, test};
 
-/// Hassock has the sockets; your module has the logic.
+/// Below the list of commands: what to type first.
+const FIRST_STEPS: &str = "\
+First steps:
+  hassock new hello       create an app in the folder hello
+  cd hello
+  hassock test            build it and play its transcripts: no server, no browser
+  hassock dev             build and serve it, and again whenever a file changes
+
+`hassock help COMMAND` explains a command and shows an example.";
+
+/// Hassock has the sockets; your module has the logic
 ///
-/// A host for WebSocket applications that are WebAssembly components. Begin with
-/// `hassock dev examples-wasm/chat` and open the printed address in a browser.
+/// A host for WebSocket applications whose logic is a WebAssembly component. It replaces a component with a new version
+/// without closing a connection.
 #[derive(Debug, Parser)]
-#[command(name = "hassock", version, disable_help_subcommand = true)]
+#[command(name = "hassock", version, after_help = FIRST_STEPS)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Build and serve an app, and again whenever one of its files changes
-    ///
-    /// Reads DIR/hassock.toml, builds its modules, serves them with a test page, and watches DIR. After a
-    /// change the module is built again and replaces the old one: open connections stay open. If a build
-    /// fails, the old module goes on.
-    #[command(after_help = "Example:\n  hassock dev examples-wasm/chat --listen 127.0.0.1:9000")]
-    Dev {
-        /// The app's folder, with a hassock.toml
-        dir: PathBuf,
-        /// Address and port to listen on, instead of the config's `listen`; port 0 takes any free one
-        #[arg(long, value_name = "ADDR")]
-        listen: Option<SocketAddr>,
-    },
-    /// Build the modules of an app and print the paths of the components
-    ///
-    /// Runs the key `build` of each app in DIR/hassock.toml, by default
-    /// `cargo build --release --target wasm32-wasip2`. The target is added through rustup if it is missing.
-    /// What the build says goes to standard error; standard output has one path a line.
-    #[command(after_help = "Example:\n  hassock build examples-wasm/chat")]
-    Build {
-        /// The app's folder, with a hassock.toml
-        dir: PathBuf,
-        /// Print a JSON object, app by app, instead of lines
-        #[arg(long)]
-        json: bool,
-    },
-    /// Serve the apps of a config until SIGTERM or SIGINT
-    ///
-    /// Prints `Starting server on ADDR` when connections are served; the log goes to standard error. On
-    /// SIGTERM or SIGINT all connections are closed with 1001, and every module hears of it, before the
-    /// process ends with 0. It ends with 78 if the config, a module or a database is not fit to start with.
-    #[command(after_help = "Example:\n  hassock serve --config /etc/hassock/hassock.toml")]
-    Serve {
-        /// The config
-        #[arg(long, value_name = "FILE", default_value = "hassock.toml")]
-        config: PathBuf,
-    },
-    /// Report everything that would keep `serve` from starting, and serve nothing
-    ///
-    /// Reads the config, loads all modules and connects to all databases. Each problem is a line with file,
-    /// line number and key. Ends with 0 if there is none, and with 78 otherwise.
-    #[command(after_help = "Example:\n  hassock check --config /etc/hassock/hassock.toml")]
-    Check {
-        /// The config
-        #[arg(long, value_name = "FILE", default_value = "hassock.toml")]
-        config: PathBuf,
-        /// Print the problems as a JSON array
-        #[arg(long)]
-        json: bool,
-    },
-    /// Make a new app: module, config, tests of both kinds
+enum Command {
+    /// Create an app: module, config and tests of both kinds
     ///
     /// The name of the folder becomes that of the app, its crate and its path. `hassock test DIR` passes at
     /// once, and `hassock dev DIR` serves it.
     #[command(after_help = "Example:\n  hassock new hello")]
     New {
-        /// A folder that is not there yet, or empty
+        /// A folder that does not exist yet, or is empty
         dir: PathBuf,
         /// The folder of the SDK, `guest-sdk` in Hassock's sources, if it is not where it was
         #[arg(long, value_name = "FOLDER")]
         sdk: Option<PathBuf>,
     },
+    Dev(DevArgs),
     /// Play transcripts against an app's modules: the whole host in this process, without sockets and servers
     ///
     /// A transcript is a text file that says what clients send and what they get:
@@ -106,141 +68,52 @@ pub enum Command {
     /// step fails, and with 2 if a transcript, a module or the host cannot be used at all.
     #[command(
         verbatim_doc_comment,
-        after_help = "Examples:\n  hassock test examples-wasm/chat\n  hassock test chat.wasm chat.transcript\n  \
-            hassock test examples-wasm/chat --url ws://127.0.0.1:8080"
+        after_help = "Examples:\n  hassock test\n  hassock test examples-wasm/chat\n  \
+            hassock test chat.wasm chat.transcript\n  hassock test examples-wasm/chat --url ws://127.0.0.1:8080"
     )]
     Test(TestArgs),
-    /// See and change which versions the apps of a running host serve
-    ///
-    /// Talks to the admin listener of a host on this machine: its config needs a table `[admin]`, and the
-    /// token file must be readable. Changes last until the host ends; then the modules' files count again.
-    #[command(after_help = "Example:\n  hassock module list --config /etc/hassock/hassock.toml")]
-    Module {
-        /// What to do
-        #[command(subcommand)]
-        command: ModuleCommand,
-    },
-    /// Record the traffic of an app of a running host as a transcript
-    ///
-    /// Writes what the next connections of APP send and get into FILE, with the pauses between, and ends when
-    /// all of them have ended, or on Ctrl-C. Connections that are open already are not recorded, and requests
-    /// that are refused do not count. What the config's `apps.APP.record` names is left out before it leaves
-    /// the host; without it, header fields with credentials. Talks to the admin listener of a host on this
-    /// machine, as `hassock module` does.
-    #[command(after_help = "Examples:\n  hassock record chat login.transcript\n  \
-        hassock record chat talk.transcript --connections 2 --config /etc/hassock/hassock.toml")]
-    Record(RecordArguments),
+    Build(BuildArgs),
+    Serve(ServeArgs),
+    Check(CheckArgs),
+    Module(ModuleArgs),
+    Record(RecordArgs),
 }
 
-/// What is recorded, and where it goes.
-#[derive(Debug, Args)]
-pub struct RecordArguments {
-    /// The app's name in the config
-    pub app: String,
-    /// The transcript to write; a file that exists is not written over
-    pub file: PathBuf,
-    /// How many connections to record
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub connections: NonZeroUsize,
-    /// Write over FILE if it exists
-    #[arg(long)]
-    pub force: bool,
-    /// The host
-    #[command(flatten)]
-    pub host: RunningHost,
-}
-
-/// The commands about the modules of a running host.
-#[derive(Debug, Subcommand)]
-pub enum ModuleCommand {
-    /// Show the versions of each app: who has connections, how many calls failed, how long they take
+impl Cli {
+    /// Run the command to its end.
     ///
-    /// States: `serving` gets new connections, `canary` a share of them, `draining` none but has some left,
-    /// `kept` stays ready for a rollback, `rolled back` failed or was taken back.
-    List {
-        /// Only this app
-        app: Option<String>,
-        /// The host
-        #[command(flatten)]
-        host: RunningHost,
-    },
-    /// Give a new version to an app, after the host has compiled and checked it
-    ///
-    /// Open connections stay open. A module that does not compile, asks for what the config does not grant,
-    /// or fails its own check never gets traffic: the running version goes on, and this ends with 1. Once
-    /// the module is sent, the deploy is finished even if this command is interrupted.
-    #[command(after_help = "Examples:\n  hassock module deploy chat chat.wasm\n  \
-        hassock module deploy chat chat.wasm --canary 10%")]
-    Deploy {
-        /// The app's name in the config
-        app: String,
-        /// The component, as `hassock build` makes it
-        file: PathBuf,
-        /// Give it to this share of connections only; `promote` gives it to all, `rollback` to none
-        #[arg(long, value_name = "SHARE")]
-        canary: Option<Share>,
-        /// The host
-        #[command(flatten)]
-        host: RunningHost,
-    },
-    /// Give the canary of an app to all connections
-    Promote {
-        /// The app's name in the config
-        app: String,
-        /// The host
-        #[command(flatten)]
-        host: RunningHost,
-    },
-    /// Take back the canary of an app, or without one go back to the version before
-    ///
-    /// Compiles nothing: the version before was kept ready.
-    Rollback {
-        /// The app's name in the config
-        app: String,
-        /// The host
-        #[command(flatten)]
-        host: RunningHost,
-    },
-    /// Keep the open connections of an app on their version while others are deployed
-    ///
-    /// For as long as the config's `pin_for` says, or `--for`. New connections get the new version.
-    #[command(after_help = "Examples:\n  hassock module pin chat --for 10m\n  hassock module pin chat --off")]
-    Pin {
-        /// The app's name in the config
-        app: String,
-        /// For how long a connection stays on its version, such as 30s, 10m or 2h
-        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "off")]
-        pin_for: Option<Duration>,
-        /// No longer: a deploy moves open connections to the new version
-        #[arg(long)]
-        off: bool,
-        /// The host
-        #[command(flatten)]
-        host: RunningHost,
-    },
-}
-
-/// Which host, and how its answer is printed.
-#[derive(Debug, Args)]
-pub struct RunningHost {
-    /// The config that the host was started with
-    #[arg(long, value_name = "FILE", default_value = "hassock.toml")]
-    pub config: PathBuf,
-    /// Print the answer as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// # Errors
+    /// If it failed; the message is for standard error.
+    pub async fn run(self) -> Result<(), CommandError> {
+        // Each boxed: a command holds all of the host, and only one of them runs.
+        match self.command {
+            Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
+            Command::Dev(args) => Box::pin(dev::run(args)).await,
+            Command::Test(args) => Ok(Box::pin(test::run(args)).await?),
+            Command::Build(args) => Box::pin(build::run(args)).await,
+            Command::Serve(args) => Box::pin(serve::run(args)).await,
+            Command::Check(args) => Box::pin(check::run(args)).await,
+            Command::Module(args) => Box::pin(module::run(args)).await,
+            Command::Record(args) => Box::pin(record::run(args)).await,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::commands::module::ModuleCommand;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command).map_err(|error| error.to_string())
+    }
 
     fn module(line: &str) -> Result<ModuleCommand, String> {
-        let words = "hassock module".split(' ').chain(line.split(' '));
-        match Cli::try_parse_from(words) {
-            Ok(Cli { command: Command::Module { command } }) => Ok(command),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.to_string()),
+        match parse(&format!("hassock module {line}"))? {
+            Command::Module(args) => Ok(args.command),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -248,6 +121,26 @@ mod tests {
     fn the_definition_is_sound() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_folder_a_command_is_about_this_one() {
+        let Ok(Command::Dev(dev)) = parse("hassock dev") else { panic!("dev") };
+        let Ok(Command::Build(build)) = parse("hassock build") else { panic!("build") };
+        let Ok(Command::Test(test)) = parse("hassock test --bless") else { panic!("test") };
+        assert_eq!([dev.dir, build.dir, test.target], [".", ".", "."].map(PathBuf::from));
+    }
+
+    #[test]
+    fn an_address_may_lack_its_host() {
+        for (text, expected) in
+            [("127.0.0.1:0", "127.0.0.1:0"), ("localhost:9000", "127.0.0.1:9000"), (":9000", "127.0.0.1:9000")]
+        {
+            let Ok(Command::Dev(dev)) = parse(&format!("hassock dev --listen {text}")) else { panic!("{text}") };
+            assert_eq!(dev.listen.unwrap().to_string(), expected);
+        }
+        let error = parse("hassock dev --listen everywhere").unwrap_err();
+        assert!(error.contains("`everywhere` is not an address; write it as"), "{error}");
     }
 
     #[test]
@@ -273,16 +166,15 @@ mod tests {
 
     #[test]
     fn a_recording_is_understood() {
-        let record = |line: &str| match Cli::try_parse_from(line.split(' ')) {
-            Ok(Cli { command: Command::Record(arguments) }) => Ok(arguments),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.to_string()),
+        let record = |line: &str| match parse(line)? {
+            Command::Record(args) => Ok::<_, String>(args),
+            other => panic!("{other:?}"),
         };
-        let arguments = record("hassock record chat a.transcript").unwrap();
-        assert_eq!((arguments.app.as_str(), arguments.file.to_str()), ("chat", Some("a.transcript")));
-        assert_eq!((arguments.connections.get(), arguments.force, arguments.host.json), (1, false, false));
-        let arguments = record("hassock record chat a --connections 3 --force --json --config x").unwrap();
-        assert_eq!((arguments.connections.get(), arguments.force, arguments.host.json), (3, true, true));
+        let args = record("hassock record chat a.transcript").unwrap();
+        assert_eq!((args.app.as_str(), args.file.to_str()), ("chat", Some("a.transcript")));
+        assert_eq!((args.connections.get(), args.force, args.host.json), (1, false, false));
+        let args = record("hassock record chat a --connections 3 --force --json --config x").unwrap();
+        assert_eq!((args.connections.get(), args.force, args.host.json), (3, true, true));
         assert!(record("hassock record chat").unwrap_err().contains("<FILE>"));
         assert!(record("hassock record chat a --connections 0").unwrap_err().contains("invalid value '0'"));
     }
@@ -291,11 +183,12 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for (line, expected) in [
             ("deploy chat", "<FILE>"),
-            ("deploy chat c.wasm --canary 100%", "`100%` is no share"),
+            ("deploy chat c.wasm --canary 100%", "`100%` is not a share"),
             ("pin chat --for 10m --off", "cannot be used with"),
             ("pin chat --for soon", "invalid value 'soon'"),
             ("promote", "<APP>"),
             ("reload", "unrecognized subcommand"),
+            ("depoy chat", "a similar subcommand exists: 'deploy'"),
         ] {
             let error = module(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

@@ -30,7 +30,7 @@ pub enum StartError {
     },
     /// The module files cannot be watched.
     #[error("{0}")]
-    Watch(#[from] notify::Error),
+    Watch(#[from] io::Error),
     /// There is no admin listener.
     #[error("{0}")]
     Admin(#[from] AdminError),
@@ -50,15 +50,26 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let context = HostContext::default();
-        // Before the files are read, so that no change of them is missed; but what is wrong with the config
-        // says more than what is wrong with the watch.
-        let files = deploy::module_files(&config).into_iter().map(|(_, file)| file);
-        let watcher = config.watch.then(|| ModuleWatcher::new(files));
-        let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
-        let watcher = watcher.transpose()?;
+        // Boxed: it is large, and is needed only until this returns.
+        let ready = Box::pin(Ready::prepare(&config)).await?;
+        let address = config.listen;
+        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        Self::serve(listener, config, ready).await
+    }
+
+    /// As [`start`](Self::start), with a listener that was bound before. Clients that connect meanwhile wait.
+    ///
+    /// # Errors
+    /// Everything that stands in the way, at once.
+    pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
+        // Boxed: it is large, and is needed only until this returns.
+        let ready = Box::pin(Ready::prepare(&config)).await?;
+        Self::serve(listener, config, ready).await
+    }
+
+    async fn serve(listener: TcpListener, config: Config, ready: Ready) -> Result<Self, StartError> {
+        let Ready { context, watcher, prepared: Prepared { engine, apps, databases } } = ready;
         let listen_error = |source| StartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
@@ -118,5 +129,24 @@ impl Host {
         }
         self.control.close_databases().await;
         left
+    }
+}
+
+/// A config whose databases are open and whose modules are loaded.
+struct Ready {
+    context: HostContext,
+    watcher: Option<ModuleWatcher>,
+    prepared: Prepared,
+}
+
+impl Ready {
+    async fn prepare(config: &Config) -> Result<Self, StartError> {
+        let context = HostContext::default();
+        // Before the files are read, so that no change of them is missed; but what is wrong with the config
+        // says more than what is wrong with the watch.
+        let files = deploy::module_files(config).into_iter().map(|(_, file)| file);
+        let watcher = config.watch.then(|| ModuleWatcher::new(files));
+        let prepared = deploy::prepare(config, &context).await?;
+        Ok(Self { context, watcher: watcher.transpose()?, prepared })
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, HostContext};
-use crate::config::{Config, HostLimits};
+use crate::config::{Config, HostLimits, MoreOrigins};
 use crate::notices::Notices;
 
 /// What the listener and all handshakes share.
@@ -58,6 +58,8 @@ pub struct RoutingTable {
     pub routes: Routes,
     /// Bounds of the host.
     pub limits: HostLimits,
+    /// Origins that may connect to every app.
+    pub more_origins: MoreOrigins,
     /// Whether the test page is served at `/`.
     pub test_page: bool,
 }
@@ -71,7 +73,12 @@ impl RoutingTable {
                 routes.insert(&config.path, Arc::clone(app));
             }
         }
-        Self { routes, limits: config.limits.clone(), test_page: config.test_page }
+        Self {
+            routes,
+            limits: config.limits.clone(),
+            more_origins: config.overrides.more_origins,
+            test_page: config.test_page,
+        }
     }
 }
 

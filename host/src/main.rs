@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use hassock::cli::Cli;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let cli = hassock::cli::Cli::parse();
+    let cli = Cli::parse();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -14,8 +15,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(hassock::commands::run(cli));
-    // A module that is still being compiled will not be served any more, and is not waited for.
+    let result = runtime.block_on(cli.run());
+    // Does not wait for a module that is still being compiled: it will not be served any more.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

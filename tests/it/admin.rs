@@ -136,8 +136,8 @@ async fn each_failure_has_its_status_and_kind() {
         ("POST /v1/apps/marked/promote", 409, "no-canary", "`marked` has no canary; deploy one with `hassock module"),
         ("POST /v1/apps/marked/rollback", 409, "no-previous", "`marked` has no version to go back to"),
         ("POST /v1/apps/marked/versions", 400, "parameter", "the body is empty"),
-        ("POST /v1/apps/marked/versions?canary=lots", 400, "parameter", "`lots` is no share"),
-        ("POST /v1/apps/marked/versions?canary=100%25", 400, "parameter", "`100%` is no share"),
+        ("POST /v1/apps/marked/versions?canary=lots", 400, "parameter", "`lots` is not a share"),
+        ("POST /v1/apps/marked/versions?canary=100%25", 400, "parameter", "`100%` is not a share"),
         (
             "POST /v1/apps/marked/versions?cannary=10%25",
             400,

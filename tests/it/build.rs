@@ -1,4 +1,4 @@
-//! `hassock build`: from source to a component, and clear words when there is none.
+//! `hassock build`: from source to a component, and a clear message when there is none.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn fails_with(finished: &Finished, words: &[&str]) {
     }
 }
 
-/// An example is built where it stands: standard output has the component's path and nothing else.
+/// An example is built in its folder: standard output has the component's path and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_is_built_to_a_component() {
     // Not at the same time as the other tests' build: both would wait for cargo's lock.
@@ -58,7 +58,7 @@ async fn an_example_is_built_to_a_component() {
     assert_eq!(finished.stdout, "{\"echo\":\"examples-wasm/echo/echo.wasm\"}\n", "{}", finished.stderr);
 }
 
-/// A package without dependencies, such as one that is no handler at all yet, becomes a component too; what
+/// A package without dependencies, such as one that is not a handler yet, becomes a component too; what
 /// cargo says goes to standard error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_is_built_by_cargo() {
@@ -83,7 +83,7 @@ async fn a_config_file_stands_for_its_folder() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_without_cdylib_is_told_what_it_lacks() {
     let finished = build(&package("", "")).await;
-    fails_with(&finished, &["made no component", "crate-type = [\"cdylib\"]", "[lib]"]);
+    fails_with(&finished, &["built no component", "crate-type = [\"cdylib\"]", "[lib]"]);
 }
 
 /// A folder without a package: cargo says so, and the command is named.
@@ -103,7 +103,7 @@ async fn a_compile_error_is_shown() {
     fs::write(folder.path().join("src/lib.rs"), "fn broken() -> u8 { \"text\" }").unwrap();
     let finished = build(&folder).await;
     assert!(finished.stderr.contains("error[E0308]: mismatched types"), "{}", finished.stderr);
-    fails_with(&finished, &["failed", "see above"]);
+    fails_with(&finished, &["failed", "its output above says why"]);
     assert_eq!(fs::read(folder.path().join("out/app.wasm")).unwrap(), before);
 }
 
@@ -125,9 +125,50 @@ async fn a_command_that_fails_is_named() {
     fails_with(&finished, &["`echo no luck >&2; exit 3` failed", "3"]);
 }
 
-/// A command that goes well and makes something else is caught.
+/// A command that succeeds and writes another file is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_makes_no_module_is_told_so() {
     let finished = build(&folder("cp hassock.toml elsewhere.wasm")).await;
-    fails_with(&finished, &["`cp hassock.toml elsewhere.wasm`", "did not make", "out/app.wasm", "`module`"]);
+    fails_with(&finished, &["`cp hassock.toml elsewhere.wasm`", "did not write", "out/app.wasm", "`module`"]);
+}
+
+/// Inside of an app's folder, no argument is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_folder_the_current_one_is_built() {
+    let folder = folder("mkdir -p out && cp hassock.toml out/app.wasm");
+    let finished = hassock(folder.path(), ["build"]).await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "./out/app.wasm\n"), "{}", finished.stderr);
+}
+
+/// Outside of an app's folder, the message says what to type instead: an app that is near, or how to create one.
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_an_apps_folder_the_message_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["build", "dev"] {
+        let finished = hassock(folder.path(), [command]).await;
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""), "{}", finished.stderr);
+        let expected = format!("name one, as in `hassock {command} DIR`, or create one with `hassock new hello`");
+        assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
+    }
+    for app in ["poll", "chat"] {
+        fs::create_dir(folder.path().join(app)).unwrap();
+        fs::write(folder.path().join(app).join("hassock.toml"), "").unwrap();
+    }
+    let finished = hassock(folder.path(), ["build"]).await;
+    assert!(finished.stderr.contains("but `hassock build chat` would work"), "{}", finished.stderr);
+}
+
+/// The first build with cargo is announced as one that takes long; later ones, and other commands, are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_build_says_how_long_it_takes() {
+    let words = "the first build also compiles the dependencies: up to a minute";
+    let package = package("", "[lib]\ncrate-type = [\"cdylib\"]");
+    let first = build(&package).await;
+    assert!(
+        first.stderr.starts_with("Building app: cargo build --release") && first.stderr.contains(words),
+        "{}",
+        first.stderr
+    );
+    let second = build(&package).await;
+    assert!(!second.stderr.contains(words), "{}", second.stderr);
 }

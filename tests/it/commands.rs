@@ -31,9 +31,9 @@ async fn problems(config: &str) -> Vec<String> {
 async fn help_tells_a_newcomer_what_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let expected: [(&[&str], &[&str]); 5] = [
-        (&["--help"], &["dev", "build", "serve", "check", "WebAssembly", "hassock dev examples-wasm/chat"]),
-        (&["dev", "--help"], &["<DIR>", "--listen <ADDR>", "hassock.toml", "open connections stay open", "Example:"]),
-        (&["build", "--help"], &["<DIR>", "--json", "wasm32-wasip2", "standard output", "Example:"]),
+        (&["--help"], &["dev", "build", "serve", "check", "WebAssembly", "hassock new hello", "hassock help COMMAND"]),
+        (&["dev", "--help"], &["[DIR]", "--listen <ADDR>", "hassock.toml", "open connections stay open", "Examples:"]),
+        (&["build", "--help"], &["[DIR]", "--json", "wasm32-wasip2", "standard output", "Examples:"]),
         (&["serve", "--help"], &["--config <FILE>", "SIGTERM", "1001", "78", "Starting server on", "Example:"]),
         (&["check", "--help"], &["--config <FILE>", "--json", "line number", "78", "Example:"]),
     ];
@@ -43,26 +43,74 @@ async fn help_tells_a_newcomer_what_to_type() {
         for word in words {
             assert!(finished.stdout.contains(word), "`{word}` is not in {arguments:?}:\n{}", finished.stdout);
         }
+        // `hassock help dev` is the same as `hassock dev --help`.
+        let [command @ .., _] = arguments else { panic!("{arguments:?}") };
+        let help = hassock(folder.path(), [&["help"], command].concat()).await;
+        assert_eq!((help.code, help.stdout, help.stderr.as_str()), (Some(0), finished.stdout, ""), "{arguments:?}");
     }
     let version = hassock(folder.path(), ["--version"]).await.stdout;
     assert_eq!(version.trim().to_lowercase(), hassock::VERSION.to_lowercase());
 }
 
-/// Wrong usage is told from wrong configs by its exit code, and says what would be right.
+/// `hassock` alone is a mistake that teaches: every command with a line about it, and what to type first.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_command_the_help_teaches_the_first_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = hassock(folder.path(), [""; 0]).await;
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{}", finished.stderr);
+    let lines = [
+        "  new     Create an app",
+        "  dev     Build and serve an app",
+        "  test    Play transcripts",
+        "  build   Build the modules",
+        "  serve   Serve the apps",
+        "  check   Report everything",
+        "  module  See and change which versions",
+        "  record  Record the traffic",
+        "  help    Print",
+        "  hassock new hello       create an app",
+        "  hassock dev             build and serve it",
+    ];
+    for line in lines {
+        assert!(
+            finished.stderr.lines().any(|found| found.starts_with(line)),
+            "`{line}` is not in:\n{}",
+            finished.stderr
+        );
+    }
+}
+
+/// Wrong usage is told from wrong configs by its exit code, and the message says what would be right.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_command_or_option_is_explained() {
     let folder = tempfile::tempdir().unwrap();
-    let expected: [(&[&str], &str); 5] = [
+    let expected: [(&[&str], &str); 8] = [
         (&[], "Usage: hassock <COMMAND>"),
-        (&["server"], "'serve'"),
+        (&["server"], "a similar subcommand exists: 'serve'"),
+        (&["tset"], "a similar subcommand exists: 'test'"),
+        (&["help", "bulid"], "unrecognized subcommand 'bulid'"),
+        (&["module", "lst"], "a similar subcommand exists: 'list'"),
         (&["serve", "--conf", "x"], "--config"),
-        (&["dev"], "<DIR>"),
-        (&["dev", ".", "--listen", "everywhere"], "invalid socket address"),
+        (&["new"], "<DIR>"),
+        (&["dev", ".", "--listen", "everywhere"], "`everywhere` is not an address; write it as \"127.0.0.1:8080\""),
     ];
     for (arguments, words) in expected {
         let finished = hassock(folder.path(), arguments).await;
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", finished.stderr);
         assert!(finished.stderr.contains(words), "`{words}` is not in {arguments:?}:\n{}", finished.stderr);
+    }
+}
+
+/// An address of this machine needs no IP address.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_may_lack_its_host() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for listen in [format!("\"localhost:{port}\""), format!("\":{port}\""), format!("\"{port}\""), port.to_string()] {
+        let folder = folder(&format!("listen = {listen}\n{}", app("echo", &example("echo"))));
+        let process = Process::hassock(folder.path(), ["serve"]);
+        assert_eq!(process.line("Starting server on ").await, format!("127.0.0.1:{port}"), "{listen}");
+        process.signal("TERM");
+        assert_eq!(process.ends().await.code, Some(0));
     }
 }
 
@@ -99,7 +147,7 @@ error_close_code = 1000
 async fn all_problems_of_a_config_are_reported_at_once() {
     let found = problems(BAD).await;
     let expected = [
-        ("1: listen: ", "socket address"),
+        ("1: listen: ", "`nowhere` is not an address; write it as"),
         ("2: tset_page: ", "unknown key `tset_page`"),
         ("5: databases.main.url: ", "`mysql://`"),
         ("6: databases.main.max_connections: ", "at least 1"),
@@ -144,7 +192,7 @@ async fn an_unknown_key_names_the_accepted_keys() {
     }
 }
 
-/// A file that is no TOML at all has its first fault named, by line.
+/// A file that is not TOML has its first fault named, by line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_syntax_error_has_its_line() {
     let found = problems("listen = \"127.0.0.1:0\"\n[apps.echo\npath = \"/echo\"\n").await;
@@ -169,8 +217,8 @@ async fn variables_come_from_the_environment() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "no problems\n"));
 }
 
-/// What the config refers to is looked at too, all of it: a database that is down, a module that is not there
-/// and a file that is no component are three problems of one report.
+/// What the config refers to is checked too, all of it: a database that is down, a module that does not exist
+/// and a file that is not a component are three problems of one report.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_config_refers_to_is_checked_too() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -203,6 +251,8 @@ async fn a_missing_config_is_named() {
         (&["check", "--json"], "hassock.toml"),
         (&["serve", "--config", "no/such.toml"], "no/such.toml"),
         (&["build", "."], "./hassock.toml"),
+        (&["build"], "./hassock.toml"),
+        (&["dev"], "./hassock.toml"),
         (&["dev", "nowhere"], "nowhere/hassock.toml"),
     ] {
         let finished = hassock(folder.path(), arguments).await;

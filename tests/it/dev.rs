@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use hassock_tests::{Client, Process, app, eventually, example, workspace};
+use hassock_tests::{Client, Process, app, eventually, example, hassock, refused, workspace};
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 /// An app's folder.
 struct Project {
@@ -79,7 +81,7 @@ async fn answers(client: &mut Client, question: &str, answer: &str) {
 }
 
 /// The whole loop: the addresses are printed, a change reaches the connection that is open, a change that does
-/// not compile is shown and disturbs nobody, and mending it brings the next version. Invariants 3 and 7.
+/// not compile is shown and affects no connection, and correcting it brings the next version. Invariants 3 and 7.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_reaches_the_open_connection() {
     let project = Project::commands("dev-change");
@@ -99,8 +101,8 @@ async fn a_change_reaches_the_open_connection() {
     assert_eq!(client.ask("test").await, "This is another test!");
 
     project.edit("fn anwser", "fn answer");
-    project.edit("another test", "a mended test");
-    answers(&mut client, "test", "This is a mended test!").await;
+    project.edit("another test", "a corrected test");
+    answers(&mut client, "test", "This is a corrected test!").await;
     assert_eq!(client.ask("version").await, hassock::VERSION);
 
     dev.ctrl_c();
@@ -110,10 +112,10 @@ async fn a_change_reaches_the_open_connection() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
-/// If the first build fails, it waits for the source to be mended, and serves then.
+/// If the first build fails, it waits until the source is corrected, and serves then.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_does_not_build_at_first_is_served_when_mended() {
-    let project = Project::commands("dev-mended");
+async fn a_project_that_does_not_build_at_first_is_served_when_corrected() {
+    let project = Project::commands("dev-corrected");
     project.edit("struct Commands;", "struct Commands");
     let dev = project.dev();
     dev.complains("error: expected").await;
@@ -134,10 +136,10 @@ async fn waiting_for_a_first_build_can_be_ended() {
     assert_eq!(dev.ends().await.code, Some(0));
 }
 
-/// A build that takes for ever: nobody ever writes to that pipe.
+/// A build without end: no program ever writes to that pipe.
 const ENDLESS: &str = "mkfifo pipe.tmp; echo building; read line <pipe.tmp";
 
-/// Ctrl-C is heard during a build too, also if there was one before that failed.
+/// Ctrl-C also ends a build, and one that follows a failed one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_first_build_can_be_ended() {
     let project = Project::new("sh build.sh");
@@ -183,7 +185,7 @@ async fn building() -> (Project, Process, Client) {
     (project, dev, client)
 }
 
-/// A module that builds and cannot serve is no reason to stop: the old one goes on, and the next is taken.
+/// A module that builds and cannot serve does not end it: the old one goes on, and the next is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_cannot_serve_leaves_the_old_one() {
     let project = Project::new("cp source.bin app.wasm");
@@ -191,7 +193,7 @@ async fn a_module_that_cannot_serve_leaves_the_old_one() {
     let dev = project.dev();
     let mut client = Client::connect(&address(&dev).await, "/app").await;
     assert_eq!(client.ask("test").await, "This is a test!");
-    // It wants a database, and there is no grant.
+    // It needs a database, which is not granted.
     project.put(&example("chat"));
     dev.complains("The old module goes on").await;
     assert_eq!(client.ask("test").await, "This is a test!");
@@ -256,7 +258,7 @@ async fn the_printed_address_has_the_test_page() {
     assert!(page.contains("{\"app\":\"app\",\"path\":\"/app\"}"), "the app is not in the page");
 }
 
-/// A folder that is no app is refused with what is missing, by the code for a config to be mended.
+/// A config with a problem is refused with the problem, by the exit code for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_that_is_wrong_is_shown() {
     let project = Project::new("true");
@@ -264,4 +266,116 @@ async fn a_config_that_is_wrong_is_shown() {
     let finished = project.dev().ends().await;
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""));
     assert!(finished.stderr.contains("hassock.toml:1: apps.app.path: missing"), "{}", finished.stderr);
+}
+
+/// In the folder of an app, nothing needs to be named. What is done is said while it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_folder_the_current_one_is_served() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("echo"));
+    let dev = Process::hassock(project.folder.path(), ["dev", "--listen", "localhost:0"]);
+    let address = address(&dev).await;
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    assert_eq!(Client::connect(&address, "/app").await.ask("hello").await, "hello");
+    let said = dev.stderr();
+    for line in ["Building app: cp source.bin app.wasm …\n", "Built ./app.wasm in ", "Loading the modules; "] {
+        assert!(said.contains(line), "`{line}` is not in {said}");
+    }
+}
+
+/// The port is taken before the build begins: clients wait meanwhile, and a second host on the port learns at once that
+/// it is taken, and how to choose another.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_is_taken_before_the_build() {
+    let (first, second) = (Project::new("sh build.sh"), Project::new("echo built >&2; false"));
+    first.write("build.sh", ENDLESS);
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dev = Process::hassock(first.folder.path(), ["dev", "--listen", &address.to_string()]);
+    dev.complains("building\n").await;
+    tokio::net::TcpStream::connect(address).await.unwrap();
+    let refused = hassock(second.folder.path(), ["dev", "--listen", &address.to_string()]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    for words in [format!("cannot listen on {address}: "), "`--listen localhost:9000`".to_owned()] {
+        assert!(refused.stderr.contains(&words), "`{words}` is not in {}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("built"), "{}", refused.stderr);
+    dev.ctrl_c();
+    assert_eq!(dev.ends().await.code, Some(0));
+}
+
+/// While an app is developed, its front end has a server of its own on another port. Other origins are refused, with
+/// the line for the config that would allow them.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_this_machine_may_connect_and_others_may_not() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("echo"));
+    let dev = project.dev();
+    let address = address(&dev).await;
+    for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:8000"] {
+        let from = |request: &mut Request| {
+            request.headers_mut().insert("origin", HeaderValue::from_str(origin).unwrap());
+        };
+        assert_eq!(Client::with(&address, "/app", from).await.unwrap().ask("hello").await, "hello", "{origin}");
+    }
+    let evil = |request: &mut Request| {
+        request.headers_mut().insert("origin", HeaderValue::from_static("http://evil.test"));
+    };
+    assert_eq!(refused(&address, "/app", evil).await.0, 403);
+    dev.complains("to allow it, write `origins = [\"http://evil.test\"]` under [apps.app]").await;
+}
+
+/// A build writes into its folder: temporary folders, `target`, a lock file, what `.gitignore` names. None of it is a
+/// reason to build again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_writes_does_not_cause_another() {
+    let project = Project::new("sh build.sh");
+    project.write(".gitignore", "/generated\n");
+    project.write(
+        "build.sh",
+        &format!(
+            "mkdir -p targetcFPbMn target generated; date +%N | tee targetcFPbMn/x target/x generated/x Cargo.lock; \
+             sleep 1; rm -r targetcFPbMn; cp '{}' app.wasm",
+            example("echo").display()
+        ),
+    );
+    let dev = project.dev();
+    let mut client = Client::connect(&address(&dev).await, "/app").await;
+    assert_eq!(client.ask("hello").await, "hello");
+    project.write("README.md", "changed");
+    dev.complains("README.md changed\n").await;
+    dev.complains("Nothing has changed for the apps").await;
+    project.write("README.md", "changed again");
+    dev.complains_times("Nothing has changed for the apps", 2).await;
+    let said = dev.stderr();
+    assert_eq!((said.matches("Building app").count(), said.matches(" changed\n").count()), (3, 2), "{said}");
+}
+
+/// What is built is what is applied: a config that changes during a build is read for the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_changes_during_a_build_is_applied_after_the_next() {
+    let project = Project::new("sh build.sh");
+    let copy = |module: &str| format!("cp '{}' app.wasm", example(module).display());
+    project.write("build.sh", &copy("echo"));
+    let dev = project.dev();
+    let address = address(&dev).await;
+    let edit =
+        "if grep -q /app hassock.toml; then sed 's#/app#/other#' hassock.toml >new.tmp; mv new.tmp hassock.toml; fi";
+    project.write("build.sh", &format!("{edit}; {}", copy("commands")));
+    dev.complains("Now the app `app` is at /other now, not at /app").await;
+    let said = dev.stderr();
+    let (first, second) = (said.find("serves version").unwrap(), said.find("is at /other").unwrap());
+    assert!(first < second && said[first..second].contains("hassock.toml changed"), "{said}");
+    assert_eq!(Client::connect(&address, "/other").await.ask("test").await, "This is a test!");
+}
+
+/// A config is corrected while nothing is served yet: the next build takes its command from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_config_counts_before_the_first_build_succeeds() {
+    let project = Project::new("false");
+    project.put(&example("echo"));
+    let dev = project.dev();
+    dev.complains("Waiting for a change in").await;
+    let config = fs::read_to_string(project.folder.path().join("hassock.toml")).unwrap();
+    project.write("hassock.toml", &config.replace("\"false\"", "\"cp source.bin app.wasm\""));
+    assert_eq!(Client::connect(&address(&dev).await, "/app").await.ask("hello").await, "hello");
 }

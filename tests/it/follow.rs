@@ -91,7 +91,7 @@ async fn a_new_module_is_taken_however_it_comes() {
     assert!(lines(&log, "refused").is_empty(), "{log}");
 }
 
-/// A file that somebody is writing is not looked at, however long it takes: not when it is written over, and not when
+/// A file that is being written is not loaded, however long that takes: not when it is overwritten, and not when
 /// it is new. Others are meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_written_file_is_never_loaded() {
@@ -117,10 +117,10 @@ async fn a_half_written_file_is_never_loaded() {
     assert!(!log.contains("\"ERROR\"") && !log.contains("\"WARN\""), "{log}");
 }
 
-/// A broken file leaves the old version, the very instance of it, with one line in the log that says why; and the
-/// mended one is taken.
+/// A broken file leaves the old version, and even its instance, with one line in the log that says why; and the
+/// corrected one is taken.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_file_is_told_once_and_the_mended_one_is_taken() {
+async fn a_broken_file_is_told_once_and_the_corrected_one_is_taken() {
     let site = site("");
     let host = site.serve().await;
     let mut client = host.connect("/chat").await;
@@ -146,7 +146,7 @@ async fn a_broken_file_is_told_once_and_the_mended_one_is_taken() {
     assert_eq!(log.matches("\"ERROR\"").count(), 3, "{log}");
 }
 
-/// The same content again is no new version: not when it is written again, and not when something else serves that
+/// The same content again is not a new version: not when it is written again, and not when something else serves that
 /// was deployed by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_content_again_does_nothing() {

@@ -68,7 +68,7 @@ async fn a_signal_right_after_the_announcement_ends_the_server_well() {
     // The module is compiled by this, which the server would have a line about before it listens.
     assert_eq!(hassock(folder.path(), ["check"]).await.code, Some(0));
     let (mut log, mut filler) = std::io::pipe().unwrap();
-    // As much as a pipe holds: the server's first line has to wait until somebody reads.
+    // As much as a pipe holds: the server's first line has to wait until the test reads.
     filler.write_all(&[b'\n'; 65536]).unwrap();
     let mut command = Command::new(binary());
     command.arg("serve").current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
@@ -151,7 +151,7 @@ async fn a_quiet_log_is_quiet() {
     assert_eq!(process.ends().await.stderr, "");
 }
 
-/// An address in use is no fault of the config: exit code 1, and words that say what to do.
+/// An address in use is not a problem of the config: exit code 1, and a message that says what to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_ends_the_server_with_a_clear_message() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -191,7 +191,7 @@ async fn a_server_does_not_start_without_its_module_or_database() {
     }
 }
 
-/// A second server on the same config and port waits for nobody: it says that the address is taken, and the
+/// A second server on the same config and port does not wait: it says that the address is taken, and the
 /// first goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_server_on_the_same_port_does_not_disturb_the_first() {

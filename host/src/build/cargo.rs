@@ -1,4 +1,4 @@
-//! Cargo as the build command: it says in JSON what it made, so nobody has to guess a path.
+//! Cargo as the build command: it reports in JSON what it built, so that no path has to be guessed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use super::process::Running;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Run a `cargo build …` command line in `folder`. Returns the one component that it made there.
+/// Run a `cargo build …` command line in `folder`. Returns the one component that it built there.
 pub(super) async fn build(command: &str, folder: &Path) -> Result<PathBuf, BuildError> {
     if command.contains(TARGET) {
         add_target(folder).await?;
@@ -20,7 +20,7 @@ pub(super) async fn build(command: &str, folder: &Path) -> Result<PathBuf, Build
     let line = format!("{command} --message-format=json-render-diagnostics");
     let start = |source| BuildError::Start { command: command.to_owned(), source };
     let piped = |cargo: &mut Command| {
-        // What the host itself was run with must not reach the module's build.
+        // The variables with which cargo has started the host must not reach the module's build.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_an_outer_cargo(name)) {
             cargo.env_remove(name);
         }
@@ -47,7 +47,7 @@ pub(super) async fn build(command: &str, folder: &Path) -> Result<PathBuf, Build
     }
 }
 
-/// One line of cargo's output, as far as it matters here.
+/// One line of cargo's output, with the fields that are used here.
 #[derive(Deserialize)]
 struct Line {
     reason: String,
@@ -73,8 +73,8 @@ async fn components(output: ChildStdout, folder: &Path) -> Vec<PathBuf> {
     components
 }
 
-/// Add the wasm target through rustup if the toolchain of `folder` lacks it. Without rustup, the toolchain
-/// came from elsewhere, and cargo will say what it misses.
+/// Add the wasm target through rustup if the toolchain of `folder` lacks it. Without rustup, the toolchain was installed
+/// in another way, and cargo will report a missing target.
 async fn add_target(folder: &Path) -> Result<(), BuildError> {
     let installed = Command::new("rustup")
         .args(["target", "list", "--installed"])
@@ -99,12 +99,12 @@ async fn add_target(folder: &Path) -> Result<(), BuildError> {
 
 async fn say(line: &str) {
     let mut stderr = tokio::io::stderr();
-    // There is nobody to tell if this fails.
+    // If this fails, the error cannot be shown either.
     let _ = stderr.write_all(format!("{line}\n").as_bytes()).await;
     let _ = stderr.flush().await;
 }
 
-/// `cargo run` sets these for the host; a build that inherited them would be another one than by hand.
+/// `cargo run` sets these for the host; a build that inherited them would differ from one that the user starts.
 fn is_of_an_outer_cargo(name: &std::ffi::OsStr) -> bool {
     let name = name.to_string_lossy();
     (name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))

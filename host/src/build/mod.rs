@@ -1,4 +1,4 @@
-//! Building an app's module: the `build` command of its config, or cargo.
+//! Building an app's module: with the `build` command of its config, or with cargo.
 
 mod cargo;
 mod process;
@@ -13,10 +13,13 @@ use tokio::process::Command;
 
 use crate::config::{AppConfig, Config};
 
-/// What builds an app whose config does not say.
+/// The command for an app whose config has no key `build`.
 const DEFAULT_BUILD: &str = "cargo build --release --target wasm32-wasip2";
 
-/// Why there is no component.
+/// How a command begins that cargo runs, and whose output is understood.
+const CARGO: &str = "cargo build";
+
+/// Why a build left no component.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The command cannot be started.
@@ -27,42 +30,44 @@ pub enum BuildError {
         /// What the system says.
         source: io::Error,
     },
-    /// The command failed; what it printed says why.
-    #[error("`{command}` failed ({status}); see above")]
+    /// The command failed and has printed the reason.
+    #[error("`{command}` failed ({status}); its output above says why")]
     Failed {
         /// The command.
         command: String,
         /// How it ended.
         status: std::process::ExitStatus,
     },
-    /// The target is missing and cannot be added.
-    #[error("the Rust target `wasm32-wasip2` is missing and `rustup target add wasm32-wasip2` failed; run it by hand")]
+    /// The target is missing and rustup cannot add it.
+    #[error(
+        "the Rust target `wasm32-wasip2` is missing and `rustup target add wasm32-wasip2` failed; run that command to see why"
+    )]
     Target,
-    /// Cargo made no component.
-    #[error("`{command}` made no component in {}: the package needs `crate-type = [\"cdylib\"]` under `[lib]`", folder.display())]
+    /// Cargo built no component.
+    #[error("`{command}` built no component in {}: the package needs `crate-type = [\"cdylib\"]` under `[lib]`", folder.display())]
     NoComponent {
         /// The command.
         command: String,
         /// The app's folder.
         folder: PathBuf,
     },
-    /// Cargo made several.
-    #[error("`{command}` made several components ({}); name one with `-p` in the key `build`", names.join(", "))]
+    /// Cargo built several.
+    #[error("`{command}` built several components ({}); choose one with `-p` in the key `build`", names.join(", "))]
     Several {
         /// The command.
         command: String,
         /// Their files.
         names: Vec<String>,
     },
-    /// The command went well, but the file of the key `module` is not there.
-    #[error("`{command}` went well, but did not make {}; mend the key `build` or `module`", module.display())]
+    /// The command succeeded, but did not write the file of the key `module`.
+    #[error("`{command}` succeeded, but did not write {}; correct the key `build` or `module`", module.display())]
     Missing {
         /// The command.
         command: String,
         /// The file.
         module: PathBuf,
     },
-    /// The component cannot be put in its place.
+    /// The component cannot be copied to the path of the key `module`.
     #[error("cannot write {}: {source}", module.display())]
     Write {
         /// The file.
@@ -72,18 +77,32 @@ pub enum BuildError {
     },
 }
 
+/// The command that builds an app.
+pub fn command(app: &AppConfig) -> &str {
+    app.build.as_deref().unwrap_or(DEFAULT_BUILD)
+}
+
+/// What to tell a user about how long the build takes; nothing if it is not the first one with cargo.
+pub fn expectation(config: &Config, app: &AppConfig) -> &'static str {
+    let is_first = !config.locator.folder().join(&app.module).exists();
+    match is_first && command(app).starts_with(CARGO) {
+        true => " (the first build also compiles the dependencies: up to a minute; later ones take seconds)",
+        false => "",
+    }
+}
+
 /// Build the module of an app and put it where its key `module` says. Returns that path.
 ///
-/// A command that begins with `cargo build` tells us what it made, and the component is copied to `module`;
-/// any other has to make that file itself. What the command prints goes to standard error.
+/// A command that begins with `cargo build` reports what it built, and the component is copied to `module`;
+/// any other command has to write that file itself. What the command prints goes to standard error.
 ///
 /// # Errors
-/// If there is no component in the end.
+/// If the build left no component.
 pub async fn build(config: &Config, app: &AppConfig) -> Result<PathBuf, BuildError> {
     let folder = config.locator.folder();
     let module = folder.join(&app.module);
-    let command = app.build.as_deref().unwrap_or(DEFAULT_BUILD);
-    if command.starts_with("cargo build") {
+    let command = command(app);
+    if command.starts_with(CARGO) {
         let component = cargo::build(command, folder).await?;
         place(&component, &module).map_err(|source| BuildError::Write { module: module.clone(), source })?;
     } else {
@@ -107,7 +126,7 @@ async fn run(command: &str, folder: &Path) -> Result<(), BuildError> {
     }
 }
 
-/// Put the component in its place in one step: nobody who watches the file may see half of it.
+/// Put the component in its place in one step: a program that watches the file must not see half of it.
 fn place(component: &Path, module: &Path) -> io::Result<()> {
     if component == module {
         return Ok(());
@@ -116,7 +135,7 @@ fn place(component: &Path, module: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut temporary = tempfile::Builder::new().prefix(".hassock-").suffix(".tmp").tempfile_in(folder)?;
     io::copy(&mut fs::File::open(component)?, temporary.as_file_mut())?;
-    // A temporary file is private to its user; a module is as readable as what was built.
+    // A temporary file is private to its user; the module gets the permissions of what was built.
     fs::set_permissions(temporary.path(), fs::metadata(component)?.permissions())?;
     temporary.persist(module).map(drop).map_err(|error| error.error)
 }

@@ -1,4 +1,4 @@
-//! A build command as a process group, so that ending it ends everything that it started.
+//! A build command as a process group, so that everything that it started ends with it.
 
 use std::io;
 use std::path::Path;
@@ -7,15 +7,14 @@ use std::process::{ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// A running build. Dropped before its end, it is ended: the host that waits for it is being stopped.
+/// A running build. If this is dropped before the build ends, the build is ended: the host is stopping.
 pub(super) struct Running {
     child: Child,
     group: Option<Pid>,
 }
 
 impl Running {
-    /// Start a command line of the config, as a shell reads it, in the app's folder. `change` has the last
-    /// word on how.
+    /// Start a command line of the config with a shell, in the app's folder. `change` may change how.
     pub(super) fn start(command: &str, folder: &Path, change: impl FnOnce(&mut Command)) -> io::Result<Self> {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).process_group(0);
@@ -25,7 +24,7 @@ impl Running {
         Ok(Self { child, group })
     }
 
-    /// What it prints, if that is piped; once.
+    /// Its standard output, if that is piped. Can be taken once.
     pub(super) fn output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
@@ -33,7 +32,7 @@ impl Running {
     /// Wait for its end.
     pub(super) async fn finish(mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await;
-        // From here on the number may be another group's.
+        // From here on the id may be that of another group.
         self.group = None;
         status
     }

@@ -1,57 +1,112 @@
 //! `hassock dev`: build, serve, watch.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use clap::Args;
+use tokio::net::TcpListener;
 
 use super::print::print_line;
 use super::serve::stop;
 use super::{CommandError, app_config};
-use crate::build::build;
-use crate::config::{Config, Overrides};
+use crate::build::{self, build};
+use crate::config::{Config, MoreOrigins, Overrides, listen_address};
 use crate::deploy::SourceWatcher;
 use crate::shutdown::Signals;
-use crate::{Host, StartError, telemetry};
+use crate::{Host, telemetry};
+
+/// Build and serve an app, and again whenever one of its files changes
+///
+/// Reads DIR/hassock.toml, builds its modules, serves them with a test page, and watches DIR. After a
+/// change the module is built again and replaces the old one: open connections stay open. If a build
+/// fails, the old module goes on. Pages that this machine serves may connect, from any port.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hassock dev\n  hassock dev examples-wasm/chat --listen localhost:9000")]
+pub struct DevArgs {
+    /// The app's folder, with a hassock.toml
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Where to listen, instead of the config's `listen`: 127.0.0.1:9000, localhost:9000 or 9000; port 0 takes any
+    /// free one
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    pub listen: Option<SocketAddr>,
+}
 
 /// Build and serve the apps of a folder, and again when a file changes, until the process is told to stop.
 ///
 /// # Errors
-/// If the config is wrong, or cannot be served once its modules are built. A module that cannot be built is
-/// no error: the developer will mend it, and the next try comes with the next change.
-pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandError> {
-    let config = app_config(dir)?.overridden(Overrides { listen, test_page: Some(true), watch: Some(false) });
+/// If the config is wrong, the address is taken, or the modules cannot be served once they are built. A module that
+/// cannot be built is not an error: the developer corrects it, and the next attempt comes with the next change.
+pub async fn run(args: DevArgs) -> Result<(), CommandError> {
+    let overrides = Overrides {
+        listen: args.listen,
+        test_page: Some(true),
+        watch: Some(false),
+        more_origins: MoreOrigins::Loopback,
+    };
+    let config = app_config("dev", &args.dir)?.overridden(overrides);
     telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
+    // Before the build, which may take a minute: a developer should learn at once that the port is taken.
+    let listener = bind(&config).await?;
     let folder = config.locator.folder().to_owned();
     let mut watcher =
         SourceWatcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
     let host = tokio::select! {
-        host = first_host(&config, &folder, &mut watcher) => host?,
+        host = first_host(config, listener, &mut watcher) => host?,
         _ = signals.stop() => return Ok(()),
     };
     announce(&host, &folder);
     let signal = tokio::select! {
         signal = signals.stop() => signal,
-        () = reload_on_changes(&mut watcher, &config, &host) => "the end of watching",
+        never = reload_on_changes(&mut watcher, &host) => match never {},
     };
     stop(host, signal).await;
     Ok(())
 }
 
+async fn bind(config: &Config) -> Result<TcpListener, CommandError> {
+    let address = config.listen;
+    TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })
+}
+
 /// Build until it succeeds, then start.
-async fn first_host(config: &Config, folder: &Path, watcher: &mut SourceWatcher) -> Result<Host, StartError> {
-    while build_all(config).await.is_err() {
-        eprintln!("Waiting for a change in {}", folder.display());
-        watcher.changed().await;
+async fn first_host(
+    mut config: Config,
+    mut listener: TcpListener,
+    watcher: &mut SourceWatcher,
+) -> Result<Host, CommandError> {
+    while build_all(&config).await.is_err() {
+        eprintln!("Waiting for a change in {}", config.locator.folder().display());
+        config = next_config(&config, watcher, |_| {}).await;
+        if config.listen.port() != 0 && config.listen != listener.local_addr()? {
+            listener = bind(&config).await?;
+        }
     }
-    Host::start(config.clone()).await
+    eprintln!("Loading the modules; one that is new is compiled to machine code, which takes a few seconds …");
+    Ok(Host::start_on(listener, config).await?)
+}
+
+/// Wait for a change that leaves a config that can be read. `failed` is told of each one that cannot.
+async fn next_config(config: &Config, watcher: &mut SourceWatcher, failed: impl Fn(&str)) -> Config {
+    loop {
+        eprintln!("{} changed", watcher.changed().await.display());
+        match config.read_again() {
+            Ok(config) => return config,
+            Err(error) => {
+                eprintln!("{error}\nThe old config and module go on");
+                failed(&error.to_string());
+            }
+        }
+    }
 }
 
 /// Build every app. If one cannot be built, print and return the reason.
 async fn build_all(config: &Config) -> Result<(), String> {
     for (name, app) in &config.apps {
         let started = Instant::now();
-        eprintln!("Building {name} …");
+        eprintln!("Building {name}: {}{} …", build::command(app), build::expectation(config, app));
         match build(config, app).await {
             Ok(module) => eprintln!("Built {} in {:.1} s", module.display(), started.elapsed().as_secs_f32()),
             Err(error) => {
@@ -73,29 +128,24 @@ fn announce(host: &Host, folder: &Path) {
     print_line(format!("Watching {}; Ctrl-C stops", folder.display()));
 }
 
-async fn reload_on_changes(watcher: &mut SourceWatcher, config: &Config, host: &Host) {
-    let mut config = config.clone();
-    while let Some(file) = watcher.changed().await {
-        eprintln!("{} changed", file.display());
-        match config.read_again() {
-            Ok(new) => config = new,
-            Err(error) => {
-                eprintln!("{error}\nThe old config and module go on");
-                host.build_failed(&error.to_string());
-                continue;
-            }
-        }
+async fn reload_on_changes(watcher: &mut SourceWatcher, host: &Host) -> std::convert::Infallible {
+    loop {
+        // What is built is what is applied: the file may change again meanwhile.
+        let config = next_config(&host.control().config(), watcher, |reason| host.build_failed(reason)).await;
         if let Err(reason) = build_all(&config).await {
             eprintln!("The old module goes on");
             // The compiler's messages are only in the terminal.
             host.build_failed(&reason.replace("see above", "see the terminal"));
             continue;
         }
-        // The config first: an app that is new in it is served by that.
-        match host.control().reload().await {
+        match host.control().apply(config).await {
+            Ok(report) if report.changes.is_empty() => {
+                host.build_succeeded();
+                eprintln!("Nothing has changed for the apps");
+            }
             Ok(report) => {
                 host.build_succeeded();
-                report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"))
+                report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"));
             }
             Err(error) => {
                 eprintln!("{error}\nThe old module goes on");

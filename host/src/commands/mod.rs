@@ -1,4 +1,4 @@
-//! The commands, one file each, and what they exit with.
+//! The commands, one file each with its arguments and what it does, and the exit codes.
 
 pub mod build;
 pub mod check;
@@ -7,22 +7,26 @@ pub mod module;
 pub mod new;
 mod print;
 pub mod record;
+mod running_host;
 pub mod serve;
 pub mod test;
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::admin::{AdminError, ClientError};
 use crate::build::BuildError;
-use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, Problems};
 use crate::host::StartError;
+
+pub use running_host::RunningHost;
 
 /// The name of the config in an app's folder.
 const CONFIG_FILE: &str = "hassock.toml";
 
-/// `EX_CONFIG` of sysexits.h: the user has to mend something before it makes sense to try again.
+/// `EX_CONFIG` of sysexits.h: the user has to correct something before another attempt can succeed.
 const EXIT_CONFIG: u8 = 78;
 
 /// Why a command failed.
@@ -31,10 +35,33 @@ pub enum CommandError {
     /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The folder has no config.
+    #[error("{}: cannot read the config: {source}; {}", file.display(), instead(command, near))]
+    NoApp {
+        /// The command that needs one.
+        command: &'static str,
+        /// The config that was looked for.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+        /// Apps in the folder.
+        near: Vec<PathBuf>,
+    },
+    /// The address of `dev` cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}; is another program using it? Choose another address with `--listen`, \
+         such as `--listen localhost:9000`, or `--listen localhost:0` for any free port"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// What the config refers to, or the address.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Problems that `check` found and has printed.
+    /// Problems that `check` has found and printed.
     #[error("{}", match .0 { 1 => "1 problem".to_owned(), count => format!("{count} problems") })]
     Checked(usize),
     /// A module.
@@ -46,18 +73,18 @@ pub enum CommandError {
         /// The folder.
         folder: PathBuf,
         /// What the system says.
-        source: notify::Error,
+        source: io::Error,
     },
-    /// A running host did not do what it was asked.
+    /// A running host refused a request, or cannot be reached.
     #[error(transparent)]
     Admin(#[from] ClientError),
-    /// The component that is to be deployed.
+    /// The component to deploy cannot be read.
     #[error("cannot read the module {}: {source}; `hassock build DIR` builds one and prints its path", file.display())]
     Module {
         /// The file.
         file: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A new app.
     #[error(transparent)]
@@ -68,9 +95,9 @@ pub enum CommandError {
     /// The transcript of a recording.
     #[error(transparent)]
     Record(#[from] record::RecordError),
-    /// The system refuses something that always works.
+    /// The system refuses something that works everywhere else.
     #[error("{0}")]
-    System(#[from] std::io::Error),
+    System(#[from] io::Error),
 }
 
 impl CommandError {
@@ -78,12 +105,14 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_)
+            | Self::NoApp { .. }
             | Self::Checked(_)
             | Self::Start(StartError::Problems(_) | StartError::Admin(AdminError::Problem(_)))
             | Self::Admin(ClientError::Config(_)) => EXIT_CONFIG.into(),
             Self::Start(
                 StartError::Listen { .. } | StartError::Watch(_) | StartError::Admin(AdminError::Listen { .. }),
             )
+            | Self::Listen { .. }
             | Self::Build(_)
             | Self::Watch { .. }
             | Self::Admin(_)
@@ -102,27 +131,34 @@ impl From<Problems> for CommandError {
     }
 }
 
-/// Run a command to its end.
-///
-/// # Errors
-/// If it failed; the message is for standard error.
-pub async fn run(cli: Cli) -> Result<(), CommandError> {
-    // Each boxed: they have all of the host in them, and only one of them runs.
-    match cli.command {
-        Command::Dev { dir, listen } => Box::pin(dev::run(&dir, listen)).await,
-        Command::Build { dir, json: false } => Box::pin(build::run(&dir, build::print_lines)).await,
-        Command::Build { dir, json: true } => Box::pin(build::run(&dir, build::print_json)).await,
-        Command::Serve { config } => Box::pin(serve::run(&config)).await,
-        Command::Check { config, json: false } => Box::pin(check::run(&config, check::print_lines)).await,
-        Command::Check { config, json: true } => Box::pin(check::run(&config, check::print_json)).await,
-        Command::Module { command } => Box::pin(module::run(command)).await,
-        Command::Test(args) => Ok(Box::pin(test::run(args)).await?),
-        Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
-        Command::Record(arguments) => Box::pin(record::run(arguments)).await,
+/// The config of an app's folder, for a command; DIR may also be the config file itself.
+fn app_config(command: &'static str, dir: &Path) -> Result<Config, CommandError> {
+    let file = if dir.is_file() { dir.to_owned() } else { dir.join(CONFIG_FILE) };
+    match Config::load(&file) {
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(CommandError::NoApp { command, file, source, near: apps_near(dir) })
+        }
+        other => Ok(other?),
     }
 }
 
-/// The config of an app's folder; the config file itself will do too.
-fn app_config(dir: &Path) -> Result<Config, ConfigError> {
-    if dir.is_file() { Config::load(dir) } else { Config::load(&dir.join(CONFIG_FILE)) }
+/// Folders in `dir` that are apps.
+fn apps_near(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut apps: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.join(CONFIG_FILE).is_file()).collect();
+    apps.sort();
+    apps
+}
+
+/// What to type instead of a command in a folder that is not an app's.
+fn instead(command: &str, near: &[PathBuf]) -> String {
+    match near.first() {
+        Some(app) => {
+            let app = app.strip_prefix(".").unwrap_or(app).display();
+            format!("this is not an app's folder, but `hassock {command} {app}` would work")
+        }
+        None => format!(
+            "this is not an app's folder; name one, as in `hassock {command} DIR`, or create one with `hassock new hello`"
+        ),
+    }
 }

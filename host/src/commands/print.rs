@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-/// Print. Whoever reads it may have seen enough, as `head` has: that is no reason not to go on.
+/// Print. The reader may have closed its end, as `head` does when it has seen enough: the command goes on.
 pub(super) fn print(text: impl AsRef<str>) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush());

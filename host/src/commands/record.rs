@@ -2,22 +2,49 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, IsTerminal, Write, stderr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use futures_util::FutureExt;
 use serde::Serialize;
 
-use super::CommandError;
 use super::print::print_line;
+use super::{CommandError, RunningHost};
 use crate::admin::{Client, Recorded};
-use crate::cli::RecordArguments;
 use crate::record::{Entry, Event, Script, Tally};
 use crate::shutdown::Signals;
 use crate::text::terminal_text;
 
 /// How often a terminal is told how far it is: often enough to be watched, and not once a message.
 const REFRESH: Duration = Duration::from_millis(100);
+
+/// Record the traffic of an app of a running host as a transcript
+///
+/// Writes what the next connections of APP send and get into FILE, with the pauses between, and ends when
+/// all of them have ended, or on Ctrl-C. Connections that are open already are not recorded, and requests
+/// that are refused do not count. What the config's `apps.APP.record` names is left out before it leaves
+/// the host; without it, header fields with credentials. Talks to the admin listener of a host on this
+/// machine, as `hassock module` does.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hassock record chat login.transcript\n  \
+    hassock record chat talk.transcript --connections 2 --config /etc/hassock/hassock.toml")]
+pub struct RecordArgs {
+    /// The app's name in the config
+    pub app: String,
+    /// The transcript to write; a file that exists is not overwritten
+    pub file: PathBuf,
+    /// How many connections to record
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub connections: NonZeroUsize,
+    /// Overwrite FILE if it exists
+    #[arg(long)]
+    pub force: bool,
+    /// The host
+    #[command(flatten)]
+    pub host: RunningHost,
+}
 
 /// Why a recording came to no good end.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +69,7 @@ pub enum RecordError {
 ///
 /// # Errors
 /// If there is no host, it refuses or goes away, or the file cannot be written.
-pub async fn run(arguments: RecordArguments) -> Result<(), CommandError> {
+pub async fn run(arguments: RecordArgs) -> Result<(), CommandError> {
     let mut signals = Signals::catch()?;
     let client = Client::of_config(&arguments.host.config)?;
     let mut transcript = Transcript::open(&arguments)?;
@@ -76,7 +103,7 @@ struct Transcript {
 }
 
 impl Transcript {
-    fn open(arguments: &RecordArguments) -> Result<Self, RecordError> {
+    fn open(arguments: &RecordArgs) -> Result<Self, RecordError> {
         let path = arguments.file.clone();
         let mut options = OpenOptions::new();
         match options.write(true).create_new(true).open(&path) {
@@ -143,7 +170,7 @@ struct Recording {
 }
 
 impl Recording {
-    fn new(arguments: &RecordArguments, transcript: Transcript) -> Self {
+    fn new(arguments: &RecordArgs, transcript: Transcript) -> Self {
         let progress = Progress::new(&arguments.app, arguments.connections.get());
         Self { transcript, script: Script::default(), version: String::new(), progress }
     }
@@ -193,7 +220,7 @@ impl Recording {
         Ok(ended)
     }
 
-    fn report(&self, arguments: &RecordArguments, ended: Ended) {
+    fn report(&self, arguments: &RecordArgs, ended: Ended) {
         let file = arguments.file.display().to_string();
         let tally = self.script.tally();
         if arguments.host.json {

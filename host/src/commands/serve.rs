@@ -1,6 +1,8 @@
 //! `hassock serve`
 
-use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use super::CommandError;
 use super::print::print_line;
@@ -8,12 +10,25 @@ use crate::config::Config;
 use crate::shutdown::{Asked, Signals};
 use crate::{Host, telemetry};
 
+/// Serve the apps of a config until SIGTERM or SIGINT
+///
+/// Prints `Starting server on ADDR` when connections are served; the log goes to standard error. On
+/// SIGTERM or SIGINT all connections are closed with 1001, and every module is told, before the
+/// process ends with 0. It ends with 78 if the config, a module or a database cannot be used.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hassock serve --config /etc/hassock/hassock.toml")]
+pub struct ServeArgs {
+    /// The config
+    #[arg(long, value_name = "FILE", default_value = "hassock.toml")]
+    pub config: PathBuf,
+}
+
 /// Serve a config until the process is told to stop.
 ///
 /// # Errors
 /// If it cannot be served.
-pub async fn run(file: &Path) -> Result<(), CommandError> {
-    let config = Config::load(file)?;
+pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
+    let config = Config::load(&args.config)?;
     telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
     let host = tokio::select! {
@@ -30,13 +45,13 @@ pub async fn run(file: &Path) -> Result<(), CommandError> {
                 stop(host, signal).await;
                 return Ok(());
             }
-            // What it comes to is in the log.
+            // The result is in the log.
             Asked::Reload => drop(host.control().reload().await),
         }
     }
 }
 
-/// Drain the host, and say so.
+/// Drain the host, and log that.
 pub(super) async fn stop(host: Host, signal: &str) {
     tracing::info!(signal, connections = host.connections(), "stopping");
     match host.drain().await {

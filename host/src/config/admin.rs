@@ -1,4 +1,4 @@
-//! `[admin]`: the second listener, through which a running host is watched and its modules are replaced.
+//! `[admin]`: the second listener, for operators.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 
 use super::load::{ConfigError, deserialize, read};
-use super::{Duration, Locator, Size, validate};
+use super::scalars::Plain;
+use super::{Duration, Locator, Size, listen_address, validate};
 
 /// The address when `[admin]` names none.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -15,26 +16,30 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 /// What an address of a Unix socket begins with.
 const UNIX: &str = "unix:";
 
-/// `[admin]`. Without this table there is no admin listener.
+/// The listener for operators: `hassock module` and `hassock record` use it, and it serves health and metrics. Without
+/// this table there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
-    /// `127.0.0.1:9090`, port 0 takes any free one; or `unix:admin.sock`, relative to the config file.
+    /// An address of this machine, or the path of a Unix socket, such as `unix:admin.sock`, relative to the config file.
+    /// Anyone with the token can replace the code that runs here, so other machines cannot reach it.
     pub listen: AdminAddress,
-    /// The file with the secret that requests must carry, relative to the config file. The host makes it if
-    /// it is missing.
+    /// The file with the secret that requests must carry, relative to the config file. The host creates it if it is
+    /// missing.
+    #[cfg_attr(test, schemars(extend("format" = "path")))]
     pub token_file: PathBuf,
-    /// Connections at the same time; more wait in the kernel's queue. Operators and scrapers are few.
+    /// Connections at the same time; more wait in the kernel's queue. Operators and metrics collectors are few.
     pub max_connections: usize,
-    /// How long a client may take to send the head of its request, and to take the answer: a silent one must
-    /// not hold a place.
+    /// How long a client may take to send the head of its request, and to take the response: a silent one must not
+    /// hold a connection.
     pub request_timeout: Duration,
-    /// How long a client may take to send a module, for the same reason. Modules come one after the other.
+    /// How long a client may take to send a module, for the same reason. Modules are received one after the other.
     pub upload_timeout: Duration,
-    /// Bytes of a module that is sent: it is held in memory until it is compiled.
+    /// Bytes of a module that is sent: it is in memory until it is compiled.
     pub module_bytes: Size,
-    /// Bytes of a recording that wait for its reader. Traffic never waits for one: a reader that is so far behind
-    /// has its recording ended.
+    /// Bytes of a recording that wait for its reader. Traffic never waits for a recording: if its reader falls behind
+    /// by more than this, the recording ends.
     pub record_bytes: Size,
 }
 
@@ -107,12 +112,12 @@ impl fmt::Display for AdminAddress {
 
 impl<'de> Deserialize<'de> for AdminAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = Plain::deserialize(deserializer)?.0;
         match text.strip_prefix(UNIX) {
             Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
-            _ => text.parse().map(Self::Tcp).map_err(|_| {
+            _ => listen_address(&text).map(Self::Tcp).map_err(|_| {
                 de::Error::custom(format!(
-                    "`{text}` is no address; write it as \"127.0.0.1:9090\" or \"unix:admin.sock\""
+                    "`{text}` is not an address; write it as \"127.0.0.1:9090\" or \"unix:admin.sock\""
                 ))
             }),
         }
@@ -144,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_it_is_said_with_line_and_key() {
+    fn problems_have_line_and_key() {
         for (line, expected) in [
-            ("listen = \"nowhere\"", ":2: admin.listen: `nowhere` is no address; write it as \"127.0.0.1:9090\""),
-            ("listen = \"unix:\"", ":2: admin.listen: `unix:` is no address"),
+            ("listen = \"nowhere\"", ":2: admin.listen: `nowhere` is not an address; write it as \"127.0.0.1:9090\""),
+            ("listen = \"unix:\"", ":2: admin.listen: `unix:` is not an address"),
             ("listen = \"0.0.0.0:9090\"", ":2: admin.listen: `0.0.0.0:9090` can be reached from other machines"),
             ("tokenfile = \"x\"", ":2: admin.tokenfile: unknown key `tokenfile`, expected one of `listen`"),
             ("token_file = \"\"", ":2: admin.token_file: missing"),

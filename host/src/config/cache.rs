@@ -8,15 +8,17 @@ use serde::Deserialize;
 
 use super::Size;
 
-/// `[cache]`: a restart or a rollback need not compile again what was compiled before.
+/// Where compiled modules are kept between runs, so that a restart or a rollback need not compile them again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// The folder, relative to the config file; one of its own, for this user only. Absent: what systemd
-    /// gives with `CacheDirectory=`, or `hassock` in the user's cache folder.
+    /// The folder, relative to the config file. It must belong to the host's user alone and hold nothing else. Without
+    /// the key: the folder of systemd's `CacheDirectory=`, or `hassock` in the user's cache folder.
+    #[cfg_attr(test, schemars(extend("format" = "path")))]
     pub directory: Option<PathBuf>,
     /// Bytes of all files in it. Compiled code is a few times as large as its module, and each version that was
-    /// ever deployed leaves some: what was not used for longest makes room. `"0B"` keeps nothing.
+    /// deployed leaves some: the files that were not used for longest make room. `"0B"` keeps nothing.
     pub bytes: Size,
 }
 

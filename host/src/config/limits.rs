@@ -1,26 +1,28 @@
-//! Every bound, with its default and its reason. Invariant 5: there is no unbounded queue, table or wait.
+//! Every bound, with its default and its reason. Invariant 5: no queue, table or wait is unbounded.
 
 use serde::Deserialize;
 
 use super::{Duration, Size};
 
-/// `[limits]`: bounds of the whole host.
+/// Bounds of the whole host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
     /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
     pub max_connections: usize,
-    /// Of these, from one address: one client must not take all. Raise it behind a proxy.
+    /// TCP connections from one address: one client must not take all. Raise it behind a proxy.
     pub connections_per_address: usize,
-    /// How long a client may take to send its request: a silent one must not hold a place.
+    /// How long a client may take to send its request: a silent one must not hold a connection.
     pub handshake_timeout: Duration,
-    /// Bytes of a request's head.
+    /// Bytes of the head of a request: it is in memory until the module has decided. At least `"8KiB"`.
     pub request_head_bytes: Size,
     /// Instances of all apps together. The sum of the apps' `instances` may be half of it, because two
     /// versions of a module live side by side while one replaces the other. Each reserves address space
     /// of the size of the largest `memory`, and about four memory maps.
     pub max_instances: u32,
-    /// How long connections get to close when the host stops.
+    /// How long connections may take to close when the host stops: a client that does not answer must not delay a
+    /// restart.
     pub drain_timeout: Duration,
 }
 
@@ -37,8 +39,9 @@ impl Default for HostLimits {
     }
 }
 
-/// `[apps.NAME.limits]`: bounds of each connection, call and instance of an app.
+/// Bounds of each connection, call and instance of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AppLimits {
     /// Bytes of one message from a client; a larger one closes the connection with 1009.
@@ -46,39 +49,40 @@ pub struct AppLimits {
     /// Messages that a client may send in a second. One that sends faster is read more slowly: nothing
     /// is lost, its own TCP connection fills up.
     pub messages_per_second: u32,
-    /// Messages in one `receive`: a fast client must not make calls without end.
+    /// Messages in one call of the module: a fast client must not make a call without end.
     pub batch_messages: usize,
     /// Bytes at which a batch is full, for the same reason.
     pub batch_bytes: Size,
     /// Bytes queued for one client. A client that reads too slowly must not fill the host's memory.
     pub outbox_bytes: Size,
-    /// Bytes that a module keeps with a connection, and bytes of a timer's payload.
+    /// Bytes that a module may keep with a connection, and bytes of a timer's payload: the host has them in memory.
     pub attachment_bytes: Size,
-    /// Subscriptions of one connection.
+    /// Topics that one connection may subscribe to: each costs memory, and work when it ends.
     pub topics_per_connection: usize,
-    /// Timers of one connection.
+    /// Timers of one connection at the same time, for the same reason.
     pub timers_per_connection: usize,
-    /// Timers of the app itself.
+    /// Timers of the app itself at the same time, for the same reason.
     pub timers_per_app: usize,
-    /// Instances of the module: so many of its calls run at the same time.
+    /// Instances of the module, which is the number of its calls that run at the same time.
     pub instances: u32,
-    /// Calls after which an instance is replaced by a fresh one, so that a leak in a module ends.
+    /// Calls after which an instance is replaced by a fresh one: this bounds what a leak in a module costs.
     pub instance_calls: u32,
-    /// How long a call waits for a free instance. Then the connection is closed with 1013.
+    /// How long a call waits for a free instance. After that, the connection is closed with 1013.
     pub instance_wait: Duration,
-    /// Linear memory of one instance; at most 4 GiB.
+    /// Linear memory of one instance: 64 KiB to 4 GiB. A call that needs more ends, and its instance is replaced.
     pub memory: Size,
-    /// Time that one call may compute. Measured in ticks of 10 ms: an endless loop ends here.
+    /// Time that one call may compute, measured in steps of 10 ms: this ends an endless loop.
     pub cpu_time: Duration,
-    /// Time that one call may take, waiting for databases included.
+    /// Time that one call may take, including the time in which it waits for databases.
     pub call_timeout: Duration,
-    /// Log lines of one call; the rest is counted and left out.
+    /// Lines that one call may log: a module must not fill the disk. The rest is counted and left out.
     pub log_lines_per_call: u32,
-    /// A silent connection is pinged after this time and given up after twice this time.
+    /// A silent connection gets a ping after this time and is closed after twice this time: clients vanish without a
+    /// word.
     pub keepalive: Duration,
-    /// How long a client may refuse to take bytes before its connection is given up.
+    /// How long a client may take no bytes before its connection is closed: its outbox is in memory meanwhile.
     pub write_timeout: Duration,
-    /// How long a client may take to answer a close frame.
+    /// How long a client may take to answer a close frame before the connection is cut.
     pub close_timeout: Duration,
 }
 

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::{Config, Locator, Overrides, Problems, validate};
 
-/// More would not be read by anyone.
+/// More problems than a person reads at once.
 const MAX_PROBLEMS: usize = 50;
 
-/// Why there is no config.
+/// Why a config cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -22,7 +22,7 @@ pub enum ConfigError {
         /// What the system says.
         source: io::Error,
     },
-    /// It can be read, and is wrong.
+    /// It has problems.
     #[error("{0}")]
     Wrong(#[from] Problems),
 }
@@ -31,12 +31,12 @@ impl Config {
     /// Read and validate a config file.
     ///
     /// # Errors
-    /// All problems of the file at once, so that a user mends them in one go.
+    /// All problems of the file at once, so that a user corrects them in one go.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
         Ok(Self::parse(file, &read(file)?)?)
     }
 
-    /// The same file as it is now, with what a command has decided instead of it.
+    /// Read the same file again, with what the command decided instead of it.
     ///
     /// # Errors
     /// All problems of the file at once.
@@ -44,7 +44,7 @@ impl Config {
         Ok(Self::load(self.locator.file())?.overridden(self.overrides))
     }
 
-    /// Have some keys say what a command wants, whatever the file says.
+    /// Replace what a command decides, whatever the file says.
     #[must_use]
     pub fn overridden(mut self, overrides: Overrides) -> Self {
         self.listen = overrides.listen.unwrap_or(self.listen);
@@ -54,7 +54,7 @@ impl Config {
         self
     }
 
-    /// The same for a text that is already there; `file` is for messages and relative paths.
+    /// Read and validate a text; `file` is for messages and relative paths.
     ///
     /// # Errors
     /// All problems of the text at once.
@@ -65,7 +65,7 @@ impl Config {
         }
     }
 
-    /// All problems of a file, and what of its apps and databases has none: that can be looked at further.
+    /// All problems of a file, and the config with those apps and databases that have none: they can be checked further.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -100,8 +100,8 @@ fn inspect(file: &Path, text: &str) -> (Option<Config>, Problems) {
     (config, problems)
 }
 
-/// Deserialize, and where a key is refused, note it, blank its line and go on: serde stops at the first
-/// error, but users want to see all.
+/// Deserialize; where a key is refused, note the problem, blank the line and go on: serde stops at the first error, but
+/// a user wants to see all.
 pub(super) fn deserialize<T: DeserializeOwned>(text: &str, locator: &Locator) -> (Option<T>, Problems) {
     let mut text = text.to_owned();
     let mut problems = Problems::default();

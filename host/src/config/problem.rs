@@ -1,20 +1,20 @@
-//! What is wrong with a config, and where: `hassock.toml:12: apps.chat.path: must begin with /`.
+//! Problems of a config, and where they are: `hassock.toml:12: apps.chat.path: must begin with /`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The config file.
     pub file: PathBuf,
     /// The line in it, from 1, where one can be named.
     pub line: Option<usize>,
-    /// The key, dotted; empty where the file as a whole is meant.
+    /// The key, dotted; empty if the problem is about the file as a whole.
     pub key: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be accepted.
     pub message: String,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, a line each.
+/// All problems, a line each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -53,14 +53,14 @@ impl std::error::Error for Problems {}
 #[derive(Debug, Clone, Default)]
 pub struct Locator {
     file: PathBuf,
-    /// Byte at which each key or its value begins and ends, with the dotted key, in the file's order.
+    /// Each dotted key, with the bytes at which its name or its value begins and ends, in the order of the file.
     keys: Vec<(String, std::ops::Range<usize>)>,
     /// Byte at which each line ends. The text itself is not kept: it may hold a password.
     line_ends: Vec<usize>,
 }
 
 impl Locator {
-    /// Index the keys of `text`; one that is no TOML has none.
+    /// Index the keys of `text`. A text that is not TOML has none.
     pub fn new(file: &Path, text: &str) -> Self {
         let mut keys = Vec::new();
         let (table, _) = DeTable::parse_recoverable(text);

@@ -1,12 +1,13 @@
-//! `[apps.NAME.record]`: what `hassock record` must not show.
+//! `[apps.NAME.record]`: what recordings leave out.
 
 use serde::Deserialize;
 
-/// What is left out of recordings before they leave the host: they are kept with tests, where anybody reads them.
+/// What is left out of recordings before they leave the host: they are kept with tests, where many people read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordConfig {
-    /// Header fields of requests and answers whose values are left out, beside those that carry credentials:
+    /// Header fields of requests and responses whose values are left out, beside those that carry credentials:
     /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` always are.
     pub redact_headers: Vec<String>,
     /// Fields of JSON messages, at any depth and in both directions, and parameters of the query, whose values are
@@ -38,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_name_that_redacts_nothing_is_a_problem() {
-        let expected = "hassock.toml:5: apps.a.record.redact_headers: `x token` is no name of a header field";
+        let expected = "hassock.toml:5: apps.a.record.redact_headers: `x token` is not the name of a header field";
         assert_eq!(parse("redact_headers = [\"cookie\", \"x token\"]").unwrap_err(), expected);
         assert!(parse("redact_field = []").unwrap_err().contains("unknown key `redact_field`"));
     }

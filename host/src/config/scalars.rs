@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// What may stand unencoded in the user, password and host of a URL (RFC 3986, "unreserved").
+/// What needs no encoding in the user, password and host of a URL (RFC 3986, "unreserved").
 const URL_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A time span, written as `"250ms"`, `"30s"` or `"5m"`.
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Plain::deserialize(deserializer)?.0;
         humantime::parse_duration(&text).map(Self).map_err(|_| {
-            de::Error::custom(format!("`{text}` is no time span; write it as \"250ms\", \"30s\" or \"5m\""))
+            de::Error::custom(format!("`{text}` is not a time span; write it as \"250ms\", \"30s\" or \"5m\""))
         })
     }
 }
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Plain::deserialize(deserializer)?.0;
         text.parse().map(Self).map_err(|_| {
-            de::Error::custom(format!("`{text}` is no size; write it as \"64KiB\", \"1MiB\" or a number of bytes"))
+            de::Error::custom(format!("`{text}` is not a size; write it as \"64KiB\", \"1MiB\" or a number of bytes"))
         })
     }
 }
@@ -112,6 +112,12 @@ impl Url {
     }
 }
 
+impl From<&str> for Url {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Url(…)")
@@ -121,8 +127,8 @@ impl fmt::Debug for Url {
 impl<'de> Deserialize<'de> for Url {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // A variable that is a part of the URL is a password or the like and may hold any character; one
-        // that is the whole URL is already encoded.
+        // A variable that is a part of the URL is a password or similar and may hold any character; one that is the
+        // whole URL is encoded already.
         let whole = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
         let encode = |value: String| match whole {
             true => value,
@@ -144,7 +150,7 @@ impl<'de> Deserialize<'de> for Setting {
 }
 
 /// A scalar of TOML as text, so that `60` and `"60"` are the same.
-struct Plain(String);
+pub(super) struct Plain(pub(super) String);
 
 impl<'de> Deserialize<'de> for Plain {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,20 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize};
 
 /// Hundredths of a percent of everything.
 const WHOLE: u32 = 10_000;
 
-/// More than nothing and less than everything, exact to a hundredth of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// A share: more than nothing and less than everything, exact to a hundredth of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u32);
 
-/// Why a text is no share.
+/// Why a text is not a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no share; write it as \"10%\" or \"2.5%\", more than 0% and less than 100%")]
-pub struct NoShare(String);
+#[error("`{0}` is not a share; write it as \"10%\" or \"2.5%\", more than 0% and less than 100%")]
+pub struct NotAShare(String);
 
 impl Share {
     /// So many percent: 1 to 99.
@@ -50,10 +50,10 @@ fn mix(id: u64) -> u64 {
 }
 
 impl FromStr for Share {
-    type Err = NoShare;
+    type Err = NotAShare;
 
-    fn from_str(text: &str) -> Result<Self, NoShare> {
-        let refused = || NoShare(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, NotAShare> {
+        let refused = || NotAShare(text.to_owned());
         let number = text.trim().strip_suffix('%').ok_or_else(refused)?.trim_end();
         let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let percent: f64 = number.parse().ok().filter(|_| is_plain).ok_or_else(refused)?;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_a_share_is_in_each_larger_one() {
+    fn a_connection_in_a_share_is_in_each_larger_one() {
         for id in 1..1000 {
             let smallest = (1..100).find(|percent| Share::percent(*percent).includes(id));
             assert!((smallest.unwrap_or(100)..100).all(|percent| Share::percent(percent).includes(id)));

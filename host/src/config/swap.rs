@@ -6,27 +6,28 @@ use super::{Duration, Share};
 
 /// What a new version does with connections that are open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "`AppConfig::swap` describes them")]
 pub enum SwapPolicy {
-    /// Every connection moves to it at its next call.
     #[default]
     Live,
-    /// Open connections stay with the version that they have, for at most `pin_for`; new ones get the new version.
     Pin,
 }
 
-/// `[apps.NAME.rollback]`: when the host takes a new version back by itself.
+/// When the host takes a new version back without being asked: connections move to the version before it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackConfig {
-    /// Of the calls within `window`, so many may fail: trap, or run into a deadline or the memory limit.
+    /// The share of the calls within `window` that may fail: trap, or exceed a time limit or the memory limit.
     pub failures: Share,
     /// How far back calls count: a version is judged by what it does now.
     pub window: Duration,
-    /// Fewer calls than this within `window` say nothing: the first of two that fails is half of them.
+    /// Fewer calls than this within `window` prove nothing: the first of two that fails is half of them.
     pub min_calls: u32,
-    /// For so long a version counts as new. Later its failures have other causes, and the version before it
-    /// may no longer fit. 0 switches the rollback off.
+    /// How long a version counts as new. Later its failures have other causes, and the version before it may no
+    /// longer fit. `"0s"` switches the rollback off.
     pub watch_for: Duration,
 }
 

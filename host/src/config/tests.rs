@@ -35,7 +35,7 @@ fn a_good_config_keeps_its_values() {
 }
 
 #[test]
-fn everything_wrong_is_reported_at_once_with_line_key_and_remedy() {
+fn all_problems_are_reported_at_once_with_line_key_and_remedy() {
     let text = r#"
 listen = "nowhere"
 lisen = "127.0.0.1:1"
@@ -55,11 +55,11 @@ keepalive = "5 fortnights"
         "hassock.toml:2: listen: ",
         "hassock.toml:3: lisen: unknown key `lisen`, expected one of `listen`",
         "hassock.toml:5: databases.main.url: must begin with one of `mysql://`",
-        "hassock.toml:7: apps.chat.path: `chat` is no path",
+        "hassock.toml:7: apps.chat.path: `chat` is not a path",
         "hassock.toml:9: apps.chat.databases.main: unknown value `rw`, expected `read-only` or `read-write`",
-        "hassock.toml:10: apps.chat.origins: `example.org` is no origin",
-        "hassock.toml:12: apps.chat.limits.memory: `lots` is no size",
-        "hassock.toml:13: apps.chat.limits.keepalive: `5 fortnights` is no time span",
+        "hassock.toml:10: apps.chat.origins: `example.org` is not an origin",
+        "hassock.toml:12: apps.chat.limits.memory: `lots` is not a size",
+        "hassock.toml:13: apps.chat.limits.keepalive: `5 fortnights` is not a time span",
     ] {
         assert!(found.contains(expected), "missing {expected:?} in:\n{found}");
     }
@@ -71,14 +71,14 @@ fn what_is_missing_is_named() {
     assert!(found.contains("hassock.toml:1: apps.chat.path: missing"), "{found}");
     assert!(found.contains("apps.chat.module: missing"), "{found}");
     assert!(found.contains("databases.main.url: missing"), "{found}");
-    assert!(problems("").contains("there is no app"));
+    assert!(problems("").contains("the config has no app"));
 }
 
 #[test]
-fn a_database_that_is_not_there_names_those_that_are() {
+fn an_unknown_database_is_refused_with_the_known_ones() {
     let found = problems(&GOOD.replace("main = \"read-only\"", "mian = \"read-only\""));
     assert!(
-        found.contains("hassock.toml:7: apps.chat.databases.mian: there is no such database; known are `main`"),
+        found.contains("hassock.toml:7: apps.chat.databases.mian: there is no such database; the config has `main`"),
         "{found}"
     );
 }
@@ -108,6 +108,18 @@ fn a_variable_inside_a_url_is_encoded() {
 fn two_apps_cannot_have_one_path() {
     let text = format!("{GOOD}\n[apps.other]\npath = \"/chat\"\nmodule = \"x.wasm\"\n");
     assert!(problems(&text).contains("`/chat` is already the path of the app `chat`"), "{}", problems(&text));
+}
+
+#[test]
+fn an_address_may_be_a_port_or_have_a_name() {
+    for (value, expected) in
+        [("\"localhost:9000\"", "127.0.0.1:9000"), ("\":9000\"", "127.0.0.1:9000"), ("9000", "127.0.0.1:9000")]
+    {
+        let config = Config::parse(Path::new("hassock.toml"), &format!("listen = {value}\n{GOOD}")).unwrap();
+        assert_eq!(config.listen.to_string(), expected);
+    }
+    let found = problems(&format!("listen = \"example.org:80\"\n{GOOD}"));
+    assert!(found.starts_with("hassock.toml:1: listen: `example.org:80` is not an address; write it as"), "{found}");
 }
 
 #[test]

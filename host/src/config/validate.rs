@@ -1,4 +1,4 @@
-//! What serde cannot say: values that are of the right type and wrong all the same.
+//! What serde cannot check: values of the right type that are not accepted.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Durati
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 
-/// What is shorter is a mistake, and would end what it bounds before it began.
+/// A shorter span is a mistake: it would end what it bounds before it began.
 const MIN_SPAN: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Longer than any version lives.
@@ -28,7 +28,7 @@ const MAX_MEMORY: usize = 4 << 30;
 pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Problems) {
     let mut report = Report { locator, problems };
     if config.apps.is_empty() && report.problems.0.is_empty() {
-        report.add("apps", "there is no app; add `[apps.NAME]` with `path` and `module`");
+        report.add("apps", "the config has no app; add `[apps.NAME]` with `path` and `module`");
     }
     if let Some(admin) = &config.admin {
         admin_config(&mut report, admin);
@@ -66,7 +66,7 @@ struct Report<'a> {
 impl Report<'_> {
     fn add(&mut self, key: &str, message: impl Into<String>) {
         let problem = self.locator.problem(key, message);
-        // What was already refused while reading is not missing, it is wrong.
+        // A key that was refused while the file was read is not missing.
         if !self.problems.0.iter().any(|known| known.key == problem.key) {
             self.problems.0.push(problem);
         }
@@ -80,15 +80,15 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
         report.add(
             "admin.listen",
             format!(
-                "`{address}` can be reached from other machines, and whoever has the token there can replace the code \
-                 that runs here; listen on 127.0.0.1 or a `unix:` socket, and come from elsewhere through \
+                "`{address}` can be reached from other machines, and anyone with the token could replace the code that \
+                 runs here; listen on 127.0.0.1 or a `unix:` socket, and connect from another machine with \
                  `ssh -L {port}:127.0.0.1:{port} HOST`",
                 port = address.port()
             ),
         );
     }
     if admin.token_file.as_os_str().is_empty() {
-        report.add("admin.token_file", "missing; give a file, such as `token_file = \"hassock.token\"`");
+        report.add("admin.token_file", "missing; name a file, such as `token_file = \"hassock.token\"`");
     }
     at_least_one(report, "admin.max_connections", admin.max_connections);
     at_least_one(report, "admin.module_bytes", admin.module_bytes.bytes());
@@ -120,7 +120,7 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     } else if !app.path.starts_with('/') || exact.contains(['?', '#', '*', ' ']) {
         report.add(
             &path_key,
-            format!("`{}` is no path; it begins with `/`, has no `?`, `#` or space, and may end in `/*`", app.path),
+            format!("`{}` is not a path; it begins with `/`, has no `?`, `#` or space, and may end in `/*`", app.path),
         );
     }
     if app.module.as_os_str().is_empty() {
@@ -153,7 +153,7 @@ fn origins(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         let host = origin.split_once("://").map(|(_, host)| host);
         let well_formed = host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
         if origin != "*" && origin != "null" && !well_formed {
-            report.add(key, format!("`{origin}` is no origin; write `https://example.org`, `\"*\"` or `\"null\"`"));
+            report.add(key, format!("`{origin}` is not an origin; write `https://example.org`, `\"*\"` or `\"null\"`"));
         }
     }
 }
@@ -170,10 +170,10 @@ fn samples(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     }
 }
 
-/// A name that no field can have would redact nothing, and nobody would notice.
+/// A name that no field can have would redact nothing, unnoticed.
 fn redacted_headers(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     for name in app.record.redact_headers.iter().filter(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
-        report.add(key, format!("`{name}` is no name of a header field"));
+        report.add(key, format!("`{name}` is not the name of a header field"));
     }
 }
 
@@ -208,7 +208,7 @@ fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTre
     for database in app.databases.keys().filter(|database| !databases.contains_key(*database)) {
         let known = match databases.is_empty() {
             true => format!("this config has none; add `[databases.{database}]` with `url`"),
-            false => format!("known are {}", quoted(databases.keys())),
+            false => format!("the config has {}", quoted(databases.keys())),
         };
         report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
     }
@@ -230,7 +230,9 @@ fn instances(report: &mut Report<'_>, config: &Config) {
     if sum > most {
         report.add(
             "limits.max_instances",
-            format!("the apps' `limits.instances` add up to {sum}, and may to {most}, half of `max_instances`"),
+            format!(
+                "the apps' `limits.instances` add up to {sum}; at most {most} are allowed, half of `max_instances`"
+            ),
         );
     }
 }

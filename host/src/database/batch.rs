@@ -46,11 +46,11 @@ impl Database {
             return Err(DatabaseError::Denied("only SQLite runs many statements at once".to_owned()).into());
         };
         check(statements)?;
-        let pool = pools.get(Access::ReadWrite, &self.limits).await?;
+        let pool = pools.get(Access::ReadWrite, &self.config).await?;
         // Waits for its turn like everybody who is about to write.
         let _turn = pool.lease().await?;
         let mut session = external(sqlite::connect(&pools.source)).await.map_err(answer)?;
-        let done = external(run(&mut session, statements, self.limits.query_timeout)).await;
+        let done = external(run(&mut session, statements, self.config.query_timeout.get())).await;
         // Undoes what is not finished.
         external(session.close()).await.map_err(answer)?;
         done

@@ -1,10 +1,11 @@
 //! What differs between MySQL and SQLite, behind one trait.
 
 use super::error::{DatabaseError, Fault};
-use super::limits::{Access, DatabaseLimits};
+use super::limits::Access;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::Either;
@@ -28,7 +29,7 @@ pub(super) trait Engine: sqlx::Database {
     const CLOSE_UNREAD: bool;
 
     /// A pool of sessions with that access, which connects when it is asked to.
-    fn pool(source: &Self::Source, access: Access, limits: &DatabaseLimits, health: Arc<Health>) -> sqlx::Pool<Self>;
+    fn pool(source: &Self::Source, access: Access, config: &DatabaseConfig, health: Arc<Health>) -> sqlx::Pool<Self>;
     /// Whether all sessions wait for each other, whatever their access. They then do so in the host, which has limits
     /// for that and knows who waits.
     fn one_at_a_time(source: &Self::Source) -> bool;

@@ -20,9 +20,10 @@ mod value;
 
 pub use batch::BatchError;
 pub use error::{DatabaseError, OpenError};
-pub use limits::{Access, DatabaseLimits};
+pub use limits::Access;
 pub use value::{Outcome, RowSet, Value};
 
+use crate::config::DatabaseConfig;
 use engine::Engine;
 use session::{EnginePool, Run};
 use sqlx::sqlite::SqliteConnection;
@@ -37,7 +38,7 @@ use transaction::EngineTransaction;
 /// One configured database with its pools: one for each [`Access`] that was granted.
 pub struct Database {
     name: String,
-    limits: DatabaseLimits,
+    config: Arc<DatabaseConfig>,
     backend: Backend,
     /// Keeps a SQLite database in memory alive, whatever its pools do.
     anchor: Mutex<Option<SqliteConnection>>,
@@ -61,23 +62,23 @@ struct Pools<E: Engine> {
 impl Database {
     /// Open the database that the config calls `name`, and connect once.
     ///
-    /// `url` is `mysql://…`, `mariadb://…`, `sqlite://file.db` (relative to `base_dir`; made if it is missing) or
-    /// `sqlite::memory:`.
+    /// A file of SQLite is relative to `base_dir`, and created if it is missing.
     ///
     /// # Errors
-    /// [`OpenError`] if the URL is of no use, or the database cannot be reached with it within `connect_timeout`.
-    pub async fn open(name: &str, url: &str, base_dir: &Path, limits: DatabaseLimits) -> Result<Database, OpenError> {
+    /// [`OpenError`] if the URL cannot be used, or the database cannot be reached with it within `connect_timeout`.
+    pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
+        let (config, url) = (Arc::new(config.clone()), config.url.expose());
         let scheme = url.split(':').next().unwrap_or_default();
         let mut anchor = None;
         let backend = match scheme {
             "mysql" | "mariadb" => {
                 let source = mysql::source(name, url)?;
-                mysql::probe(name, &source, &limits).await?;
+                mysql::probe(name, &source, &config).await?;
                 Backend::MySql(Pools::new(source))
             }
             "sqlite" => {
-                let source = sqlite::source(name, url, base_dir, &limits)?;
-                anchor = sqlite::probe(name, &source, &limits).await?;
+                let source = sqlite::source(name, url, base_dir, &config)?;
+                anchor = sqlite::probe(name, &source, &config).await?;
                 Backend::Sqlite(Pools::new(source))
             }
             _ => {
@@ -89,7 +90,7 @@ impl Database {
             }
         };
         let handles = watch::Sender::new(());
-        Ok(Database { name: name.to_owned(), limits, backend, anchor: Mutex::new(anchor), handles })
+        Ok(Database { name: name.to_owned(), config, backend, anchor: Mutex::new(anchor), handles })
     }
 
     /// A handle with that access. The first one of an access makes its pool and a first session of it.
@@ -98,8 +99,8 @@ impl Database {
     /// [`OpenError::Grant`] if that session cannot be made.
     pub async fn grant(self: &Arc<Self>, access: Access) -> Result<Handle, OpenError> {
         let pool = match &self.backend {
-            Backend::MySql(pools) => pools.get(access, &self.limits).await.map(AnyPool::MySql),
-            Backend::Sqlite(pools) => pools.get(access, &self.limits).await.map(AnyPool::Sqlite),
+            Backend::MySql(pools) => pools.get(access, &self.config).await.map(AnyPool::MySql),
+            Backend::Sqlite(pools) => pools.get(access, &self.config).await.map(AnyPool::Sqlite),
         };
         let pool = pool.map_err(|reason| OpenError::Grant {
             name: self.name.clone(),
@@ -134,13 +135,13 @@ impl<E: Engine> Pools<E> {
         Pools { source, alone, read_only: OnceCell::new(), read_write: OnceCell::new() }
     }
 
-    async fn get(&self, access: Access, limits: &DatabaseLimits) -> Result<Arc<EnginePool<E>>, DatabaseError> {
+    async fn get(&self, access: Access, config: &Arc<DatabaseConfig>) -> Result<Arc<EnginePool<E>>, DatabaseError> {
         let cell = match access {
             Access::ReadOnly => &self.read_only,
             Access::ReadWrite => &self.read_write,
         };
         let make = || async {
-            let pool = EnginePool::new(&self.source, access, limits, self.alone.clone());
+            let pool = EnginePool::new(&self.source, access, config, self.alone.clone());
             pool.connect().await?;
             Ok(Arc::new(pool))
         };
@@ -245,7 +246,7 @@ async fn query<E: Engine>(
     parameters: Vec<Value>,
 ) -> Result<RowSet, DatabaseError> {
     let verb = check::<E>(access, false, sql, &parameters)?;
-    let run = Run { sql, parameters, verb, limits: &pool.limits };
+    let run = Run { sql, parameters, verb, config: &pool.config };
     let mut lease = pool.lease().await?;
     lease.query(run).await.map_err(|fault| fault.error)
 }
@@ -257,7 +258,7 @@ async fn execute<E: Engine>(
     parameters: Vec<Value>,
 ) -> Result<Outcome, DatabaseError> {
     let verb = check::<E>(access, false, sql, &parameters)?;
-    let run = Run { sql, parameters, verb, limits: &pool.limits };
+    let run = Run { sql, parameters, verb, config: &pool.config };
     let mut lease = pool.lease().await?;
     lease.execute(run).await.map_err(|fault| fault.error)
 }

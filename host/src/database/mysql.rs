@@ -4,10 +4,11 @@ mod decode;
 
 use super::engine::{Engine, Health, Results};
 use super::error::{DatabaseError, Fault, OpenError};
-use super::limits::{Access, DatabaseLimits};
+use super::limits::Access;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::{
     MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions, MySqlQueryResult,
@@ -46,7 +47,7 @@ pub(super) fn source(name: &str, url: &str) -> Result<MySqlConnectOptions, OpenE
 }
 
 /// Connect once, so that a server that is down or a wrong password is known at start.
-pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, limits: &DatabaseLimits) -> Result<(), OpenError> {
+pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, config: &DatabaseConfig) -> Result<(), OpenError> {
     let name = name.to_owned();
     let address = match options.get_socket() {
         Some(path) => path.display().to_string(),
@@ -54,14 +55,14 @@ pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, limits: &Da
     };
     let work = async {
         let mut session = options.connect().await?;
-        prepare(&mut session, Access::ReadWrite, limits.query_timeout).await?;
+        prepare(&mut session, Access::ReadWrite, config.query_timeout.get()).await?;
         session.close().await
     };
-    match timeout(limits.connect_timeout, work).await {
+    match timeout(config.connect_timeout.get(), work).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(sqlx::Error::Database(said))) => Err(OpenError::Refused { name, address, reason: said.to_string() }),
         Ok(Err(error)) => Err(OpenError::Unreachable { name, address, reason: error.to_string() }),
-        Err(_) => Err(OpenError::NoAnswer { name, address, timeout: limits.connect_timeout }),
+        Err(_) => Err(OpenError::NoAnswer { name, address, timeout: config.connect_timeout.get() }),
     }
 }
 
@@ -97,15 +98,15 @@ impl Engine for MySql {
     fn pool(
         source: &MySqlConnectOptions,
         access: Access,
-        limits: &DatabaseLimits,
+        config: &DatabaseConfig,
         health: Arc<Health>,
     ) -> sqlx::Pool<MySql> {
-        let query_timeout = limits.query_timeout;
-        let connect_timeout = limits.connect_timeout;
+        let query_timeout = config.query_timeout.get();
+        let connect_timeout = config.connect_timeout.get();
         MySqlPoolOptions::new()
-            .max_connections(limits.max_connections.max(1))
+            .max_connections(config.max_connections.max(1))
             .acquire_timeout(connect_timeout)
-            .idle_timeout(limits.idle_timeout)
+            .idle_timeout(config.idle_timeout.get())
             .test_before_acquire(false)
             .after_connect(move |session, _| Box::pin(prepare(session, access, query_timeout)))
             .before_acquire(move |session, meta| {

@@ -5,9 +5,10 @@
 
 use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault};
-use super::limits::{Access, DatabaseLimits, Meter};
+use super::limits::{Access, Meter};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
+use crate::config::DatabaseConfig;
 use crate::external::external;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
@@ -30,7 +31,7 @@ pub(super) struct EnginePool<E: Engine> {
     /// Our own, because the driver's pool cannot tell "all busy" from "cannot connect".
     permits: Arc<Semaphore>,
     health: Arc<Health>,
-    pub(super) limits: DatabaseLimits,
+    pub(super) config: Arc<DatabaseConfig>,
 }
 
 impl<E: Engine> EnginePool<E> {
@@ -38,14 +39,14 @@ impl<E: Engine> EnginePool<E> {
     pub(super) fn new(
         source: &E::Source,
         access: Access,
-        limits: &DatabaseLimits,
+        config: &Arc<DatabaseConfig>,
         alone: Option<Arc<Semaphore>>,
     ) -> Self {
         let health = Arc::new(Health::new());
-        let pool = E::pool(source, access, limits, Arc::clone(&health));
+        let pool = E::pool(source, access, config, Arc::clone(&health));
         let size = pool.options().get_max_connections();
         let permits = alone.unwrap_or_else(|| Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))));
-        EnginePool { permits, pool, health, limits: limits.clone() }
+        EnginePool { permits, pool, health, config: Arc::clone(config) }
     }
 
     /// Make a first session.
@@ -62,7 +63,7 @@ impl<E: Engine> EnginePool<E> {
     /// [`DatabaseError::PoolExhausted`] if all were busy for `acquire_timeout`; otherwise why there is none.
     pub(super) async fn lease(&self) -> Result<Lease<E>, DatabaseError> {
         let wait = Arc::clone(&self.permits).acquire_owned();
-        let permit = match timeout(self.limits.acquire_timeout, wait).await {
+        let permit = match timeout(self.config.acquire_timeout.get(), wait).await {
             Err(_) => return Err(DatabaseError::PoolExhausted),
             Ok(Err(_)) => return Err(closed()),
             Ok(Ok(permit)) => permit,
@@ -81,7 +82,7 @@ impl<E: Engine> EnginePool<E> {
             return DatabaseError::PoolExhausted;
         }
         if timed_out {
-            let limit = self.limits.connect_timeout;
+            let limit = self.config.connect_timeout.get();
             return DatabaseError::ConnectionLost(format!("could not connect within {limit:?} (connect_timeout)"));
         }
         E::fault(error).error
@@ -91,7 +92,7 @@ impl<E: Engine> EnginePool<E> {
     /// back later is closed then. Later calls fail at once.
     pub(super) async fn close(&self) {
         self.permits.close();
-        let patience = self.limits.query_timeout.saturating_add(GRACE);
+        let patience = self.config.query_timeout.get().saturating_add(GRACE);
         let closed = timeout(patience, self.pool.close()).await;
         if closed.is_err() {
             tracing::warn!("sessions are still in use; each is closed when its call ends");
@@ -116,36 +117,36 @@ impl<E: Engine> Lease<E> {
     /// Run a statement and collect its rows.
     pub(super) async fn query(&mut self, run: Run<'_>) -> Result<RowSet, Fault> {
         let arguments = E::arguments(run.parameters).map_err(Fault::harmless)?;
-        let work = collect::<E>(&mut self.session, run.sql, arguments, run.verb, run.limits);
+        let work = collect::<E>(&mut self.session, run.sql, arguments, run.verb, run.config);
         self.busy = true;
-        let result = within(run.limits, work).await;
+        let result = within(run.config, work).await;
         self.settle(result)
     }
 
     /// Run a statement and count what it did.
     pub(super) async fn execute(&mut self, run: Run<'_>) -> Result<Outcome, Fault> {
         let arguments = E::arguments(run.parameters).map_err(Fault::harmless)?;
-        let work = count::<E>(&mut self.session, run.sql, arguments, run.verb, run.limits);
+        let work = count::<E>(&mut self.session, run.sql, arguments, run.verb, run.config);
         self.busy = true;
-        let result = within(run.limits, work).await;
+        let result = within(run.config, work).await;
         self.settle(result)
     }
 
     /// Run a statement that begins or ends a transaction.
-    pub(super) async fn control(&mut self, sql: &'static str, limits: &DatabaseLimits) -> Result<(), Fault> {
+    pub(super) async fn control(&mut self, sql: &'static str, config: &DatabaseConfig) -> Result<(), Fault> {
         let session: &mut E::Connection = &mut self.session;
         let work = async { E::control(session, sql).await.map_err(E::fault) };
         self.busy = true;
-        let result = within(limits, work).await;
+        let result = within(config, work).await;
         self.settle(result)
     }
 
     /// See [`Engine::rollback_flag`].
-    pub(super) async fn rollback_flag(&mut self, limits: &DatabaseLimits) -> Result<Option<Arc<AtomicBool>>, Fault> {
+    pub(super) async fn rollback_flag(&mut self, config: &DatabaseConfig) -> Result<Option<Arc<AtomicBool>>, Fault> {
         let session: &mut E::Connection = &mut self.session;
         let work = async { E::rollback_flag(session).await.map_err(E::fault) };
         self.busy = true;
-        let result = within(limits, work).await;
+        let result = within(config, work).await;
         self.settle(result)
     }
 
@@ -182,12 +183,12 @@ pub(super) struct Run<'a> {
     pub(super) sql: &'a str,
     pub(super) parameters: Vec<Value>,
     pub(super) verb: Verb,
-    pub(super) limits: &'a DatabaseLimits,
+    pub(super) config: &'a DatabaseConfig,
 }
 
 /// The backstop: the database has its own time limit, but may not be there to keep it.
-async fn within<T>(limits: &DatabaseLimits, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match timeout(limits.query_timeout.saturating_add(GRACE), external(work)).await {
+async fn within<T>(config: &DatabaseConfig, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match timeout(config.query_timeout.get().saturating_add(GRACE), external(work)).await {
         Ok(result) => result,
         Err(_) => Err(Fault::fatal(DatabaseError::Timeout)),
     }
@@ -198,13 +199,13 @@ async fn collect<E: Engine>(
     sql: &str,
     arguments: E::Arguments,
     verb: Verb,
-    limits: &DatabaseLimits,
+    config: &DatabaseConfig,
 ) -> Result<RowSet, Fault> {
-    let _watch = E::watch(session, limits.query_timeout).await.map_err(E::fault)?;
+    let _watch = E::watch(session, config.query_timeout.get()).await.map_err(E::fault)?;
     let keep = sql.len() <= MAX_KEPT_STATEMENT;
     let sql: Arc<str> = sql.into();
     let mut found = RowSet::default();
-    let mut meter = Meter::new(limits);
+    let mut meter = Meter::new(config);
     let mut complete = false;
     let mut results = E::stream(session, Arc::clone(&sql), arguments, keep);
     while let Some(item) = results.try_next().await.map_err(E::fault)? {
@@ -240,9 +241,9 @@ async fn count<E: Engine>(
     sql: &str,
     arguments: E::Arguments,
     verb: Verb,
-    limits: &DatabaseLimits,
+    config: &DatabaseConfig,
 ) -> Result<Outcome, Fault> {
-    let _watch = E::watch(session, limits.query_timeout).await.map_err(E::fault)?;
+    let _watch = E::watch(session, config.query_timeout.get()).await.map_err(E::fault)?;
     let keep = sql.len() <= MAX_KEPT_STATEMENT;
     let mut total = Outcome::default();
     let mut results = E::stream(session, sql.into(), arguments, keep);

@@ -2,10 +2,11 @@
 
 use super::engine::{Engine, Health, Results};
 use super::error::{DatabaseError, Fault, OpenError};
-use super::limits::{Access, DatabaseLimits};
+use super::limits::Access;
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
+use crate::config::DatabaseConfig;
 use crate::external::external;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
@@ -40,7 +41,7 @@ pub(super) struct Source {
 }
 
 /// Read the URL of a SQLite database.
-pub(super) fn source(name: &str, url: &str, base_dir: &Path, limits: &DatabaseLimits) -> Result<Source, OpenError> {
+pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseConfig) -> Result<Source, OpenError> {
     let refuse = |reason: &str| OpenError::Url {
         name: name.to_owned(),
         reason: format!("{reason}; it should look like `sqlite://file.db` or `sqlite::memory:`"),
@@ -61,7 +62,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, limits: &DatabaseLi
     // The schema may change under a statement that the driver keeps, and the driver would not notice.
     let options = options
         .foreign_keys(true)
-        .busy_timeout(limits.query_timeout.min(Duration::from_hours(1)))
+        .busy_timeout(config.query_timeout.get().min(Duration::from_hours(1)))
         .statement_cache_capacity(0)
         .row_buffer_size(ROWS_AHEAD)
         .pragma("hard_heap_limit", HEAP_LIMIT_BYTES)
@@ -73,7 +74,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, limits: &DatabaseLi
 pub(super) async fn probe(
     name: &str,
     source: &Source,
-    limits: &DatabaseLimits,
+    config: &DatabaseConfig,
 ) -> Result<Option<SqliteConnection>, OpenError> {
     use sqlx::Connection;
     let path = source.options.get_filename().display().to_string();
@@ -84,7 +85,7 @@ pub(super) async fn probe(
         session.execute("SELECT count(*) FROM sqlite_schema").await?;
         Ok::<_, sqlx::Error>(session)
     };
-    let session = timeout(limits.connect_timeout, external(connect))
+    let session = timeout(config.connect_timeout.get(), external(connect))
         .await
         .map_err(|_| failed("it stayed locked for connect_timeout".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
@@ -115,9 +116,9 @@ impl Engine for Sqlite {
     const DIALECT: Dialect = Dialect::Sqlite;
     const CLOSE_UNREAD: bool = false;
 
-    fn pool(source: &Source, access: Access, limits: &DatabaseLimits, _: Arc<Health>) -> sqlx::Pool<Sqlite> {
+    fn pool(source: &Source, access: Access, config: &DatabaseConfig, _: Arc<Health>) -> sqlx::Pool<Sqlite> {
         let pool = SqlitePoolOptions::new()
-            .acquire_timeout(limits.connect_timeout)
+            .acquire_timeout(config.connect_timeout.get())
             .test_before_acquire(false)
             .max_lifetime(None);
         let options = source.options.clone();
@@ -133,7 +134,9 @@ impl Engine for Sqlite {
             Access::ReadOnly => options.read_only(true).create_if_missing(false),
             Access::ReadWrite => options,
         };
-        pool.max_connections(limits.max_connections.max(1)).idle_timeout(limits.idle_timeout).connect_lazy_with(options)
+        pool.max_connections(config.max_connections.max(1))
+            .idle_timeout(config.idle_timeout.get())
+            .connect_lazy_with(options)
     }
 
     fn one_at_a_time(source: &Source) -> bool {

@@ -8,24 +8,29 @@ use super::*;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-fn limits() -> DatabaseLimits {
-    DatabaseLimits {
+fn limits() -> DatabaseConfig {
+    DatabaseConfig {
         max_connections: 2,
-        acquire_timeout: Duration::from_millis(300),
-        query_timeout: Duration::from_millis(500),
-        ..DatabaseLimits::default()
+        acquire_timeout: Duration::from_millis(300).into(),
+        query_timeout: Duration::from_millis(500).into(),
+        ..DatabaseConfig::default()
     }
 }
 
-async fn memory(limits: DatabaseLimits) -> Arc<Database> {
-    let database = Database::open("main", "sqlite::memory:", Path::new(""), limits).await;
+/// The limits, for a database at `url`.
+fn at(url: &str, limits: DatabaseConfig) -> DatabaseConfig {
+    DatabaseConfig { url: url.into(), ..limits }
+}
+
+async fn memory(limits: DatabaseConfig) -> Arc<Database> {
+    let database = Database::open("main", &at("sqlite::memory:", limits), Path::new("")).await;
     Arc::new(database.unwrap())
 }
 
 /// A database in a file; the directory must outlive it.
-async fn file(limits: DatabaseLimits) -> (Arc<Database>, TempDir) {
+async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let database = Database::open("main", "sqlite://test.db", directory.path(), limits).await;
+    let database = Database::open("main", &at("sqlite://test.db", limits), directory.path()).await;
     (Arc::new(database.unwrap()), directory)
 }
 
@@ -147,7 +152,7 @@ async fn a_read_only_grant_reads_only() {
 /// Invariant 5.
 #[tokio::test]
 async fn a_huge_result_is_stopped_and_named() {
-    let small = DatabaseLimits { max_rows: 3, max_result_bytes: 1000, ..limits() };
+    let small = DatabaseConfig { max_rows: 3, max_result_bytes: 1000.into(), ..limits() };
     let database = memory(small).await;
     let main = writer(&database).await;
     let mut transaction = main.begin().await.unwrap();
@@ -179,9 +184,9 @@ async fn an_endless_statement_ends_and_the_session_goes_on() {
 
 #[tokio::test]
 async fn a_dropped_call_stops_its_statement() {
-    let patient = DatabaseLimits {
-        query_timeout: Duration::from_secs(600),
-        acquire_timeout: Duration::from_secs(30),
+    let patient = DatabaseConfig {
+        query_timeout: Duration::from_secs(600).into(),
+        acquire_timeout: Duration::from_secs(30).into(),
         ..limits()
     };
     let database = memory(patient).await;
@@ -246,7 +251,7 @@ async fn an_unusable_url_says_what_to_do_and_hides_the_password() {
         ("sqlite://missing/x.db", "directory must exist"),
         ("sqlite://text.db", "not a database"),
     ] {
-        let result = Database::open("main", url, directory.path(), limits()).await;
+        let result = Database::open("main", &at(url, limits()), directory.path()).await;
         let error = result.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(hint), "{url}: {text}");
@@ -272,5 +277,5 @@ fn the_futures_may_move_between_threads() {
         is_send(other.rollback());
     }
     let _ = (of, by_value);
-    is_send(Database::open("", "", Path::new(""), limits()));
+    is_send(Database::open("", &limits(), Path::new("")));
 }

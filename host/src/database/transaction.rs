@@ -5,10 +5,11 @@
 
 use super::engine::Engine;
 use super::error::{DatabaseError, Fault};
-use super::limits::{Access, DatabaseLimits};
+use super::limits::Access;
 use super::session::{EnginePool, Lease, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
+use crate::config::DatabaseConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,18 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct EngineTransaction<E: Engine> {
     /// Gone once the transaction is over.
     lease: Option<Lease<E>>,
-    limits: DatabaseLimits,
+    config: Arc<DatabaseConfig>,
     /// See [`Engine::rollback_flag`].
     rolled_back: Option<Arc<AtomicBool>>,
 }
 
 impl<E: Engine> EngineTransaction<E> {
     pub(super) async fn begin(pool: &EnginePool<E>, access: Access) -> Result<Self, DatabaseError> {
-        let limits = pool.limits.clone();
+        let config = Arc::clone(&pool.config);
         let mut lease = pool.lease().await?;
-        let result = start(&mut lease, access, &limits).await;
+        let result = start(&mut lease, access, &config).await;
         let rolled_back = result.map_err(|fault| fault.error)?;
-        Ok(EngineTransaction { lease: Some(lease), limits, rolled_back })
+        Ok(EngineTransaction { lease: Some(lease), config, rolled_back })
     }
 
     pub(super) async fn query(
@@ -37,7 +38,7 @@ impl<E: Engine> EngineTransaction<E> {
         verb: Verb,
     ) -> Result<RowSet, DatabaseError> {
         let lease = open(self.lease.as_mut())?;
-        let run = Run { sql, parameters, verb, limits: &self.limits };
+        let run = Run { sql, parameters, verb, config: &self.config };
         let result = lease.query(run).await;
         self.conclude(result)
     }
@@ -49,7 +50,7 @@ impl<E: Engine> EngineTransaction<E> {
         verb: Verb,
     ) -> Result<Outcome, DatabaseError> {
         let lease = open(self.lease.as_mut())?;
-        let run = Run { sql, parameters, verb, limits: &self.limits };
+        let run = Run { sql, parameters, verb, config: &self.config };
         let result = lease.execute(run).await;
         self.conclude(result)
     }
@@ -71,7 +72,7 @@ impl<E: Engine> EngineTransaction<E> {
         let Some(mut lease) = self.lease.take() else {
             return Ok(());
         };
-        let result = lease.control(sql, &self.limits).await;
+        let result = lease.control(sql, &self.config).await;
         result.map_err(|fault| {
             lease.discard();
             fault.error
@@ -95,10 +96,10 @@ impl<E: Engine> EngineTransaction<E> {
 async fn start<E: Engine>(
     lease: &mut Lease<E>,
     access: Access,
-    limits: &DatabaseLimits,
+    config: &DatabaseConfig,
 ) -> Result<Option<Arc<AtomicBool>>, Fault> {
-    let flag = lease.rollback_flag(limits).await?;
-    lease.control(E::begin(access), limits).await?;
+    let flag = lease.rollback_flag(config).await?;
+    lease.control(E::begin(access), config).await?;
     Ok(flag)
 }
 
@@ -119,9 +120,9 @@ impl<E: Engine> Drop for EngineTransaction<E> {
         let runtime = tokio::runtime::Handle::try_current();
         match runtime {
             Ok(runtime) if !lease.is_busy() => {
-                let limits = self.limits.clone();
+                let config = Arc::clone(&self.config);
                 runtime.spawn(async move {
-                    if let Err(fault) = lease.control("ROLLBACK", &limits).await {
+                    if let Err(fault) = lease.control("ROLLBACK", &config).await {
                         tracing::debug!(error = %fault.error, "rollback failed; closing the session");
                         lease.discard();
                     }

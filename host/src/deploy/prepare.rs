@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use crate::app::versions::Version;
 use crate::app::{App, HostContext, Setup};
-use crate::config::{AppConfig, Config, DatabaseConfig, Grant, Problem, Problems};
-use crate::database::{Access, Database, DatabaseLimits, Handle};
+use crate::config::{AppConfig, Config, Grant, Problem, Problems};
+use crate::database::{Access, Database, Handle};
 use crate::module::Engine;
 
 /// Databases by their name in the config.
@@ -95,7 +95,8 @@ pub(super) async fn set_up(
     let (mut handles, mut problems) = (BTreeMap::<String, Handle>::new(), Vec::new());
     for (database, grant) in &app.databases {
         let Some(opened) = databases.get(database) else { continue };
-        match opened.grant(access(*grant)).await {
+        // Boxed, because futures that open a database are large and deep.
+        match Box::pin(opened.grant(access(*grant))).await {
             Ok(handle) => drop(handles.insert(database.clone(), handle)),
             Err(error) => {
                 let key = format!("apps.{name}.databases.{database}");
@@ -115,10 +116,9 @@ pub(super) async fn open_databases(
 ) -> (Databases, Vec<Problem>) {
     let mut opening = JoinSet::new();
     for (name, database) in config.databases.iter().filter(|(name, _)| is_new(name)) {
-        let (name, url, folder) = (name.clone(), database.url.clone(), config.locator.folder().to_owned());
-        let limits = database_limits(database);
+        let (name, database, folder) = (name.clone(), database.clone(), config.locator.folder().to_owned());
         opening.spawn(async move {
-            let opened = Database::open(&name, url.expose(), &folder, limits).await;
+            let opened = Database::open(&name, &database, &folder).await;
             (name, opened)
         });
     }
@@ -156,17 +156,5 @@ fn access(grant: Grant) -> Access {
     match grant {
         Grant::ReadOnly => Access::ReadOnly,
         Grant::ReadWrite => Access::ReadWrite,
-    }
-}
-
-fn database_limits(config: &DatabaseConfig) -> DatabaseLimits {
-    DatabaseLimits {
-        max_connections: config.max_connections,
-        acquire_timeout: config.acquire_timeout.get(),
-        connect_timeout: config.connect_timeout.get(),
-        query_timeout: config.query_timeout.get(),
-        idle_timeout: config.idle_timeout.get(),
-        max_rows: config.max_rows,
-        max_result_bytes: config.max_result_bytes.bytes(),
     }
 }

@@ -1,6 +1,10 @@
 //! The origin check (RFC 6455, section 10.2). A browser lets any page open a WebSocket to any server, with the
 //! user's cookies, so the server has to check which page asks.
 
+use std::net::IpAddr;
+
+use crate::config::MoreOrigins;
+
 /// Whether a page of `origin` may connect. `allowed` is the app's list. An app without a list allows only pages of
 /// the host that the request names. A client without an origin is not a browser, and is not restricted here.
 pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host: Option<&str>) -> bool {
@@ -11,12 +15,36 @@ pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host:
     }
 }
 
-/// The line of the config that would allow `origin` as well.
-pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> String {
-    let entries = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]);
-    // What escapes a string in JSON does so in TOML.
-    let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
-    format!("origins = [{}]", quoted.join(", "))
+/// Whether the origin is one that the host lets connect to every app.
+pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
+    match more {
+        MoreOrigins::None => false,
+        MoreOrigins::Loopback => origin.is_some_and(is_loopback),
+    }
+}
+
+/// What to write into the config so that pages of `origin` may connect.
+pub(super) fn remedy(app: &str, allowed: Option<&[String]>, origin: &str) -> String {
+    let list: Vec<_> = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]).collect();
+    // A list of strings is written in TOML as in JSON.
+    let line = format!("to allow it, write `origins = {}` under [apps.{app}]", serde_json::json!(list));
+    match allowed {
+        Some(_) => line,
+        None => format!("{line}; with this key, pages of the host itself must be in the list too"),
+    }
+}
+
+/// Whether a page was loaded from this machine: by any name or address for it, on any port.
+fn is_loopback(origin: &str) -> bool {
+    let Some(("http" | "https", authority)) = origin.split_once("://") else { return false };
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split_once(']').map_or(address, |(address, _)| address),
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    let host = host.to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_same_host(origin: &str, host: &str) -> bool {
@@ -57,17 +85,44 @@ mod tests {
     }
 
     #[test]
-    fn the_line_allows_the_origin() {
-        #[derive(serde::Deserialize)]
-        struct Keys {
-            origins: Vec<String>,
+    fn loopback_is_this_machine_by_any_name() {
+        for origin in [
+            "http://localhost:5173",
+            "https://LOCALHOST",
+            "http://app.localhost:3000",
+            "http://127.0.0.1:8000",
+            "http://127.9.9.9",
+            "http://[::1]:5173",
+        ] {
+            assert!(is_among(MoreOrigins::Loopback, Some(origin)), "{origin}");
+            assert!(!is_among(MoreOrigins::None, Some(origin)), "{origin}");
         }
-        let list = ["https://example.org".to_owned()];
-        assert_eq!(line_that_allows(None, "http://localhost:5173"), r#"origins = ["http://localhost:5173"]"#);
-        for origin in ["http://localhost:5173", "null", "http://a\"] #", "http://a\\"] {
-            let Keys { origins } = toml::from_str(&line_that_allows(Some(&list), origin)).unwrap();
-            assert_eq!(origins, ["https://example.org", origin]);
-            assert!(is_allowed(Some(&origins), Some(origin), None));
+        for origin in [
+            "http://localhost.evil.org",
+            "http://evillocalhost",
+            "http://127.0.0.1.evil.org",
+            "http://192.168.0.1:5173",
+            "http://[::2]",
+            "file://localhost",
+            "null",
+            "localhost",
+        ] {
+            assert!(!is_among(MoreOrigins::Loopback, Some(origin)), "{origin}");
         }
+        assert!(!is_among(MoreOrigins::Loopback, None));
+    }
+
+    #[test]
+    fn the_remedy_is_a_line_for_the_config() {
+        let allowed = ["https://example.org".to_owned()];
+        assert_eq!(
+            remedy("chat", Some(&allowed), "https://a.org"),
+            r#"to allow it, write `origins = ["https://example.org","https://a.org"]` under [apps.chat]"#
+        );
+        let without_list = remedy("chat", None, "https://a.org");
+        assert!(without_list.starts_with(r#"to allow it, write `origins = ["https://a.org"]` under [apps.chat];"#));
+        let hostile = remedy("chat", None, "\"]\t");
+        let line = hostile.split('`').nth(1).unwrap();
+        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\t"));
     }
 }

@@ -70,10 +70,14 @@ async fn respond(
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asking = app.recorder.ask(|| to_contract(&request, peer));
-    if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
+    let setup = app.setup();
+    let allowed = setup.config.origins.as_deref();
+    let is_allowed = origin::is_allowed(allowed, header(ORIGIN), header(HOST))
+        || origin::is_among(routing.more_origins, header(ORIGIN));
+    if !is_allowed {
         let origin = header(ORIGIN).unwrap_or_default();
-        let line = origin::line_that_allows(app.setup().config.origins.as_deref(), origin);
-        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; to allow them: {line}");
+        let remedy = origin::remedy(&app.name, allowed, origin);
+        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; {remedy}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;

@@ -27,7 +27,7 @@ async fn after_a_reload_the_files_of_the_new_config_are_watched() {
     site.put("added.wasm", marked("a2"));
     added.ask_until("a2").await;
     settled(&site, &host, "w2").await;
-    assert_eq!(chat.ask("who").await, "v2 who", "the old file is nobody's");
+    assert_eq!(chat.ask("who").await, "v2 who", "the old file is of no app");
     site.put("moved/chat.wasm", marked("v3"));
     chat.ask_until("v3").await;
 

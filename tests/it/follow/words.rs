@@ -1,4 +1,4 @@
-//! Whoever is told of a call is told which version served it: the client in the reason of its close, the operator in
+//! Every message about a call names the version that served it: the client in the reason of its close, the operator in
 //! each line of the log.
 
 use hassock_tests::{Client, Process, refused};

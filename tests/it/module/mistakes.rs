@@ -60,7 +60,7 @@ async fn what_is_wrong_with_the_config_is_said_with_its_line() {
         ("", "hassock.toml: admin: missing; a host accepts commands if its config has a table `[admin]`. Add it"),
         ("[admin]\nlisten = \"127.0.0.1:0\"", "hassock.toml:4: admin.listen: port 0 is any free port, so that nobody"),
         ("[admin]\nlisten = \"192.0.2.1:80\"", "hassock.toml:4: admin.listen: `192.0.2.1:80` can be reached from"),
-        ("[admin]\nlisten = \"here\"", "hassock.toml:4: admin.listen: `here` is no address; write it as"),
+        ("[admin]\nlisten = \"here\"", "hassock.toml:4: admin.listen: `here` is not an address; write it as"),
         ("[admin]\nlisen = 1", "hassock.toml:4: admin.lisen: unknown key `lisen`, expected one of `listen`"),
         ("[admin]\ntoken_file = \"open\"", "hassock.toml:4: admin.token_file: ./open: has mode 0644"),
         ("[admin]\ntoken_file = \"short\"", "hassock.toml:4: admin.token_file: ./short: does not contain a token"),
@@ -96,8 +96,8 @@ async fn what_is_not_there_or_mistyped_is_named() {
     ends(&site, "deploy chat .", 1, "cannot read the module .: Is a directory").await;
     for (command, expected) in [
         ("deploy chat new.wasm --cannary 10%", "unexpected argument '--cannary'"),
-        ("deploy chat new.wasm --canary 10", "`10` is no share; write it as \"10%\""),
-        ("deploy chat new.wasm --canary 100%", "`100%` is no share"),
+        ("deploy chat new.wasm --canary 10", "`10` is not a share; write it as \"10%\""),
+        ("deploy chat new.wasm --canary 100%", "`100%` is not a share"),
         ("deploy chat new.wasm --canary", "a value is required for '--canary <SHARE>'"),
         ("deploy chat", "<FILE>"),
         ("pin chat --for ages", "invalid value 'ages' for '--for <TIME>'"),

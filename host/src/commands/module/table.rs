@@ -1,10 +1,10 @@
 //! The table of `hassock module list`.
 
-use super::words::{age, span, state};
+use super::messages::{age, span, state};
 use crate::app::versions::{AppReport, Refusal, VersionReport, VersionStatus};
 use crate::text::terminal_text;
 
-/// A column: its name, and on which side its cells stand.
+/// A column: its name and how its cells are aligned.
 type Column = (&'static str, Side);
 
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ fn app(report: &AppReport) -> String {
     lines.iter().map(|line| format!("{}\n", terminal_text(line))).collect()
 }
 
-/// The table, with the reason below each version that has one.
+/// The table, with the reason below each version that was rolled back.
 fn versions(versions: &[VersionReport]) -> Vec<String> {
     let rows: Vec<[String; COLUMNS.len()]> = versions.iter().map(row).collect();
     let heads = COLUMNS.map(|(name, _)| name.to_owned());
@@ -92,7 +92,7 @@ fn refusal(refusal: &Refusal) -> String {
     indented(&format!("refused {} ago ({kind}): {message}", age(*age_seconds)))
 }
 
-/// What an operator would not expect of the next start.
+/// A note if the next start would serve another version.
 fn file_note(report: &AppReport) -> Option<String> {
     let serving = report.versions.iter().find(|version| version.state == VersionStatus::Serving)?;
     let file = &report.file_version;
@@ -100,7 +100,7 @@ fn file_note(report: &AppReport) -> Option<String> {
         .then(|| format!("{INDENT}the module's file holds {file}: a restart would serve that"))
 }
 
-/// Indented, and where it goes on in another line a little more.
+/// Indented; further lines of the same text a little more.
 fn indented(text: &str) -> String {
     format!("{INDENT}{}", text.replace('\n', &format!("\n{INDENT}{INDENT}")))
 }

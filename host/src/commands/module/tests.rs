@@ -1,4 +1,4 @@
-use super::{table, words};
+use super::{messages, table};
 use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 
 fn version(name: &str, state: VersionStatus) -> VersionReport {
@@ -90,7 +90,7 @@ fn figures_are_in_units_for_people() {
     for (seconds, expected) in
         [(0, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (3_600, "1h"), (86_399, "23h"), (86_400, "1d")]
     {
-        assert_eq!(words::age(seconds), expected);
+        assert_eq!(messages::age(seconds), expected);
     }
     for (micros, expected) in [
         (0.0, "0 ns"),
@@ -106,7 +106,7 @@ fn figures_are_in_units_for_people() {
         (999_600.0, "1.00 s"),
         (61_000_000.0, "61.0 s"),
     ] {
-        assert_eq!(words::span(micros), expected);
+        assert_eq!(messages::span(micros), expected);
     }
 }
 
@@ -137,12 +137,12 @@ fn what_was_done_is_said_in_a_sentence() {
              gives it to all, `hassock module rollback chat` takes it back\n",
         ),
     ] {
-        assert_eq!(words::deployed(&outcome), expected);
+        assert_eq!(messages::deployed(&outcome), expected);
     }
     let noted =
         Outcome { notes: vec!["One.".to_owned(), "Two.\u{7}".to_owned()], ..outcome(VersionStatus::Serving, before) };
     assert_eq!(
-        words::rolled_back(&noted),
+        messages::rolled_back(&noted),
         "chat serves 0123456789ab; ba9876543210 was taken back; open connections stay\nOne.\nTwo.\\u{7}\n"
     );
 }
@@ -150,7 +150,7 @@ fn what_was_done_is_said_in_a_sentence() {
 #[test]
 fn a_pin_is_said_in_a_sentence() {
     let pin = |swap: &str, pin_for_seconds| {
-        words::pinned(&PinOutcome { app: "chat".to_owned(), swap: swap.to_owned(), pin_for_seconds })
+        messages::pinned(&PinOutcome { app: "chat".to_owned(), swap: swap.to_owned(), pin_for_seconds })
     };
     assert_eq!(pin("live", None), "chat: a deploy moves open connections to the new version\n");
     assert_eq!(pin("pin", Some(5_400)), "chat: open connections stay on their version for 1h 30m after a deploy\n");

@@ -28,7 +28,7 @@ use crate::transcript::stage::{StageError, Url};
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// An app's folder, with a hassock.toml, or a component
-    #[arg(value_name = "DIR|MODULE")]
+    #[arg(value_name = "DIR|MODULE", default_value = ".")]
     pub target: PathBuf,
     /// Transcripts, instead of all `*.transcript` below the folder
     #[arg(value_name = "FILES")]

@@ -1,61 +1,67 @@
 //! Watching the files of modules: a new module is loaded when its file changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::task::spawn_blocking;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::changes::{Changes, Lost, Routes};
-use super::route::trace;
+use super::read::Look;
+use super::writers::Writers;
 
-/// Folders can come and go while we begin to watch them. Who is faster than this is told by the next event.
-const ROUNDS: usize = 10;
+/// How often the files are looked at. A change is reported when two looks in a row see the same, so within twice this
+/// time. A look is about ten system calls a file: with a hundred apps, a thousandth of one core.
+const POLL: Duration = if cfg!(test) { Duration::from_millis(150) } else { Duration::from_millis(500) };
 
-/// Tells which module files hold something new and complete.
+/// Reports which module files hold something new and complete.
 ///
-/// A file may be copied, renamed or linked into its place, and it, or a folder above it, may be a link that is
-/// switched. Its folder may be removed or renamed and made again. What is not noticed:
-/// * that a folder above the file's folder is renamed, unless it is a link;
-/// * changes behind a mount: of a single file that is mounted (mount its folder), or by another machine;
-/// * that a second writer pauses while a first one closes the same file, and that a file was already being
-///   written when it came into its place, or when the watching of it began. Then half a module can be reported,
-///   and once more when it is whole.
+/// A file may be copied, renamed or linked into its place, and it, or any folder above it, may be replaced, moved or
+/// be a link that changes. A file that is being written is reported once its writer has closed it. Not recognised is
+/// a writer on another machine or one that began before the file was watched, and a second writer that pauses while a
+/// first one closes the same file: if such a writer pauses for longer than two looks, half a module can be reported,
+/// and once more when it is whole.
 pub struct ModuleWatcher {
-    files: Vec<PathBuf>,
-    folders: HashSet<PathBuf>,
-    shared: Arc<Shared>,
+    watched: Arc<Mutex<Watched>>,
+    poll: Interval,
+}
+
+struct Watched {
+    files: BTreeMap<PathBuf, FileState>,
+    /// The folders whose events are received. A folder that was replaced has another identity.
+    folders: HashMap<PathBuf, Identity>,
+    /// Shared with the thread that receives the events.
+    writers: Arc<Mutex<Writers>>,
     watcher: RecommendedWatcher,
 }
 
-/// With the thread that reads the system's events.
+/// What is known about one file. A look is none if the file is missing or empty.
 #[derive(Default)]
-struct Shared {
-    changes: Mutex<Changes>,
-    wake: Notify,
+struct FileState {
+    /// The file without links, as events name it.
+    target: PathBuf,
+    reported: Option<Look>,
+    latest: Option<Look>,
+    is_due: bool,
 }
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl ModuleWatcher {
     /// Watch these files. To miss nothing, begin before they are read.
     ///
     /// # Errors
-    /// If a folder does not exist, or the system does not let us watch it.
-    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> notify::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let learner = Arc::clone(&shared);
-        let watcher = notify::recommended_watcher(move |event| {
-            let wake = learner.changes.lock().learn(event, Instant::now());
-            if wake {
-                learner.wake.notify_one();
-            }
-        })?;
-        let mut modules = Self { files: Vec::new(), folders: HashSet::new(), shared, watcher };
+    /// If a folder does not exist, or the system does not report events.
+    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut modules = Self { watched: Arc::new(Mutex::new(Watched::new()?)), poll };
         modules.watch(files)?;
         Ok(modules)
     }
@@ -63,104 +69,154 @@ impl ModuleWatcher {
     /// Watch these files instead (after a config reload). To miss nothing, begin before they are read.
     ///
     /// # Errors
-    /// If a folder does not exist, or the system does not let us watch it. The other files are watched all the
-    /// same, and a file in a folder that is made later is reported.
-    pub fn watch(&mut self, files: impl IntoIterator<Item = PathBuf>) -> notify::Result<()> {
-        self.files = files.into_iter().collect();
-        let watched = self.watch_ways();
-        self.files.iter().try_for_each(|file| folder_exists(file))?;
-        watched
+    /// If a folder does not exist. The other files are watched all the same, and a file in a folder that is created
+    /// later is reported.
+    pub fn watch(&mut self, files: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
+        let files: Vec<_> = files.into_iter().collect();
+        let missing = files.iter().try_for_each(|file| folder_exists(file));
+        self.watched.lock().watch(files);
+        missing
     }
 
-    /// Report all files soon, as if they had changed: those that somebody writes to now, when that is over.
+    /// Report all files soon, as if they had changed: those that are being written now, when that is over.
     pub fn look_again(&self) {
-        self.shared.changes.lock().all_have_changed(Instant::now());
+        self.watched.lock().files.values_mut().for_each(|state| state.reported = None);
     }
 
-    /// Wait until some of the files have changed and nobody writes to them any more; returns them, as they were
+    /// Wait until some of the files have changed and no program writes to them any more; returns them, as they were
     /// named. A file that is empty or missing is not reported until it is filled. To drop the future loses nothing.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
-            let moved = self.shared.changes.lock().take_moved();
-            if let Some(lost) = moved {
-                self.follow(&lost);
-            }
-            let (mut files, next) = self.shared.changes.lock().take_due(Instant::now());
-            files.retain(|file| holds_something(file));
-            if !files.is_empty() {
-                return files;
-            }
-            let woken = self.shared.wake.notified();
-            match next {
-                Some(next) => drop(timeout_at(next.into(), woken).await),
-                None => woken.await,
+            self.poll.tick().await;
+            let watched = Arc::clone(&self.watched);
+            // A look at a network mount may take long. If this panics, the next look finds what it would have found.
+            let _ = spawn_blocking(move || watched.lock().look()).await;
+            let due = self.watched.lock().take_due();
+            if !due.is_empty() {
+                return due;
             }
         }
-    }
-
-    /// Links and folders have changed: watch where they lead to now.
-    fn follow(&mut self, lost: &Lost) {
-        for folder in self.folders.extract_if(|folder| lost.iter().any(|lost| folder.starts_with(lost))) {
-            // It need not be watched any more: the watch of a removed folder ends by itself.
-            let _ = self.watcher.unwatch(&folder);
-        }
-        if let Err(error) = self.watch_ways() {
-            tracing::warn!("changes of modules may go unnoticed until the next reload: {error}");
-        }
-    }
-
-    /// Watch the folders of all names on the ways to the files. The ways may change until they are watched, so
-    /// look again.
-    fn watch_ways(&mut self) -> notify::Result<()> {
-        let mut routes = self.routes();
-        let mut watched = Ok(());
-        for _ in 0..ROUNDS {
-            // Known before they are watched, so that no event of them is ignored.
-            let folders = {
-                let mut changes = self.shared.changes.lock();
-                changes.adopt(routes.clone(), Instant::now());
-                changes.folders()
-            };
-            watched = self.watch_folders(folders);
-            let again = self.routes();
-            if again == routes && watched.is_ok() {
-                break;
-            }
-            routes = again;
-        }
-        watched
-    }
-
-    /// Watch these folders and no others. Those that are watched already, too: the name may have gone to another
-    /// folder, and if not, nothing happens.
-    fn watch_folders(&mut self, folders: HashSet<PathBuf>) -> notify::Result<()> {
-        for folder in self.folders.difference(&folders) {
-            let _ = self.watcher.unwatch(folder);
-        }
-        let mut watched = Ok(());
-        for folder in &folders {
-            watched = watched.and(self.watcher.watch(folder, RecursiveMode::NonRecursive));
-        }
-        self.folders = folders;
-        watched
-    }
-
-    fn routes(&self) -> Routes {
-        self.files.iter().map(|file| (file.clone(), trace(file))).collect()
     }
 }
 
-fn folder_exists(file: &Path) -> notify::Result<()> {
+impl Watched {
+    fn new() -> io::Result<Self> {
+        let writers = Arc::new(Mutex::new(Writers::default()));
+        let learner = Arc::clone(&writers);
+        let watcher = notify::recommended_watcher(move |event| learner.lock().learn(event));
+        let watcher = watcher.map_err(io::Error::other)?;
+        Ok(Self { files: BTreeMap::new(), folders: HashMap::new(), writers, watcher })
+    }
+
+    fn watch(&mut self, files: Vec<PathBuf>) {
+        let mut before = std::mem::take(&mut self.files);
+        self.files = files
+            .into_iter()
+            .map(|file| {
+                let known = before.remove(&file);
+                let state = known.unwrap_or_else(|| FileState::of(&file));
+                (file, state)
+            })
+            .collect();
+        self.receive_events();
+    }
+
+    /// Look at all files.
+    fn look(&mut self) {
+        let writers = Arc::clone(&self.writers);
+        for (file, state) in &mut self.files {
+            state.look(file);
+            state.is_due &= !writers.lock().is_writing(&state.target);
+        }
+        self.receive_events();
+    }
+
+    /// The files to report, which are known from now on.
+    fn take_due(&mut self) -> Vec<PathBuf> {
+        let mut writers = self.writers.lock();
+        let due = self.files.iter_mut().filter(|(_, state)| state.is_due);
+        due.map(|(file, state)| {
+            state.is_due = false;
+            state.reported = state.latest;
+            writers.forget(&state.target);
+            file.clone()
+        })
+        .collect()
+    }
+
+    /// Receive the events of the folders that the files are in now, and of no others.
+    fn receive_events(&mut self) {
+        let targets: HashSet<_> = self.files.values().map(|state| state.target.clone()).collect();
+        let wanted: HashSet<_> = targets.iter().filter_map(|target| target.parent()).map(Path::to_owned).collect();
+        let lost = {
+            let mut writers = self.writers.lock();
+            // Known before their events are received, so that none is ignored.
+            writers.adopt(targets);
+            writers.take_lost()
+        };
+        let replaced = |folder: &Path, known: &Identity| lost.contains(folder) || identity(folder) != Some(*known);
+        for (folder, _) in self.folders.extract_if(|folder, known| !wanted.contains(folder) || replaced(folder, known))
+        {
+            // An error means that the folder was removed, and its events have ended.
+            let _ = self.watcher.unwatch(&folder);
+            self.writers.lock().forget_below(&folder);
+        }
+        for folder in wanted {
+            if !self.folders.contains_key(&folder)
+                && let Some(identity) = identity(&folder)
+            {
+                if let Err(error) = self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    let folder = folder.display();
+                    tracing::warn!("a module in {folder} may be loaded while it is being written: {error}");
+                }
+                self.folders.insert(folder, identity);
+            }
+        }
+    }
+}
+
+impl FileState {
+    /// A file as it is now, which counts as reported.
+    fn of(file: &Path) -> Self {
+        let look = Look::at_content(file);
+        Self { target: target(file), reported: look, latest: look, is_due: false }
+    }
+
+    fn look(&mut self, file: &Path) {
+        let look = Look::at_content(file);
+        self.is_due = look.is_some() && look == self.latest && look != self.reported;
+        self.latest = look;
+        self.target = target(file);
+    }
+}
+
+#[cfg(test)]
+impl ModuleWatcher {
+    /// As on a file system that reports no events.
+    pub(super) fn receive_no_events(&self) {
+        let mut watched = self.watched.lock();
+        let folders: Vec<_> = watched.folders.keys().cloned().collect();
+        folders.iter().for_each(|folder| watched.watcher.unwatch(folder).unwrap());
+    }
+}
+
+/// The path that the system's events have for a file: without links. Of a link that leads nowhere, the link itself.
+fn target(file: &Path) -> PathBuf {
+    let in_folder = || Some(file.parent()?.canonicalize().ok()?.join(file.file_name()?));
+    file.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| file.to_owned())
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn folder_exists(file: &Path) -> io::Result<()> {
     let file = std::path::absolute(file)?;
     let folder = file.parent().unwrap_or(&file);
     if folder.is_dir() {
         return Ok(());
     }
-    let message = format!("the folder {} does not exist: make it, or correct the module's path", folder.display());
-    Err(notify::Error::new(ErrorKind::Io(io::Error::new(io::ErrorKind::NotFound, message))))
-}
-
-/// This looks at the file system in passing, as it takes no longer than the system calls of a message.
-fn holds_something(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+    let message = format!("the folder {} does not exist; create it, or correct the key `module`", folder.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, message))
 }

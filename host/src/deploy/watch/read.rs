@@ -1,11 +1,11 @@
-//! Reading a file that somebody may be writing.
+//! Reading a file that another program may be writing.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Read a file. None if it changed meanwhile, or another took its place: what was read may be half of one and
+/// Read a file. None if it changed meanwhile, or another file took its place: what was read may be half of one and
 /// half of the other. It blocks.
 ///
 /// # Errors
@@ -14,9 +14,9 @@ pub fn read_whole(file: &Path) -> io::Result<Option<Vec<u8>>> {
     read_and(file, || ())
 }
 
-/// `then` happens between the reading and the second look.
+/// `then` happens between the read and the second look.
 fn read_and(file: &Path, then: impl FnOnce()) -> io::Result<Option<Vec<u8>>> {
-    // To open a pipe would wait for somebody who writes to it.
+    // To open a pipe would wait for a program that writes to it.
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -24,11 +24,11 @@ fn read_and(file: &Path, then: impl FnOnce()) -> io::Result<Option<Vec<u8>>> {
     let before = Look::at(&opened.metadata()?);
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(before.length).unwrap_or(usize::MAX))?;
-    // Not to the end: somebody may write to it faster than we read.
+    // Not to the end: a program may write to it faster than we read.
     (&opened).take(before.length).read_to_end(&mut bytes)?;
     then();
-    // If the name has the same file, this looks at the opened one again. Where looks are cached, as networks do,
-    // the length of what was read may know better.
+    // If the name still has the same file, this looks at the opened one again. Where metadata is cached, as on
+    // network mounts, the length of what was read may be more recent.
     let same = fs::metadata(file).is_ok_and(|metadata| Look::at(&metadata) == before)
         && u64::try_from(bytes.len()) == Ok(before.length);
     Ok(same.then_some(bytes))
@@ -36,8 +36,8 @@ fn read_and(file: &Path, then: impl FnOnce()) -> io::Result<Option<Vec<u8>>> {
 
 /// What shows that a file is another one, or was written to. Not its ctime: that also changes with its name,
 /// its links and its permissions.
-#[derive(PartialEq, Eq)]
-struct Look {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
     device: u64,
     inode: u64,
     length: u64,
@@ -45,7 +45,13 @@ struct Look {
 }
 
 impl Look {
-    fn at(metadata: &Metadata) -> Self {
+    /// A look at a file that holds something. None if it is missing, empty or not a regular file.
+    pub(super) fn at_content(file: &Path) -> Option<Self> {
+        let metadata = fs::metadata(file).ok()?;
+        (metadata.is_file() && metadata.len() > 0).then(|| Self::at(&metadata))
+    }
+
+    pub(super) fn at(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -65,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_nobody_writes_is_read() {
+    fn a_file_that_no_program_writes_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("chat.wasm");
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
@@ -112,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_an_error() {
+    fn a_path_that_is_not_a_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read_whole(folder.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(read_whole(&folder.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);

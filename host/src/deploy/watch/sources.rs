@@ -1,93 +1,220 @@
 //! Watching the source files of an app: `hassock dev` builds again when one changes.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use ignore::WalkBuilder;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-/// Editors write a file in several steps, and `git checkout` many files: wait until it is quiet.
-const QUIET: Duration = Duration::from_millis(150);
+use super::read::Look;
+
+/// How often the files are looked at. A build begins when two looks in a row see the same, because editors write a
+/// file in several steps and `git checkout` writes many files.
+const POLL: Duration = Duration::from_millis(250);
+
+/// A look at a large tree takes long. It is repeated so rarely that it takes at most one part in this of a core, unless a
+/// developer would notice the wait.
+const SHARE: u32 = 50;
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Folders that builds write to, or that hold no sources.
 const IGNORED_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", "__pycache__"];
 
-/// Files that a build or a running app makes, and what editors leave behind.
+/// Files that a build or a running app writes, and what editors leave behind.
 const IGNORED_ENDINGS: [&str; 11] =
     ["token", "sock", "wasm", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
 
-/// Tells when a source file below a folder has changed.
+/// Reports when a source file below a folder has changed.
+///
+/// A file is a source unless a `.gitignore` or `.ignore` names it, a build writes it, or it is a temporary file of an
+/// editor or of a build tool.
 pub struct SourceWatcher {
-    changes: mpsc::UnboundedReceiver<PathBuf>,
-    _watcher: RecommendedWatcher,
+    folder: PathBuf,
+    /// The files when they were reported last.
+    reported: Sources,
 }
+
+/// What is known about each source file.
+type Sources = BTreeMap<PathBuf, Look>;
 
 impl SourceWatcher {
-    /// Watch `folder` and everything below it.
+    /// Watch `folder` and everything below it. It blocks for a moment.
     ///
     /// # Errors
-    /// If the system does not let us, for instance because too many folders are watched.
-    pub fn new(folder: &Path) -> notify::Result<Self> {
-        let (sender, changes) = mpsc::unbounded_channel();
-        // Canonical, so that events name paths below the folder, however it was written.
-        let folder = folder.canonicalize().map_err(notify::Error::io)?;
-        let below = folder.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let Ok(event) = event else { return };
-            if matches!(event.kind, EventKind::Access(_)) {
-                return;
-            }
-            for path in event.paths.into_iter().filter(|path| is_source(&below, path)) {
-                // Nobody listens any more only when the watcher is being dropped.
-                let _ = sender.send(path);
-            }
-        })?;
-        watcher.watch(&folder, RecursiveMode::Recursive)?;
-        Ok(Self { changes, _watcher: watcher })
+    /// If the folder cannot be read.
+    pub fn new(folder: &Path) -> io::Result<Self> {
+        fs::read_dir(folder)?;
+        Ok(Self { folder: folder.to_owned(), reported: look(folder) })
     }
 
-    /// Wait for a change, and then until changes stop. Returns one of the files.
-    pub async fn changed(&mut self) -> Option<PathBuf> {
-        let first = self.changes.recv().await?;
-        while let Ok(Some(_)) = timeout(QUIET, self.changes.recv()).await {}
-        Some(first)
+    /// Wait for a change, and then until changes stop. Returns one of the files, relative to the folder.
+    pub async fn changed(&mut self) -> PathBuf {
+        let mut latest = self.reported.clone();
+        let mut pause = POLL;
+        loop {
+            sleep(pause).await;
+            let folder = self.folder.clone();
+            // If this panics, the next look finds what it would have found.
+            let Ok((now, time)) = spawn_blocking(move || timed(|| look(&folder))).await else { continue };
+            pause = (time * SHARE).clamp(POLL, LONGEST_PAUSE);
+            let is_settled = now == latest;
+            latest = now;
+            if is_settled && let Some(file) = difference(&self.reported, &latest) {
+                let file = file.strip_prefix(&self.folder).unwrap_or(&file).to_owned();
+                self.reported = latest;
+                return file;
+            }
+        }
     }
 }
 
-fn is_source(folder: &Path, path: &Path) -> bool {
-    let Ok(relative) = path.strip_prefix(folder) else { return false };
-    let ignored_folder =
-        relative.components().any(|part| IGNORED_FOLDERS.iter().any(|ignored| part.as_os_str() == *ignored));
-    let name = relative.file_name().unwrap_or_default().to_string_lossy();
-    let ignored_file = name.starts_with(".#")
-        || name.ends_with('~')
-        || name.rsplit_once('.').is_some_and(|(_, ending)| IGNORED_ENDINGS.contains(&ending));
-    !ignored_folder && !ignored_file && !name.is_empty()
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    let result = work();
+    (result, began.elapsed())
+}
+
+/// All source files below a folder. A file that cannot be read now does not exist.
+fn look(folder: &Path) -> Sources {
+    let walk = WalkBuilder::new(folder)
+        .hidden(false)
+        .follow_links(true)
+        // The files that git would ignore, also where the folder is not a repository yet.
+        .require_git(false)
+        .filter_entry(|entry| entry.depth() == 0 || is_of_interest(&entry.file_name().to_string_lossy()))
+        .build();
+    let files = walk.flatten().filter_map(|entry| {
+        let metadata = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
+        Some((entry.into_path(), Look::at(&metadata)))
+    });
+    files.collect()
+}
+
+/// A file that has changed, was created or was removed.
+fn difference(before: &Sources, now: &Sources) -> Option<PathBuf> {
+    let changed = now.iter().find(|(file, look)| before.get(*file) != Some(look));
+    let removed = || before.keys().find(|file| !now.contains_key(*file));
+    changed.map(|(file, _)| file).or_else(removed).cloned()
+}
+
+/// Whether the name is not that of a temporary file or of the folder of a build.
+fn is_of_interest(name: &str) -> bool {
+    let is_temporary = name.starts_with(".#") || name.starts_with(".hassock-") || name.ends_with('~');
+    let has_ignored_ending = name.rsplit_once('.').is_some_and(|(_, ending)| IGNORED_ENDINGS.contains(&ending));
+    // vim creates `4913` to see whether it may; cargo creates `targetXXXXXX` and renames it to `target`.
+    let is_of_a_tool = name == "4913" || is_random(name.strip_prefix("target"));
+    !IGNORED_FOLDERS.contains(&name) && !is_temporary && !has_ignored_ending && !is_of_a_tool
+}
+
+/// Whether this is what `tempfile` appends to a name: six letters and digits.
+fn is_random(suffix: Option<&str>) -> bool {
+    suffix.is_some_and(|suffix| suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+    use tokio::time::timeout;
+
     use super::*;
 
+    /// Long enough for the slowest machine: a test waits for it only if it fails.
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn folder(files: &[&str]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        files.iter().for_each(|file| write(&folder, file, "old"));
+        folder
+    }
+
+    fn write(folder: &TempDir, file: &str, text: &str) {
+        let file = folder.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    fn sources(folder: &TempDir) -> Vec<String> {
+        let sources = look(folder.path());
+        sources.keys().map(|file| file.strip_prefix(folder.path()).unwrap().display().to_string()).collect()
+    }
+
+    async fn report(watcher: &mut SourceWatcher) -> PathBuf {
+        timeout(DEADLINE, watcher.changed()).await.expect("no report")
+    }
+
     #[test]
-    fn builds_databases_and_editors_do_not_cause_builds() {
-        let folder = Path::new("/app");
-        let source = |path: &str| is_source(folder, Path::new(path));
-        for path in ["/app/src/lib.rs", "/app/hassock.toml", "/app/Cargo.toml", "/app/index.js"] {
-            assert!(source(path), "{path}");
+    fn what_builds_databases_and_editors_write_is_not_a_source() {
+        let sources_of = ["Cargo.toml", "hassock.toml", "index.js", "src/.cargo", "src/lib.rs", "targets.rs"];
+        let others = [
+            "target/x.d",
+            "targetcFPbMn/x.d",
+            "chat.wasm",
+            "chat.db-wal",
+            "Cargo.lock",
+            "src/.lib.rs.swp",
+            "src/lib.rs~",
+            "src/.#lib.rs",
+            "src/4913",
+            ".hassock-x.tmp",
+            ".git/HEAD",
+        ];
+        let folder = folder(&[sources_of.as_slice(), others.as_slice()].concat());
+        assert_eq!(sources(&folder), sources_of);
+    }
+
+    #[test]
+    fn what_git_ignores_is_not_a_source() {
+        let folder = folder(&["src/lib.rs", "src/generated.rs", "dist/app.js", "web/dist/app.js", "web/app.js"]);
+        write(&folder, ".gitignore", "/dist\n");
+        write(&folder, "src/.gitignore", "generated.rs\n");
+        let expected = [".gitignore", "src/.gitignore", "src/lib.rs", "web/app.js", "web/dist/app.js"];
+        assert_eq!(sources(&folder), expected);
+    }
+
+    #[tokio::test]
+    async fn a_change_a_new_file_and_a_removed_one_are_reported_once() {
+        let folder = folder(&["src/lib.rs", "witness"]);
+        let mut watcher = SourceWatcher::new(folder.path()).unwrap();
+        write(&folder, "src/lib.rs", "newer");
+        assert_eq!(report(&mut watcher).await, Path::new("src/lib.rs"));
+        write(&folder, "src/new.rs", "new");
+        assert_eq!(report(&mut watcher).await, Path::new("src/new.rs"));
+        fs::remove_file(folder.path().join("src/new.rs")).unwrap();
+        assert_eq!(report(&mut watcher).await, Path::new("src/new.rs"));
+        write(&folder, "witness", "nothing else has changed");
+        assert_eq!(report(&mut watcher).await, Path::new("witness"));
+    }
+
+    #[tokio::test]
+    async fn what_a_build_writes_is_not_reported() {
+        let folder = folder(&["src/lib.rs", "witness"]);
+        let mut watcher = SourceWatcher::new(folder.path()).unwrap();
+        for file in ["targetcFPbMn/x.d", "target/x.d", "Cargo.lock", "app.wasm"] {
+            write(&folder, file, "built");
         }
-        for path in [
-            "/app/target/x.d",
-            "/app/chat.wasm",
-            "/app/chat.db-wal",
-            "/app/Cargo.lock",
-            "/app/src/.lib.rs.swp",
-            "/app/src/lib.rs~",
-            "/external/lib.rs",
-            "/app",
-        ] {
-            assert!(!source(path), "{path}");
-        }
+        write(&folder, "witness", "changed");
+        assert_eq!(report(&mut watcher).await, Path::new("witness"));
+    }
+
+    /// A change during a build is reported after it, although no call was waiting for it.
+    #[tokio::test]
+    async fn a_change_without_a_waiting_call_is_reported() {
+        let folder = folder(&["src/lib.rs"]);
+        let mut watcher = SourceWatcher::new(folder.path()).unwrap();
+        let waiting = timeout(Duration::ZERO, watcher.changed()).await;
+        assert!(waiting.is_err());
+        write(&folder, "src/lib.rs", "newer");
+        assert_eq!(report(&mut watcher).await, Path::new("src/lib.rs"));
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_an_error() {
+        let folder = folder(&[]);
+        let error = SourceWatcher::new(&folder.path().join("none")).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,4 +1,4 @@
-//! Module files that are changed in all the ways that people and tools change files.
+//! Module files that change in all the ways in which people and tools change files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::ModuleWatcher;
 
-/// Long enough for the slowest machine: it is only waited for if a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough for the slowest machine: a test waits for it only if it fails.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Watched `chat.wasm`, which most tests change, and `other/poll.wasm`, by which they see that nothing is reported.
 struct Watched {
@@ -45,7 +45,7 @@ impl Watched {
     }
 
     async fn report(&mut self) -> Vec<PathBuf> {
-        timeout(PATIENCE, self.watcher.changed()).await.expect("no report")
+        timeout(DEADLINE, self.watcher.changed()).await.expect("no report")
     }
 
     async fn reports_chat(&mut self) {
@@ -187,7 +187,7 @@ async fn an_empty_file_and_a_folder_are_not_reported() {
 }
 
 #[tokio::test]
-async fn setting_the_time_afterwards_is_no_writing() {
+async fn setting_the_time_afterwards_is_not_a_write() {
     let mut watched = Watched::new();
     fs::write(&watched.chat, "new").unwrap();
     File::open(&watched.chat).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
@@ -215,7 +215,7 @@ async fn a_switched_link_is_reported_and_its_target_watched() {
     watched.does_not_report_chat().await;
     switch(&watched.chat, "../releases/chat-2.wasm");
     watched.reports_chat().await;
-    fs::write(&first, "nobody wants it any more").unwrap();
+    fs::write(&first, "no longer wanted").unwrap();
     watched.does_not_report_chat().await;
     let mut writer = File::create(&second).unwrap();
     writer.write_all(b"half").unwrap();
@@ -234,7 +234,7 @@ async fn a_switched_link_to_the_folder_is_reported() {
         watched.does_not_report_chat().await;
         switch(&watched.path("app/current"), release);
         watched.reports_chat().await;
-        fs::write(folder.join("chat.wasm"), "mended").unwrap();
+        fs::write(folder.join("chat.wasm"), "corrected").unwrap();
         watched.reports_chat().await;
     }
 }
@@ -243,11 +243,11 @@ async fn a_switched_link_to_the_folder_is_reported() {
 async fn a_folder_that_is_made_again_is_watched_again() {
     let mut watched = Watched::new();
     let folder = watched.path("app");
-    // Nobody tells of the end of a folder while a process stands in it, so with and without one.
-    for state in [None, Some(File::open(&folder).unwrap())] {
+    // The end of a folder is not reported while a process has it open, so with and without one.
+    for standing in [None, Some(File::open(&folder).unwrap())] {
         fs::remove_dir_all(&folder).unwrap();
         watched.does_not_report_chat().await;
-        drop(state);
+        drop(standing);
         fs::create_dir(&folder).unwrap();
         watched.does_not_report_chat().await;
         fs::write(&watched.chat, "new").unwrap();
@@ -273,7 +273,7 @@ async fn a_folder_in_the_place_of_another_is_watched_instead() {
     fs::rename(&folder, &old).unwrap();
     fs::rename(&new, &folder).unwrap();
     watched.reports_chat().await;
-    fs::write(old.join("chat.wasm"), "nobody wants it any more").unwrap();
+    fs::write(old.join("chat.wasm"), "no longer wanted").unwrap();
     watched.does_not_report_chat().await;
     fs::write(&watched.chat, "newer").unwrap();
     watched.reports_chat().await;
@@ -283,15 +283,15 @@ async fn a_folder_in_the_place_of_another_is_watched_instead() {
 async fn other_files_can_be_watched_instead() {
     let mut watched = Watched::new();
     let extra = watched.path("app/extra.wasm");
-    fs::write(&watched.chat, "of no interest any more").unwrap();
+    fs::write(&watched.chat, "no longer wanted").unwrap();
     watched.watcher.watch([extra.clone(), watched.poll.clone()]).unwrap();
-    fs::write(&watched.chat, "of no interest any more").unwrap();
+    fs::write(&watched.chat, "no longer wanted").unwrap();
     watched.does_not_report_chat().await;
     fs::write(&extra, "new").unwrap();
     assert_eq!(watched.report().await, [extra]);
 }
 
-/// Whether this process watches a folder, as the system tells it.
+/// Whether this process receives the events of a folder, according to the system.
 fn is_watched(folder: &Path) -> bool {
     let inode = format!(" ino:{:x} ", fs::metadata(folder).unwrap().ino());
     let infos =
@@ -340,7 +340,7 @@ async fn a_relative_path_is_reported_as_it_was_given() {
     let file = up.join(root.path().strip_prefix("/").unwrap()).join("chat.wasm");
     let mut watcher = ModuleWatcher::new([file.clone()]).unwrap();
     fs::write(root.path().join("chat.wasm"), "new").unwrap();
-    assert_eq!(timeout(PATIENCE, watcher.changed()).await.unwrap(), [file]);
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [file]);
 }
 
 #[tokio::test]
@@ -356,5 +356,52 @@ async fn a_dropped_wait_loses_nothing() {
             }
         }
     };
-    assert_eq!(timeout(PATIENCE, impatient).await.unwrap(), [watched.chat.clone()]);
+    assert_eq!(timeout(DEADLINE, impatient).await.unwrap(), [watched.chat.clone()]);
+}
+
+/// No event of any kind is received from a folder above: only a look finds this.
+#[tokio::test]
+async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let [release, other, next] = ["release", "other", "next"].map(|name| root.path().join(name));
+    for (folder, content) in [(&release, "old"), (&next, "new")] {
+        fs::create_dir_all(folder.join("app")).unwrap();
+        fs::write(folder.join("app/chat.wasm"), content).unwrap();
+    }
+    let chat = release.join("app/chat.wasm");
+    let mut watcher = ModuleWatcher::new([chat.clone()]).unwrap();
+    fs::rename(&release, &other).unwrap();
+    fs::rename(&next, &release).unwrap();
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), std::slice::from_ref(&chat));
+    fs::write(&chat, "newer").unwrap();
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), std::slice::from_ref(&chat));
+    // The writer of the old file is not waited for.
+    let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
+    writer.write_all(b"half").unwrap();
+    fs::rename(&release, &next).unwrap();
+    fs::rename(&other, &release).unwrap();
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat]);
+}
+
+/// Where no events arrive, as on a network mount, looks find a change all the same.
+#[tokio::test]
+async fn without_events_a_change_is_noticed() {
+    let mut watched = Watched::new();
+    watched.watcher.receive_no_events();
+    fs::write(&watched.chat, "new").unwrap();
+    watched.reports_chat().await;
+    watched.does_not_report_chat().await;
+}
+
+#[tokio::test]
+async fn after_looking_again_all_files_are_reported() {
+    let mut watched = Watched::new();
+    watched.watcher.look_again();
+    assert_eq!(watched.report().await, [watched.chat.clone(), watched.poll.clone()]);
+    let mut writer = OpenOptions::new().append(true).open(&watched.chat).unwrap();
+    writer.write_all(b"half").unwrap();
+    watched.watcher.look_again();
+    assert_eq!(watched.report().await, [watched.poll.clone()], "the other is being written");
+    drop(writer);
+    watched.reports_chat().await;
 }

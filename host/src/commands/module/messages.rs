@@ -1,4 +1,4 @@
-//! Sentences about what was done, and figures for people.
+//! Messages about what was done, and figures in units for people.
 
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ fn with_notes(sentence: &str, notes: &[String]) -> String {
     text
 }
 
-/// Where a version stands.
+/// The state of a version.
 pub(super) fn state(version: &VersionReport) -> String {
     match (version.state, version.canary_percent) {
         (VersionStatus::Canary, Some(share)) => format!("canary {}", percent(share)),

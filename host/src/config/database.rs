@@ -1,0 +1,46 @@
+//! `[databases.NAME]`: a database that apps can be granted.
+
+use serde::Deserialize;
+
+use super::{Duration, Size, Url};
+
+/// A database that apps can be granted, and the bounds of its use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// Where it is: `mysql://user:${PASSWORD}@host/database`, `sqlite://file.db` (relative to the config file, and
+    /// created if it is missing) or `sqlite::memory:`. `${NAME}` is an environment variable, so that the file holds
+    /// no password. Required.
+    pub url: Url,
+    /// Connections to the database at the same time, for each kind of grant that is in use: the server has a limit too.
+    pub max_connections: u32,
+    /// How long a statement waits for a free connection before it fails with `pool-exhausted`.
+    pub acquire_timeout: Duration,
+    /// How long connecting may take before the database counts as lost: a call must not hang on a server that is gone.
+    pub connect_timeout: Duration,
+    /// How long a statement may run or wait for a lock: a slow one must not hold a connection for ever.
+    pub query_timeout: Duration,
+    /// A connection that was not used for this long is closed. Keep it below the server's `wait_timeout`, after which
+    /// the server would close it.
+    pub idle_timeout: Duration,
+    /// Rows of one result: it is copied into the module's memory as a whole.
+    pub max_rows: usize,
+    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes.
+    pub max_result_bytes: Size,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: Url::default(),
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            query_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            max_rows: 10_000,
+            max_result_bytes: Size::mebibytes(8),
+        }
+    }
+}

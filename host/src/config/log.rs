@@ -1,0 +1,39 @@
+//! `[log]`: what the host writes to its log.
+
+use serde::Deserialize;
+
+/// What the host logs, and in which form. The log goes to standard error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The least important lines that are written. `debug` also shows each connection that opens and closes.
+    pub level: LogLevel,
+    /// `text` is for people: `time LEVEL message key=value …`. `json` is for collectors: one JSON object a line.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are well known")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+/// The form of a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "`LogConfig::format` describes them")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
