@@ -31,9 +31,9 @@ use super::metrics;
 use super::query::{DeployQuery, NoParameters, PinQuery, RecordQuery, read};
 use super::response::{PLAIN, Response, json, recording, text};
 use super::token::Token;
+use crate::app::recording::RecordOptions;
 use crate::config::AdminConfig;
 use crate::deploy::{Control, Pin, Rollout};
-use crate::record::Order;
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
@@ -155,8 +155,8 @@ impl Api {
     }
 
     fn record(&self, app: String, query: &RecordQuery) -> Result<Response, ApiError> {
-        let order = Order { connections: query.connections, bytes: self.config.record_bytes.bytes() };
-        let reader = self.control.record(&app, order)?;
+        let options = RecordOptions { connections: query.connections, bytes: self.config.record_bytes.bytes() };
+        let reader = self.control.record(&app, options)?;
         Ok(recording(reader.ok_or(ApiError::Recording(app))?))
     }
 

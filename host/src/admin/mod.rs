@@ -21,7 +21,6 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use client::Client;
 pub use client::ClientError;
-pub(crate) use client::plain;
 pub(crate) use recorded::Recorded;
 
 use crate::config::{AdminAddress, AdminConfig, Config, Locator, Problem, Problems};

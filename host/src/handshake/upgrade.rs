@@ -13,51 +13,50 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Doors, Pending, origin, page};
-use crate::app::{App, Setup};
+use super::{Pending, origin, page};
+use crate::app::connection::{Close, Connection, Opened};
+use crate::app::recording::PendingHandshake;
+use crate::app::{App, Setup, call};
+use crate::host_state::HostState;
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
-use crate::module::call;
 use crate::notices::{Refusal, Refuser};
-use crate::record::Asking;
-use crate::session::close::Close;
-use crate::session::{Connection, Opened};
 
 /// Answer a request. If it becomes a WebSocket, that is left in `accepted`.
 pub(super) async fn answer(
     request: http::Request<Incoming>,
     peer: SocketAddr,
-    doors: &Arc<Doors>,
+    state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
-    let target = page::target_of_interest(&request, &doors.directory());
-    let answer = respond(request, peer, doors, accepted).await;
+    let target = page::target_of_interest(&request, &state.directory());
+    let answer = respond(request, peer, state, accepted).await;
     if let Some(target) = target
         && answer.status() != StatusCode::SWITCHING_PROTOCOLS
     {
-        tell_page(doors, target, &answer).await;
+        tell_page(state, target, &answer).await;
     }
     answer
 }
 
 /// Let the test page say why its handshake was refused: a browser does not tell it.
-async fn tell_page(doors: &Doors, target: String, answer: &Answer) {
+async fn tell_page(state: &HostState, target: String, answer: &Answer) {
     let Ok(body) = answer.body().clone().collect().await;
     let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
     let reason = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
-    doors.notices.refused(Refusal { target, by, status: answer.status(), reason });
+    state.notices.refused(Refusal { target, by, status: answer.status(), reason });
 }
 
 async fn respond(
     request: http::Request<Incoming>,
     peer: SocketAddr,
-    doors: &Arc<Doors>,
+    state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let path = request.uri().path();
-    let directory = doors.directory();
+    let directory = state.directory();
     let switch = create_response_with_body(&request, Full::default);
     if switch.is_err()
-        && let Some(answer) = page::respond(&request, &directory, &doors.notices)
+        && let Some(answer) = page::respond(&request, &directory, &state.notices)
     {
         return answer;
     }
@@ -66,7 +65,7 @@ async fn respond(
         Ok(switch) => switch,
         Err(error) => return answer::no_handshake(&error),
     };
-    if doors.draining.is_cancelled() {
+    if state.draining.is_cancelled() {
         return answer::stopping();
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -79,11 +78,10 @@ async fn respond(
         note_refusal(asking, &answer).await;
         return answer;
     }
-    let id = doors.next_id.fetch_add(1, Ordering::Relaxed);
+    let id = state.next_id.fetch_add(1, Ordering::Relaxed);
     // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
     // never cut off for that, and an accepted connection gets its `closed`.
-    let opening =
-        doors.surroundings.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
+    let opening = state.context.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
     match opening.await {
         Ok(Ok((opened, headers))) => {
             switch.headers_mut().extend(headers);
@@ -100,7 +98,7 @@ async fn open_recorded(
     app: Arc<App>,
     id: u64,
     request: Request,
-    asking: Option<Asking>,
+    asking: Option<PendingHandshake>,
 ) -> Result<(Opened, HeaderMap), Answer> {
     let outcome = open(app, id, request).await;
     match (&outcome, asking) {
@@ -111,7 +109,7 @@ async fn open_recorded(
     outcome
 }
 
-async fn note_refusal(asking: Option<Asking>, answer: &Answer) {
+async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     if let Some(asking) = asking {
         let Ok(body) = answer.body().clone().collect().await;
         asking.refused(answer.status(), body.to_bytes());
@@ -197,7 +195,7 @@ fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
 
 /// The version that has just opened a connection.
 fn version_of(connection: &Connection) -> String {
-    connection.seat.version().map(|version| version.id.to_string()).unwrap_or_default()
+    connection.binding.version().map(|version| version.id.to_string()).unwrap_or_default()
 }
 
 fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {
