@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::origin;
 use crate::app::App;
+use crate::app::versions::{AppReport, VersionStatus, description};
 use crate::host_state::{Routes, RoutingTable};
 use crate::notices::Notices;
 
@@ -89,16 +90,20 @@ fn status(routes: &Routes, notices: &Notices) -> Value {
 }
 
 fn app_status(app: &App, path: Option<&String>) -> Value {
-    let brief = app.versions.brief();
-    let canary = brief.canary.map(|(version, share)| json!({ "version": &*version, "share": share.to_string() }));
-    let refusal = brief.refusal.map(|refusal| json!({ "kind": refusal.kind, "reason": refusal.message }));
+    let report = description::app(app, path.cloned().unwrap_or_default());
+    let AppReport { app: name, path, versions, last_refusal, counts, .. } = report;
+    let find = |state| versions.iter().find(|version| version.state == state);
+    let canary = find(VersionStatus::Canary).map(|version| {
+        let percent = version.canary_percent.unwrap_or_default();
+        json!({ "version": version.version, "share": format!("{percent}%") })
+    });
     json!({
-        "app": &*app.name,
+        "app": name,
         "path": path,
-        "version": &*brief.serving,
+        "version": find(VersionStatus::Serving).map(|version| &version.version),
         "canary": canary,
-        "refusals": brief.refusals,
-        "refusal": refusal,
+        "refusals": counts.refusals.values().sum::<u64>(),
+        "refusal": last_refusal.map(|refusal| json!({ "kind": refusal.kind, "reason": refusal.message })),
         "samples": app.setup().config.samples,
     })
 }

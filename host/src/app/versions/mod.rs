@@ -20,7 +20,6 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::app::Setup;
-use crate::config::Share;
 use crate::module::VersionId;
 
 pub(crate) use assign::{is_unsettled, last_version_for, version_for};
@@ -69,21 +68,6 @@ impl Versions {
     /// The version for a connection that `on` served last, if any did.
     pub(crate) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
         self.state.lock().choose(connection, on, setup)
-    }
-
-    /// A summary for the test page.
-    pub(crate) fn brief(&self) -> Brief {
-        let state = self.state.lock();
-        let canary = state.entries.iter().find_map(|entry| match entry.state {
-            VersionState::Canary(share) => Some((Arc::clone(&entry.version.id), share)),
-            _ => None,
-        });
-        Brief {
-            serving: Arc::clone(&state.serving().id),
-            canary,
-            refusals: state.counts.refusals.values().sum(),
-            refusal: state.last_refusal.as_ref().map(|(_, refusal)| refusal.clone()),
-        }
     }
 
     /// What the module's file held when it was read last.
@@ -195,16 +179,6 @@ impl Versions {
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut VersionTable) -> T) -> T {
         look(&mut self.state.lock())
     }
-}
-
-/// What the test page shows of an app's versions.
-pub(crate) struct Brief {
-    pub(crate) serving: VersionId,
-    pub(crate) canary: Option<(VersionId, Share)>,
-    /// Versions that the gate refused since the host started.
-    pub(crate) refusals: u64,
-    /// The last one of them.
-    pub(crate) refusal: Option<Refusal>,
 }
 
 /// Whether a step has come to something.
