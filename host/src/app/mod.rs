@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 pub use connections::Connections;
 pub use setup::Setup;
 pub use surroundings::Surroundings;
-pub use timers::{Owner, TimerError, Timers};
+pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
 use crate::deploy::{self, Versions};

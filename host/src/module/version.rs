@@ -176,7 +176,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<State>) -> Resu
     let missing = |export, hint| LoadError::MissingExport { file: file.to_owned(), export, hint };
     let has = |export| component.get_export_index(None, export).is_some();
     if !has(HANDLER) {
-        return Err(missing(HANDLER, "; in Rust, write `hassock_guest::export!(YourType);`"));
+        return Err(missing(HANDLER, "; in Rust, write `hassock_sdk::export!(YourType);`"));
     }
     if !has(TIMER_HANDLER) && imports(component, TIMERS) {
         return Err(missing(TIMER_HANDLER, ", but imports `hassock:host/timers`: its timers could never fire"));
