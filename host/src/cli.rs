@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::new::NewArgs;
 use crate::commands::test::TestArgs;
 use crate::config::Share;
 
@@ -75,18 +76,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new app: module, config, tests of both kinds
-    ///
-    /// The name of the folder becomes that of the app, its crate and its path. `hassock test DIR` passes at
-    /// once, and `hassock dev DIR` serves it.
-    #[command(after_help = "Example:\n  hassock new hello")]
-    New {
-        /// A folder that is not there yet, or empty
-        dir: PathBuf,
-        /// The folder of the SDK, `guest-sdk` in Hassock's sources, if it is not where it was
-        #[arg(long, value_name = "FOLDER")]
-        sdk: Option<PathBuf>,
-    },
+    #[allow(missing_docs, reason = "its arguments are documented")]
+    New(NewArgs),
     /// Play transcripts against an app's modules: the whole host in this process, without sockets and servers
     ///
     /// A transcript is a text file that says what clients send and what they get:

@@ -117,7 +117,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Check { config, json: true } => Box::pin(check::run(&config, check::print_json)).await,
         Command::Module { command } => Box::pin(module::run(command)).await,
         Command::Test(args) => Ok(Box::pin(test::run(args)).await?),
-        Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
+        Command::New(args) => new::run(&args),
         Command::Record(arguments) => Box::pin(record::run(arguments)).await,
     }
 }
