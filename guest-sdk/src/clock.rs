@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-/// The time now: the host's, or within a call of a `testing::TestHost` that host's, which moves only when the
+/// The time now: the host's, or within a call of a `testing::MockHost` that host's, which moves only when the
 /// test moves it, and by a microsecond from one reading to the next.
 pub fn now() -> SystemTime {
     #[cfg(all(feature = "testing", not(target_family = "wasm")))]

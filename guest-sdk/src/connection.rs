@@ -1,18 +1,17 @@
 //! A connection and what a module can do with it.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{connections, timers, topics};
+use crate::timers::Schedule;
 use crate::{Message, Result};
 
-pub use crate::bindings::hassock::host::connections::{Error as ConnectionError, Fullness};
-
 /// One accepted WebSocket of this app. It is only a number, so it is copied, compared and stored freely;
-/// a call about a connection that has ended fails with [`ConnectionError::UnknownConnection`].
+/// a call about a connection that has ended fails with
+/// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Connection(u64);
@@ -31,21 +30,18 @@ impl Connection {
     /// Queue a message: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`. It never
     /// waits; the host writes when this call of the module is done, or waits for something itself.
     ///
-    /// Returns how full the outbox now is, in percent of its limit. A module that produces faster than
-    /// the client reads sees this rise and can slow down.
-    ///
     /// # Errors
-    /// [`ConnectionError::OutboxFull`] if it would not fit, [`ConnectionError::Closing`],
-    /// [`ConnectionError::UnknownConnection`]. Nothing was queued then.
-    pub fn send(self, message: impl Into<Message>) -> Result<Fullness> {
-        Ok(connections::send(self.0, &message.into())?)
+    /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if it would not fit, `TooLarge` if it never fits,
+    /// `Closing`, `UnknownConnection`. Nothing was queued then.
+    pub fn send(self, message: impl Into<Message>) -> Result<()> {
+        Ok(connections::send(self.0, message.into())?)
     }
 
     /// Queue `value` as a text message of JSON.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`Error::Json`](crate::Error::Json) if the value cannot be written as JSON.
-    pub fn send_json(self, value: &impl Serialize) -> Result<Fullness> {
+    /// As [`send`](Self::send), or a [`serde_json::Error`] if the value cannot be written as JSON.
+    pub fn send_json(self, value: &impl Serialize) -> Result<()> {
         self.send(Message::json(value)?)
     }
 
@@ -53,17 +49,25 @@ impl Connection {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_many<M: Into<Message>>(self, messages: impl IntoIterator<Item = M>) -> Result<Fullness> {
-        let messages: Vec<Message> = messages.into_iter().map(Into::into).collect();
-        Ok(connections::send_many(self.0, &messages)?)
+    pub fn send_many<M: Into<Message>>(self, messages: impl IntoIterator<Item = M>) -> Result<()> {
+        Ok(connections::send_many(self.0, messages.into_iter().map(Into::into).collect())?)
+    }
+
+    /// How full the outbox is: the share of the app's `outbox_bytes` that is queued, in percent, 0 to 100. A module
+    /// that produces faster than the client reads sees this rise and can slow down.
+    ///
+    /// # Errors
+    /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
+    pub fn outbox_fullness(self) -> Result<u8> {
+        Ok(connections::outbox_fullness(self.0)?)
     }
 
     /// Close the connection once what is queued for it was written. `code` is 1000, 1001, 1003, 1007 to
     /// 1014, or 3000 to 4999; `reason` has at most 123 bytes.
     ///
     /// # Errors
-    /// [`ConnectionError::Invalid`] for another code or a longer reason, [`ConnectionError::Closing`],
-    /// [`ConnectionError::UnknownConnection`].
+    /// A [`ConnectionError`](crate::ConnectionError): `Invalid` for another code or a longer reason, `Closing`,
+    /// `UnknownConnection`.
     pub fn close(self, code: u16, reason: &str) -> Result<()> {
         Ok(connections::close(self.0, code, reason)?)
     }
@@ -72,10 +76,11 @@ impl Connection {
     /// or [`Acceptance::attachment`](crate::Acceptance::attachment) gave last. If nothing was attached it
     /// reads as `null`, so `Option<T>` tells the two apart.
     ///
-    /// The host keeps it, so it survives the instance, and it can be read until `closed` returns.
+    /// The host keeps it, so it survives the instance, and it can be read until `on_close` returns.
     ///
     /// # Errors
-    /// [`ConnectionError::UnknownConnection`], or [`Error::Json`](crate::Error::Json) if it is no such JSON.
+    /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection), or a [`serde_json::Error`]
+    /// if it is not the JSON of a `T`.
     pub fn attachment<T: DeserializeOwned>(self) -> Result<T> {
         let bytes = self.attachment_bytes()?;
         let json = if bytes.is_empty() { b"null" } else { bytes.as_slice() };
@@ -85,8 +90,8 @@ impl Connection {
     /// Keep `value` with the connection as JSON, in place of what was there.
     ///
     /// # Errors
-    /// As [`set_attachment_bytes`](Self::set_attachment_bytes), and [`Error::Json`](crate::Error::Json)
-    /// if the value cannot be written as JSON.
+    /// As [`set_attachment_bytes`](Self::set_attachment_bytes), or a [`serde_json::Error`] if the value cannot be
+    /// written as JSON.
     pub fn set_attachment(self, value: &impl Serialize) -> Result<()> {
         self.set_attachment_bytes(&serde_json::to_vec(value)?)
     }
@@ -94,7 +99,7 @@ impl Connection {
     /// What the module keeps with the connection, as it is; empty if nothing was attached.
     ///
     /// # Errors
-    /// [`ConnectionError::UnknownConnection`].
+    /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
     pub fn attachment_bytes(self) -> Result<Vec<u8>> {
         Ok(connections::attachment(self.0)?)
     }
@@ -102,7 +107,8 @@ impl Connection {
     /// Keep these bytes with the connection, in place of what was there.
     ///
     /// # Errors
-    /// [`ConnectionError::TooLarge`] above the app's `attachment_bytes`, [`ConnectionError::UnknownConnection`].
+    /// A [`ConnectionError`](crate::ConnectionError): `TooLarge` above the app's `attachment_bytes`,
+    /// `UnknownConnection`.
     pub fn set_attachment_bytes(self, bytes: &[u8]) -> Result<()> {
         Ok(connections::set_attachment(self.0, bytes)?)
     }
@@ -110,30 +116,54 @@ impl Connection {
     /// Subscribe the connection to a topic, see [`topics`](crate::topics). To do it again changes nothing.
     ///
     /// # Errors
-    /// A [`topics::Error`](crate::topics::Error).
+    /// A [`TopicError`](crate::TopicError): `InvalidTopic`, `TooManyTopics`, `UnknownConnection`.
     pub fn subscribe(self, topic: &str) -> Result<()> {
         Ok(topics::subscribe(self.0, topic)?)
     }
 
-    /// End a subscription. One that is not there is no error.
+    /// End a subscription. It is not an error if there is none.
     ///
     /// # Errors
-    /// A [`topics::Error`](crate::topics::Error).
+    /// [`TopicError::UnknownConnection`](crate::TopicError::UnknownConnection).
     pub fn unsubscribe(self, topic: &str) -> Result<()> {
         Ok(topics::unsubscribe(self.0, topic)?)
     }
 
-    /// Have [`Handler::timer`](crate::Handler::timer) called once for this connection, `after` this long,
-    /// with `name` and `payload`. A timer of the same connection and name is replaced. It ends with the
-    /// connection. `after` is rounded up to whole milliseconds and is at most 30 days.
+    /// [Publish](crate::topics::publish) to every subscriber but this connection: what a client says to the others.
+    /// Returns how many there are. It does not matter whether this connection is subscribed.
     ///
     /// # Errors
-    /// A [`timers::Error`](crate::timers::Error).
-    pub fn set_timer(self, name: &str, after: Duration, payload: impl AsRef<[u8]>) -> Result<()> {
-        crate::timers::set_for(Some(self), name, after, payload.as_ref())
+    /// As [`topics::publish`](crate::topics::publish).
+    pub fn publish_except(self, topic: &str, message: impl Into<Message>) -> Result<u32> {
+        Ok(topics::publish_except(topic, message.into(), self.0)?)
     }
 
-    /// Forget a timer of this connection. True if there was one; it will then not fire.
+    /// Have [`Handler::on_connection_timer`](crate::Handler::on_connection_timer) called for this connection: once after
+    /// a [`Duration`](std::time::Duration), or as a [`Schedule`] says, with `name` and `payload`, which is kept as JSON;
+    /// `&()` is none. A timer of the same connection and name is replaced. It ends with the connection.
+    ///
+    /// # Errors
+    /// A [`TimerError`](crate::TimerError): `TooManyTimers` above the app's `timers_per_connection`; `Invalid` for a
+    /// time above 30 days, a name that has not 1 to 256 bytes, or a payload above `attachment_bytes`;
+    /// `UnknownConnection`. A [`serde_json::Error`] if the payload cannot be written as JSON.
+    pub fn set_timer(self, name: &str, schedule: impl Into<Schedule>, payload: &impl Serialize) -> Result<()> {
+        Ok(timers::set(Some(self.0), name, schedule.into(), &serde_json::to_vec(payload)?)?)
+    }
+
+    /// The same, unless this connection has a timer of that name, which then stays as it is. True if it was set.
+    ///
+    /// # Errors
+    /// As [`set_timer`](Self::set_timer).
+    pub fn set_timer_if_absent(
+        self,
+        name: &str,
+        schedule: impl Into<Schedule>,
+        payload: &impl Serialize,
+    ) -> Result<bool> {
+        Ok(timers::set_if_absent(Some(self.0), name, schedule.into(), &serde_json::to_vec(payload)?)?)
+    }
+
+    /// Forget a timer of this connection. True if there was one; it will then not fire any more.
     pub fn cancel_timer(self, name: &str) -> bool {
         timers::cancel(Some(self.0), name)
     }

@@ -1,166 +1,141 @@
-//! The one error type of this crate.
+//! Why something failed.
 
 use std::fmt;
-
-use crate::bindings::hassock::host::{connections, sql, timers, topics};
 
 /// What functions of this crate and of a [`Handler`](crate::Handler) return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something failed. The text of an error that leaves a handler goes into the host's log.
+/// Any error: this is [`anyhow::Error`]. Every type that implements [`std::error::Error`] converts into it with `?`.
 ///
-/// Everything that this crate returns converts into it with `?`, and so do texts:
+/// The text of an error that leaves a handler goes into the host's log, with its causes.
+///
+/// Texts of the application come from [`bail!`](crate::bail), [`ensure!`](crate::ensure) and [`Context`](crate::Context):
 ///
 /// ```
-/// use hassock_guest::{Error, Result};
+/// use hassock_sdk::prelude::*;
 ///
-/// fn room(name: Option<&str>) -> Result<&str> {
-///     let name = name.ok_or("a room must have a name")?;
-///     if name.len() > 32 {
-///         return Err(format!("{name} is too long").into());
-///     }
-///     Ok(name)
+/// fn room(name: Option<&str>) -> Result<u32> {
+///     let name = name.context("a room must have a name")?;
+///     ensure!(name.len() <= 32, "{name} is too long");
+///     Ok(name.parse()?)
 /// }
-/// assert!(matches!(room(None), Err(Error::Text(_))));
+/// assert_eq!(room(None).unwrap_err().to_string(), "a room must have a name");
+/// assert!(room(Some("x")).unwrap_err().is::<std::num::ParseIntError>());
 /// ```
 ///
-/// An error type that has no conversion of its own goes through [`Error::other`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// A call about a connection failed.
-    Connection(connections::Error),
-    /// A call about a topic failed.
-    Topic(topics::Error),
-    /// A timer could not be set.
-    Timer(timers::Error),
-    /// The database refused or could not be asked.
-    Sql(sql::Error),
-    /// A row has no such column, or a value is not of the type that was asked for.
-    Value(String),
-    /// A setting is missing, or is not what it should be.
-    Setting(String),
-    /// A text is not the JSON that was expected, or a value cannot be written as JSON.
-    Json(serde_json::Error),
-    /// The application's own reason.
-    Text(String),
-    /// Any other error of the application.
-    Other(Box<dyn std::error::Error>),
-}
+/// To treat one error differently, ask for its type: what this crate's functions fail with stands under "Errors" of
+/// each. `error.downcast_ref::<SqlError>()` is the error of a database, if it is one.
+pub type Error = anyhow::Error;
 
-impl Error {
-    /// Wrap an error of any type: `text.parse::<f32>().map_err(Error::other)?`.
-    pub fn other(error: impl Into<Box<dyn std::error::Error>>) -> Self {
-        Self::Other(error.into())
+/// A mistake of the client, with a text that the client may read. One that leaves
+/// [`on_message`](crate::Handler::on_message) does not close the connection: it becomes a reply, see
+/// [`on_client_error`](crate::Handler::on_client_error).
+///
+/// ```
+/// use hassock_sdk::prelude::*;
+///
+/// fn check(line: &str) -> Result<()> {
+///     ensure!(line.len() <= 8000, ClientError::new("the line is too long"));
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientError(String);
+
+impl ClientError {
+    /// A mistake that the client reads about in these words.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// Why a call about a connection failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// No connection of this app has that id: it has ended, or never was.
+    UnknownConnection,
+    /// The outbox of the connection is full, that is the app's `outbox_bytes`. Nothing was queued.
+    OutboxFull,
+    /// The connection is closing: nothing more can be sent.
+    Closing,
+    /// More bytes than the app's limit for this allows; says which.
+    TooLarge(String),
+    /// An argument that can never be right, such as a close code that RFC 6455 reserves.
+    Invalid(String),
+}
+
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection(error) => f.write_str(&connection_text(error)),
-            Self::Topic(error) => f.write_str(topic_text(error)),
-            Self::Timer(error) => f.write_str(&timer_text(error)),
-            Self::Sql(error) => write!(f, "database: {}", sql_text(error)),
-            Self::Value(text) | Self::Setting(text) | Self::Text(text) => f.write_str(text),
-            Self::Json(error) => write!(f, "JSON: {error}"),
-            Self::Other(error) => error.fmt(f),
+            Self::UnknownConnection => f.write_str(UNKNOWN_CONNECTION),
+            Self::OutboxFull => f.write_str("the connection's outbox is full"),
+            Self::Closing => f.write_str("the connection is closing"),
+            Self::TooLarge(what) => write!(f, "too large: {what}"),
+            Self::Invalid(what) => write!(f, "invalid: {what}"),
         }
     }
 }
 
-// No `source`: the texts above already contain the texts of what they wrap, and whoever prints a chain
-// would print them twice.
-impl std::error::Error for Error {}
+impl std::error::Error for ConnectionError {}
 
-fn connection_text(error: &connections::Error) -> String {
-    use connections::Error;
-    match error {
-        Error::UnknownConnection => "no such connection: it has ended, or never was".into(),
-        Error::OutboxFull => "the connection's outbox is full".into(),
-        Error::Closing => "the connection is closing".into(),
-        Error::TooLarge(what) => format!("too large: {what}"),
-        Error::Invalid(what) => format!("invalid: {what}"),
+/// Why a call about a topic failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// No connection of this app has that id: it has ended, or never was.
+    UnknownConnection,
+    /// The connection has as many subscriptions as the app's `topics_per_connection` allows.
+    TooManyTopics,
+    /// A topic's name must have 1 to 256 bytes.
+    InvalidTopic,
+    /// The message is larger than the app's `outbox_bytes`.
+    TooLarge,
+}
+
+impl fmt::Display for TopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownConnection => UNKNOWN_CONNECTION,
+            Self::TooManyTopics => "the connection is subscribed to as many topics as it may be",
+            Self::InvalidTopic => "invalid topic: its name must have 1 to 256 bytes",
+            Self::TooLarge => "the message is larger than an outbox",
+        })
     }
 }
 
-fn topic_text(error: &topics::Error) -> &'static str {
-    use topics::Error;
-    match error {
-        Error::UnknownConnection => "no such connection: it has ended, or never was",
-        Error::TooManyTopics => "the connection is subscribed to as many topics as it may be",
-        Error::InvalidTopic => "invalid topic: its name must have 1 to 256 bytes",
-        Error::TooLarge => "the message is larger than an outbox",
-    }
+impl std::error::Error for TopicError {}
+
+/// Why a timer could not be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimerError {
+    /// No connection of this app has that id: it has ended, or never was.
+    UnknownConnection,
+    /// The owner has as many timers as `timers_per_connection` or `timers_per_app` allows.
+    TooManyTimers,
+    /// An argument that can never be right; says which.
+    Invalid(String),
 }
 
-fn timer_text(error: &timers::Error) -> String {
-    use timers::Error;
-    match error {
-        Error::UnknownConnection => "no such connection: it has ended, or never was".into(),
-        Error::TooManyTimers => "as many timers are set as may be".into(),
-        Error::Invalid(what) => format!("invalid timer: {what}"),
-    }
-}
-
-fn sql_text(error: &sql::Error) -> String {
-    use sql::Error;
-    match error {
-        Error::Denied(text) => format!("denied: {text}"),
-        Error::UnknownDatabase(text) => format!("unknown database: {text}"),
-        Error::Timeout => "the statement took too long".into(),
-        Error::PoolExhausted => "all connections are busy".into(),
-        Error::Constraint(text) => format!("constraint: {text}"),
-        Error::Syntax(text) => format!("syntax: {text}"),
-        Error::TooLarge(text) => format!("the result is too large: {text}"),
-        Error::ConnectionLost(text) => format!("connection lost: {text}"),
-        Error::Other(text) => text.clone(),
-    }
-}
-
-/// `From` for the types that one variant wraps as they are.
-macro_rules! wraps {
-    ($($from:ty => $variant:ident,)*) => {$(
-        impl From<$from> for Error {
-            fn from(error: $from) -> Self {
-                Self::$variant(error)
-            }
+impl fmt::Display for TimerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownConnection => f.write_str(UNKNOWN_CONNECTION),
+            Self::TooManyTimers => f.write_str("as many timers are set as may be"),
+            Self::Invalid(what) => write!(f, "invalid timer: {what}"),
         }
-    )*};
-}
-
-wraps! {
-    connections::Error => Connection,
-    topics::Error => Topic,
-    timers::Error => Timer,
-    sql::Error => Sql,
-    serde_json::Error => Json,
-    String => Text,
-    Box<dyn std::error::Error> => Other,
-}
-
-/// `From` for the errors of the standard library that handlers meet most often.
-macro_rules! boxes {
-    ($($from:ty,)*) => {$(
-        impl From<$from> for Error {
-            fn from(error: $from) -> Self {
-                Self::other(error)
-            }
-        }
-    )*};
-}
-
-boxes! {
-    fmt::Error,
-    std::num::ParseIntError,
-    std::num::ParseFloatError,
-    std::num::TryFromIntError,
-    std::str::Utf8Error,
-    std::string::FromUtf8Error,
-}
-
-impl From<&str> for Error {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
     }
 }
+
+impl std::error::Error for TimerError {}
+
+const UNKNOWN_CONNECTION: &str = "no such connection: it has ended, or never was";

@@ -2,30 +2,49 @@
 
 use std::cell::OnceCell;
 
-use crate::bindings::hassock::host::types;
-use crate::{Acceptance, Closing, Connection, Message, Refusal, Request, Result};
+use crate::{
+    Acceptance, ClientError, Closing, Connection, Error, FromMessage, Message, Refusal, Request, Result, Timer, log,
+};
+
+/// How a module comes to its [`Handler`]. A type that implements [`Default`] has this already; implement it for a
+/// type that reads settings or prepares tables first.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be started",
+    note = "add `#[derive(Default)]` to `{Self}`, or implement `hassock_sdk::Start` for it"
+)]
+pub trait Start: Sized {
+    /// Make the value that all calls of this instance get. It runs within the instance's first call, so its time
+    /// counts for that call.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log and ends that call only: [`on_open`](Handler::on_open) refuses with 500,
+    /// [`on_message`](Handler::on_message) closes its connection. The next call starts again.
+    fn start() -> Result<Self>;
+}
+
+impl<T: Default> Start for T {
+    fn start() -> Result<Self> {
+        Ok(Self::default())
+    }
+}
 
 /// What a module does. The calls of one connection come strictly one after the other, in the order of its
 /// messages; those of different connections run side by side, in as many instances of the module as the
-/// host likes.
+/// host chooses.
 ///
 /// The host may drop an instance between any two calls. So what must last is not kept in `self`: it goes
 /// into an [attachment](Connection::attachment), a [topic](crate::topics) or a [database](crate::sql).
-pub trait Handler: Sized + 'static {
-    /// Make the value that all calls of this instance get: read settings, prepare tables. It runs within
-    /// the instance's first call, so its time counts for that call.
-    ///
-    /// # Errors
-    /// Any error goes into the host's log and ends that call only: an `open` refuses with 500, a message
-    /// closes its connection. The next call starts again.
-    fn start() -> Result<Self>;
+pub trait Handler: Start + 'static {
+    /// What the messages of clients are read as: [`Message`] itself, `String`, `Vec<u8>`, [`Json<T>`](crate::Json), or
+    /// another type that implements [`FromMessage`].
+    type Message: FromMessage;
 
     /// A client asks for a WebSocket. Messages that are sent to `connection` from here on are delivered
     /// after the handshake. Unless a module says otherwise, every connection is accepted.
     ///
     /// # Errors
     /// The HTTP answer for a client that is not accepted.
-    fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+    fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         let _ = (connection, request);
         Ok(Acceptance::new())
     }
@@ -33,32 +52,60 @@ pub trait Handler: Sized + 'static {
     /// A message arrived.
     ///
     /// # Errors
-    /// Any error goes into the host's log, and the host closes the connection with the app's
-    /// `error_close_code`, by default 1011. Messages that had already arrived after this one are lost.
-    fn message(&self, connection: Connection, message: Message) -> Result<()>;
+    /// A [`ClientError`] goes to [`on_client_error`](Self::on_client_error), which by default replies with it; the
+    /// connection stays. Any other error goes into the host's log, and the host closes the connection with the app's
+    /// `error_close_code`, by default 1011; messages that had already arrived after this one are lost.
+    fn on_message(&self, connection: Connection, message: Self::Message) -> Result<()>;
 
-    /// The connection has ended. Comes exactly once for each connection that [`open`](Self::open) accepted, and is its
-    /// last call. Its attachment can still be read, but it is no longer subscribed to any topic, and what
-    /// is sent to it goes nowhere.
-    fn closed(&self, connection: Connection, closing: &Closing) {
-        let _ = (connection, closing);
-    }
-
-    /// A timer is due: one of `connection`, in turn with its messages, or one of the app.
+    /// The client made a mistake: its message is not a [`Self::Message`](Self::Message), or
+    /// [`on_message`](Self::on_message) returned a [`ClientError`]. Unless a module says otherwise, the client gets the
+    /// text message `{"error":"…"}` with the text of the error, and the connection stays. Another reply or a
+    /// [`close`](Connection::close), such as with 1003 or 1007, is as possible.
     ///
     /// # Errors
-    /// As for [`message`](Self::message); an error of the app's own timer is only logged.
-    fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
-        let _ = (connection, name, payload);
+    /// As for [`on_message`](Self::on_message), but a [`ClientError`] is like any other.
+    fn on_client_error(&self, connection: Connection, error: ClientError) -> Result<()> {
+        connection.send_json(&serde_json::json!({ "error": error.to_string() }))
+    }
+
+    /// The connection has ended. Comes exactly once for each connection that [`on_open`](Self::on_open) accepted, and
+    /// is its last call. Its attachment can still be read, but it is not subscribed to any topic any more, and what
+    /// is sent to it is dropped.
+    ///
+    /// # Errors
+    /// Any error becomes a line of the host's log, and changes nothing else.
+    fn on_close(&self, connection: Connection, closing: &Closing) -> Result<()> {
+        let _ = (connection, closing);
+        Ok(())
+    }
+
+    /// A [timer of the connection](Connection::set_timer) is due. It comes in turn with the messages of the
+    /// connection.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log, and the host closes the connection as after an error of
+    /// [`on_message`](Self::on_message).
+    fn on_connection_timer(&self, connection: Connection, timer: &Timer) -> Result<()> {
+        let _ = (connection, timer);
+        Ok(())
+    }
+
+    /// A [timer of the app](crate::timers::set) is due. The timers of the app come one after the other, beside the
+    /// calls of connections.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log. A timer that repeats goes on.
+    fn on_app_timer(&self, timer: &Timer) -> Result<()> {
+        let _ = timer;
         Ok(())
     }
 
     /// Whether this version can serve here, asked before it gets any traffic: are the settings there, does a query
-    /// find its columns? Databases are read-only meanwhile, and there are no connections. Not part of
-    /// any instance's life: [`start`](Self::start) has not run, and may be called from here if it only reads.
+    /// find its columns? Databases are read-only meanwhile, and there are no connections. It is not part of
+    /// any instance's life: [`start`](Start::start) has not run, and may be called from here if it only reads.
     ///
     /// # Errors
-    /// Any error is what whoever deploys the version reads; it then never serves.
+    /// Any error is what the person or program that deploys the version reads; it then never serves.
     fn check() -> Result<()> {
         Ok(())
     }
@@ -75,11 +122,9 @@ pub trait Handler: Sized + 'static {
     }
 }
 
-/// Where an instance keeps its handler.
-pub type Cell<H> = OnceCell<H>;
-
 /// Run `call` with the instance's handler, which is made now if this is the first call.
-fn with<H: Handler, T>(cell: &Cell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
+fn with<H: Handler, T>(cell: &OnceCell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
+    log::install();
     match cell.get() {
         Some(handler) => call(handler),
         None => {
@@ -90,117 +135,71 @@ fn with<H: Handler, T>(cell: &Cell<H>, call: impl FnOnce(&H) -> Result<T>) -> Re
     }
 }
 
-/// The export `handler.open`.
-pub fn open<H: Handler>(cell: &Cell<H>, id: u64, request: types::Request) -> Result<types::Acceptance, types::Refusal> {
-    let request = Request::from(request);
-    let answer = with(cell, |handler| Ok(handler.open(Connection::from_id(id), &request)));
+/// The export `handler.open`. The cause of a refusal is in the log.
+pub(crate) fn open<H: Handler>(cell: &OnceCell<H>, id: u64, request: Request) -> Result<Acceptance, Refusal> {
+    let answer = with(cell, |handler| Ok(handler.on_open(Connection::from_id(id), &request)));
     let refusal = match answer {
-        Ok(Ok(acceptance)) => return Ok(acceptance.into_raw()),
+        Ok(Ok(acceptance)) => return Ok(acceptance),
         Ok(Err(refusal)) => refusal,
         Err(error) => Refusal::from(error),
     };
-    let (answer, cause) = refusal.into_raw();
-    if let Some(cause) = cause {
-        crate::error!("open failed: {cause}");
+    if let Some(cause) = &refusal.cause {
+        ::log::error!("open failed: {cause}");
     }
-    Err(answer)
+    Err(refusal)
 }
 
 /// The export `handler.receive`: the batch in order, up to the first error.
-pub fn receive<H: Handler>(cell: &Cell<H>, id: u64, messages: Vec<Message>) -> Result<(), String> {
+pub(crate) fn receive<H: Handler>(
+    cell: &OnceCell<H>,
+    id: u64,
+    messages: impl IntoIterator<Item = Message>,
+) -> Result<(), String> {
     let connection = Connection::from_id(id);
-    let handle = |handler: &H| messages.into_iter().try_for_each(|message| handler.message(connection, message));
-    with(cell, handle).map_err(|error| error.to_string())
+    let handle = |handler: &H| messages.into_iter().try_for_each(|message| dispatch(handler, connection, message));
+    with(cell, handle).map_err(text)
+}
+
+fn dispatch<H: Handler>(handler: &H, connection: Connection, message: Message) -> Result<()> {
+    let handled = match H::Message::from_message(message) {
+        Ok(message) => handler.on_message(connection, message),
+        Err(error) => return handler.on_client_error(connection, error),
+    };
+    handled.or_else(|error| handler.on_client_error(connection, error.downcast::<ClientError>()?))
 }
 
 /// The export `handler.closed`.
-pub fn closed<H: Handler>(cell: &Cell<H>, id: u64, closing: &Closing) {
-    let call = |handler: &H| {
-        handler.closed(Connection::from_id(id), closing);
-        Ok(())
-    };
-    if let Err(error) = with(cell, call) {
-        crate::error!("closed failed: {error}");
+pub(crate) fn closed<H: Handler>(cell: &OnceCell<H>, id: u64, closing: &Closing) {
+    if let Err(error) = with(cell, |handler| handler.on_close(Connection::from_id(id), closing)) {
+        ::log::error!("closed failed: {error:#}");
     }
 }
 
-/// The export `timer-handler.fired`.
-pub fn fired<H: Handler>(cell: &Cell<H>, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String> {
-    with(cell, |handler| handler.timer(id.map(Connection::from_id), name, payload)).map_err(|error| error.to_string())
+/// The export `timer-handler.connection-timer`.
+pub(crate) fn connection_timer<H: Handler>(cell: &OnceCell<H>, id: u64, timer: &Timer) -> Result<(), String> {
+    with(cell, |handler| handler.on_connection_timer(Connection::from_id(id), timer)).map_err(text)
+}
+
+/// The export `timer-handler.app-timer`.
+pub(crate) fn app_timer<H: Handler>(cell: &OnceCell<H>, timer: &Timer) -> Result<(), String> {
+    with(cell, |handler| handler.on_app_timer(timer)).map_err(text)
 }
 
 /// The export `self-test.check`.
-pub fn check<H: Handler>() -> Result<(), String> {
-    H::check().map_err(|error| error.to_string())
+pub(crate) fn check<H: Handler>() -> Result<(), String> {
+    log::install();
+    H::check().map_err(text)
 }
 
 /// The export `migration.migrate`.
-pub fn migrate<H: Handler>(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String> {
-    H::migrate(from_version, attachment).map_err(|error| error.to_string())
+pub(crate) fn migrate<H: Handler>(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String> {
+    log::install();
+    H::migrate(from_version, attachment).map_err(text)
 }
 
-/// Make a type that implements [`Handler`] the module: `hassock_guest::export!(Echo);`, once in a crate.
-#[macro_export]
-macro_rules! export {
-    ($handler:ty) => {
-        const _: () = {
-            use $crate::__private::{bindings, bindings::exports::hassock::host as exports, handler};
-
-            // An instance is single-threaded, so "of the thread" means "of the instance".
-            ::std::thread_local! {
-                static HANDLER: ::std::cell::OnceCell<$handler> = const { ::std::cell::OnceCell::new() };
-            }
-
-            struct Module;
-
-            impl exports::handler::Guest for Module {
-                fn open(
-                    id: u64,
-                    request: exports::handler::Request,
-                ) -> ::std::result::Result<exports::handler::Acceptance, exports::handler::Refusal> {
-                    HANDLER.with(|cell| handler::open(cell, id, request))
-                }
-
-                fn receive(
-                    id: u64,
-                    messages: ::std::vec::Vec<exports::handler::Message>,
-                ) -> ::std::result::Result<(), ::std::string::String> {
-                    HANDLER.with(|cell| handler::receive(cell, id, messages))
-                }
-
-                fn closed(id: u64, closing: exports::handler::Closing) {
-                    HANDLER.with(|cell| handler::closed(cell, id, &closing));
-                }
-            }
-
-            impl exports::timer_handler::Guest for Module {
-                fn fired(
-                    id: ::std::option::Option<u64>,
-                    name: ::std::string::String,
-                    payload: ::std::vec::Vec<u8>,
-                ) -> ::std::result::Result<(), ::std::string::String> {
-                    HANDLER.with(|cell| handler::fired(cell, id, &name, &payload))
-                }
-            }
-
-            impl exports::self_test::Guest for Module {
-                fn check() -> ::std::result::Result<(), ::std::string::String> {
-                    handler::check::<$handler>()
-                }
-            }
-
-            impl exports::migration::Guest for Module {
-                fn migrate(
-                    from_version: ::std::string::String,
-                    attachment: ::std::vec::Vec<u8>,
-                ) -> ::std::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
-                    handler::migrate::<$handler>(&from_version, attachment)
-                }
-            }
-
-    bindings::export_module!(Module with_types_in bindings);
-        };
-    };
+/// For the host's log: with the causes.
+fn text(error: Error) -> String {
+    format!("{error:#}")
 }
 
 #[cfg(test)]
@@ -208,6 +207,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::prelude::{Context, bail};
 
     /// Counts its starts, of which the first fails, and notes what it gets.
     struct Recorder;
@@ -223,28 +223,50 @@ mod tests {
         })
     }
 
-    impl Handler for Recorder {
+    impl Start for Recorder {
         fn start() -> Result<Self> {
             match note("start") {
-                1 => Err("not yet".into()),
+                1 => bail!("not yet"),
                 _ => Ok(Self),
             }
         }
+    }
 
-        fn message(&self, _: Connection, message: Message) -> Result<()> {
-            let text = message.as_text().unwrap_or_default();
-            note(text);
-            if text == "bad" { Err(format!("{text} text").into()) } else { Ok(()) }
+    impl Handler for Recorder {
+        type Message = String;
+
+        fn on_message(&self, _: Connection, text: String) -> Result<()> {
+            note(&text);
+            match text.as_str() {
+                "bad" => Err(Error::msg("the cause")).context("bad text"),
+                "mistake" => bail!(ClientError::new("not that")),
+                _ => Ok(()),
+            }
+        }
+
+        fn on_client_error(&self, _: Connection, error: ClientError) -> Result<()> {
+            note(&format!("client error: {error}"));
+            Ok(())
         }
     }
 
     #[test]
     fn a_start_that_fails_is_tried_again_and_a_batch_ends_at_its_first_error() {
         let cell = OnceCell::<Recorder>::new();
-        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(Message::from).collect());
+        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(Message::from));
         assert_eq!(receive(&["lost"]), Err("not yet".into()));
         assert_eq!(receive(&["a", "b"]), Ok(()));
-        assert_eq!(receive(&["c", "bad", "never"]), Err("bad text".into()));
+        assert_eq!(receive(&["c", "bad", "never"]), Err("bad text: the cause".into()));
         assert_eq!(SEEN.take(), ["start", "start", "a", "b", "c", "bad"]);
+    }
+
+    #[test]
+    fn mistakes_of_the_client_do_not_end_the_batch() {
+        note("a start that fails");
+        let cell = OnceCell::<Recorder>::new();
+        let messages = [Message::from("mistake"), Message::from(vec![0]), Message::from("a")];
+        assert_eq!(receive(&cell, 1, messages), Ok(()));
+        let expected = ["mistake", "client error: not that", "client error: the message is binary; send text", "a"];
+        assert_eq!(SEEN.take().split_off(2), expected);
     }
 }

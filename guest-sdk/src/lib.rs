@@ -3,79 +3,77 @@
 //! A module is a type that implements [`Handler`], and one line that exports it:
 //!
 //! ```no_run
-//! use hassock_guest::prelude::*;
+//! use hassock_sdk::prelude::*;
 //!
 //! /// Everybody in a room hears what one of them says.
-//! struct Room {
-//!     greeting: String,
-//! }
+//! #[derive(Default)]
+//! struct Room;
 //!
 //! impl Handler for Room {
-//!     fn start() -> Result<Self> {
-//!         Ok(Self { greeting: settings::get_or("greeting", "hello") })
-//!     }
+//!     type Message = String;
 //!
-//!     fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+//!     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
 //!         let Some(name) = request.query_value("name") else {
 //!             return Err(Refusal::new(403, "a name is needed: ?name=…"));
 //!         };
-//!         connection.send(format!("{} {name}", self.greeting))?;
+//!         connection.send(format!("hello {name}"))?;
 //!         Ok(Acceptance::new().topic("room").attachment(&name)?)
 //!     }
 //!
-//!     fn message(&self, connection: Connection, message: Message) -> Result<()> {
+//!     fn on_message(&self, connection: Connection, text: String) -> Result<()> {
 //!         let name: String = connection.attachment()?;
-//!         let text = message.as_text().ok_or("only text is spoken here")?;
 //!         let listeners = topics::publish("room", format!("{name}: {text}"))?;
 //!         debug!("{listeners} heard {name}");
 //!         Ok(())
 //!     }
 //! }
 //!
-//! hassock_guest::export!(Room);
+//! hassock_sdk::export!(Room);
 //! # fn main() {}
 //! ```
 //!
 //! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` makes the component. It
 //! imports only what it uses, so a module that runs no SQL needs no grant for a database.
 //!
+//! * [`Handler`]: what the host calls; [`FromMessage`]: what messages are read as; [`Start`]: settings and tables first
 //! * [`Connection`]: send, close, attach, subscribe, set timers
 //! * [`topics`]: publish to many connections
 //! * [`sql`]: the databases that the app's config grants
 //! * [`settings`], [`timers`], [`clock`], [`log`], [`host_version`]
 //!
-//! What fails, fails with an [`Error`]; one that leaves the handler goes into the host's log. A panic ends
-//! the call, and the host replaces the instance; other connections do not notice.
+//! Every function that fails returns [`Result`]: any error goes through `?`. One that leaves the handler goes into the
+//! host's log, except for a [`ClientError`], which the client reads. A panic ends the call, and the host replaces the
+//! instance; other connections do not notice.
 //!
 //! # Unit tests
 //!
 //! With the feature `testing` a handler runs under plain `cargo test`, on the developer's own machine and
 //! without a host: against the connections, topics, timers, settings, clock and databases (SQLite in memory,
-//! or answers that the test scripts) of a `testing::TestHost`.
+//! or answers that the test scripts) of a `testing::MockHost`.
 //!
 //! ```toml
 //! [dev-dependencies]
-//! hassock-guest = { version = "0.1", features = ["testing"] }
+//! hassock-sdk = { version = "0.1", features = ["testing"] }
 //! ```
 //!
 //! ```
-//! # use hassock_guest::prelude::*;
+//! # use hassock_sdk::prelude::*;
+//! # #[derive(Default)]
 //! # struct Echo;
 //! # impl Handler for Echo {
-//! #     fn start() -> Result<Self> { Ok(Self) }
-//! #     fn message(&self, connection: Connection, message: Message) -> Result<()> {
-//! #         connection.send(message).map(drop)
+//! #     type Message = Message;
+//! #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+//! #         connection.send(message)
 //! #     }
 //! # }
 //! # #[cfg(feature = "testing")]
-//! # fn main() -> Result<()> {
-//! use hassock_guest::testing::TestHost;
+//! # fn main() {
+//! use hassock_sdk::testing::MockHost;
 //!
-//! let host = TestHost::<Echo>::new();
-//! let client = host.connect("/echo")?;
-//! client.send("hello");
-//! assert_eq!(client.received(), [Message::from("hello")]);
-//! # Ok(())
+//! let host = MockHost::<Echo>::new();
+//! let client = host.connect("/echo");
+//! client.send_text("hello");
+//! client.expect_text("hello");
 //! # }
 //! # #[cfg(not(feature = "testing"))]
 //! # fn main() {}
@@ -88,11 +86,14 @@ mod answer;
 #[doc(hidden)]
 pub mod bindings;
 pub mod clock;
+mod closing;
 mod connection;
+mod convert;
 mod error;
-#[doc(hidden)]
-pub mod handler;
+mod export;
+mod handler;
 mod host;
+mod json;
 pub mod log;
 mod message;
 mod request;
@@ -103,29 +104,41 @@ pub mod testing;
 pub mod timers;
 pub mod topics;
 
+pub use anyhow::{Context, bail, ensure};
+
+pub use ::log::{debug, error, info, trace, warn};
 pub use answer::{Acceptance, Refusal};
-pub use bindings::hassock::host::types::{ClosedBy, Closing, Message};
-pub use connection::{Connection, ConnectionError, Fullness};
-pub use error::{Error, Result};
-pub use handler::Handler;
+pub use closing::{ClosedBy, Closing};
+pub use connection::Connection;
+pub use error::{ClientError, ConnectionError, Error, Result, TimerError, TopicError};
+pub use handler::{Handler, Start};
+pub use json::Json;
+pub use message::{FromMessage, Message};
 pub use request::Request;
+pub use settings::SettingError;
+pub use sql::{SqlError, ValueError};
+pub use timers::Timer;
 
 /// Name and version of the host that runs this module: `Hassock 0.1.0`.
 pub fn host_version() -> String {
     host::about::host()
 }
 
-/// All that a module usually needs: `use hassock_guest::prelude::*;`.
+/// All that a module usually needs: `use hassock_sdk::prelude::*;`.
 pub mod prelude {
-    pub use crate::sql::{Database, Row, Rows, Transaction, Value};
-    pub use crate::{Acceptance, ClosedBy, Closing, Connection, Error, Handler, Message, Refusal, Request, Result};
+    pub use crate::sql::{Database, Row, Rows, SqlError, Transaction, Value};
+    pub use crate::timers::{Schedule, Timer};
+    pub use crate::{
+        Acceptance, ClientError, ClosedBy, Closing, Connection, Context, Error, FromMessage, Handler, Json,
+    };
+    pub use crate::{Message, Refusal, Request, Result, Start};
+    pub use crate::{bail, debug, ensure, error, info, params, trace, warn};
     pub use crate::{clock, log, settings, sql, timers, topics};
-    pub use crate::{debug, error, info, params, trace, warn};
 }
 
 /// For the macros of this crate. Anything in here may change at any time.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings;
-    pub use crate::handler;
+    pub use crate::export::Module;
 }

@@ -3,42 +3,42 @@
 //! connection of the call by itself. The host cuts a line at 8 KiB, and leaves lines out (it counts them)
 //! after the app's `log_lines_per_call` in one call.
 //!
+//! These are the macros of the crate [`log`](::log), so the lines of a library that uses it are among them. Every
+//! line reaches the host, which decides what it writes; [`set_max_level`] drops lines within the module.
+//!
 //! What a module prints to its standard output and standard error becomes log lines, too.
 
-pub use crate::bindings::hassock::host::log::Level;
-pub use crate::{debug, error, info, trace, warn};
+use std::sync::Once;
 
-/// Write a line. The macros do the same and format their arguments.
-pub fn write(level: Level, line: &str) {
-    crate::host::log::write(level, line);
+use ::log::{Log, Metadata, Record};
+
+pub use ::log::{Level, LevelFilter, debug, error, info, set_max_level, trace, warn};
+
+/// Passes the lines of the crate `log` on to the host.
+struct HostLog;
+
+impl Log for HostLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let arguments = record.args();
+        match arguments.as_str() {
+            Some(line) => crate::host::log::write(record.level(), line),
+            None => crate::host::log::write(record.level(), &arguments.to_string()),
+        }
+    }
+
+    fn flush(&self) {}
 }
 
-/// Write a line that matters only to who follows every step, with arguments as for `format!`.
-#[macro_export]
-macro_rules! trace {
-    ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Trace, &::std::format!($($argument)+)) };
-}
-
-/// Write a line that helps to find a fault, with arguments as for `format!`.
-#[macro_export]
-macro_rules! debug {
-    ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Debug, &::std::format!($($argument)+)) };
-}
-
-/// Write a line about what happens normally, with arguments as for `format!`.
-#[macro_export]
-macro_rules! info {
-    ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Info, &::std::format!($($argument)+)) };
-}
-
-/// Write a line about what should not be so, but does no harm yet, with arguments as for `format!`.
-#[macro_export]
-macro_rules! warn {
-    ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Warn, &::std::format!($($argument)+)) };
-}
-
-/// Write a line about what failed, with arguments as for `format!`.
-#[macro_export]
-macro_rules! error {
-    ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Error, &::std::format!($($argument)+)) };
+/// Have the host log what the crate `log` is told. A module or a test that has installed another logger keeps it.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        if ::log::set_logger(&HostLog).is_ok() {
+            set_max_level(LevelFilter::Trace);
+        }
+    });
 }

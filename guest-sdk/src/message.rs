@@ -1,15 +1,24 @@
-//! Messages: text or binary, and JSON as text.
+//! Messages, and the types that a handler can read them as.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Message, Result};
+use crate::{ClientError, Json, Result};
+
+/// One whole WebSocket message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
 
 impl Message {
     /// A text message that holds `value` as JSON.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json) if the value cannot be written as JSON, such as a map whose keys are no texts.
+    /// A [`serde_json::Error`] if the value cannot be written as JSON, such as a map whose keys are not texts.
     pub fn json(value: &impl Serialize) -> Result<Self> {
         Ok(Self::Text(serde_json::to_string(value)?))
     }
@@ -17,7 +26,7 @@ impl Message {
     /// Read the message, text or binary, as JSON.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json), whose text says what is wrong and where.
+    /// A [`serde_json::Error`], whose text says what is wrong and where.
     pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_slice(self.as_bytes())?)
     }
@@ -69,6 +78,56 @@ impl From<&[u8]> for Message {
     }
 }
 
+/// A type that [`Handler::on_message`](crate::Handler::on_message) can get: `Handler::Message` names one.
+///
+/// | type | reads |
+/// |---|---|
+/// | [`Message`] | every message, as it is |
+/// | `String` | text messages |
+/// | `Vec<u8>` | binary messages |
+/// | [`Json<T>`] | text and binary messages that are the JSON of a `T` |
+///
+/// Implement it for a type of your own to read another format.
+pub trait FromMessage: Sized {
+    /// Read a message.
+    ///
+    /// # Errors
+    /// What the client reads if the message is not a `Self`, see
+    /// [`Handler::on_client_error`](crate::Handler::on_client_error).
+    fn from_message(message: Message) -> Result<Self, ClientError>;
+}
+
+impl FromMessage for Message {
+    fn from_message(message: Message) -> Result<Self, ClientError> {
+        Ok(message)
+    }
+}
+
+impl FromMessage for String {
+    fn from_message(message: Message) -> Result<Self, ClientError> {
+        match message {
+            Message::Text(text) => Ok(text),
+            Message::Binary(_) => Err(ClientError::new("the message is binary; send text")),
+        }
+    }
+}
+
+impl FromMessage for Vec<u8> {
+    fn from_message(message: Message) -> Result<Self, ClientError> {
+        match message {
+            Message::Binary(bytes) => Ok(bytes),
+            Message::Text(_) => Err(ClientError::new("the message is text; send binary")),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromMessage for Json<T> {
+    fn from_message(message: Message) -> Result<Self, ClientError> {
+        let read = serde_json::from_slice(message.as_bytes());
+        read.map(Self).map_err(|error| ClientError::new(error.to_string()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +151,18 @@ mod tests {
     fn only_a_text_message_has_a_text() {
         assert_eq!(Message::from("a").as_text(), Some("a"));
         assert_eq!(Message::from(vec![97]).as_text(), None);
+    }
+
+    #[test]
+    fn messages_are_read_as_the_type_of_the_handler() {
+        let (text, binary) = (Message::from("[1]"), Message::from(b"[1]".as_slice()));
+        assert_eq!(String::from_message(text.clone()), Ok("[1]".into()));
+        assert_eq!(Vec::<u8>::from_message(binary.clone()), Ok(b"[1]".to_vec()));
+        assert_eq!(Json::<Vec<u8>>::from_message(text.clone()), Ok(Json(vec![1])));
+        assert_eq!(Json::<Vec<u8>>::from_message(binary.clone()), Ok(Json(vec![1])));
+        assert_eq!(String::from_message(binary), Err(ClientError::new("the message is binary; send text")));
+        assert_eq!(Vec::<u8>::from_message(text.clone()), Err(ClientError::new("the message is text; send binary")));
+        let error = Json::<u8>::from_message(text).err().map(|error| error.to_string());
+        assert!(error.is_some_and(|text| text.starts_with("invalid type: sequence, expected u8")));
     }
 }

@@ -1,38 +1,51 @@
-//! Topics: names within this app that connections subscribe to and messages are published to. A topic is
-//! there as long as somebody is subscribed. All its subscribers get its messages in the same order.
+//! Topics: names within this app that connections subscribe to and messages are published to. A topic exists
+//! as long as a connection is subscribed to it. All its subscribers get its messages in the same order.
 //!
 //! A connection subscribes with [`Acceptance::topic`](crate::Acceptance::topic) or
-//! [`Connection::subscribe`].
+//! [`Connection::subscribe`](crate::Connection::subscribe).
+//!
+//! # A snapshot without a gap
+//!
+//! A newcomer often gets the present state first, such as the last lines of a room, and then each change. Subscribe it
+//! *before* the snapshot is read, with `connection.subscribe` in [`on_open`](crate::Handler::on_open): a topic of the
+//! [`Acceptance`](crate::Acceptance) takes effect only when the call is over, and a change between the two would be
+//! lost.
+//!
+//! ```no_run
+//! # use hassock_sdk::prelude::*;
+//! # fn on_open(database: &Database, connection: Connection) -> Result<Acceptance, Refusal> {
+//! connection.subscribe("prices")?;
+//! let prices = database.query_as::<(u64, String)>("SELECT id, price FROM item", [])?;
+//! connection.send_json(&prices)?;
+//! Ok(Acceptance::new())
+//! # }
+//! ```
+//!
+//! A writer stores a change first and publishes it then. So each change is in the snapshot, or is published to the
+//! newcomer, and none is lost. One that happens meanwhile may be both, and may arrive before or after the snapshot:
+//! the order does not say which of the two is newer. Give each change a number that grows, and have the client leave
+//! out what it already has.
 
 use serde::Serialize;
 
 use crate::host::topics;
 use crate::{Connection, Message, Result};
 
-pub use crate::bindings::hassock::host::topics::Error;
-
 /// Queue a message for every subscriber, and return how many there are. A subscriber whose outbox is full
-/// reads too slowly: the host closes it with 1013 rather than leave a gap.
+/// reads too slowly: the host closes it with 1013 rather than leave a gap. [`Connection::publish_except`] leaves out
+/// the sender.
 ///
 /// # Errors
-/// [`Error::InvalidTopic`] unless the name has 1 to 256 bytes, [`Error::TooLarge`] if the message is
+/// A [`TopicError`](crate::TopicError): `InvalidTopic` unless the name has 1 to 256 bytes, `TooLarge` if the message is
 /// larger than an outbox.
 pub fn publish(topic: &str, message: impl Into<Message>) -> Result<u32> {
-    Ok(topics::publish(topic, &message.into())?)
-}
-
-/// The same for every subscriber but one, usually the one that speaks.
-///
-/// # Errors
-/// As [`publish`].
-pub fn publish_except(topic: &str, message: impl Into<Message>, except: Connection) -> Result<u32> {
-    Ok(topics::publish_except(topic, &message.into(), except.id())?)
+    Ok(topics::publish(topic, message.into())?)
 }
 
 /// [`publish`] a value as a text message of JSON.
 ///
 /// # Errors
-/// As [`publish`], and [`Error::Json`](crate::Error::Json) if the value cannot be written as JSON.
+/// As [`publish`], or a [`serde_json::Error`] if the value cannot be written as JSON.
 pub fn publish_json(topic: &str, value: &impl Serialize) -> Result<u32> {
     publish(topic, Message::json(value)?)
 }

@@ -1,6 +1,5 @@
 //! The command line: which commands there are. What each takes and does is in `commands`.
 
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -8,6 +7,7 @@ use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::dev::DevArgs;
 use crate::commands::module::ModuleArgs;
+use crate::commands::new::NewArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
@@ -36,18 +36,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create an app: module, config and tests of both kinds
-    ///
-    /// The name of the folder becomes that of the app, its crate and its path. `hassock test DIR` passes at
-    /// once, and `hassock dev DIR` serves it.
-    #[command(after_help = "Example:\n  hassock new hello")]
-    New {
-        /// A folder that does not exist yet, or is empty
-        dir: PathBuf,
-        /// The folder of the SDK, `guest-sdk` in Hassock's sources, if it is not where it was
-        #[arg(long, value_name = "FOLDER")]
-        sdk: Option<PathBuf>,
-    },
+    New(NewArgs),
     Dev(DevArgs),
     /// Play transcripts against an app's modules: the whole host in this process, without sockets and servers
     ///
@@ -87,7 +76,7 @@ impl Cli {
     pub async fn run(self) -> Result<(), CommandError> {
         // Each boxed: a command holds all of the host, and only one of them runs.
         match self.command {
-            Command::New { dir, sdk } => new::run(&dir, sdk.as_deref()),
+            Command::New(args) => new::run(&args),
             Command::Dev(args) => Box::pin(dev::run(args)).await,
             Command::Test(args) => Ok(Box::pin(test::run(args)).await?),
             Command::Build(args) => Box::pin(build::run(args)).await,

@@ -30,7 +30,7 @@ impl Project {
             "Cargo.toml",
             &format!(
                 "[package]\nname = \"{name}\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n\
-                 [dependencies]\nhassock-guest = {{ path = \"{}\" }}\n{profile}",
+                 [dependencies]\nhassock-sdk = {{ path = \"{}\" }}\n{profile}",
                 sdk.display()
             ),
         );

@@ -106,6 +106,7 @@ async fn what_a_connection_may_have_is_bounded() {
         let answer = client.try_probe(command.clone()).await;
         assert!(answer["error"].is_string(), "{command}: {answer}");
     }
+    assert_eq!(client.probe(json!("outbox-fullness")).await, 0, "what was sent is written");
     assert_eq!(client.probe(json!("attachment")).await, json!("x".repeat(98)));
     for name in ["one", "two", "three"] {
         let subscribed = client.probe(json!({ "subscribers": name })).await.as_array().unwrap().len();

@@ -27,11 +27,17 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     let made = hassock(folder.path(), ["new", "hello"]).await;
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     let app = folder.path().join("hello");
-    fs::copy(workspace().join("examples-wasm/Cargo.lock"), app.join("Cargo.lock")).unwrap();
 
+    // Nothing outside of the folder is named, so it builds wherever it is, and the lock names what it builds.
+    let metadata = run(Path::new("cargo"), &["metadata", "--format-version", "1", "--locked"], &app);
+    assert!(metadata.status.success(), "{}", words(&metadata));
+    let repository = workspace().canonicalize().unwrap();
+    let packages = words(&metadata).replace(repository.join("examples-wasm/target").to_str().unwrap(), "");
+    assert!(!packages.contains(repository.to_str().unwrap()), "{packages}");
+    assert!(!packages.contains("\"wit-parser\""), "no generator is built");
     let passed = run(&binary(), &["test", "."], &app);
     assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
-    assert!(words(&passed).contains("ok ./hello.transcript  9 steps, 5 calls"), "{}", words(&passed));
+    assert!(words(&passed).contains("ok ./hello.transcript  9 steps, 4 calls"), "{}", words(&passed));
 
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let block = |begin: &str| {
@@ -55,8 +61,29 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     let passed = run(&binary(), &["test", "."], &app);
     assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
 
-    let unit = run(Path::new("cargo"), &["test"], &app);
+    let unit = run(Path::new("cargo"), &["test", "--locked"], &app);
     assert!(unit.status.success() && words(&unit).contains("1 passed"), "{}", words(&unit));
+}
+
+/// The copy of an example is an app of its own: its config, transcripts and files are all there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_an_example_passes_its_transcripts() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["chat", "guestbook", "commands", "echo"] {
+        let dir = format!("my-{name}");
+        let made = hassock(folder.path(), ["new", &dir, "--example", name]).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let app = folder.path().join(&dir);
+        fs::copy(example(name), app.join(format!("{name}.wasm"))).unwrap();
+        let passed = run(&binary(), &["test", ".", "--no-build"], &app);
+        assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
+        let transcripts = |dir: &Path| {
+            let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.extension().is_some_and(|ending| ending == "transcript")).count()
+        };
+        let all = transcripts(&workspace().join("examples-wasm").join(name));
+        assert_eq!((words(&passed).matches("ok ./").count(), transcripts(&app)), (all, all), "{}", words(&passed));
+    }
 }
 
 /// The first words of the README about it: what was made can be served.
@@ -81,10 +108,12 @@ async fn what_cannot_be_made_is_said_in_one_line() {
     fs::create_dir(folder.path().join("full")).unwrap();
     fs::write(folder.path().join("full/file"), "mine").unwrap();
     for (arguments, expected) in [
-        (vec!["new", "1st"], "`1st` is no name for an app"),
-        (vec!["new", "full"], "is there already and not empty"),
-        (vec!["new", "file"], "is there already"),
-        (vec!["new", "app", "--sdk", "nowhere"], "nowhere: there is no SDK"),
+        (vec!["new", "1st"], "`1st` cannot name an app"),
+        (vec!["new", "fn"], "reserved in Rust or cargo"),
+        (vec!["new", "hassock-sdk"], "a crate that the app is built with has that name"),
+        (vec!["new", "full"], "exists and is not empty"),
+        (vec!["new", "full", "--example", "chat"], "exists and is not empty"),
+        (vec!["new", "file"], "exists and is not empty"),
     ] {
         let finished = hassock(folder.path(), &arguments).await;
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{arguments:?}");

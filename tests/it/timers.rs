@@ -83,12 +83,14 @@ async fn timers_are_bounded() {
         timer(&"x".repeat(257), 1, ""),
         timer("a", month + 1, ""),
         timer("a", u64::MAX, ""),
-        timer("a", 1, &"x".repeat((64 << 10) + 1)),
+        timer("a", 1, &"x".repeat((64 << 10) - 1)),
+        json!({ "timer": { "name": "a", "after_ms": 1, "every_ms": month + 1, "text": "" } }),
     ] {
         let answer = client.try_probe(wrong).await;
         assert!(answer["error"].is_string(), "{answer}");
     }
-    set(&mut client, &"x".repeat(256), month, &"x".repeat(64 << 10)).await;
+    // The payload is JSON, so the text has quotation marks.
+    set(&mut client, &"x".repeat(256), month, &"x".repeat((64 << 10) - 2)).await;
     set(&mut client, "due", 0, "").await;
     assert_eq!(client.json().await, fired("due", ""));
 }
@@ -147,7 +149,7 @@ async fn a_timer_that_waits_for_its_turn_can_still_be_cancelled() {
     assert_eq!(busy.json().await, fired("replaced", "new"));
 }
 
-/// The contract of `fired`: never after `closed`, however the connection ended.
+/// The contract of `connection-timer`: never after `closed`, however the connection ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timer_ends_with_its_connection() {
     let events = Events::new().await;
@@ -188,6 +190,60 @@ async fn a_timer_of_the_app_outlives_the_connection_that_set_it() {
     eventually("the setter to be forgotten", || async { host.host.connections() == 1 }).await;
     assert_eq!(listener.json().await, fired("a", "second"), "it was replaced");
     assert_eq!(listener.json().await, fired("b", "other"));
+}
+
+/// The contract of `timers`: a schedule with `every-ms` fires again and again, until it is replaced or cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn timers_repeat_until_they_are_replaced_or_cancelled() {
+    let host = TestHost::probe("").await;
+    let mut client = host.connect("/probe?topic=timers").await;
+    let repeat = |name: &str| json!({ "name": name, "after_ms": 10, "every_ms": 50, "text": "" });
+    client.probe(json!({ "timer": repeat("own") })).await;
+    for _ in 0..3 {
+        assert_eq!(client.json().await, fired("own", ""));
+    }
+    set(&mut client, "own", 10, "once").await;
+    assert_eq!(client.json().await, fired("own", "once"));
+    client.probe(json!({ "app-timer": repeat("ours") })).await;
+    for _ in 0..3 {
+        assert_eq!(client.json().await, fired("ours", ""));
+    }
+    // Another one may fire before the command arrives.
+    client.send(json!({ "cancel-app-timer": "ours" }).to_string()).await;
+    let answer = loop {
+        let came = client.json().await;
+        if came != fired("ours", "") {
+            break came;
+        }
+    };
+    assert_eq!(answer, json!({ "ok": true }), "between two times, it is there");
+    set(&mut client, "later", 300, "").await;
+    assert_eq!(client.json().await, fired("later", ""), "nothing repeats any more");
+}
+
+/// The contract of `timers`: `set-if-absent` leaves a timer as it is, and says whether it set one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_is_there_is_not_put_off() {
+    let host = TestHost::probe("").await;
+    let mut client = host.connect("/probe?topic=timers").await;
+    let if_absent = |kind: &str, after_ms: u64, text: &str| {
+        let command = json!({ "name": "t", "after_ms": after_ms, "if_absent": true, "text": text });
+        json!({ kind: command })
+    };
+    let commands = [
+        if_absent("timer", 100, "first"),
+        if_absent("timer", 0, "second"),
+        if_absent("app-timer", 200, "first"),
+        if_absent("app-timer", 0, "second"),
+    ];
+    in_one_call(&mut client, commands).await;
+    for expected in [true, false, true, false] {
+        assert_eq!(client.json().await, json!({ "ok": expected }));
+    }
+    assert_eq!(client.json().await, fired("t", "first"));
+    assert_eq!(client.json().await, fired("t", "first"));
+    assert_eq!(client.probe(if_absent("timer", 0, "again")).await, true, "a name is free once its timer has fired");
+    assert_eq!(client.json().await, fired("t", "again"));
 }
 
 /// Invariants 3 and 7: timers, topics and attachments are the host's, and survive a swap of the module.

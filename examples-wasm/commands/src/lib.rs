@@ -1,29 +1,23 @@
 //! The demo of the article "Integrating WebSocket to Joomla!" (2012): a handler that answers commands.
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 
+#[derive(Default)]
 struct Commands;
 
 impl Handler for Commands {
-    fn start() -> Result<Self> {
-        Ok(Self)
-    }
+    type Message = Message;
 
-    fn message(&self, connection: Connection, message: Message) -> Result<()> {
-        connection.send(answer(&message))?;
-        Ok(())
-    }
-}
-
-fn answer(message: &Message) -> String {
-    match message.as_text().map(str::trim) {
-        Some("test") => "This is a test!".into(),
-        Some("version") => hassock_guest::host_version(),
-        _ => "Command not found".into(),
+    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+        match message.as_text().map(str::trim) {
+            Some("test") => connection.send("This is a test!"),
+            Some("version") => connection.send(hassock_sdk::host_version()),
+            _ => connection.send("Command not found"),
+        }
     }
 }
 
-hassock_guest::export!(Commands);
+hassock_sdk::export!(Commands);
 
 #[cfg(test)]
 mod tests;

@@ -1,27 +1,20 @@
-use hassock_guest::testing::TestHost;
+use hassock_sdk::testing::{HOST_VERSION, MockHost};
 
 use super::*;
 
-/// What each message is answered with.
-fn answers<M: Into<Message>>(messages: impl IntoIterator<Item = M>) -> Vec<Message> {
-    let host = TestHost::<Commands>::new();
-    let client = host.connect("/commands").unwrap();
-    client.send_batch(messages);
-    client.received()
-}
-
 #[test]
 fn commands_are_answered() {
-    let version = hassock_guest::testing::HOST_VERSION;
-    assert_eq!(
-        answers(["test", "  test\n", "version"]),
-        ["This is a test!", "This is a test!", version].map(Message::from)
-    );
+    let client = MockHost::<Commands>::new().connect("/commands");
+    client.send_batch(["test", "  test\n", "version"]);
+    client.expect_text("This is a test!");
+    client.expect_text("This is a test!");
+    client.expect_text(HOST_VERSION);
 }
 
 #[test]
-fn anything_else_is_no_command() {
-    let unknown = answers(["", "TEST", "tests"]);
-    assert_eq!(unknown, vec![Message::from("Command not found"); 3]);
-    assert_eq!(answers([b"test".to_vec()]), [Message::from("Command not found")]);
+fn anything_else_is_not_a_command() {
+    let client = MockHost::<Commands>::new().connect("/commands");
+    client.send_batch(["", "TEST", "tests"]);
+    client.send_binary("test");
+    assert_eq!(client.messages(), vec![Message::from("Command not found"); 4]);
 }

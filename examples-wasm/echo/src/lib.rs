@@ -1,21 +1,19 @@
 //! Sends every message back, text as text and binary as binary.
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 
+#[derive(Default)]
 struct Echo;
 
 impl Handler for Echo {
-    fn start() -> Result<Self> {
-        Ok(Self)
-    }
+    type Message = Message;
 
-    fn message(&self, connection: Connection, message: Message) -> Result<()> {
-        connection.send(message)?;
-        Ok(())
+    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+        connection.send(message)
     }
 }
 
-hassock_guest::export!(Echo);
+hassock_sdk::export!(Echo);
 
 #[cfg(test)]
 mod tests;

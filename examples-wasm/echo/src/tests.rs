@@ -1,21 +1,21 @@
-use hassock_guest::testing::TestHost;
+use hassock_sdk::testing::MockHost;
 
 use super::*;
 
 #[test]
 fn text_comes_back_as_text_and_binary_as_binary() {
-    let host = TestHost::<Echo>::new();
-    let client = host.connect("/echo").unwrap();
-    client.send("hello 😀");
+    let client = MockHost::<Echo>::new().connect("/echo");
+    client.send_text("hello 😀");
     client.send_batch([vec![0, 255], vec![]]);
-    let expected = [Message::from("hello 😀"), Message::from(vec![0, 255]), Message::from(Vec::new())];
-    assert_eq!(client.received(), expected);
+    client.expect_text("hello 😀");
+    client.expect_binary(&[0, 255]);
+    client.expect_binary(&[]);
 }
 
 #[test]
 fn nobody_hears_another() {
-    let host = TestHost::<Echo>::new();
-    let (one, two) = (host.connect("/echo").unwrap(), host.connect("/echo").unwrap());
-    one.send("mine");
-    assert_eq!(two.received(), []);
+    let host = MockHost::<Echo>::new();
+    let (one, two) = (host.connect("/echo"), host.connect("/echo"));
+    one.send_text("mine");
+    two.expect_nothing();
 }

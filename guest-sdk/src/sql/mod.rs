@@ -4,15 +4,16 @@
 //! Every value stands as `?` in a statement and is bound, never written into it:
 //!
 //! ```no_run
-//! # fn main() -> hassock_guest::Result<()> {
-//! use hassock_guest::params;
-//! use hassock_guest::sql::Database;
+//! # fn main() -> hassock_sdk::Result<()> {
+//! use hassock_sdk::params;
+//! use hassock_sdk::sql::Database;
 //!
 //! let database = Database::open("main")?;
 //! for row in database.query("SELECT id, name FROM guest WHERE age > ?", params![17])? {
 //!     let (id, name): (u64, Option<String>) = (row.get("id")?, row.get("name")?);
 //! }
-//! let count: u64 = database.query("SELECT COUNT(*) AS n FROM guest", [])?.one()?.get("n")?;
+//! let pairs: Vec<(u64, Option<String>)> = database.query_as("SELECT id, name FROM guest", [])?;
+//! let count: u64 = database.query("SELECT COUNT(*) FROM guest", [])?.one()?.get_as()?;
 //!
 //! database.transaction(|transaction| {
 //!     transaction.execute("UPDATE guest SET age = age + 1 WHERE id = ?", params![1])?;
@@ -22,18 +23,34 @@
 //! # }
 //! ```
 //!
-//! Statements fail with [`Error::Sql`](crate::Error::Sql), whose [`Error`] says why: what the
-//! grant denies, a constraint, a timeout, and so on. Its texts are for a developer, not for a client.
+//! Statements fail with a [`SqlError`], which says why: what the grant denies, a constraint, a timeout, and so on. Its
+//! texts are for a developer, not for a client.
 
+mod deserialize;
+mod error;
+mod parameter;
 mod row;
 mod value;
+
+use serde::de::DeserializeOwned;
 
 use crate::Result;
 use crate::host::sql;
 
-pub use crate::bindings::hassock::host::sql::{Error, Outcome, Value};
+pub use error::SqlError;
+pub(crate) use row::RowSet;
 pub use row::{Row, Rows};
-pub use value::{Decimal, FromValue, Json};
+pub use value::{Decimal, FromValue, Value, ValueError};
+
+/// What a statement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Rows inserted, updated or deleted. An updated row counts even if its values stay the same.
+    pub affected_rows: u64,
+    /// The id that an auto-increment column (SQLite: the row id) got, if the statement inserted.
+    pub last_insert_id: Option<u64>,
+}
 
 /// One database of the host's config. To open it costs no round trip, so it may be kept in the handler or
 /// opened for each call.
@@ -44,7 +61,7 @@ impl Database {
     /// The database that the config calls `name`.
     ///
     /// # Errors
-    /// [`Error::UnknownDatabase`], or [`Error::Denied`] if the app has no grant for it.
+    /// [`SqlError::UnknownDatabase`], or [`SqlError::Denied`] if the app has no grant for it.
     pub fn open(name: &str) -> Result<Self> {
         Ok(Self(sql::Database::open(name)?))
     }
@@ -53,23 +70,31 @@ impl Database {
     /// array, a slice or a `Vec` of [`Value`]s; `[]` is none.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] above the database's `max_rows` or `max_result_bytes`, and every other [`Error`].
-    pub fn query(&self, statement: &str, parameters: impl AsRef<[Value]>) -> Result<Rows> {
-        Ok(self.0.query(statement, parameters.as_ref())?.into())
+    /// [`SqlError::TooLarge`] above the database's `max_rows` or `max_result_bytes`, and every other [`SqlError`].
+    pub fn query(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Rows> {
+        Ok(self.0.query(statement, parameters.into())?.into())
+    }
+
+    /// [`query`](Self::query), with each row read as [`Row::get_as`] does.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), or a [`ValueError`] if a row is not a `T`.
+    pub fn query_as<T: DeserializeOwned>(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Vec<T>> {
+        self.query(statement, parameters)?.get_as()
     }
 
     /// Run one statement that returns no rows, and learn what it did.
     ///
     /// # Errors
-    /// [`Error::Denied`] with a read-only grant, [`Error::Constraint`], and every other [`Error`].
-    pub fn execute(&self, statement: &str, parameters: impl AsRef<[Value]>) -> Result<Outcome> {
-        Ok(self.0.execute(statement, parameters.as_ref())?)
+    /// [`SqlError::Denied`] with a read-only grant, [`SqlError::Constraint`], and every other [`SqlError`].
+    pub fn execute(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Outcome> {
+        Ok(self.0.execute(statement, parameters.into())?)
     }
 
     /// Begin a transaction, which holds one connection of the pool until it ends.
     ///
     /// # Errors
-    /// [`Error::PoolExhausted`], [`Error::ConnectionLost`] and every other [`Error`].
+    /// [`SqlError::PoolExhausted`], [`SqlError::ConnectionLost`] and every other [`SqlError`].
     pub fn begin(&self) -> Result<Transaction> {
         Ok(Transaction(self.0.begin()?))
     }
@@ -77,7 +102,7 @@ impl Database {
     /// Run `work` in a transaction, which is committed if it returns `Ok` and rolled back if it fails.
     ///
     /// # Errors
-    /// That of `work`, or else of the commit.
+    /// That of `work`, or else that of the commit.
     pub fn transaction<T>(&self, work: impl FnOnce(&Transaction) -> Result<T>) -> Result<T> {
         let transaction = self.begin()?;
         match work(&transaction) {
@@ -86,7 +111,7 @@ impl Database {
                 // The first error is the one that says what went wrong; if this fails as well, the host
                 // rolls back when the call ends.
                 if let Err(rollback) = transaction.rollback() {
-                    crate::warn!("a transaction could not be rolled back: {rollback}");
+                    ::log::warn!("a transaction could not be rolled back: {rollback}");
                 }
                 Err(error)
             }
@@ -105,38 +130,39 @@ impl Transaction {
     ///
     /// # Errors
     /// As there.
-    pub fn query(&self, statement: &str, parameters: impl AsRef<[Value]>) -> Result<Rows> {
-        Ok(self.0.query(statement, parameters.as_ref())?.into())
+    pub fn query(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Rows> {
+        Ok(self.0.query(statement, parameters.into())?.into())
+    }
+
+    /// As [`Database::query_as`], within the transaction.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn query_as<T: DeserializeOwned>(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Vec<T>> {
+        self.query(statement, parameters)?.get_as()
     }
 
     /// As [`Database::execute`], within the transaction.
     ///
     /// # Errors
     /// As there.
-    pub fn execute(&self, statement: &str, parameters: impl AsRef<[Value]>) -> Result<Outcome> {
-        Ok(self.0.execute(statement, parameters.as_ref())?)
+    pub fn execute(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Outcome> {
+        Ok(self.0.execute(statement, parameters.into())?)
     }
 
     /// Make the changes last.
     ///
     /// # Errors
-    /// [`Error::ConnectionLost`], after which nobody knows whether they do, and every other [`Error`].
+    /// [`SqlError::ConnectionLost`], after which it is not known whether they do, and every other [`SqlError`].
     pub fn commit(self) -> Result<()> {
-        Ok(sql::Transaction::commit(self.0)?)
+        Ok(self.0.commit()?)
     }
 
     /// Undo the changes.
     ///
     /// # Errors
-    /// Any [`Error`]; the host then rolls back when this call of the module ends.
+    /// Any [`SqlError`]; the host then rolls back when this call of the module ends.
     pub fn rollback(self) -> Result<()> {
-        Ok(sql::Transaction::rollback(self.0)?)
+        Ok(self.0.rollback()?)
     }
-}
-
-/// The parameters of a statement: `params![room, &name, 5, None::<i64>]`. Each becomes a
-/// [`Value`](crate::sql::Value) through `From`; what stands behind `&` is copied.
-#[macro_export]
-macro_rules! params {
-    ($($value:expr),* $(,)?) => { [$($crate::sql::Value::from($value)),*] as [$crate::sql::Value; _] };
 }

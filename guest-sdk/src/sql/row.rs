@@ -2,9 +2,18 @@
 
 use std::rc::Rc;
 
-use super::{FromValue, Value};
-use crate::bindings::hassock::host::sql;
-use crate::{Error, Result};
+use serde::de::DeserializeOwned;
+
+use super::deserialize::RowDeserializer;
+use super::{FromValue, Value, ValueError};
+use crate::Result;
+
+/// What a query found, as it comes from the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RowSet {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+}
 
 /// The rows that a query found. `for row in rows` gives each [`Row`].
 #[derive(Clone, Debug)]
@@ -37,13 +46,21 @@ impl Rows {
     /// The only row, such as that of `SELECT COUNT(*)`.
     ///
     /// # Errors
-    /// [`Error::Value`] if there is none, or more than one.
+    /// A [`ValueError`] if there is none, or more than one.
     pub fn one(mut self) -> Result<Row> {
         match (self.rows.pop(), self.rows.len()) {
             (Some(row), 0) => Ok(row),
-            (None, _) => Err(Error::Value("there is no row".into())),
-            (Some(_), more) => Err(Error::Value(format!("there are {} rows and not one", more + 1))),
+            (None, _) => Err(ValueError::new("there is no row").into()),
+            (Some(_), more) => Err(ValueError::new(format!("there are {} rows and not one", more + 1)).into()),
         }
+    }
+
+    /// All rows, each read as [`Row::get_as`] does.
+    ///
+    /// # Errors
+    /// A [`ValueError`] about the first row that is not a `T`.
+    pub fn get_as<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        self.iter().map(Row::get_as).collect()
     }
 
     /// The rows, to look at them.
@@ -70,8 +87,8 @@ impl<'a> IntoIterator for &'a Rows {
     }
 }
 
-impl From<sql::RowSet> for Rows {
-    fn from(found: sql::RowSet) -> Self {
+impl From<RowSet> for Rows {
+    fn from(found: RowSet) -> Self {
         let columns: Rc<[String]> = found.columns.into();
         let row = |values| Row { columns: Rc::clone(&columns), values };
         let rows = found.rows.into_iter().map(row).collect();
@@ -91,21 +108,48 @@ impl Row {
     /// the first of them. [`FromValue`] lists the types that there are.
     ///
     /// # Errors
-    /// [`Error::Value`], which lists the columns if there is none of that name, or says what the value is
+    /// A [`ValueError`], which lists the columns if there is none of that name, or says what the value is
     /// if it is not a `T`.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T> {
-        T::from_value(self.value(column)?).map_err(|error| Error::Value(format!("column `{column}`: {error}")))
+        let value = T::from_value(self.value(column)?);
+        Ok(value.map_err(|error| ValueError::new(format!("column `{column}`: {error}")))?)
+    }
+
+    /// The row as a type of serde: a struct by the names of the columns, a tuple by their order, anything else from
+    /// the only column. Values are read as [`FromValue`] reads them; a field that is a struct, a map or a list is read
+    /// from JSON, and `Option` is `None` for NULL.
+    ///
+    /// ```no_run
+    /// # use hassock_sdk::prelude::*;
+    /// #[derive(serde::Deserialize)]
+    /// struct Guest {
+    ///     id: u64,
+    ///     name: Option<String>,
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// # let database = Database::open("main")?;
+    /// let guest: Guest = database.query("SELECT id, name FROM guest WHERE id = ?", params![7])?.one()?.get_as()?;
+    /// let pairs: Vec<(u64, Option<String>)> = database.query_as("SELECT id, name FROM guest", [])?;
+    /// let ids: Vec<u64> = database.query_as("SELECT id FROM guest", [])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A [`ValueError`], which names the column, if the row is not a `T`.
+    pub fn get_as<T: DeserializeOwned>(&self) -> Result<T> {
+        Ok(T::deserialize(RowDeserializer::new(&self.columns, &self.values))?)
     }
 
     /// The value of a column as it is.
     ///
     /// # Errors
-    /// [`Error::Value`] if there is no such column.
+    /// A [`ValueError`], which lists the columns, if there is no such column.
     pub fn value(&self, column: &str) -> Result<&Value> {
         let index = self.columns.iter().position(|name| name == column);
-        index
-            .and_then(|index| self.values.get(index))
-            .ok_or_else(|| Error::Value(format!("there is no column `{column}`, only `{}`", self.columns.join("`, `"))))
+        let none = || ValueError::new(format!("there is no column `{column}`, only `{}`", self.columns.join("`, `")));
+        Ok(index.and_then(|index| self.values.get(index)).ok_or_else(none)?)
     }
 
     /// The names of the columns, in order.
@@ -126,7 +170,7 @@ mod tests {
     fn rows(count: i64) -> Rows {
         let columns = vec!["id".to_owned(), "name".to_owned()];
         let rows = (0..count).map(|id| vec![Value::S64(id), Value::Null]).collect();
-        Rows::from(sql::RowSet { columns, rows })
+        Rows::from(RowSet { columns, rows })
     }
 
     fn text<T>(result: Result<T>) -> String {

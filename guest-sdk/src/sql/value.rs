@@ -1,10 +1,64 @@
 //! Between the values of a database and the types of Rust.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Value;
-use crate::{Error, Result};
+use crate::{Json, Result};
+
+/// A value of a row, or of a `?` in a statement. A value that was read can be bound again, and gives the same value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// MySQL's `BOOLEAN` (`TINYINT(1)`) that is 0 or 1; SQLite's column declared `BOOLEAN`.
+    Boolean(bool),
+    /// A signed integer.
+    S64(i64),
+    /// MySQL's `UNSIGNED` and `BIT` columns. SQLite has no such type: a number above 2^63-1 is kept as 8 bytes, most
+    /// significant first, which sort after all other numbers, and comes back as `U64` from a column that is declared
+    /// with an integer type.
+    U64(u64),
+    /// MariaDB has no negative zero, and neither engine keeps NaN or infinity.
+    F64(f64),
+    /// An exact decimal number, such as `-12.50`. SQLite keeps it exactly only in a `TEXT` column.
+    Decimal(String),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// `2026-01-31`. MySQL's zero date comes as `0000-00-00`.
+    Date(String),
+    /// `13:05:59` or `-838:59:59.000001`: MySQL's `TIME` is a duration.
+    Time(String),
+    /// `2026-01-31T13:05:59` or with six digits of a second: no time zone.
+    Datetime(String),
+    /// `2026-01-31T13:05:59Z`: a point in time, always UTC.
+    Timestamp(String),
+    /// JSON as text. MariaDB and SQLite, which keep JSON in text columns, give `Text` back.
+    Json(String),
+}
+
+/// A row has no such column, or a value is not of the type that was asked for; says which and why. Texts and bytes of
+/// the database are not repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueError(String);
+
+impl ValueError {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ValueError {}
 
 /// A type that [`Row::get`](super::Row::get) can read.
 ///
@@ -23,24 +77,19 @@ pub trait FromValue: Sized {
     /// Read a value.
     ///
     /// # Errors
-    /// [`Error::Value`], which says what the value is, if it is not one of these.
-    fn from_value(value: &Value) -> Result<Self>;
+    /// What the value is, if it is not a `Self`.
+    fn from_value(value: &Value) -> Result<Self, ValueError>;
 }
 
 /// An exact decimal number as text: `-12.50`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal(pub String);
 
-/// A value that a database keeps as JSON: `let tags: Json<Vec<String>> = row.get("tags")?`. To write one
-/// use [`Value::to_json`].
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Json<T>(pub T);
-
 impl Value {
     /// `value` as JSON, to be bound to a `?`.
     ///
     /// # Errors
-    /// [`Error::Json`] if it cannot be written as JSON.
+    /// A [`serde_json::Error`] if it cannot be written as JSON.
     pub fn to_json(value: &impl Serialize) -> Result<Self> {
         Ok(Self::Json(serde_json::to_string(value)?))
     }
@@ -65,7 +114,7 @@ impl Value {
     }
 
     /// The value as an integer, if it is one. `i128` holds both `i64` and `u64`.
-    fn integer(&self) -> Option<i128> {
+    pub(super) fn integer(&self) -> Option<i128> {
         match self {
             Self::Boolean(value) => Some(i128::from(*value)),
             Self::S64(value) => Some(i128::from(*value)),
@@ -77,24 +126,24 @@ impl Value {
     }
 }
 
-fn wrong<T>(value: &Value, wanted: &str) -> Result<T> {
-    Err(Error::Value(format!("it is {}, not {wanted}", value.describe())))
+pub(super) fn wrong<T>(value: &Value, wanted: &str) -> Result<T, ValueError> {
+    Err(ValueError(format!("it is {}, not {wanted}", value.describe())))
 }
 
 impl FromValue for Value {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         Ok(value.clone())
     }
 }
 
 impl<T: FromValue> FromValue for Option<T> {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         if matches!(value, Value::Null) { Ok(None) } else { T::from_value(value).map(Some) }
     }
 }
 
 impl FromValue for bool {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         match value {
             Value::Boolean(value) => Ok(*value),
             Value::S64(0) | Value::U64(0) => Ok(false),
@@ -105,7 +154,7 @@ impl FromValue for bool {
 }
 
 impl FromValue for f64 {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         // Up to here every integer is an f64, so the cast is exact.
         const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
         match value {
@@ -121,7 +170,7 @@ impl FromValue for f64 {
 }
 
 impl FromValue for String {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         match value {
             Value::Text(text) | Value::Decimal(text) | Value::Json(text) => Ok(text.clone()),
             Value::Date(text) | Value::Time(text) | Value::Datetime(text) | Value::Timestamp(text) => Ok(text.clone()),
@@ -131,7 +180,7 @@ impl FromValue for String {
 }
 
 impl FromValue for Decimal {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         match value {
             Value::Decimal(text) | Value::Text(text) => Ok(Self(text.clone())),
             Value::S64(value) => Ok(Self(value.to_string())),
@@ -142,7 +191,7 @@ impl FromValue for Decimal {
 }
 
 impl FromValue for Vec<u8> {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         match value {
             Value::Bytes(bytes) => Ok(bytes.clone()),
             Value::Text(text) => Ok(text.clone().into_bytes()),
@@ -152,78 +201,30 @@ impl FromValue for Vec<u8> {
 }
 
 impl<T: DeserializeOwned> FromValue for Json<T> {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value) -> Result<Self, ValueError> {
         match value {
             Value::Json(text) | Value::Text(text) => match serde_json::from_str(text) {
                 Ok(value) => Ok(Self(value)),
-                Err(error) => Err(Error::Value(format!("it is not the JSON that was expected: {error}"))),
+                Err(error) => Err(ValueError(format!("it is not the JSON that was expected: {error}"))),
             },
             _ => wrong(value, "JSON"),
         }
     }
 }
 
-/// Both directions for the integers, each as the wider of the host's two that it fits.
+/// Integers, if they fit.
 macro_rules! integers {
-    ($($type:ty as $variant:ident,)*) => {$(
+    ($($type:ty,)*) => {$(
         impl FromValue for $type {
-            fn from_value(value: &Value) -> Result<Self> {
+            fn from_value(value: &Value) -> Result<Self, ValueError> {
                 let integer = value.integer().and_then(|integer| Self::try_from(integer).ok());
                 integer.map_or_else(|| wrong(value, concat!("an integer that fits `", stringify!($type), "`")), Ok)
             }
         }
-
-        impl From<$type> for Value {
-            fn from(value: $type) -> Self {
-                Self::$variant(value.into())
-            }
-        }
     )*};
 }
 
-integers! {
-    i8 as S64,
-    i16 as S64,
-    i32 as S64,
-    i64 as S64,
-    u8 as U64,
-    u16 as U64,
-    u32 as U64,
-    u64 as U64,
-}
-
-/// From a type of Rust to the variant that holds it.
-macro_rules! values {
-    ($($type:ty => $value:ident: $made:expr,)*) => {$(
-        impl From<$type> for Value {
-            fn from($value: $type) -> Self {
-                $made
-            }
-        }
-    )*};
-}
-
-values! {
-    bool => value: Self::Boolean(value),
-    f64 => value: Self::F64(value),
-    String => value: Self::Text(value),
-    &str => value: Self::Text(value.to_owned()),
-    Vec<u8> => value: Self::Bytes(value),
-    &[u8] => value: Self::Bytes(value.to_vec()),
-    Decimal => value: Self::Decimal(value.0),
-}
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl<T: Clone + Into<Value>> From<&T> for Value {
-    fn from(value: &T) -> Self {
-        value.clone().into()
-    }
-}
+integers!(i8, i16, i32, i64, u8, u16, u32, u64,);
 
 #[cfg(test)]
 #[path = "value_tests.rs"]

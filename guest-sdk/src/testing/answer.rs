@@ -1,75 +1,49 @@
-//! What a client gets for its request: a connection or a refusal.
+//! The answer to a client that asks for a WebSocket.
 
 use std::fmt;
 
 use super::limits::Limits;
 use super::state::Connection;
-use crate::bindings::hassock::host::types::{self, Acceptance, Refusal};
+use crate::{Acceptance, Refusal, Request, TopicError};
 
 /// Bytes of a topic's name.
 const MAX_TOPIC: usize = 256;
 
-/// What the 101 answer told a client beside the handshake itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accepted {
-    /// The subprotocol that the module has chosen.
-    pub subprotocol: Option<String>,
-    /// The header fields that the module has added, names in lower case.
-    pub headers: Vec<(String, String)>,
-}
-
-/// The HTTP answer to a client that was not accepted.
+/// What became of a request for a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
+pub struct Answer {
+    /// The HTTP status: 101 if the connection was accepted; 500 if the handler failed, or gave an answer that no host
+    /// can send.
+    pub status: u16,
+    /// The header fields, names in lower case. A real host adds those of the handshake to a 101.
+    pub headers: Vec<(String, String)>,
+    /// The body of a refusal.
+    pub body: String,
 }
 
-impl Refused {
-    /// The HTTP status: the module's, or 500 if it failed or gave an answer that can not be.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The body.
-    pub fn body(&self) -> &str {
-        &self.body
-    }
-
-    /// The header fields, names in lower case.
-    pub fn headers(&self) -> &[(String, String)] {
-        &self.headers
-    }
-
+impl Answer {
     /// The header field of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let field = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
     }
 
-    /// The answer of a module that gave one that can not be.
+    /// The answer of a module that gave one that no host can send.
     pub(super) fn broken() -> Self {
         Self { status: 500, headers: vec![plain_text()], body: "the application failed\n".to_owned() }
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused with {}: {}", self.status, self.body)
+        write!(f, "{}: {}", self.status, self.body.trim_end())
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for Answer {}
 
-impl From<Refused> for crate::Error {
-    fn from(refused: Refused) -> Self {
-        Self::other(refused)
-    }
-}
-
-/// The module's refusal, or why it is none.
-pub(super) fn refused(refusal: Refusal) -> Result<Refused, String> {
+/// The module's refusal, or what is wrong with it.
+pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
     if !(400..=599).contains(&refusal.status) {
         return Err(format!("the status {} of a refusal is not 400 to 599", refusal.status));
     }
@@ -79,50 +53,52 @@ pub(super) fn refused(refusal: Refusal) -> Result<Refused, String> {
         headers.retain(|(other, _)| *other != name);
         headers.push((name, value));
     }
-    Ok(Refused { status: refusal.status, headers, body: refusal.body })
+    Ok(Answer { status: refusal.status, headers, body: refusal.body })
 }
 
-/// Put the module's acceptance into effect, or say why that can not be.
+/// Put the module's acceptance into effect, or say why that is not possible.
 pub(super) fn accept(
     connection: &mut Connection,
     limits: &Limits,
-    request: &types::Request,
+    request: &Request,
     acceptance: Acceptance,
 ) -> Result<(), String> {
-    let headers = acceptance.headers.iter().map(|(name, value)| header(name, value)).collect::<Result<_, _>>()?;
-    if let Some(subprotocol) = &acceptance.subprotocol {
-        if !request.subprotocols.contains(subprotocol) {
+    let headers = acceptance.headers.iter().map(|(name, value)| header(name, value));
+    let mut headers = headers.collect::<Result<Vec<_>, _>>()?;
+    if let Some(subprotocol) = acceptance.subprotocol {
+        if !request.subprotocols().contains(&subprotocol) {
             return Err(format!("the client did not offer the subprotocol `{subprotocol}`"));
         }
-        if !is_value(subprotocol) {
+        if !is_value(&subprotocol) {
             return Err("the subprotocol is malformed".to_owned());
         }
+        headers.push(("sec-websocket-protocol".to_owned(), subprotocol));
     }
     if acceptance.attachment.len() > limits.attachment_bytes {
         return Err(format!("the attachment is larger than `attachment_bytes` = {}", limits.attachment_bytes));
     }
-    // What `open` has attached itself stays, unless the acceptance has something.
+    // What `on_open` has attached itself stays, unless the acceptance has something.
     if !acceptance.attachment.is_empty() {
         connection.attachment = acceptance.attachment;
     }
     for topic in acceptance.topics {
         let subscribed = subscribe(connection, limits, &topic);
-        subscribed.map_err(|error| format!("cannot subscribe to `{topic}`: {}", crate::Error::from(error)))?;
+        subscribed.map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
     }
-    connection.accepted = Accepted { subprotocol: acceptance.subprotocol, headers };
+    connection.answer = Some(Answer { status: 101, headers, body: String::new() });
     Ok(())
 }
 
 /// Subscribe a connection; again changes nothing.
-pub(super) fn subscribe(connection: &mut Connection, limits: &Limits, topic: &str) -> Result<(), crate::topics::Error> {
+pub(super) fn subscribe(connection: &mut Connection, limits: &Limits, topic: &str) -> Result<(), TopicError> {
     if topic.is_empty() || topic.len() > MAX_TOPIC {
-        return Err(crate::topics::Error::InvalidTopic);
+        return Err(TopicError::InvalidTopic);
     }
     if connection.topics.contains(topic) {
         return Ok(());
     }
     if connection.topics.len() >= limits.topics_per_connection {
-        return Err(crate::topics::Error::TooManyTopics);
+        return Err(TopicError::TooManyTopics);
     }
     connection.topics.insert(topic.to_owned());
     Ok(())
@@ -135,7 +111,7 @@ fn plain_text() -> (String, String) {
 /// A header field that a module may set.
 fn header(name: &str, value: &str) -> Result<(String, String), String> {
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(format!("`{name}` is no name of a header field"));
+        return Err(format!("`{name}` is not the name of a header field"));
     }
     let parsed = name.to_ascii_lowercase();
     let reserved = ["connection", "upgrade", "content-length", "transfer-encoding"].contains(&parsed.as_str());

@@ -4,26 +4,26 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::TestHost;
-use super::database::{Access, Answer, Store};
+use super::MockHost;
+use super::database::{Access, Scripted, Store};
 use super::engine::Engine;
 use super::limits::Limits;
 use super::module::Instance;
 use super::state::State;
 use crate::Handler;
-use crate::sql::{Error as SqlError, Value};
+use crate::sql::{SqlError, Value};
 
 /// The time at which a host starts unless told otherwise: 2025-01-01T00:00:00Z.
 const START: Duration = Duration::from_secs(1_735_689_600);
 
-/// Sets up a [`TestHost`], in place of the host's config.
+/// Sets up a [`MockHost`], in place of the host's config.
 #[must_use = "`build` makes the host"]
-pub struct Builder<H> {
+pub struct MockHostBuilder<H> {
     state: State,
     handler: PhantomData<H>,
 }
 
-impl<H: Handler> Builder<H> {
+impl<H: Handler> MockHostBuilder<H> {
     pub(super) fn new() -> Self {
         Self { state: State::new(Limits::default(), SystemTime::UNIX_EPOCH + START), handler: PhantomData }
     }
@@ -43,7 +43,7 @@ impl<H: Handler> Builder<H> {
         self.store(name.into(), Store::sqlite_in_memory(Access::ReadWrite))
     }
 
-    /// The same, but the handler can only read. The test fills it through [`TestHost::database`].
+    /// The same, but the handler can only read. The test fills it through [`MockHost::database`].
     ///
     /// # Panics
     /// If SQLite does not work.
@@ -55,35 +55,34 @@ impl<H: Handler> Builder<H> {
     /// the handler asks. A transaction of it is begun, committed and rolled back without asking.
     ///
     /// ```
-    /// # use hassock_guest::prelude::*;
-    /// # use hassock_guest::testing::{Answer, TestHost};
+    /// # use hassock_sdk::prelude::*;
+    /// # use hassock_sdk::testing::{Scripted, MockHost};
+    /// # #[derive(Default)]
     /// # struct Shop;
     /// # impl Handler for Shop {
-    /// #     fn start() -> Result<Self> { Ok(Self) }
-    /// #     fn message(&self, connection: Connection, message: Message) -> Result<()> {
+    /// #     type Message = Message;
+    /// #     fn on_message(&self, connection: Connection, _: Message) -> Result<()> {
     /// #         let rows = Database::open("main")?.query("SELECT price FROM item WHERE id = ?", params![7])?;
-    /// #         connection.send(rows.one()?.get::<String>("price")?)?;
-    /// #         Ok(())
+    /// #         connection.send(rows.one()?.get::<String>("price")?)
     /// #     }
     /// # }
-    /// let host = TestHost::<Shop>::builder()
+    /// let host = MockHost::<Shop>::builder()
     ///     .scripted("main", |statement, parameters| match statement {
     ///         "SELECT price FROM item WHERE id = ?" => {
     ///             assert_eq!(parameters, params![7]);
-    ///             Ok(Answer::rows(["price"], [params!["12.50"]]))
+    ///             Ok(Scripted::rows(["price"], [params!["12.50"]]))
     ///         }
-    ///         _ => Err(sql::Error::Timeout),
+    ///         _ => Err(SqlError::Timeout),
     ///     })
     ///     .build();
-    /// # let client = host.connect("/shop")?;
-    /// # client.send("how much is item 7?");
-    /// # assert_eq!(client.received(), [Message::from("12.50")]);
-    /// # Ok::<(), hassock_guest::Error>(())
+    /// # let client = host.connect("/shop");
+    /// # client.send_text("how much is item 7?");
+    /// # client.expect_text("12.50");
     /// ```
     pub fn scripted(
         self,
         name: impl Into<String>,
-        script: impl FnMut(&str, &[Value]) -> Result<Answer, SqlError> + 'static,
+        script: impl FnMut(&str, &[Value]) -> Result<Scripted, SqlError> + 'static,
     ) -> Self {
         self.store(name.into(), Store::scripted(Box::new(script)))
     }
@@ -101,8 +100,8 @@ impl<H: Handler> Builder<H> {
     }
 
     /// Make the host. The handler starts with the first call.
-    pub fn build(self) -> TestHost<H> {
-        TestHost::new_with(Rc::new(Engine::new(self.state, Box::new(Instance::<H>::new()))))
+    pub fn build(self) -> MockHost<H> {
+        MockHost::new_with(Rc::new(Engine::new(self.state, Box::new(Instance::<H>::new()))))
     }
 
     fn store(mut self, name: String, store: Store) -> Self {

@@ -6,18 +6,32 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Accepted;
+use super::Answer;
 use super::engine::{Engine, closing};
 use crate::{ClosedBy, Closing, Connection, Message, Result};
 
 /// One end of an accepted WebSocket; the handler has the other. To drop it does not end the connection:
 /// [`disconnect`](Self::disconnect) and [`vanish`](Self::vanish) do.
-pub struct Client {
+pub struct MockClient {
     engine: Rc<Engine>,
     id: u64,
 }
 
-impl Client {
+/// What a client got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A message.
+    Message(Message),
+    /// The connection was closed, not by the client.
+    Closed {
+        /// The close code; 1006 without a close frame.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+}
+
+impl MockClient {
     pub(super) fn new(engine: Rc<Engine>, id: u64) -> Self {
         Self { engine, id }
     }
@@ -27,20 +41,25 @@ impl Client {
         Connection::from_id(self.id)
     }
 
-    /// Send a message, text or binary. When this returns the handler has had it, and everybody has what
-    /// the handler sent.
+    /// The answer to its request: the subprotocol and other header fields that the handler chose.
+    pub fn answer(&self) -> Answer {
+        let answer = self.engine.connection(self.id, |connection| connection.answer.clone());
+        answer.flatten().unwrap_or_else(Answer::broken)
+    }
+
+    /// Send a text message. When this returns, the handler has had it, and all clients have what the handler sent.
     ///
     /// # Panics
     /// If the connection is closed, and if the handler panics.
     #[track_caller]
-    pub fn send(&self, message: impl Into<Message>) {
-        self.send_batch([message]);
+    pub fn send_text(&self, text: impl Into<String>) {
+        self.send(Message::Text(text.into()));
     }
 
     /// Send a value as a text message of JSON.
     ///
     /// # Panics
-    /// As [`send`](Self::send), and if the value cannot be written as JSON.
+    /// As [`send_text`](Self::send_text), and if the value cannot be written as JSON.
     #[track_caller]
     pub fn send_json(&self, value: &impl Serialize) {
         match Message::json(value) {
@@ -49,57 +68,88 @@ impl Client {
         }
     }
 
+    /// Send a binary message.
+    ///
+    /// # Panics
+    /// As [`send_text`](Self::send_text).
+    #[track_caller]
+    pub fn send_binary(&self, bytes: impl Into<Vec<u8>>) {
+        self.send(Message::Binary(bytes.into()));
+    }
+
+    /// Send a message, text or binary.
+    ///
+    /// # Panics
+    /// As [`send_text`](Self::send_text).
+    #[track_caller]
+    pub fn send(&self, message: impl Into<Message>) {
+        self.send_batch([message]);
+    }
+
     /// Send several messages so fast that the host hands them over in one call. If the handler fails at
     /// one of them, it never sees those after it.
     ///
     /// # Panics
-    /// As [`send`](Self::send).
+    /// As [`send_text`](Self::send_text).
     #[track_caller]
     pub fn send_batch<M: Into<Message>>(&self, messages: impl IntoIterator<Item = M>) {
-        if let Some(Closing { code, reason, by }) = self.closed() {
+        if let Some(Closing { code, reason, by }) = self.closing() {
             panic!("{self:?} cannot send, the connection is closed: {code} `{reason}`, {by:?}");
         }
         self.engine.receive(self.id, messages.into_iter().map(Into::into).collect());
     }
 
-    /// What has come since this was last asked. A client that had stopped reading
-    /// ([`fill_outbox`](super::TestHost::fill_outbox)) reads again.
-    pub fn received(&self) -> Vec<Message> {
-        let taken = self.engine.connection(self.id, |connection| {
-            connection.outbox.resume();
-            std::mem::take(&mut connection.received)
-        });
+    /// Close the connection with a close frame, which may have a code and a reason, if it is open. The handler's
+    /// `on_close` has run when this returns.
+    pub fn disconnect(&self, close: Option<(u16, &str)>) {
+        let (code, reason) = close.unwrap_or((1005, ""));
+        self.engine.end(self.id, closing(code, reason, ClosedBy::Client));
+    }
+
+    /// Break the connection without a close frame, as a client does that loses its network: 1006, by the transport.
+    pub fn vanish(&self) {
+        self.engine.end(self.id, closing(1006, "the client went away", ClosedBy::Transport));
+    }
+
+    /// What came next: a message, or the end of the connection unless the client ended it.
+    pub fn receive(&self) -> Option<Received> {
+        self.engine.connection(self.id, |connection| connection.receive()).flatten()
+    }
+
+    /// All messages that have come and were not taken yet.
+    pub fn messages(&self) -> Vec<Message> {
+        let taken = self.engine.connection(self.id, |connection| connection.messages());
         taken.unwrap_or_default()
     }
 
     /// The same, each message read as JSON.
     ///
     /// # Panics
-    /// If one of them is no JSON.
+    /// If one of them is not JSON.
     #[track_caller]
-    pub fn received_json(&self) -> Vec<serde_json::Value> {
-        let messages = self.received().into_iter();
-        messages
-            .map(|message| match message.parse_json() {
-                Ok(value) => value,
-                Err(error) => panic!("{self:?} received {message:?}, which is no JSON: {error}"),
-            })
-            .collect()
+    pub fn messages_json(&self) -> Vec<serde_json::Value> {
+        let read = |message: Message| match message.parse_json() {
+            Ok(value) => value,
+            Err(error) => panic!("{self:?} received {message:?}, which is not JSON: {error}"),
+        };
+        self.messages().into_iter().map(read).collect()
     }
 
-    /// How the connection ended; none if it is open.
-    pub fn closed(&self) -> Option<Closing> {
+    /// Whether neither side has closed it.
+    pub fn is_open(&self) -> bool {
+        self.closing().is_none()
+    }
+
+    /// How the connection ended, whichever side ended it; none if it is open.
+    pub fn closing(&self) -> Option<Closing> {
         self.engine.connection(self.id, |connection| connection.closed.clone()).flatten()
     }
 
-    /// Close the connection with this code, if it is open. The handler's `closed` has run when this returns.
-    pub fn disconnect(&self, code: u16) {
-        self.engine.end(self.id, closing(code, "", ClosedBy::Client));
-    }
-
-    /// Be gone without a word, as a client that loses its network: 1006, by the transport.
-    pub fn vanish(&self) {
-        self.engine.end(self.id, closing(1006, "the client went away", ClosedBy::Transport));
+    /// Stop reading, so that the outbox is full: what is sent to this client fails with
+    /// [`OutboxFull`](crate::ConnectionError::OutboxFull), and a message that is published closes it with 1013. It reads
+    /// again when it is asked for what it has [received](Self::receive).
+    pub fn fill_outbox(&self) {
+        self.engine.connection(self.id, |connection| connection.outbox.fill());
     }
 
     /// What the handler keeps with the connection, or kept with it at its end.
@@ -110,7 +160,7 @@ impl Client {
     /// The same, read as JSON; if nothing is attached it reads as `null`.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json) if it is no such JSON.
+    /// A [`serde_json::Error`] if it is not the JSON of a `T`.
     pub fn attachment<T: DeserializeOwned>(&self) -> Result<T> {
         let bytes = self.attachment_bytes();
         let json = if bytes.is_empty() { b"null" } else { bytes.as_slice() };
@@ -122,18 +172,9 @@ impl Client {
         let topics = self.engine.connection(self.id, |connection| connection.topics.iter().cloned().collect());
         topics.unwrap_or_default()
     }
-
-    /// What the answer to the request said.
-    pub fn accepted(&self) -> Accepted {
-        self.engine.connection(self.id, |connection| connection.accepted.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn stop_reading(&self) {
-        self.engine.connection(self.id, |connection| connection.outbox.fill());
-    }
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for MockClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client {}", self.id)
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::state::State;
+use crate::log::Level;
 
 /// A host's state. Never borrowed while code of the module or of the test runs.
 pub(super) type World = Rc<RefCell<State>>;
@@ -40,8 +41,17 @@ pub(super) fn state<T>(import: &str, look: impl FnOnce(&mut State) -> T) -> T {
         Some(world) => look(&mut world.borrow_mut()),
         None => panic!(
             "`{import}` needs a host, and this is outside of any: make one with \
-            `hassock_guest::testing::TestHost`, and have its clients cause the calls of the handler"
+            `hassock_sdk::testing::MockHost`, and have its clients cause the calls of the handler"
         ),
+    }
+}
+
+/// Write a line into the log of the host whose call runs. A library may also log outside of any: such a line is
+/// printed only.
+pub(crate) fn log(level: Level, line: &str) {
+    match INSIDE.with_borrow(|inside| inside.last().cloned()) {
+        Some(world) => world.borrow_mut().log(level, line),
+        None => println!("log: {level}: {line}"),
     }
 }
 

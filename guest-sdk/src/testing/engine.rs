@@ -4,13 +4,13 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::answer::{Refused, accept, refused};
+use super::answer::{Answer, accept, refused};
 use super::current::{World, enter};
 use super::module::Module;
 use super::state::{Connection, Phase, State};
 use super::timers::Timer;
-use crate::bindings::hassock::host::types::{Acceptance, ClosedBy, Closing, Message, Request};
 use crate::log::Level;
+use crate::{Acceptance, ClosedBy, Closing, Message, Request, Timer as Fired};
 
 /// A host with its module.
 pub(super) struct Engine {
@@ -32,12 +32,12 @@ impl Engine {
     }
 
     /// Forget the instance: the next call starts another one.
-    pub(super) fn restart(&self) {
-        self.module.restart();
+    pub(super) fn drop_instance(&self) {
+        self.module.drop_instance();
     }
 
     /// Ask the module whether it takes a connection.
-    pub(super) fn connect(&self, request: Request) -> Result<u64, Refused> {
+    pub(super) fn connect(&self, request: Request) -> Result<u64, Answer> {
         let id = self.state_mut().new_connection();
         let answer = match self.call(|module| module.open(id, request.clone())) {
             Ok(acceptance) => self.accept(id, &request, acceptance),
@@ -63,7 +63,7 @@ impl Engine {
             return;
         }
         let result = self.call(|module| module.receive(id, messages));
-        self.conclude("message", Some(id), result);
+        self.conclude("receive", Some(id), result);
     }
 
     /// The connection ends, unless it has.
@@ -112,8 +112,12 @@ impl Engine {
 
     fn fire(&self, timer: Timer) {
         let Timer { owner, name, payload, .. } = timer;
-        let result = self.call(|module| module.fired(owner, &name, &payload));
-        self.conclude("timer", owner, result);
+        let fired = Fired::new(name, payload);
+        let (call, result) = match owner {
+            Some(id) => ("connection-timer", self.call(|module| module.connection_timer(id, &fired))),
+            None => ("app-timer", self.call(|module| module.app_timer(&fired))),
+        };
+        self.conclude(call, owner, result);
     }
 
     /// Run a call inside of this host.
@@ -122,7 +126,7 @@ impl Engine {
         call(&*self.module)
     }
 
-    fn accept(&self, id: u64, request: &Request, acceptance: Acceptance) -> Result<u64, Refused> {
+    fn accept(&self, id: u64, request: &Request, acceptance: Acceptance) -> Result<u64, Answer> {
         let applied = {
             let mut state = self.state_mut();
             let State { connections, limits, .. } = &mut *state;
@@ -139,9 +143,9 @@ impl Engine {
         })
     }
 
-    fn misbehaved(&self, reason: &str) -> Refused {
-        self.state_mut().log(Level::Error, &format!("the answer of `open` can not be: {reason}"));
-        Refused::broken()
+    fn misbehaved(&self, reason: &str) -> Answer {
+        self.state_mut().log(Level::Error, &format!("the answer of `on_open` is not possible: {reason}"));
+        Answer::broken()
     }
 
     /// An error of a call is logged, and closes its connection.
@@ -177,7 +181,7 @@ impl Engine {
             }
         }
         self.call(|module| module.closed(id, &closing));
-        // `closed` may have subscribed it again or set a timer; neither may outlive it.
+        // `on_close` may have subscribed it again or set a timer; neither may outlive it.
         self.state_mut().detach(id, Phase::Gone);
     }
 

@@ -5,65 +5,70 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::builder::Builder;
-use super::database::TestDatabase;
+use super::builder::MockHostBuilder;
+use super::database::MockDatabase;
 use super::engine::Engine;
-use super::{Client, Connect, Refused};
-use crate::Handler;
-use crate::log::Level;
-use crate::sql::Error as SqlError;
+use super::{Answer, Connect, LogLine, MockClient};
+use crate::{Handler, SqlError};
 
 /// A host for one handler, in memory. See the [module](super) for an example.
 ///
 /// It is of one thread, as a test is. Several of them in one test do not know each other.
-pub struct TestHost<H> {
+pub struct MockHost<H> {
     engine: Rc<Engine>,
     handler: PhantomData<H>,
 }
 
-impl<H: Handler> TestHost<H> {
+impl<H: Handler> MockHost<H> {
     /// A host without settings and databases.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
     /// Set up a host.
-    pub fn builder() -> Builder<H> {
-        Builder::new()
+    pub fn builder() -> MockHostBuilder<H> {
+        MockHostBuilder::new()
     }
 }
 
-impl<H: Handler> Default for TestHost<H> {
+impl<H: Handler> Default for MockHost<H> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H> TestHost<H> {
+impl<H> MockHost<H> {
     pub(super) fn new_with(engine: Rc<Engine>) -> Self {
         Self { engine, handler: PhantomData }
     }
 
-    /// A request for [`connect`](Self::connect), to add header fields and subprotocols to.
-    pub fn request(&self, target: &str) -> Connect {
-        Connect::new(target)
+    /// Connect a client, which the handler is expected to accept: with a path such as `/chat?room=lobby`, or a
+    /// [`Connect`] that has more.
+    ///
+    /// # Panics
+    /// If it is refused.
+    #[track_caller]
+    pub fn connect(&self, connect: impl Into<Connect>) -> MockClient {
+        match self.request(connect) {
+            Ok(client) => client,
+            Err(answer) => panic!("the client was refused with {answer}"),
+        }
     }
 
-    /// Have a client ask for a WebSocket: with a path such as `/chat?room=lobby`, or a
-    /// [`request`](Self::request).
+    /// Have a client ask for a connection, which the handler may refuse.
     ///
     /// # Errors
     /// The HTTP answer of a handler that refuses, or fails.
-    pub fn connect(&self, request: impl Into<Connect>) -> Result<Client, Refused> {
-        let id = self.engine.connect(request.into().into_raw())?;
-        Ok(Client::new(Rc::clone(&self.engine), id))
+    pub fn request(&self, connect: impl Into<Connect>) -> Result<MockClient, Answer> {
+        let id = self.engine.connect(connect.into().into_request())?;
+        Ok(MockClient::new(Rc::clone(&self.engine), id))
     }
 
     /// Let time pass. The timers that become due meanwhile fire in their order, each at its time; the clock
     /// stands still otherwise. A timer that was set without a delay fires at `advance(Duration::ZERO)`.
     ///
     /// # Panics
-    /// If a timer sets itself again without a delay, and so would fire for ever.
+    /// If the handler panics.
     pub fn advance(&self, time: Duration) {
         self.engine.advance(time);
     }
@@ -78,9 +83,9 @@ impl<H> TestHost<H> {
     /// # Panics
     /// If the host has none of that name.
     #[track_caller]
-    pub fn database(&self, name: &str) -> TestDatabase {
+    pub fn database(&self, name: &str) -> MockDatabase {
         match self.engine.state().databases.get(name) {
-            Some(store) => TestDatabase::new(Rc::clone(store)),
+            Some(store) => MockDatabase::new(Rc::clone(store)),
             None => panic!("the host has no database `{name}`: add it with the builder's `database`"),
         }
     }
@@ -91,34 +96,27 @@ impl<H> TestHost<H> {
     /// # Panics
     /// If the host has no database of that name.
     #[track_caller]
-    pub fn fail_next_statement(&self, database: &str, error: SqlError) {
+    pub fn fail_statement(&self, database: &str, error: SqlError) {
         self.database(database).fail_next(error);
     }
 
-    /// Have a client stop reading, so that its outbox is full: what is sent to it fails with
-    /// [`OutboxFull`](crate::ConnectionError::OutboxFull), and a message that is published closes it with
-    /// 1013. It reads again when it is asked what it has [received](Client::received).
-    pub fn fill_outbox(&self, client: &Client) {
-        client.stop_reading();
-    }
-
-    /// All lines that the handler has logged, and the host about it: an error that leaves the handler
-    /// becomes a line here. A test that fails prints them.
-    pub fn log(&self) -> Vec<(Level, String)> {
-        self.engine.state().log.clone()
-    }
-
     /// Drop the instance, as the host may do between any two calls: the next call runs
-    /// [`start`](Handler::start) again. Connections, topics, timers and databases stay.
-    pub fn restart(&self) {
-        self.engine.restart();
+    /// [`start`](crate::Start::start) again. Connections, topics, timers and databases stay.
+    pub fn fail_instances(&self) {
+        self.engine.drop_instance();
+    }
+
+    /// The lines since this was asked last: those that the handler has logged, and those of the host about it, such as
+    /// why a call failed. A test that fails prints them.
+    pub fn take_log(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.engine.state_mut().log)
     }
 
     /// Run [`Handler::check`] as before a deploy: it can read the settings and databases, and finds no
     /// connections.
     ///
     /// # Errors
-    /// What whoever deploys reads.
+    /// What the person or program that deploys reads.
     pub fn check(&self) -> Result<(), String> {
         self.engine.check()
     }
@@ -132,8 +130,8 @@ impl<H> TestHost<H> {
     }
 }
 
-impl<H> fmt::Debug for TestHost<H> {
+impl<H> fmt::Debug for MockHost<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TestHost").field(&*self.engine.state()).finish()
+        f.debug_tuple("MockHost").field(&*self.engine.state()).finish()
     }
 }

@@ -4,7 +4,7 @@
 /// `[apps.NAME.limits]`, and the defaults are the same.
 ///
 /// ```
-/// use hassock_guest::testing::Limits;
+/// use hassock_sdk::testing::Limits;
 ///
 /// let limits = Limits { topics_per_connection: 2, ..Limits::default() };
 /// ```

@@ -1,79 +1,79 @@
-//! Unit tests of handlers, with the feature `testing`: a [`TestHost`] runs a handler under plain `cargo test`,
+//! Unit tests of handlers, with the feature `testing`: a [`MockHost`] runs a handler under plain `cargo test`,
 //! without a host, a network, a database server or a build for WebAssembly.
 //!
 //! ```toml
 //! [dev-dependencies]
-//! hassock-guest = { version = "0.1", features = ["testing"] }
+//! hassock-sdk = { version = "0.1", features = ["testing"] }
 //! ```
 //!
 //! ```
 //! use std::time::Duration;
 //!
-//! use hassock_guest::prelude::*;
-//! use hassock_guest::testing::TestHost;
+//! use hassock_sdk::prelude::*;
+//! use hassock_sdk::testing::MockHost;
 //!
+//! #[derive(Default)]
 //! struct Room;
 //!
 //! impl Handler for Room {
-//!     fn start() -> Result<Self> {
-//!         Ok(Self)
-//!     }
+//!     type Message = String;
 //!
-//!     fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+//!     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
 //!         let Some(name) = request.query_value("name") else {
 //!             return Err(Refusal::new(403, "a name is needed"));
 //!         };
-//!         connection.set_timer("greet", Duration::from_secs(5), [])?;
+//!         connection.set_timer("greet", Duration::from_secs(5), &())?;
 //!         Ok(Acceptance::new().topic("room").attachment(&name)?)
 //!     }
 //!
-//!     fn message(&self, connection: Connection, message: Message) -> Result<()> {
+//!     fn on_message(&self, connection: Connection, text: String) -> Result<()> {
 //!         let name: String = connection.attachment()?;
-//!         let text = message.as_text().ok_or("only text is spoken here")?;
+//!         ensure!(text != "fail", "told to fail");
 //!         topics::publish("room", format!("{name}: {text}"))?;
 //!         Ok(())
 //!     }
 //!
-//!     fn timer(&self, connection: Option<Connection>, _: &str, _: &[u8]) -> Result<()> {
-//!         connection.ok_or("no connection")?.send(settings::get_or("greeting", "hello"))?;
-//!         Ok(())
+//!     fn on_connection_timer(&self, connection: Connection, _: &Timer) -> Result<()> {
+//!         connection.send(settings::get_or("greeting", "hello"))
 //!     }
 //! }
 //!
-//! # fn main() -> Result<()> {
-//! let host = TestHost::<Room>::builder().setting("greeting", "welcome").build();
-//! assert_eq!(host.connect("/room").unwrap_err().status(), 403);
+//! let host = MockHost::<Room>::builder().setting("greeting", "welcome").build();
+//! assert_eq!(host.request("/room").unwrap_err().status, 403);
 //!
-//! let alice = host.connect("/room?name=alice")?;
-//! let bob = host.connect(host.request("/room?name=bob").header("origin", "https://a.example"))?;
-//! alice.send("hi");
-//! assert_eq!(bob.received(), [Message::from("alice: hi")]);
+//! let alice = host.connect("/room?name=alice");
+//! let bob = host.connect("/room?name=bob");
+//! alice.send_text("hi");
+//! bob.expect_text("alice: hi");
 //!
 //! host.advance(Duration::from_secs(5));
-//! assert_eq!(bob.received(), [Message::from("welcome")]);
+//! bob.expect_text("welcome");
 //!
-//! // An error closes the connection, and its text is in the log.
-//! bob.send(vec![1, 2, 3]);
-//! assert_eq!(bob.closed().map(|closing| closing.code), Some(1011));
-//! assert_eq!(host.log(), [(log::Level::Error, "message failed: only text is spoken here".to_owned())]);
+//! // A mistake of the client is answered, any other error closes the connection, and its text is in the log.
+//! bob.send_binary([1, 2, 3]);
+//! bob.expect_text(r#"{"error":"the message is binary; send text"}"#);
+//! bob.send_text("fail");
+//! assert_eq!(bob.closed().0, 1011);
+//! assert_eq!(host.take_log()[0].to_string(), "ERROR receive failed: told to fail");
 //! assert_eq!(alice.topics(), ["room"]);
-//! # Ok(())
-//! # }
 //! ```
 //!
+//! The words are those of the host's testkit, which tests a module as it is built, and of transcripts: connect, send,
+//! expect, advance, fail, disconnect, vanish.
+//!
 //! What it does is what the host does: ids count from 1, calls fail with the same errors at the same
-//! [`Limits`], `closed` is called exactly once, and a transaction that a call leaves open is rolled back. All
-//! happens at once: when [`Client::send`] returns, the handler is done, everybody has what it sent, and
-//! connections that it closed have ended. There is one instance, until [`TestHost::restart`].
+//! [`Limits`], `on_close` is called exactly once, and a transaction that a call leaves open is rolled back. All
+//! happens at once: when [`MockClient::send`] returns, the handler is done, all clients have what it sent, and
+//! connections that it closed have ended. There is one instance, until [`MockHost::fail_instances`].
 //!
 //! It differs in this:
 //! * A panic of the handler is not caught: it fails the test. In a host it ends the call, and the instance.
-//! * Time stands still until [`TestHost::advance`]: [`clock::now`](crate::clock::now) tells the test's time,
+//! * Time stands still until [`MockHost::advance`]: [`clock::now`](crate::clock::now) tells the test's time,
 //!   `SystemTime::now` the real one.
 //! * Nothing bounds time, memory, the rate of messages, or lines of the log.
 //! * Databases are SQLite in memory with one connection: within a transaction, a statement outside of it finds
-//!   [`PoolExhausted`](crate::sql::Error::PoolExhausted). What is special to MariaDB needs
-//!   [`Builder::scripted`], or a test with the real one.
+//!   [`PoolExhausted`](crate::SqlError::PoolExhausted). What is special to MariaDB needs
+//!   [`MockHostBuilder::scripted`], or a test with the real one.
 //!
 //! A call that needs a host and is made outside of one panics.
 
@@ -83,27 +83,30 @@
 mod answer;
 mod builder;
 mod client;
+mod connect;
 mod current;
 mod database;
 mod engine;
+mod expect;
 mod host;
 pub(crate) mod imports;
 mod limits;
+mod log;
 mod module;
 mod outbox;
-mod request;
 mod state;
 #[cfg(test)]
 mod tests;
 mod timers;
 
-pub use answer::{Accepted, Refused};
-pub use builder::Builder;
-pub use client::Client;
-pub use database::{Answer, TestDatabase};
-pub use host::TestHost;
+pub use answer::Answer;
+pub use builder::MockHostBuilder;
+pub use client::{MockClient, Received};
+pub use connect::Connect;
+pub use database::{MockDatabase, Scripted};
+pub use host::MockHost;
 pub use limits::Limits;
-pub use request::Connect;
+pub use log::LogLine;
 
 pub(crate) use current::now;
 

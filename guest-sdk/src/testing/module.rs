@@ -3,30 +3,30 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use crate::Handler;
-use crate::bindings::hassock::host::types::{Acceptance, Closing, Message, Refusal, Request};
-use crate::handler::{self, Cell};
+use crate::handler;
+use crate::{Acceptance, Closing, Handler, Message, Refusal, Request, Timer};
 
 /// The exports of a module, whatever its handler is.
 pub(super) trait Module {
     fn open(&self, id: u64, request: Request) -> Result<Acceptance, Refusal>;
     fn receive(&self, id: u64, messages: Vec<Message>) -> Result<(), String>;
     fn closed(&self, id: u64, closing: &Closing);
-    fn fired(&self, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String>;
+    fn connection_timer(&self, id: u64, timer: &Timer) -> Result<(), String>;
+    fn app_timer(&self, timer: &Timer) -> Result<(), String>;
     fn check(&self) -> Result<(), String>;
     fn migrate(&self, from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String>;
-    fn restart(&self);
+    fn drop_instance(&self);
 }
 
 /// The one instance that a host in a test has.
-pub(super) struct Instance<H>(RefCell<Rc<Cell<H>>>);
+pub(super) struct Instance<H>(RefCell<Rc<OnceCell<H>>>);
 
 impl<H> Instance<H> {
     pub(super) fn new() -> Self {
         Self(RefCell::new(Rc::new(OnceCell::new())))
     }
 
-    fn cell(&self) -> Rc<Cell<H>> {
+    fn cell(&self) -> Rc<OnceCell<H>> {
         Rc::clone(&self.0.borrow())
     }
 }
@@ -44,8 +44,12 @@ impl<H: Handler> Module for Instance<H> {
         handler::closed(&self.cell(), id, closing);
     }
 
-    fn fired(&self, id: Option<u64>, name: &str, payload: &[u8]) -> Result<(), String> {
-        handler::fired(&self.cell(), id, name, payload)
+    fn connection_timer(&self, id: u64, timer: &Timer) -> Result<(), String> {
+        handler::connection_timer(&self.cell(), id, timer)
+    }
+
+    fn app_timer(&self, timer: &Timer) -> Result<(), String> {
+        handler::app_timer(&self.cell(), timer)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -56,7 +60,7 @@ impl<H: Handler> Module for Instance<H> {
         handler::migrate::<H>(from_version, attachment)
     }
 
-    fn restart(&self) {
+    fn drop_instance(&self) {
         self.0.replace(Rc::new(OnceCell::new()));
     }
 }

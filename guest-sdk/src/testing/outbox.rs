@@ -1,6 +1,6 @@
 //! The outbox of a connection, with the bounds and the errors of the host's.
 
-use crate::bindings::hassock::host::types::{Closing, Message};
+use crate::{Closing, Message};
 
 /// What the host counts for a message beside its payload.
 const MESSAGE_OVERHEAD: usize = 64;
@@ -30,8 +30,8 @@ impl Outbox {
         Self { limit, messages: Vec::new(), bytes: 0, stalled: false, close: None, shut: false }
     }
 
-    /// Queue messages: all, or none. Returns how full the outbox is now, in percent.
-    pub(super) fn push(&mut self, messages: &[Message]) -> Result<u8, SendError> {
+    /// Queue messages: all, or none.
+    pub(super) fn push(&mut self, messages: &[Message]) -> Result<(), SendError> {
         if self.shut || self.close.is_some() {
             return Err(SendError::Closing);
         }
@@ -44,7 +44,12 @@ impl Outbox {
         }
         self.bytes += bytes;
         self.messages.extend_from_slice(messages);
-        Ok(u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100))
+        Ok(())
+    }
+
+    /// How full the outbox is, in percent.
+    pub(super) fn fullness(&self) -> u8 {
+        u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100)
     }
 
     /// Close once what is queued was read. The first close counts.

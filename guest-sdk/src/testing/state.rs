@@ -1,17 +1,19 @@
 //! What a host keeps: connections with their topics and attachments, timers, settings, databases, the clock
 //! and the log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::answer::Accepted;
+use super::answer::Answer;
+use super::client::Received;
 use super::database::{Access, Store};
 use super::limits::Limits;
+use super::log::LogLine;
 use super::outbox::Outbox;
 use super::timers::Timers;
-use crate::bindings::hassock::host::types::{Closing, Message};
 use crate::log::Level;
+use crate::{ClosedBy, Closing, Message};
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -20,7 +22,7 @@ pub(super) struct State {
     pub(super) now: SystemTime,
     /// What a module has read last.
     last_reading: SystemTime,
-    pub(super) log: Vec<(Level, String)>,
+    pub(super) log: Vec<LogLine>,
     pub(super) databases: BTreeMap<String, Rc<Store>>,
     /// The most that a module gets of any database: during a self-test, to read.
     pub(super) most_access: Access,
@@ -35,11 +37,14 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) outbox: Outbox,
     /// What the client has got and the test has not asked for yet.
-    pub(super) received: Vec<Message>,
+    pub(super) received: VecDeque<Message>,
     pub(super) attachment: Vec<u8>,
     pub(super) topics: BTreeSet<String>,
-    pub(super) accepted: Accepted,
+    /// None until the module has accepted it.
+    pub(super) answer: Option<Answer>,
     pub(super) closed: Option<Closing>,
+    /// Whether the test has taken the end of the connection.
+    pub(super) end_taken: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +54,27 @@ pub(super) enum Phase {
     Open,
     /// The module is told that it has ended.
     Ending,
-    /// Modules know it no more.
+    /// Modules do not know it any more.
     Gone,
+}
+
+impl Connection {
+    /// What the client takes next. A client that had stopped reading reads again.
+    pub(super) fn receive(&mut self) -> Option<Received> {
+        self.outbox.resume();
+        if let Some(message) = self.received.pop_front() {
+            return Some(Received::Message(message));
+        }
+        let Closing { code, reason, by } = self.closed.clone()?;
+        let taken = std::mem::replace(&mut self.end_taken, true);
+        (!taken && by != ClosedBy::Client).then_some(Received::Closed { code, reason })
+    }
+
+    /// All messages that the client has not taken yet.
+    pub(super) fn messages(&mut self) -> Vec<Message> {
+        self.outbox.resume();
+        self.received.drain(..).collect()
+    }
 }
 
 impl State {
@@ -88,8 +112,8 @@ impl State {
 
     /// Printed as well, so that a test that fails shows it.
     pub(super) fn log(&mut self, level: Level, line: &str) {
-        println!("log: {level:?}: {line}");
-        self.log.push((level, line.to_owned()));
+        println!("log: {level}: {line}");
+        self.log.push(LogLine { level, text: line.to_owned() });
     }
 
     /// A connection that the module has not accepted yet.
@@ -98,11 +122,12 @@ impl State {
         let connection = Connection {
             phase: Phase::Opening,
             outbox: Outbox::new(self.limits.outbox_bytes),
-            received: Vec::new(),
+            received: VecDeque::new(),
             attachment: Vec::new(),
             topics: BTreeSet::new(),
-            accepted: Accepted::default(),
+            answer: None,
             closed: None,
+            end_taken: false,
         };
         self.connections.insert(self.last_id, connection);
         self.last_id
@@ -116,10 +141,10 @@ impl State {
     /// What is queued reaches the clients that read.
     pub(super) fn deliver(&mut self) {
         let open = self.connections.values_mut().filter(|connection| connection.phase == Phase::Open);
-        open.for_each(|connection| connection.received.append(&mut connection.outbox.take()));
+        open.for_each(|connection| connection.received.extend(connection.outbox.take()));
     }
 
-    /// A connection that somebody has asked to close.
+    /// A connection that is to be closed.
     pub(super) fn next_to_close(&self) -> Option<(u64, Closing)> {
         let open = self.connections.iter().filter(|(_, connection)| connection.phase == Phase::Open);
         open.filter_map(|(id, connection)| Some((*id, connection.outbox.closing()?.clone()))).next()

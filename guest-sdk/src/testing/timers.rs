@@ -2,22 +2,23 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::bindings::hassock::host::timers::Error;
+use crate::TimerError;
 
 /// Bytes of a timer's name.
 const MAX_NAME: usize = 256;
 
-/// The longest delay.
-const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest time.
+const MAX_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Who set a timer: a connection, or the app.
+/// A connection, or the app.
 pub(super) type Owner = Option<u64>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Timer {
     pub(super) owner: Owner,
     pub(super) name: String,
     pub(super) payload: Vec<u8>,
+    pub(super) every: Option<Duration>,
     pub(super) due: SystemTime,
 }
 
@@ -26,21 +27,26 @@ pub(super) struct Timer {
 pub(super) struct Timers(Vec<Timer>);
 
 impl Timers {
-    /// Set a timer in place of one of the same owner and name.
-    pub(super) fn set(&mut self, timer: Timer, now: SystemTime, most: usize) -> Result<(), Error> {
+    /// Set a timer for this long from now, in place of one of the same owner and name.
+    pub(super) fn set(&mut self, mut timer: Timer, after: Duration, most: usize) -> Result<(), TimerError> {
         if timer.name.is_empty() || timer.name.len() > MAX_NAME {
-            return Err(Error::Invalid(format!("a name has 1 to {MAX_NAME} bytes")));
+            return Err(TimerError::Invalid(format!("a name has 1 to {MAX_NAME} bytes")));
         }
-        if timer.due.duration_since(now).is_ok_and(|delay| delay > MAX_DELAY) {
-            return Err(Error::Invalid("the delay is more than 30 days".to_owned()));
+        if timer.every.is_some_and(|every| every > MAX_TIME) || after > MAX_TIME {
+            return Err(TimerError::Invalid("a time is more than 30 days".to_owned()));
         }
         let own = self.0.iter().filter(|other| other.owner == timer.owner);
         if own.filter(|other| other.name != timer.name).count() >= most {
-            return Err(Error::TooManyTimers);
+            return Err(TimerError::TooManyTimers);
         }
         self.cancel(timer.owner, &timer.name);
+        timer.due += after;
         self.0.push(timer);
         Ok(())
+    }
+
+    pub(super) fn has(&self, owner: Owner, name: &str) -> bool {
+        self.0.iter().any(|timer| timer.owner == owner && timer.name == name)
     }
 
     /// Forget a timer. True if there was one.
@@ -55,10 +61,14 @@ impl Timers {
         self.0.retain(|timer| timer.owner != Some(connection));
     }
 
-    /// Take the next timer that is due by then.
+    /// Take the next timer that is due by then. One that repeats is set again.
     pub(super) fn take_due(&mut self, by: SystemTime) -> Option<Timer> {
         let due = self.0.iter().enumerate().filter(|(_, timer)| timer.due <= by);
         let (index, _) = due.min_by_key(|(_, timer)| timer.due)?;
-        Some(self.0.remove(index))
+        let timer = self.0.remove(index);
+        if let Some(every) = timer.every {
+            self.0.push(Timer { due: timer.due + every, ..timer.clone() });
+        }
+        Some(timer)
     }
 }

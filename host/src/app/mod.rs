@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 pub use context::HostContext;
 pub use setup::Setup;
-pub use timers::{Owner, TimerError, Timers};
+pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
 use connection::{Close, Connection, Connections};

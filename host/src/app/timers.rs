@@ -30,6 +30,24 @@ const MIN_DELAY: Duration = Duration::from_millis(1);
 /// Who set a timer: a connection, or the app.
 pub type Owner = Option<u64>;
 
+/// When a timer fires.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// The first time, from now.
+    pub after: Duration,
+    /// And then again and again, this long after it has fired.
+    pub every: Option<Duration>,
+}
+
+/// What becomes of a timer of the same owner and name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    Replace,
+    /// It stays as it is.
+    Keep,
+}
+
 /// Why a timer was not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerError {
@@ -63,6 +81,7 @@ struct Set {
     generation: u64,
     /// None once it is due and waits for its session.
     key: Option<Key>,
+    every: Option<Duration>,
 }
 
 impl Timers {
@@ -76,41 +95,37 @@ impl Timers {
         });
     }
 
-    /// Set a timer; one of the same owner and name is replaced.
+    /// Set a timer. False if one of the same owner and name is kept.
     ///
     /// # Errors
-    /// If the owner already has `most` others, or the name or delay is out of bounds.
+    /// If the owner already has `most` others, or the name or a time is out of bounds.
     pub fn set(
         &self,
         owner: Owner,
         name: &str,
-        after: Duration,
+        schedule: Schedule,
         payload: Bytes,
         most: usize,
-    ) -> Result<(), TimerError> {
+        existing: Existing,
+    ) -> Result<bool, TimerError> {
         if name.is_empty() || name.len() > MAX_NAME {
             return Err(TimerError::Invalid(format!("a name has 1 to {MAX_NAME} bytes")));
         }
-        if after > MAX_DELAY {
-            return Err(TimerError::Invalid("the delay is more than 30 days".to_owned()));
+        if schedule.after.max(schedule.every.unwrap_or_default()) > MAX_DELAY {
+            return Err(TimerError::Invalid("a time is more than 30 days".to_owned()));
         }
         let mut state = self.state.lock();
         let state = &mut *state;
-        let own = state.owners.entry(owner).or_default();
-        if own.len() >= most && !own.contains_key(name) {
+        let own = state.owners.get(&owner);
+        let is_present = own.is_some_and(|own| own.contains_key(name));
+        if is_present && existing == Existing::Keep {
+            return Ok(false);
+        }
+        if !is_present && own.map_or(0, HashMap::len) >= most {
             return Err(TimerError::TooMany);
         }
-        state.generation += 1;
-        let (name, generation): (Arc<str>, u64) = (name.into(), state.generation);
-        let timer = DueTimer { name: Arc::clone(&name), generation, payload };
-        let key = state.queue.insert(Due { owner, timer }, after.max(MIN_DELAY));
-        if let Some(Set { key: Some(old), .. }) = own.insert(name, Set { generation, key: Some(key) }) {
-            state.queue.remove(&old);
-        }
-        if let Some(waiting) = state.waiting.take() {
-            waiting.wake();
-        }
-        Ok(())
+        state.insert(owner, name.into(), schedule, payload);
+        Ok(true)
     }
 
     /// Forget a timer. True if there was one.
@@ -138,19 +153,42 @@ impl Timers {
         }
     }
 
-    /// Whether a due timer is still to be fired, that is: neither replaced nor cancelled since. It is
-    /// then forgotten, so that its name is free for the call that it causes.
+    /// Whether a due timer is still to be fired, that is: neither replaced nor cancelled since. One that fires once is
+    /// then forgotten, so that its name is free for the call that it causes; one that repeats is set again.
     pub fn claim(&self, owner: Owner, timer: &DueTimer) -> bool {
         let mut state = self.state.lock();
         let Some(own) = state.owners.get_mut(&owner) else { return false };
-        let current = own.get(&timer.name).is_some_and(|set| set.generation == timer.generation);
-        if current {
-            own.remove(&timer.name);
-            if own.is_empty() {
-                state.owners.remove(&owner);
+        let Some(set) = own.get(&timer.name).filter(|set| set.generation == timer.generation) else { return false };
+        match set.every {
+            Some(every) => {
+                let schedule = Schedule { after: every, every: Some(every) };
+                state.insert(owner, Arc::clone(&timer.name), schedule, timer.payload.clone());
+            }
+            None => {
+                own.remove(&timer.name);
+                if own.is_empty() {
+                    state.owners.remove(&owner);
+                }
             }
         }
-        current
+        true
+    }
+}
+
+impl TimerTable {
+    /// Put a timer in place of one of the same owner and name.
+    fn insert(&mut self, owner: Owner, name: Arc<str>, schedule: Schedule, payload: Bytes) {
+        self.generation += 1;
+        let generation = self.generation;
+        let timer = DueTimer { name: Arc::clone(&name), generation, payload };
+        let key = self.queue.insert(Due { owner, timer }, schedule.after.max(MIN_DELAY));
+        let set = Set { generation, key: Some(key), every: schedule.every };
+        if let Some(Set { key: Some(old), .. }) = self.owners.entry(owner).or_default().insert(name, set) {
+            self.queue.remove(&old);
+        }
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
     }
 }
 
@@ -208,5 +246,5 @@ async fn deliver(app: &Weak<App>, due: Due) {
 async fn fire(app: &Arc<App>, timer: &DueTimer) {
     app.recorder.fired();
     // An error is in the log already, and there is no connection to close.
-    let _ = call::fired(app, None, &timer.name, &timer.payload).await;
+    let _ = call::app_timer(app, &timer.name, &timer.payload).await;
 }

@@ -149,7 +149,8 @@ pub(super) async fn admit(
     let id = || Arc::clone(&version.id);
     // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
     // Boxed, because futures that open a database are large and deep.
-    let setup = Box::pin(setup.for_self_test()).await.map_err(|source| GateError::Database { version: id(), source })?;
+    let setup =
+        Box::pin(setup.for_self_test()).await.map_err(|source| GateError::Database { version: id(), source })?;
     let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), context.clone());
     // Boxed: a call is large, and whoever deploys keeps room for it.
     let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;

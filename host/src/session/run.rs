@@ -163,7 +163,7 @@ impl<S: Transport> Session<S> {
                     tap.fired();
                 }
                 // Boxed, because timers are rare, and each connection would keep the room for this call.
-                let mut call = Box::pin(call::fired(&app, Some(&connection), &timer.name, &timer.payload));
+                let mut call = Box::pin(call::connection_timer(&app, &connection, &timer.name, &timer.payload));
                 self.drive(call.as_mut()).await?;
             }
         }

@@ -41,6 +41,24 @@ fn timers_fire_at_their_times_and_in_their_order() {
 }
 
 #[test]
+fn timers_that_repeat_fire_exactly_as_often_as_their_time_passes() {
+    let host = probe().build().unwrap();
+    let client = host.connect("/");
+    ok(&client, &json!({ "timer": { "name": "t", "after_ms": 500, "every_ms": 2000, "text": "" } }));
+    let fired = json!({ "fired": "t", "text": "" });
+    host.advance(SECOND * 5);
+    (0..3).for_each(|_| client.expect_json(&fired));
+    client.expect_nothing();
+    host.advance(SECOND);
+    client.expect_nothing();
+    host.advance(SECOND / 2);
+    client.expect_json(&fired);
+    assert_eq!(ok(&client, &json!({ "cancel-timer": "t" })), true);
+    host.advance(DAY);
+    client.expect_nothing();
+}
+
+#[test]
 fn timers_of_several_owners_fire_in_one_order() {
     let host = probe().setting("events", "yes").unwrap().build().unwrap();
     let clients = [host.connect("/"), host.connect("/?topic=timers")];

@@ -10,13 +10,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
-pub use script::Answer;
 use script::Script;
+pub use script::Scripted;
 use sqlite::Sqlite;
 
 use crate::Result as AnyResult;
-use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
-use crate::sql::Rows;
+use crate::sql::{Outcome, RowSet, Rows, SqlError as Error, Value};
 
 /// What a grant allows, the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +33,12 @@ pub(crate) enum Scope {
     Transaction(u64),
 }
 
-/// A database of a [`TestHost`](super::TestHost), for the test itself: it may always write, and none of its
-/// statements is failed by [`fail_next_statement`](super::TestHost::fail_next_statement).
+/// A database of a [`MockHost`](super::MockHost), for the test itself: it may always write, and none of its
+/// statements is failed by [`fail_statement`](super::MockHost::fail_statement).
 #[derive(Clone, Debug)]
-pub struct TestDatabase(Rc<Store>);
+pub struct MockDatabase(Rc<Store>);
 
-impl TestDatabase {
+impl MockDatabase {
     pub(super) fn new(store: Rc<Store>) -> Self {
         Self(store)
     }
@@ -47,17 +46,17 @@ impl TestDatabase {
     /// Run one statement that returns rows.
     ///
     /// # Errors
-    /// What SQLite says; for a scripted database that it is none.
-    pub fn query(&self, statement: &str, parameters: impl AsRef<[Value]>) -> AnyResult<Rows> {
-        Ok(self.0.sqlite()?.query(Access::ReadWrite, statement, parameters.as_ref())?.into())
+    /// A [`SqlError`](crate::SqlError): what SQLite says, or that the database is scripted.
+    pub fn query(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> AnyResult<Rows> {
+        Ok(self.0.sqlite()?.query(Access::ReadWrite, statement, &parameters.into())?.into())
     }
 
     /// Run one statement that returns no rows, and learn what it did.
     ///
     /// # Errors
     /// As [`query`](Self::query).
-    pub fn execute(&self, statement: &str, parameters: impl AsRef<[Value]>) -> AnyResult<Outcome> {
-        Ok(self.0.sqlite()?.execute(Access::ReadWrite, statement, parameters.as_ref())?)
+    pub fn execute(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> AnyResult<Outcome> {
+        Ok(self.0.sqlite()?.execute(Access::ReadWrite, statement, &parameters.into())?)
     }
 
     /// Run several statements with a `;` behind each, such as a file that makes tables.
@@ -118,7 +117,7 @@ impl Store {
                 statement::verb(sql)?;
                 sqlite.query(access, sql, values)
             }
-            Engine::Script(script) => script.ask(sql, values).map(Answer::into_rows),
+            Engine::Script(script) => script.ask(sql, values).map(Scripted::into_rows),
         })
     }
 
@@ -128,7 +127,7 @@ impl Store {
                 statement::verb(sql)?;
                 sqlite.execute(access, sql, values)
             }
-            Engine::Script(script) => script.ask(sql, values).map(Answer::into_outcome),
+            Engine::Script(script) => script.ask(sql, values).map(Scripted::into_outcome),
         })
     }
 

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
+use crate::sql::{Outcome, RowSet, SqlError as Error, Value};
 
-pub(super) type Function = Box<dyn FnMut(&str, &[Value]) -> Result<Answer, Error>>;
+pub(super) type Function = Box<dyn FnMut(&str, &[Value]) -> Result<Scripted, Error>>;
 
 /// What a scripted database answers to a statement.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer(Kind);
+pub struct Scripted(Kind);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
@@ -16,13 +16,13 @@ enum Kind {
     Outcome(Outcome),
 }
 
-impl Answer {
+impl Scripted {
     /// Rows, for a `query`: the names of the columns, and for each row its values.
     ///
     /// ```
-    /// # use hassock_guest::{params, testing::Answer};
-    /// let found = Answer::rows(["id", "name"], [params![1, "Ann"], params![2, None::<&str>]]);
-    /// let nothing = Answer::rows::<_, [_; 2]>(["id", "name"], []);
+    /// # use hassock_sdk::{params, testing::Scripted};
+    /// let found = Scripted::rows(["id", "name"], [params![1, "Ann"], params![2, None::<&str>]]);
+    /// let nothing = Scripted::rows::<_, [_; 2]>(["id", "name"], []);
     /// ```
     ///
     /// # Panics
@@ -74,7 +74,7 @@ impl Script {
         Self(RefCell::new(function))
     }
 
-    pub(super) fn ask(&self, sql: &str, values: &[Value]) -> Result<Answer, Error> {
+    pub(super) fn ask(&self, sql: &str, values: &[Value]) -> Result<Scripted, Error> {
         match self.0.try_borrow_mut() {
             Ok(mut function) => function(sql, values),
             Err(_) => Err(Error::Other("the script of this database asks the database itself".into())),

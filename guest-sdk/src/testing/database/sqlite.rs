@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, Statement};
 
 use super::Access;
 use super::statement::{Verb, verb};
-use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
+use crate::sql::{Outcome, RowSet, SqlError as Error, Value};
 
 /// Rows of one result: the default of the host's `max_rows`.
 const MAX_ROWS: usize = 10_000;

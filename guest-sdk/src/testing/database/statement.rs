@@ -1,6 +1,6 @@
 //! What a statement is. The real host looks closer; this finds what a handler would learn of only there.
 
-use crate::bindings::hassock::host::sql::Error;
+use crate::sql::SqlError as Error;
 
 /// What kind of statement it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! The imports of a module, one file for each larger interface of `wit/`, on the state of the host whose
-//! call runs. The functions have the signatures of the generated ones.
+//! call runs. The functions have the signatures of those in `host/component.rs`.
 
 pub(crate) mod connections;
 pub(crate) mod sql;
@@ -15,24 +15,18 @@ pub(crate) mod about {
 
 /// `hassock:host/log`
 pub(crate) mod log {
-    use crate::log::Level;
-    use crate::testing::current::state;
-
-    pub(crate) fn write(level: Level, message: &str) {
-        state("log", |state| state.log(level, message));
-    }
+    pub(crate) use crate::testing::current::log as write;
 }
 
 /// `wasi:config/store`
-pub(crate) mod store {
-    use crate::bindings::wasi::config::store::Error;
+pub(crate) mod settings {
     use crate::testing::current::state;
 
-    pub(crate) fn get(key: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn get(key: &str) -> Result<Option<String>, String> {
         state("settings", |state| Ok(state.settings.get(key).cloned()))
     }
 
-    pub(crate) fn get_all() -> Result<Vec<(String, String)>, Error> {
+    pub(crate) fn all() -> Result<Vec<(String, String)>, String> {
         state("settings", |state| Ok(state.settings.clone().into_iter().collect()))
     }
 }

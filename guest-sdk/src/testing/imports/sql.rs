@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::bindings::hassock::host::sql::{Error, Outcome, RowSet, Value};
+use crate::sql::{Outcome, RowSet, SqlError, Value};
 use crate::testing::current::state;
 use crate::testing::database::{Access, Scope, Store};
 
@@ -22,26 +22,26 @@ pub(crate) struct Transaction {
 }
 
 impl Database {
-    pub(crate) fn open(name: &str) -> Result<Self, Error> {
+    pub(crate) fn open(name: &str) -> Result<Self, SqlError> {
         state("Database::open", |state| match state.databases.get(name) {
             Some(store) => Ok(Self { store: Rc::clone(store), access: store.granted().min(state.most_access) }),
-            None => Err(Error::UnknownDatabase(format!(
+            None => Err(SqlError::UnknownDatabase(format!(
                 "the host has no database `{name}`: add it with the `database` of its builder"
             ))),
         })
     }
 
-    pub(crate) fn query(&self, statement: &str, parameters: &[Value]) -> Result<RowSet, Error> {
+    pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
         inside("Database::query");
-        self.store.query(Scope::Alone, self.access, statement, parameters)
+        self.store.query(Scope::Alone, self.access, statement, &parameters)
     }
 
-    pub(crate) fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Outcome, Error> {
+    pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
         inside("Database::execute");
-        self.store.execute(Scope::Alone, self.access, statement, parameters)
+        self.store.execute(Scope::Alone, self.access, statement, &parameters)
     }
 
-    pub(crate) fn begin(&self) -> Result<Transaction, Error> {
+    pub(crate) fn begin(&self) -> Result<Transaction, SqlError> {
         inside("Database::begin");
         let number = self.store.begin(self.access)?;
         Ok(Transaction { store: Rc::clone(&self.store), access: self.access, number })
@@ -49,24 +49,24 @@ impl Database {
 }
 
 impl Transaction {
-    pub(crate) fn query(&self, statement: &str, parameters: &[Value]) -> Result<RowSet, Error> {
+    pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
         inside("Transaction::query");
-        self.store.query(Scope::Transaction(self.number), self.access, statement, parameters)
+        self.store.query(Scope::Transaction(self.number), self.access, statement, &parameters)
     }
 
-    pub(crate) fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Outcome, Error> {
+    pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
         inside("Transaction::execute");
-        self.store.execute(Scope::Transaction(self.number), self.access, statement, parameters)
+        self.store.execute(Scope::Transaction(self.number), self.access, statement, &parameters)
     }
 
-    pub(crate) fn commit(this: Self) -> Result<(), Error> {
+    pub(crate) fn commit(self) -> Result<(), SqlError> {
         inside("Transaction::commit");
-        this.store.commit(this.number)
+        self.store.commit(self.number)
     }
 
-    pub(crate) fn rollback(this: Self) -> Result<(), Error> {
+    pub(crate) fn rollback(self) -> Result<(), SqlError> {
         inside("Transaction::rollback");
-        this.store.rollback(this.number)
+        self.store.rollback(self.number)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Databases and transactions.
 
 use super::*;
-use crate::sql::{Decimal, Error as SqlError};
-use crate::testing::Answer;
+use crate::sql::Decimal;
+use crate::testing::Scripted;
 
-fn host_with_table(columns: &str) -> TestHost<Puppet> {
+fn host_with_table(columns: &str) -> MockHost<Puppet> {
     let host = builder().database("main").build();
     host.database("main").execute(&format!("CREATE TABLE t ({columns})"), []).unwrap();
     host
@@ -14,16 +14,12 @@ fn main() -> Database {
     Database::open("main").unwrap()
 }
 
-fn count(host: &TestHost<Puppet>) -> usize {
+fn count(host: &MockHost<Puppet>) -> usize {
     host.database("main").query("SELECT * FROM t", []).unwrap().len()
 }
 
 fn sql_error<T>(result: Result<T>) -> SqlError {
-    match result {
-        Err(Error::Sql(error)) => error,
-        Err(error) => panic!("another error: {error}"),
-        Ok(_) => panic!("no error"),
-    }
+    failed(result)
 }
 
 #[test]
@@ -119,7 +115,7 @@ fn a_transaction_happens_as_a_whole_or_not_at_all() {
     let failed = within(&client, move |_| {
         main().transaction(|transaction| {
             insert(transaction)?;
-            Err::<(), _>(Error::from("changed my mind"))
+            bail!("changed my mind") as Result<()>
         })
     });
     assert_eq!(failed.unwrap_err().to_string(), "changed my mind");
@@ -166,8 +162,8 @@ fn a_transaction_has_the_only_connection() {
 fn a_statement_fails_when_the_test_says_so() {
     let host = host_with_table("a");
     let client = client(&host);
-    host.fail_next_statement("main", SqlError::Timeout);
-    host.fail_next_statement("main", SqlError::ConnectionLost("pulled".into()));
+    host.fail_statement("main", SqlError::Timeout);
+    host.fail_statement("main", SqlError::ConnectionLost("pulled".into()));
     host.database("main").query("SELECT 1", []).unwrap();
     within(&client, |_| {
         assert_eq!(sql_error(main().execute("INSERT INTO t VALUES (1)", [])), SqlError::Timeout);
@@ -202,14 +198,14 @@ fn a_script_answers_what_the_test_says() {
     let script = move |statement: &str, parameters: &[Value]| {
         asked += 1;
         match statement {
-            "rows" => Ok(Answer::rows(["n", "v"], [vec![Value::S64(asked), parameters[0].clone()]])),
-            "insert" => Ok(Answer::inserted(7)),
-            "change" => Ok(Answer::changed(3)),
+            "rows" => Ok(Scripted::rows(["n", "v"], [vec![Value::S64(asked), parameters[0].clone()]])),
+            "insert" => Ok(Scripted::inserted(7)),
+            "change" => Ok(Scripted::changed(3)),
             _ => Err(SqlError::Timeout),
         }
     };
     let host = builder().scripted("main", script).build();
-    host.fail_next_statement("main", SqlError::PoolExhausted);
+    host.fail_statement("main", SqlError::PoolExhausted);
     within(&client(&host), |_| {
         assert_eq!(sql_error(main().query("rows", params!["x"])), SqlError::PoolExhausted);
         let row = main().query("rows", params!["x"]).unwrap().one().unwrap();

@@ -21,7 +21,7 @@ fn the_host_has_a_name_and_a_log() {
         warn!("{} sheep", 3);
         trace!("bah");
     });
-    assert_eq!(host.log(), [(log::Level::Warn, "3 sheep".to_owned()), (log::Level::Trace, "bah".to_owned())]);
+    assert_eq!(log(&host), ["WARN  3 sheep", "TRACE bah"]);
 }
 
 /// A call enters its own host, also while a call of another one runs.
@@ -73,7 +73,7 @@ fn a_self_test_reads_and_leaves_nothing() {
     within(&client, |own| own.subscribe("t").unwrap());
     let refused = host.check().unwrap_err();
     assert!(refused.starts_with("database: denied: "), "{refused}");
-    assert_eq!(host.log(), [(log::Level::Info, "0 of 1 hear".to_owned())]);
+    assert_eq!(log(&host), ["INFO  0 of 1 hear"]);
     host.advance(std::time::Duration::from_secs(1));
     assert_eq!(seen(), Vec::<String>::new(), "no timer is kept");
     within(&client, |_| Database::open("main")?.execute("CREATE TABLE t (a)", [])).unwrap();

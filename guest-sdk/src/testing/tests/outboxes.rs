@@ -12,15 +12,18 @@ fn an_outbox_is_bounded_within_a_call_and_empty_after_it() {
     let client = client(&host);
     for _ in 0..2 {
         within(&client, |own| {
-            assert_eq!(own.send("x".repeat(MIB / 2 - 64)).unwrap(), 50);
-            assert_eq!(own.send("x".repeat(MIB / 2 - 128)).unwrap(), 99);
+            own.send("x".repeat(MIB / 2 - 64)).unwrap();
+            assert_eq!(own.outbox_fullness().unwrap(), 50);
+            own.send("x".repeat(MIB / 2 - 128)).unwrap();
+            assert_eq!(own.outbox_fullness().unwrap(), 99);
             let two = ["", ""];
-            assert!(matches!(own.send_many(two), Err(Error::Connection(ConnectionError::OutboxFull))));
-            assert_eq!(own.send("").unwrap(), 100);
+            assert_eq!(failed::<ConnectionError, _>(own.send_many(two)), ConnectionError::OutboxFull);
+            own.send("").unwrap();
+            assert_eq!(own.outbox_fullness().unwrap(), 100);
             let large = "x".repeat(MIB - 63);
-            assert!(matches!(own.send(large), Err(Error::Connection(ConnectionError::TooLarge(_)))));
+            assert!(matches!(failed::<ConnectionError, _>(own.send(large)), ConnectionError::TooLarge(_)));
         });
-        assert_eq!(client.received().len(), 3);
+        assert_eq!(client.messages().len(), 3);
     }
 }
 
@@ -28,12 +31,12 @@ fn an_outbox_is_bounded_within_a_call_and_empty_after_it() {
 fn a_full_outbox_refuses_until_the_client_reads() {
     let host = host();
     let client = client(&host);
-    host.fill_outbox(&client);
+    client.fill_outbox();
     let send = |own: Connection| own.send("x");
-    assert!(matches!(within(&client, send), Err(Error::Connection(ConnectionError::OutboxFull))));
-    assert!(matches!(within(&client, send), Err(Error::Connection(ConnectionError::OutboxFull))));
-    assert_eq!(client.received(), []);
-    assert_eq!(within(&client, send).unwrap(), 0);
+    assert_eq!(failed::<ConnectionError, _>(within(&client, send)), ConnectionError::OutboxFull);
+    assert_eq!(failed::<ConnectionError, _>(within(&client, send)), ConnectionError::OutboxFull);
+    assert_eq!(client.messages(), []);
+    within(&client, send).unwrap();
     assert_eq!(texts(&client), ["x"]);
 }
 
@@ -44,10 +47,10 @@ fn who_reads_too_slowly_is_closed_by_a_publish_and_others_get_it() {
     for client in [&slow, &fast] {
         within(client, |own| own.subscribe("t").unwrap());
     }
-    host.fill_outbox(&slow);
+    slow.fill_outbox();
     assert_eq!(within(&fast, |_| topics::publish("t", "x").unwrap()), 1);
     assert_eq!(texts(&fast), ["x"]);
-    assert_eq!(slow.closed().unwrap().code, 1013);
+    assert_eq!(slow.closing().unwrap().code, 1013);
     assert_eq!(seen(), ["1 closed 1013 Host"]);
 }
 
@@ -56,7 +59,8 @@ fn limits_can_be_others() {
     let limits = Limits { outbox_bytes: 100, attachment_bytes: 3, ..Limits::default() };
     let host = builder().limits(limits).build();
     within(&client(&host), |own| {
-        assert_eq!(own.send("x".repeat(36)).unwrap(), 100);
+        own.send("x".repeat(36)).unwrap();
+        assert_eq!(own.outbox_fullness().unwrap(), 100);
         own.set_attachment_bytes(b"abc").unwrap();
         let text = own.set_attachment_bytes(b"abcd").unwrap_err().to_string();
         assert_eq!(text, "too large: 4 bytes; `attachment_bytes` is 3");

@@ -116,21 +116,33 @@ pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Clos
     served("closed", app, &version, Some(connection), time, CallError::is_failure, result)
 }
 
-/// `timer-handler.fired`, for a connection or for the app. A version without that export, which can only
-/// be one that came after the timer was set, does not care.
+/// `timer-handler.connection-timer`. For a version without that export, which can only be one that came after the
+/// timer was set, nothing happens.
 ///
 /// # Errors
 /// If the call did not return, or returned an error.
-pub async fn fired(
+pub async fn connection_timer(
     app: &Arc<App>,
-    connection: Option<&Arc<Connection>>,
+    connection: &Arc<Connection>,
     name: &str,
     payload: &[u8],
 ) -> Result<(), FailedCall> {
-    let id = connection.map(|connection| connection.id);
-    serve!("fired", app, connection, returned, |instance| async {
+    serve!("connection-timer", app, Some(connection), returned, |instance| async {
         match &instance.timer_handler {
-            Some(handler) => handler.call_fired(&mut instance.store, id, name, payload).await,
+            Some(handler) => handler.call_connection_timer(&mut instance.store, connection.id, name, payload).await,
+            None => Ok(Ok(())),
+        }
+    })
+}
+
+/// `timer-handler.app-timer`, as [`connection_timer`].
+///
+/// # Errors
+/// If the call did not return, or returned an error.
+pub async fn app_timer(app: &Arc<App>, name: &str, payload: &[u8]) -> Result<(), FailedCall> {
+    serve!("app-timer", app, None, returned, |instance| async {
+        match &instance.timer_handler {
+            Some(handler) => handler.call_app_timer(&mut instance.store, name, payload).await,
             None => Ok(Ok(())),
         }
     })

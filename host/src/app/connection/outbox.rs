@@ -57,11 +57,11 @@ impl Outbox {
         Self { queue: Mutex::default(), limit }
     }
 
-    /// Queue messages in order: all, or none. Returns how full the outbox is now, in percent.
+    /// Queue messages in order: all, or none.
     ///
     /// # Errors
     /// If they do not fit, or nothing is sent any more.
-    pub fn push(&self, messages: impl IntoIterator<Item = Message, IntoIter: Clone>) -> Result<u8, SendError> {
+    pub fn push(&self, messages: impl IntoIterator<Item = Message, IntoIter: Clone>) -> Result<(), SendError> {
         let messages = messages.into_iter();
         let bytes: usize = messages.clone().map(|message| message.len() + MESSAGE_OVERHEAD).sum();
         self.push_sized(messages, bytes)
@@ -71,12 +71,12 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn push_one(&self, message: Message) -> Result<u8, SendError> {
+    pub fn push_one(&self, message: Message) -> Result<(), SendError> {
         let bytes = message.len() + MESSAGE_OVERHEAD;
         self.push_sized(std::iter::once(message), bytes)
     }
 
-    fn push_sized(&self, messages: impl Iterator<Item = Message>, bytes: usize) -> Result<u8, SendError> {
+    fn push_sized(&self, messages: impl Iterator<Item = Message>, bytes: usize) -> Result<(), SendError> {
         let mut queue = self.queue.lock();
         if queue.shut || queue.close.is_some() {
             return Err(SendError::Closing);
@@ -89,7 +89,12 @@ impl Outbox {
         }
         queue.bytes += bytes;
         queue.messages.extend(messages);
-        Ok(u8::try_from(queue.bytes * 100 / self.limit).unwrap_or(100))
+        Ok(())
+    }
+
+    /// How full it is, in percent of its limit.
+    pub fn fullness(&self) -> u8 {
+        u8::try_from(self.queue.lock().bytes * 100 / self.limit).unwrap_or(100)
     }
 
     /// Close the connection once what is queued was written. The first close counts.
@@ -170,8 +175,8 @@ mod tests {
     #[test]
     fn the_limit_holds_until_the_bytes_are_written() {
         let outbox = Outbox::new(1000);
-        assert_eq!(outbox.push_one(text(436)), Ok(50));
-        assert_eq!(outbox.push_one(text(436)), Ok(100));
+        assert_eq!((outbox.push_one(text(436)), outbox.fullness()), (Ok(()), 50));
+        assert_eq!((outbox.push_one(text(436)), outbox.fullness()), (Ok(()), 100));
         assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
         let mut taken = VecDeque::new();
         outbox.next(&mut taken);
@@ -179,7 +184,7 @@ mod tests {
         assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "taken is not written");
         taken.clear();
         outbox.next(&mut taken);
-        assert_eq!(outbox.push_one(text(0)), Ok(6));
+        assert_eq!((outbox.push_one(text(0)), outbox.fullness()), (Ok(()), 6));
     }
 
     #[test]
@@ -199,7 +204,7 @@ mod tests {
         outbox.next(&mut taken);
         taken.clear();
         outbox.next(&mut taken);
-        assert_eq!(outbox.push_one(text(936)), Ok(100));
+        assert_eq!((outbox.push_one(text(936)), outbox.fullness()), (Ok(()), 100));
     }
 
     #[test]

@@ -5,23 +5,28 @@ use bytes::Bytes;
 use super::frame;
 use crate::app::call::InstanceState;
 use crate::app::connection::{Close, MAX_REASON, SendError, is_allowed};
-use crate::module::bindings::hassock::host::connections::{Error, Fullness, Host};
+use crate::module::bindings::hassock::host::connections::{Error, Host};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message};
 
 impl Host for InstanceState {
-    fn send(&mut self, id: u64, message: Message) -> Result<Fullness, Error> {
+    fn send(&mut self, id: u64, message: Message) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        let fullness = connection.outbox.push_one(frame(message)).map_err(refused)?;
+        connection.outbox.push_one(frame(message)).map_err(refused)?;
         self.mark_dirty(connection);
-        Ok(fullness)
+        Ok(())
     }
 
-    fn send_many(&mut self, id: u64, messages: Vec<Message>) -> Result<Fullness, Error> {
+    fn send_many(&mut self, id: u64, messages: Vec<Message>) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
         let frames: Vec<_> = messages.into_iter().map(frame).collect();
-        let fullness = connection.outbox.push(frames).map_err(refused)?;
+        connection.outbox.push(frames).map_err(refused)?;
         self.mark_dirty(connection);
-        Ok(fullness)
+        Ok(())
+    }
+
+    fn outbox_fullness(&mut self, id: u64) -> Result<u8, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        Ok(connection.outbox.fullness())
     }
 
     fn close(&mut self, id: u64, code: u16, reason: String) -> Result<(), Error> {

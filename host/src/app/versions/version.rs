@@ -158,7 +158,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
     let missing = |export, hint| LoadError::MissingExport { file: file.to_owned(), export, hint };
     let has = |export| component.get_export_index(None, export).is_some();
     if !has(HANDLER) {
-        return Err(missing(HANDLER, "; in Rust, write `hassock_guest::export!(YourType);`"));
+        return Err(missing(HANDLER, "; in Rust, write `hassock_sdk::export!(YourType);`"));
     }
     if !has(TIMER_HANDLER) && has_import(component, TIMERS) {
         return Err(missing(TIMER_HANDLER, ", but imports `hassock:host/timers`: its timers could never fire"));

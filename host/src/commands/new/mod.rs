@@ -1,5 +1,10 @@
-//! `hassock new`: an app that works, with tests of both kinds.
+//! `hassock new`: an app that works, with tests of both kinds. It needs nothing of Hassock but this program: the SDK
+//! and the contract are in its folder `vendor`.
 
+mod embedded;
+mod files;
+mod lock;
+mod name;
 #[cfg(test)]
 mod tests;
 
@@ -7,35 +12,49 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
+
 use super::CommandError;
 use super::print::print_line;
+use name::NameError;
 
-/// The files of a new app. `{{name}}` and `{{sdk}}` are filled in, in their names too.
-const FILES: [(&str, &str); 7] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.in")),
-    ("hassock.toml", include_str!("template/hassock.toml.in")),
-    ("src/lib.rs", include_str!("template/lib.rs.in")),
-    ("src/tests.rs", include_str!("template/tests.rs.in")),
-    ("{{name}}.transcript", include_str!("template/transcript.in")),
-    ("README.md", include_str!("template/README.md.in")),
-    (".gitignore", include_str!("template/gitignore.in")),
-];
+/// Create an app: module, config and tests of both kinds
+///
+/// The name of the folder becomes that of the app, its crate and its path; a copy of an example keeps the name of the
+/// example. `hassock test DIR` passes at once, and `hassock dev DIR` serves it. The folder `vendor` has the SDK, so cargo
+/// alone builds the app, on any machine.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hassock new hello\n  hassock new my-chat --example chat")]
+pub struct NewArgs {
+    /// A folder that does not exist yet, or is empty
+    dir: PathBuf,
+    /// Copy an example instead
+    #[arg(long, value_name = "NAME")]
+    example: Option<Example>,
+}
 
-/// The SDK beside the sources that this program was built from.
-const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
+/// The examples that a new app can be a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Example {
+    /// Rooms with presence, history and private messages
+    Chat,
+    /// Requests and replies over JSON, kept in a database
+    Guestbook,
+    /// Answers a few commands
+    Commands,
+    /// Sends every message back
+    Echo,
+}
 
 /// Why there is no new app.
 #[derive(Debug, thiserror::Error)]
 pub enum NewError {
     /// Its name is that of the folder.
-    #[error("`{0}` is no name for an app: it needs a letter, then letters, digits, `-` and `_`; name another folder")]
-    Name(String),
+    #[error("{0}; name another folder")]
+    Name(#[from] NameError),
     /// There is something already.
-    #[error("{} is there already and not empty; name a new folder", .0.display())]
+    #[error("{} exists and is not empty; name a new folder", .0.display())]
     Occupied(PathBuf),
-    /// The SDK is not where it was.
-    #[error("{}: there is no SDK; name its folder, which is `guest-sdk` in Hassock's sources, with --sdk", .0.display())]
-    NoSdk(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {}: {source}", file.display())]
     Write {
@@ -46,49 +65,37 @@ pub enum NewError {
     },
 }
 
-/// Make an app in a new folder.
+/// Create an app in a new folder.
 ///
 /// # Errors
-/// If there is something already, or it cannot be written.
-pub fn run(dir: &Path, sdk: Option<&Path>) -> Result<(), CommandError> {
-    create(dir, sdk.unwrap_or(Path::new(SDK)))?;
-    let dir = dir.display();
-    print_line(format!("made {dir}; now try\n  hassock test {dir}\n  hassock dev {dir}"));
+/// If the name is not possible, there is something already, or a file cannot be written.
+pub fn run(args: &NewArgs) -> Result<(), CommandError> {
+    create(&args.dir, args.example)?;
+    let dir = args.dir.display();
+    print_line(format!("created {dir}; now try\n  hassock test {dir}\n  hassock dev {dir}"));
     Ok(())
 }
 
-fn create(dir: &Path, sdk: &Path) -> Result<(), NewError> {
-    let name = name(dir)?;
+fn create(dir: &Path, example: Option<Example>) -> Result<(), NewError> {
+    let files = match example {
+        Some(example) => files::of_example(example),
+        None => files::of_app(&name::check(name_of(dir))?),
+    };
     let is_empty = fs::read_dir(dir).map(|mut entries| entries.next().is_none());
     if dir.exists() && !is_empty.unwrap_or(false) {
         return Err(NewError::Occupied(dir.to_owned()));
     }
-    let no_sdk = || NewError::NoSdk(sdk.to_owned());
-    let found = sdk.canonicalize().ok().filter(|sdk| sdk.join("Cargo.toml").is_file()).ok_or_else(no_sdk)?;
-    let found = found.to_str().ok_or_else(no_sdk)?;
-    for (path, template) in FILES {
-        // In TOML, the path stands in a string.
-        let sdk = found.replace('\\', "\\\\").replace('"', "\\\"");
-        let text = template.replace("{{name}}", &name).replace("{{sdk}}", &sdk);
-        write(&dir.join(path.replace("{{name}}", &name)), &text)?;
-    }
-    Ok(())
+    files.iter().try_for_each(|(path, contents)| write(&dir.join(path), contents))
 }
 
 /// The name of the app, its crate and its path: that of the folder.
-fn name(dir: &Path) -> Result<String, NewError> {
+fn name_of(dir: &Path) -> String {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let begins_well = name.starts_with(|letter: char| letter.is_ascii_alphabetic());
-    let is_well_formed = name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'));
-    match begins_well && is_well_formed {
-        true => Ok(name),
-        false => Err(NewError::Name(name)),
-    }
+    absolute.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn write(file: &Path, text: &str) -> Result<(), NewError> {
+fn write(file: &Path, contents: &[u8]) -> Result<(), NewError> {
     let folder = file.parent().unwrap_or(file);
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, text));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, contents));
     written.map_err(|source| NewError::Write { file: file.to_owned(), source })
 }

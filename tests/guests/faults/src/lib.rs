@@ -1,32 +1,36 @@
 //! What a module should not do. Each text message names a misdeed; anything else is echoed. The setting `start`
 //! names one that it begins with.
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 
 struct Faults;
 
-impl Handler for Faults {
+impl Start for Faults {
     fn start() -> Result<Self> {
         if let Some(misdeed) = settings::get("start") {
             commit(&misdeed);
         }
         Ok(Self)
     }
+}
 
-    fn open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+impl Handler for Faults {
+    type Message = Message;
+
+    fn on_open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         if let Some(misdeed) = request.query_value("open") {
             commit(&misdeed);
         }
         Ok(Acceptance::new().topic("faults"))
     }
 
-    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
         let answer = match message.as_text() {
             Some("flood") => {
                 flood(connection);
                 return Ok(());
             }
-            Some("error") => return Err("told to".into()),
+            Some("error") => bail!("told to"),
             Some("huge") => huge()?,
             Some("leak") => leak(LeakBy::Forgetting)?,
             Some("leak and trap") => leak(LeakBy::Trapping)?,
@@ -43,13 +47,14 @@ impl Handler for Faults {
             }
             None => "binary".to_owned(),
         };
-        connection.send(answer).map(drop)
+        connection.send(answer)
     }
 
-    fn closed(&self, _: Connection, closing: &Closing) {
+    fn on_close(&self, _: Connection, closing: &Closing) -> Result<()> {
         if closing.reason == "trap in closed" {
             commit("trap");
         }
+        Ok(())
     }
 }
 
@@ -121,10 +126,10 @@ fn leak(by: LeakBy) -> Result<String> {
         LeakBy::Sleeping => commit("sleep"),
         LeakBy::Failing => {
             std::mem::forget(transaction);
-            return Err("told to".into());
+            bail!("told to");
         }
     }
     Ok("leaked".to_owned())
 }
 
-hassock_guest::export!(Faults);
+hassock_sdk::export!(Faults);

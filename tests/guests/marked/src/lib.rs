@@ -2,19 +2,18 @@
 //! says how it behaves. Each text message is answered with the name and the text. Whoever connects with
 //! `?topic=events` is told of naps and of ends.
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 
 /// Tests find this in the component and replace what is between the brackets: a name, and words from below.
 static MARK: [u8; 64] = *b"<mark:plain                                                    >";
 
+#[derive(Default)]
 struct Marked;
 
 impl Handler for Marked {
-    fn start() -> Result<Self> {
-        Ok(Self)
-    }
+    type Message = Message;
 
-    fn open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+    fn on_open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         if has("open-trap") {
             panic!("told to");
         }
@@ -22,7 +21,7 @@ impl Handler for Marked {
         Ok(acceptance.topic("all").attachment(&vec![name()])?)
     }
 
-    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
         let text = message.as_text().unwrap_or_default();
         let number: Option<u64> = text.rsplit(' ').next().and_then(|word| word.parse().ok());
         if has("third-traps") && number.is_some_and(|number| number % 3 == 0) || has("all-trap") {
@@ -39,9 +38,9 @@ impl Handler for Marked {
                 connection.send("done")?;
             }
             _ if text.starts_with("timer") => {
-                connection.set_timer("t", std::time::Duration::from_millis(number.unwrap_or(50)), [])?;
+                connection.set_timer("t", std::time::Duration::from_millis(number.unwrap_or(50)), &())?;
             }
-            "error" => return Err("told to".into()),
+            "error" => bail!("told to"),
             "sleep" => {
                 std::thread::sleep(std::time::Duration::from_millis(300));
                 connection.send(format!("{} slept", name()))?;
@@ -55,26 +54,23 @@ impl Handler for Marked {
                 let names: Vec<String> = connection.attachment()?;
                 connection.send(format!("{} woke with {}", name(), names.join(" ")))?;
             }
-            _ => {
-                connection.send(format!("{} {text}", name()))?;
-            }
+            _ => connection.send(format!("{} {text}", name()))?,
         }
         Ok(())
     }
 
-    fn closed(&self, _: Connection, closing: &Closing) {
+    fn on_close(&self, _: Connection, closing: &Closing) -> Result<()> {
         info!("closed by {}", name());
-        // Without subscribers it reaches nobody, which is no error.
-        let _ = topics::publish("events", format!("{} closed {}", name(), closing.code));
+        topics::publish("events", format!("{} closed {}", name(), closing.code)).map(drop)
     }
 
-    fn timer(&self, connection: Option<Connection>, _: &str, _: &[u8]) -> Result<()> {
-        connection.ok_or("no connection")?.send(format!("{} fired", name())).map(drop)
+    fn on_connection_timer(&self, connection: Connection, _: &Timer) -> Result<()> {
+        connection.send(format!("{} fired", name()))
     }
 
     fn check() -> Result<()> {
         match () {
-            _ if has("check-error") => return Err("the check says no".into()),
+            _ if has("check-error") => bail!("the check says no"),
             _ if has("check-trap") => panic!("the check was told to"),
             _ if has("check-spin") => loop {
                 std::hint::black_box(());
@@ -90,7 +86,7 @@ impl Handler for Marked {
 
     fn migrate(from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>> {
         match () {
-            _ if has("migrate-error") => return Err(format!("{} cannot read {from_version}", name()).into()),
+            _ if has("migrate-error") => bail!("{} cannot read {from_version}", name()),
             _ if has("migrate-trap") => panic!("the migration was told to"),
             _ if has("migrate-spin") => loop {
                 std::hint::black_box(());
@@ -99,9 +95,9 @@ impl Handler for Marked {
             _ if has("migrate") => {}
             _ => return Ok(attachment),
         }
-        let mut names: Vec<String> = serde_json::from_slice(&attachment).map_err(|error| error.to_string())?;
+        let mut names: Vec<String> = serde_json::from_slice(&attachment)?;
         names.push(name());
-        Ok(serde_json::to_vec(&names).map_err(|error| error.to_string())?)
+        Ok(serde_json::to_vec(&names)?)
     }
 }
 
@@ -119,4 +115,4 @@ fn has(word: &str) -> bool {
     mark().split(' ').any(|own| own == word)
 }
 
-hassock_guest::export!(Marked);
+hassock_sdk::export!(Marked);

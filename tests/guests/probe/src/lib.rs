@@ -9,11 +9,12 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 
 mod sandbox;
+mod timer;
 mod transaction;
 mod values;
 
@@ -42,17 +43,11 @@ enum Command {
     },
     Attach(serde_json::Value),
     Attachment,
-    Timer {
-        name: String,
-        after_ms: u64,
-        text: String,
-    },
-    AppTimer {
-        name: String,
-        after_ms: u64,
-        text: String,
-    },
+    OutboxFullness,
+    Timer(timer::Command),
+    AppTimer(timer::Command),
     CancelTimer(String),
+    CancelAppTimer(String),
     Query {
         sql: String,
         #[serde(default)]
@@ -90,7 +85,7 @@ struct Probe {
     events: bool,
 }
 
-impl Handler for Probe {
+impl Start for Probe {
     fn start() -> Result<Self> {
         let events = settings::get("events").is_some();
         if events {
@@ -99,17 +94,19 @@ impl Handler for Probe {
         }
         Ok(Self { calls: Cell::new(0), events })
     }
+}
 
-    fn open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+impl Handler for Probe {
+    type Message = Message;
+
+    fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         self.event(connection.id(), "open", request.path())?;
         let mut acceptance = Acceptance::new();
         match request.query_value("open").as_deref() {
             Some("refuse") => {
                 return Err(Refusal::new(403, "not you").header("x-why", "because"));
             }
-            Some("greet") => {
-                connection.send("welcome")?;
-            }
+            Some("greet") => connection.send("welcome")?,
             Some("describe") => {
                 connection.send_json(&json!({
                     "path": request.path(),
@@ -137,16 +134,15 @@ impl Handler for Probe {
         Ok(acceptance.attachment(&json!({ "opened": connection.id() }))?)
     }
 
-    fn message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
         self.calls.set(self.calls.get() + 1);
         let command = message.as_text().filter(|text| text.starts_with(['{', '"'])).map(serde_json::from_str);
         let Some(command) = command else {
-            connection.send(message)?;
-            return Ok(());
+            return connection.send(message);
         };
         let answer = match self.run(connection, command?) {
             Ok(answer) => json!({ "ok": answer }),
-            Err(Error::Text(reason)) if reason.starts_with("fail: ") => return Err(reason.into()),
+            Err(error) if error.to_string().starts_with("fail: ") => return Err(error),
             Err(error) => values::error(&error),
         };
         // A command may close the connection: then there is nobody to answer.
@@ -154,25 +150,27 @@ impl Handler for Probe {
         Ok(())
     }
 
-    fn closed(&self, connection: Connection, closing: &Closing) {
+    fn on_close(&self, connection: Connection, closing: &Closing) -> Result<()> {
         let detail = format!("{} {:?} {}", closing.code, closing.by, closing.reason);
-        if let Err(error) = self.event(connection.id(), "closed", &detail) {
-            error!("no event: {error}");
+        self.event(connection.id(), "closed", &detail)
+    }
+
+    fn on_connection_timer(&self, connection: Connection, timer: &Timer) -> Result<()> {
+        let fired = fired(timer)?;
+        self.event(connection.id(), "timer", timer.name())?;
+        match timer.name().strip_prefix("every ") {
+            Some(seconds) => {
+                connection.set_timer(timer.name(), Duration::from_secs(seconds.parse().unwrap_or(1)), &"")?;
+                connection.send_json(&json!({ "at": now() }))
+            }
+            None => connection.send(fired),
         }
     }
 
-    fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
-        let text = String::from_utf8_lossy(payload).into_owned();
-        let fired = Message::json(&json!({ "fired": name, "text": text }))?;
-        self.event(connection.map_or(0, |connection| connection.id()), "timer", name)?;
-        if let (Some(connection), Some(seconds)) = (connection, name.strip_prefix("every ")) {
-            connection.set_timer(name, Duration::from_secs(seconds.parse().unwrap_or(1)), [])?;
-            return connection.send_json(&json!({ "at": now() })).map(drop);
-        }
-        match connection {
-            Some(connection) => connection.send(fired).map(drop),
-            None => topics::publish("timers", fired).map(drop),
-        }
+    fn on_app_timer(&self, timer: &Timer) -> Result<()> {
+        let fired = fired(timer)?;
+        self.event(0, "timer", timer.name())?;
+        topics::publish("timers", fired).map(drop)
     }
 
     fn check() -> Result<()> {
@@ -185,6 +183,10 @@ impl Handler for Probe {
     }
 }
 
+fn fired(timer: &Timer) -> Result<Message> {
+    Message::json(&json!({ "fired": timer.name(), "text": timer.payload::<String>()? }))
+}
+
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -195,20 +197,18 @@ impl Probe {
             Command::Subscribe(topic) => json!(connection.subscribe(&topic)?),
             Command::Unsubscribe(topic) => json!(connection.unsubscribe(&topic)?),
             Command::Publish { topic, text } => json!(topics::publish(&topic, text)?),
-            Command::PublishExcept { topic, text } => json!(topics::publish_except(&topic, text, connection)?),
+            Command::PublishExcept { topic, text } => json!(connection.publish_except(&topic, text)?),
             Command::Subscribers(topic) => json!(topics::subscribers(&topic)),
             Command::SendTo { id, text } => json!(Connection::from_id(id).send(text)?),
             Command::SendMany(texts) => json!(connection.send_many(texts.into_iter().map(Message::from))?),
             Command::Close { code, reason } => json!(connection.close(code, &reason)?),
             Command::Attach(value) => json!(connection.set_attachment(&value)?),
             Command::Attachment => connection.attachment()?,
-            Command::Timer { name, after_ms, text } => {
-                json!(connection.set_timer(&name, Duration::from_millis(after_ms), text)?)
-            }
-            Command::AppTimer { name, after_ms, text } => {
-                json!(timers::set(&name, Duration::from_millis(after_ms), text)?)
-            }
+            Command::Timer(command) => command.set_for(connection)?,
+            Command::AppTimer(command) => command.set()?,
+            Command::OutboxFullness => json!(connection.outbox_fullness()?),
             Command::CancelTimer(name) => json!(connection.cancel_timer(&name)),
+            Command::CancelAppTimer(name) => json!(timers::cancel(&name)),
             Command::Query { sql, values } => {
                 let rows = Database::open("main")?.query(&sql, values::from_json(values)?)?;
                 values::to_json(&rows)
@@ -237,7 +237,7 @@ impl Probe {
                 println!("{text}");
                 json!(null)
             }
-            Command::Fail(reason) => return Err(format!("fail: {reason}").into()),
+            Command::Fail(reason) => bail!("fail: {reason}"),
             Command::Trap => panic!("told to"),
         })
     }
@@ -251,4 +251,4 @@ impl Probe {
     }
 }
 
-hassock_guest::export!(Probe);
+hassock_sdk::export!(Probe);

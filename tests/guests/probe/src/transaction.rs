@@ -1,8 +1,8 @@
 //! A transaction, step by step. Each step answers on its own, so that a test sees what follows an error.
 
-use hassock_guest::prelude::*;
+use hassock_sdk::prelude::*;
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Value as Any, json};
 
 use crate::values;
 
@@ -12,18 +12,18 @@ pub enum Step {
     Query {
         sql: String,
         #[serde(default)]
-        values: Vec<Json>,
+        values: Vec<Any>,
     },
     Execute {
         sql: String,
         #[serde(default)]
-        values: Vec<Json>,
+        values: Vec<Any>,
     },
     /// A query beside the transaction, in the same call.
     Beside {
         sql: String,
         #[serde(default)]
-        values: Vec<Json>,
+        values: Vec<Any>,
     },
     /// Tell others how far it is.
     Publish {
@@ -41,10 +41,10 @@ pub enum Step {
 }
 
 /// The answers of the steps, each `{"ok": …}` or `{"error": …}`.
-pub fn run(steps: Vec<Step>) -> Result<Json> {
+pub fn run(steps: Vec<Step>) -> Result<Any> {
     let database = Database::open("main")?;
     let mut transaction = Some(database.begin()?);
-    let answers: Vec<Json> = steps
+    let answers: Vec<Any> = steps
         .into_iter()
         .map(|step| match take(step, &database, &mut transaction) {
             Ok(answer) => json!({ "ok": answer }),
@@ -54,16 +54,16 @@ pub fn run(steps: Vec<Step>) -> Result<Json> {
     Ok(json!(answers))
 }
 
-fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) -> Result<Json> {
-    let open = transaction.as_ref().ok_or("the transaction is over");
+fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) -> Result<Any> {
+    let open = transaction.as_ref().context("the transaction is over");
     Ok(match step {
         Step::Query { sql, values } => values::to_json(&open?.query(&sql, values::from_json(values)?)?),
         Step::Execute { sql, values } => json!(open?.execute(&sql, values::from_json(values)?)?.affected_rows),
         Step::Beside { sql, values } => values::to_json(&database.query(&sql, values::from_json(values)?)?),
         Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
         Step::Sleep => json!(std::thread::sleep(std::time::Duration::from_millis(300))),
-        Step::Commit => json!(transaction.take().ok_or("the transaction is over")?.commit()?),
-        Step::Rollback => json!(transaction.take().ok_or("the transaction is over")?.rollback()?),
+        Step::Commit => json!(transaction.take().context("the transaction is over")?.commit()?),
+        Step::Rollback => json!(transaction.take().context("the transaction is over")?.rollback()?),
         Step::Drop => json!(drop(transaction.take())),
         Step::Leak => json!(std::mem::forget(transaction.take())),
     })

@@ -1,23 +1,22 @@
 //! SQL values as JSON and back, with their types: `{"u64": 18446744073709551615}`.
 
-use hassock_guest::prelude::*;
-use hassock_guest::sql::Rows;
-use serde_json::{Value as Json, json};
+use hassock_sdk::prelude::*;
+use serde_json::{Value as Any, json};
 
-pub fn from_json(values: Vec<Json>) -> Result<Vec<Value>> {
+pub fn from_json(values: Vec<Any>) -> Result<Vec<Value>> {
     values.into_iter().map(value).collect()
 }
 
-fn value(json: Json) -> Result<Value> {
+fn value(json: Any) -> Result<Value> {
     let Some((kind, inner)) = json.as_object().and_then(|object| object.iter().next()) else {
         return Ok(Value::Null);
     };
     let text = || inner.as_str().unwrap_or_default().to_owned();
     Ok(match kind.as_str() {
         "boolean" => Value::Boolean(inner == &json!(true)),
-        "s64" => Value::S64(inner.as_i64().ok_or("no s64")?),
-        "u64" => Value::U64(inner.as_u64().ok_or("no u64")?),
-        "f64" => Value::F64(inner.as_f64().ok_or("no f64")?),
+        "s64" => Value::S64(inner.as_i64().context("no s64")?),
+        "u64" => Value::U64(inner.as_u64().context("no u64")?),
+        "f64" => Value::F64(inner.as_f64().context("no f64")?),
         "decimal" => Value::Decimal(text()),
         "text" => Value::Text(text()),
         "bytes" => Value::Bytes(serde_json::from_value(inner.clone())?),
@@ -26,18 +25,18 @@ fn value(json: Json) -> Result<Value> {
         "datetime" => Value::Datetime(text()),
         "timestamp" => Value::Timestamp(text()),
         "json" => Value::Json(text()),
-        other => return Err(format!("no type `{other}`").into()),
+        other => bail!("no type `{other}`"),
     })
 }
 
-pub fn to_json(rows: &Rows) -> Json {
-    let rows: Vec<Vec<Json>> = rows.iter().map(|row| row.values().iter().map(typed).collect()).collect();
+pub fn to_json(rows: &Rows) -> Any {
+    let rows: Vec<Vec<Any>> = rows.iter().map(|row| row.values().iter().map(typed).collect()).collect();
     json!(rows)
 }
 
-fn typed(value: &Value) -> Json {
+fn typed(value: &Value) -> Any {
     match value {
-        Value::Null => Json::Null,
+        Value::Null => Any::Null,
         Value::Boolean(inner) => json!({ "boolean": inner }),
         Value::S64(inner) => json!({ "s64": inner }),
         Value::U64(inner) => json!({ "u64": inner }),
@@ -50,27 +49,28 @@ fn typed(value: &Value) -> Json {
         Value::Datetime(inner) => json!({ "datetime": inner }),
         Value::Timestamp(inner) => json!({ "timestamp": inner }),
         Value::Json(inner) => json!({ "json": inner }),
+        other => json!({ "other": format!("{other:?}") }),
     }
 }
 
 /// An error as `{"error": text}`, and for one of a database its case as well: `"sql": "denied"`.
-pub fn error(error: &Error) -> Json {
-    match error {
-        Error::Sql(sql) => json!({ "error": error.to_string(), "sql": case(sql) }),
-        other => json!({ "error": other.to_string() }),
+pub fn error(error: &Error) -> Any {
+    match error.downcast_ref() {
+        Some(sql) => json!({ "error": error.to_string(), "sql": case(sql) }),
+        None => json!({ "error": error.to_string() }),
     }
 }
 
-fn case(error: &sql::Error) -> &'static str {
+fn case(error: &SqlError) -> &'static str {
     match error {
-        sql::Error::Denied(_) => "denied",
-        sql::Error::UnknownDatabase(_) => "unknown-database",
-        sql::Error::Timeout => "timeout",
-        sql::Error::PoolExhausted => "pool-exhausted",
-        sql::Error::Constraint(_) => "constraint",
-        sql::Error::Syntax(_) => "syntax",
-        sql::Error::TooLarge(_) => "too-large",
-        sql::Error::ConnectionLost(_) => "connection-lost",
-        sql::Error::Other(_) => "other",
+        SqlError::Denied(_) => "denied",
+        SqlError::UnknownDatabase(_) => "unknown-database",
+        SqlError::Timeout => "timeout",
+        SqlError::PoolExhausted => "pool-exhausted",
+        SqlError::Constraint(_) => "constraint",
+        SqlError::Syntax(_) => "syntax",
+        SqlError::TooLarge(_) => "too-large",
+        SqlError::ConnectionLost(_) => "connection-lost",
+        _ => "other",
     }
 }

@@ -1,20 +1,22 @@
 //! The request of a client.
 
-use crate::bindings::hassock::host::types;
+use crate::Request;
 
-/// A client's request for a WebSocket, made by [`TestHost::request`](super::TestHost::request) or of a path.
-/// It has only the header fields that it is given.
+/// A client's request for a WebSocket. A path converts into one, with a query if there is one: `/chat?room=lobby`. It
+/// has only the header fields that it is given.
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent with `TestHost::connect`"]
-pub struct Connect(types::Request);
+#[must_use = "a request is sent with `MockHost::connect`"]
+pub struct Connect(Request);
 
 impl Connect {
-    pub(super) fn new(target: &str) -> Self {
+    /// A request for a path, and a query if there is one: `/chat?room=lobby`.
+    pub fn to(target: impl AsRef<str>) -> Self {
+        let target = target.as_ref();
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
-        Self(types::Request {
+        Self(Request {
             path: path.to_owned(),
             query,
             headers: Vec::new(),
@@ -48,7 +50,7 @@ impl Connect {
         self
     }
 
-    pub(super) fn into_raw(mut self) -> types::Request {
+    pub(super) fn into_request(mut self) -> Request {
         if !self.0.subprotocols.is_empty() {
             self.0.headers.push(("sec-websocket-protocol".to_owned(), self.0.subprotocols.join(", ")));
         }
@@ -56,20 +58,8 @@ impl Connect {
     }
 }
 
-impl From<&str> for Connect {
-    fn from(target: &str) -> Self {
-        Self::new(target)
-    }
-}
-
-impl From<String> for Connect {
-    fn from(target: String) -> Self {
-        Self::new(&target)
-    }
-}
-
-impl From<&String> for Connect {
-    fn from(target: &String) -> Self {
-        Self::new(target)
+impl<T: AsRef<str>> From<T> for Connect {
+    fn from(target: T) -> Self {
+        Self::to(target)
     }
 }

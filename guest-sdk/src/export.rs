@@ -1,0 +1,80 @@
+//! The exports of a module: the generated traits, for every type that [`export!`](crate::export) makes.
+
+use std::cell::OnceCell;
+
+use crate::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+use crate::handler as calls;
+use crate::{Handler, Timer};
+
+/// A component's one module.
+pub trait Module {
+    /// What it does.
+    type Handler: Handler;
+
+    /// Run a call with the place in which this instance keeps its handler.
+    fn with_handler<T>(call: impl FnOnce(&OnceCell<Self::Handler>) -> T) -> T;
+}
+
+impl<M: Module> handler::Guest for M {
+    fn open(id: u64, request: handler::Request) -> Result<handler::Acceptance, handler::Refusal> {
+        let answer = M::with_handler(|cell| calls::open(cell, id, request.into()));
+        answer.map(Into::into).map_err(Into::into)
+    }
+
+    fn receive(id: u64, messages: Vec<handler::Message>) -> Result<(), String> {
+        M::with_handler(|cell| calls::receive(cell, id, messages.into_iter().map(Into::into)))
+    }
+
+    fn closed(id: u64, closing: handler::Closing) {
+        M::with_handler(|cell| calls::closed(cell, id, &closing.into()));
+    }
+}
+
+impl<M: Module> timer_handler::Guest for M {
+    fn connection_timer(connection: u64, name: String, payload: Vec<u8>) -> Result<(), String> {
+        M::with_handler(|cell| calls::connection_timer(cell, connection, &Timer::new(name, payload)))
+    }
+
+    fn app_timer(name: String, payload: Vec<u8>) -> Result<(), String> {
+        M::with_handler(|cell| calls::app_timer(cell, &Timer::new(name, payload)))
+    }
+}
+
+impl<M: Module> self_test::Guest for M {
+    fn check() -> Result<(), String> {
+        calls::check::<M::Handler>()
+    }
+}
+
+impl<M: Module> migration::Guest for M {
+    fn migrate(from_version: String, attachment: Vec<u8>) -> Result<Vec<u8>, String> {
+        calls::migrate::<M::Handler>(&from_version, attachment)
+    }
+}
+
+/// Make a type that implements [`Handler`] the module: `hassock_sdk::export!(Echo);`, once in a crate.
+#[macro_export]
+macro_rules! export {
+    ($handler:ty) => {
+        const _: () = {
+            use $crate::__private::bindings;
+
+            // An instance is single-threaded, so "of the thread" means "of the instance".
+            ::std::thread_local! {
+                static HANDLER: ::std::cell::OnceCell<$handler> = const { ::std::cell::OnceCell::new() };
+            }
+
+            struct Module;
+
+            impl $crate::__private::Module for Module {
+                type Handler = $handler;
+
+                fn with_handler<T>(call: impl ::std::ops::FnOnce(&::std::cell::OnceCell<$handler>) -> T) -> T {
+                    HANDLER.with(call)
+                }
+            }
+
+    bindings::export_module!(Module with_types_in bindings);
+        };
+    };
+}

@@ -1,0 +1,157 @@
+//! The imports of a component: the generated ones, with the types of this crate.
+
+pub(crate) mod about {
+    pub(crate) use crate::bindings::hassock::host::about::host;
+}
+
+pub(crate) mod log {
+    use ::log::Level;
+
+    use crate::bindings::hassock::host::log;
+
+    pub(crate) fn write(level: Level, line: &str) {
+        log::write(level.into(), line);
+    }
+}
+
+pub(crate) mod settings {
+    use crate::bindings::wasi::config::store::{self, Error};
+
+    pub(crate) fn get(key: &str) -> Result<Option<String>, String> {
+        store::get(key).map_err(text)
+    }
+
+    pub(crate) fn all() -> Result<Vec<(String, String)>, String> {
+        store::get_all().map_err(text)
+    }
+
+    fn text(error: Error) -> String {
+        let (Error::Upstream(text) | Error::Io(text)) = error;
+        text
+    }
+}
+
+pub(crate) mod connections {
+    use crate::bindings::hassock::host::connections;
+    use crate::{ConnectionError, Message};
+
+    pub(crate) fn send(id: u64, message: Message) -> Result<(), ConnectionError> {
+        Ok(connections::send(id, &message.into())?)
+    }
+
+    pub(crate) fn send_many(id: u64, messages: Vec<Message>) -> Result<(), ConnectionError> {
+        let messages: Vec<_> = messages.into_iter().map(Into::into).collect();
+        Ok(connections::send_many(id, &messages)?)
+    }
+
+    pub(crate) fn outbox_fullness(id: u64) -> Result<u8, ConnectionError> {
+        Ok(connections::outbox_fullness(id)?)
+    }
+
+    pub(crate) fn close(id: u64, code: u16, reason: &str) -> Result<(), ConnectionError> {
+        Ok(connections::close(id, code, reason)?)
+    }
+
+    pub(crate) fn attachment(id: u64) -> Result<Vec<u8>, ConnectionError> {
+        Ok(connections::attachment(id)?)
+    }
+
+    pub(crate) fn set_attachment(id: u64, attachment: &[u8]) -> Result<(), ConnectionError> {
+        Ok(connections::set_attachment(id, attachment)?)
+    }
+}
+
+pub(crate) mod topics {
+    use crate::bindings::hassock::host::topics;
+    use crate::{Message, TopicError};
+
+    pub(crate) use topics::subscribers;
+
+    pub(crate) fn subscribe(id: u64, topic: &str) -> Result<(), TopicError> {
+        Ok(topics::subscribe(id, topic)?)
+    }
+
+    pub(crate) fn unsubscribe(id: u64, topic: &str) -> Result<(), TopicError> {
+        Ok(topics::unsubscribe(id, topic)?)
+    }
+
+    pub(crate) fn publish(topic: &str, message: Message) -> Result<u32, TopicError> {
+        Ok(topics::publish(topic, &message.into())?)
+    }
+
+    pub(crate) fn publish_except(topic: &str, message: Message, except: u64) -> Result<u32, TopicError> {
+        Ok(topics::publish_except(topic, &message.into(), except)?)
+    }
+}
+
+pub(crate) mod timers {
+    use crate::TimerError;
+    use crate::bindings::hassock::host::timers;
+    use crate::timers::Schedule;
+
+    pub(crate) use timers::cancel;
+
+    pub(crate) fn set(owner: Option<u64>, name: &str, schedule: Schedule, payload: &[u8]) -> Result<(), TimerError> {
+        Ok(timers::set(owner, name, schedule.into(), payload)?)
+    }
+
+    pub(crate) fn set_if_absent(
+        owner: Option<u64>,
+        name: &str,
+        schedule: Schedule,
+        payload: &[u8],
+    ) -> Result<bool, TimerError> {
+        Ok(timers::set_if_absent(owner, name, schedule.into(), payload)?)
+    }
+}
+
+pub(crate) mod sql {
+    use crate::bindings::hassock::host::sql::{self, Value as Generated};
+    use crate::sql::{Outcome, RowSet, SqlError, Value};
+
+    #[derive(Debug)]
+    pub(crate) struct Database(sql::Database);
+
+    #[derive(Debug)]
+    pub(crate) struct Transaction(sql::Transaction);
+
+    impl Database {
+        pub(crate) fn open(name: &str) -> Result<Self, SqlError> {
+            Ok(Self(sql::Database::open(name)?))
+        }
+
+        pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
+            Ok(self.0.query(statement, &generated(parameters))?.into())
+        }
+
+        pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
+            Ok(self.0.execute(statement, &generated(parameters))?.into())
+        }
+
+        pub(crate) fn begin(&self) -> Result<Transaction, SqlError> {
+            Ok(Transaction(self.0.begin()?))
+        }
+    }
+
+    impl Transaction {
+        pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
+            Ok(self.0.query(statement, &generated(parameters))?.into())
+        }
+
+        pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
+            Ok(self.0.execute(statement, &generated(parameters))?.into())
+        }
+
+        pub(crate) fn commit(self) -> Result<(), SqlError> {
+            Ok(sql::Transaction::commit(self.0)?)
+        }
+
+        pub(crate) fn rollback(self) -> Result<(), SqlError> {
+            Ok(sql::Transaction::rollback(self.0)?)
+        }
+    }
+
+    fn generated(values: Vec<Value>) -> Vec<Generated> {
+        values.into_iter().map(Into::into).collect()
+    }
+}
