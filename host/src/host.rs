@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::admin::{Admin, AdminError};
-use crate::app::Surroundings;
+use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
-use crate::handshake::{Directory, Doors};
+use crate::host_state::{HostState, RoutingTable};
 use crate::listen::listen;
 use crate::shutdown;
 
@@ -40,21 +40,22 @@ pub enum StartError {
 pub struct Host {
     address: SocketAddr,
     control: Control,
-    doors: Arc<Doors>,
+    state: Arc<HostState>,
     admin: Option<Admin>,
 }
 
 impl Host {
+    // What starting needs is boxed: it is large, and not needed any more when it is done.
+
     /// Open the databases, load the modules, and listen. When this returns, connections are served.
     ///
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        // Boxed: it is large, and is needed only until this returns.
         let ready = Box::pin(Ready::prepare(&config)).await?;
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        Self::serve(listener, config, ready).await
+        Box::pin(Self::serve(listener, config, ready)).await
     }
 
     /// As [`start`](Self::start), with a listener that was bound before. Clients that connect meanwhile wait.
@@ -62,27 +63,26 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
-        // Boxed: it is large, and is needed only until this returns.
         let ready = Box::pin(Ready::prepare(&config)).await?;
-        Self::serve(listener, config, ready).await
+        Box::pin(Self::serve(listener, config, ready)).await
     }
 
     async fn serve(listener: TcpListener, config: Config, ready: Ready) -> Result<Self, StartError> {
-        let Ready { surroundings, watcher, prepared: Prepared { engine, apps, databases } } = ready;
+        let Ready { context, watcher, prepared: Prepared { engine, apps, databases } } = ready;
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let address = listener.local_addr().map_err(listen_error)?;
-        let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
+        let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
-        let control = Control::new(engine, Arc::clone(&doors), config, apps, databases);
+        let control = Control::new(engine, Arc::clone(&state), config, apps, databases);
         let admin = match wanted {
             Some(wanted) => Some(Admin::start(&wanted, &locator, control.clone()).await?),
             None => None,
         };
         if let Some(watcher) = watcher {
-            tokio::spawn(deploy::follow_files(watcher, control.clone(), doors.draining.clone()));
+            tokio::spawn(deploy::follow_files(watcher, control.clone(), state.draining.clone()));
         }
-        tokio::spawn(listen(listener, Arc::clone(&doors)));
-        Ok(Self { address, control, doors, admin })
+        tokio::spawn(listen(listener, Arc::clone(&state)));
+        Ok(Self { address, control, state, admin })
     }
 
     /// The address that is listened on, with the port that the system gave for port 0.
@@ -102,18 +102,28 @@ impl Host {
 
     /// The name and the path of each app.
     pub fn apps(&self) -> Vec<(String, String)> {
-        self.doors.directory().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+        self.state.routing().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// Tell the test page that the module that a developer works on could not be built or served.
+    pub(crate) fn build_failed(&self, reason: &str) {
+        self.state.notices.build_failed(reason);
+    }
+
+    /// Tell the test page that the apps are built and served as their sources are now.
+    pub(crate) fn build_succeeded(&self) {
+        self.state.notices.build_succeeded();
     }
 
     /// How many connections all apps have.
     pub fn connections(&self) -> usize {
-        self.doors.directory().routes.apps().map(|app| app.connections.len()).sum()
+        self.state.routing().routes.apps().map(|app| app.connections.len()).sum()
     }
 
     /// Take no more connections, close all, and wait for their ends, at most for `drain_timeout`. Returns
     /// how many connections were left then.
     pub async fn drain(self) -> usize {
-        let left = shutdown::drain(&self.doors).await;
+        let left = shutdown::drain(&self.state).await;
         if let Some(admin) = self.admin {
             admin.stop().await;
         }
@@ -124,19 +134,19 @@ impl Host {
 
 /// A config whose databases are open and whose modules are loaded.
 struct Ready {
-    surroundings: Surroundings,
+    context: HostContext,
     watcher: Option<ModuleWatcher>,
     prepared: Prepared,
 }
 
 impl Ready {
     async fn prepare(config: &Config) -> Result<Self, StartError> {
-        let surroundings = Surroundings::default();
+        let context = HostContext::default();
         // Before the files are read, so that no change of them is missed; but what is wrong with the config
         // says more than what is wrong with the watch.
         let files = deploy::module_files(config).into_iter().map(|(_, file)| file);
         let watcher = config.watch.then(|| ModuleWatcher::new(files));
-        let prepared = deploy::prepare(config, &surroundings).await?;
-        Ok(Self { surroundings, watcher: watcher.transpose()?, prepared })
+        let prepared = deploy::prepare(config, &context).await?;
+        Ok(Self { context, watcher: watcher.transpose()?, prepared })
     }
 }

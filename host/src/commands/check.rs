@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::CommandError;
 use super::print::print_line;
 use crate::admin;
-use crate::app::Surroundings;
+use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy;
 
@@ -50,7 +50,7 @@ pub async fn run(args: CheckArgs) -> Result<(), CommandError> {
 }
 
 async fn prepare(config: &Config) -> Problems {
-    match deploy::prepare(config, &Surroundings::default()).await {
+    match deploy::prepare(config, &HostContext::default()).await {
         Ok(prepared) => {
             for database in prepared.databases.into_values() {
                 database.close().await;

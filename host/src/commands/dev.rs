@@ -1,5 +1,6 @@
 //! `hassock dev`: build, serve, watch.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -77,7 +78,7 @@ async fn first_host(
     mut listener: TcpListener,
     watcher: &mut SourceWatcher,
 ) -> Result<Host, CommandError> {
-    while !build_all(&config).await {
+    while build_all(&config).await.is_err() {
         eprintln!("Waiting for a change in {}", config.locator.folder().display());
         config = next_config(&config, watcher).await;
         if config.listen.port() != 0 && config.listen != listener.local_addr()? {
@@ -91,28 +92,34 @@ async fn first_host(
 /// Wait for a change that leaves a config that can be read.
 async fn next_config(config: &Config, watcher: &mut SourceWatcher) -> Config {
     loop {
-        eprintln!("{} changed", watcher.changed().await.display());
+        change(watcher).await;
         match config.read_again() {
             Ok(config) => return config,
-            Err(error) => eprintln!("{error}\nThe old config and module go on"),
+            Err(error) => eprintln!("{error}"),
         }
     }
 }
 
-/// Build every app. False, with the reason printed, if one cannot be built.
-async fn build_all(config: &Config) -> bool {
+/// Wait for a change, and print which file has changed.
+async fn change(watcher: &mut SourceWatcher) {
+    eprintln!("{} changed", watcher.changed().await.display());
+}
+
+/// Build every app. If one cannot be built, print and return the reason.
+async fn build_all(config: &Config) -> Result<(), String> {
     for (name, app) in &config.apps {
         let started = Instant::now();
         eprintln!("Building {name}: {}{} …", build::command(app), build::expectation(config, app));
         match build(config, app).await {
             Ok(module) => eprintln!("Built {} in {:.1} s", module.display(), started.elapsed().as_secs_f32()),
             Err(error) => {
-                eprintln!("{name}: {error}");
-                return false;
+                let reason = format!("{name}: {error}");
+                eprintln!("{reason}");
+                return Err(reason);
             }
         }
     }
-    true
+    Ok(())
 }
 
 fn announce(host: &Host, folder: &Path) {
@@ -124,20 +131,35 @@ fn announce(host: &Host, folder: &Path) {
     print_line(format!("Watching {}; Ctrl-C stops", folder.display()));
 }
 
-async fn reload_on_changes(watcher: &mut SourceWatcher, host: &Host) -> std::convert::Infallible {
+async fn reload_on_changes(watcher: &mut SourceWatcher, host: &Host) -> Infallible {
     loop {
-        // What is built is what is applied: the file may change again meanwhile.
-        let config = next_config(&host.control().config(), watcher).await;
-        if !build_all(&config).await {
-            eprintln!("The old module goes on");
-            continue;
-        }
-        match host.control().apply(config).await {
-            Ok(report) if report.changes.is_empty() => eprintln!("Nothing has changed for the apps"),
-            Ok(report) => {
-                report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"));
-            }
-            Err(error) => eprintln!("{error}\nThe old module goes on"),
+        change(watcher).await;
+        match rebuild(host).await {
+            Ok(()) => host.build_succeeded(),
+            Err(reason) => host.build_failed(&reason),
         }
     }
+}
+
+/// Build the apps and serve them. If that is not possible, print and return the reason.
+async fn rebuild(host: &Host) -> Result<(), String> {
+    // Read once, so that what is built is what is applied: the file may change again meanwhile.
+    let config = host.control().config().read_again().map_err(|error| {
+        eprintln!("{error}\nThe old config and module go on");
+        error.to_string()
+    })?;
+    build_all(&config).await.map_err(|reason| {
+        eprintln!("The old module goes on");
+        // The compiler's messages are only in the terminal.
+        reason.replace("see above", "see the terminal")
+    })?;
+    let report = host.control().apply(config).await.map_err(|error| {
+        eprintln!("{error}\nThe old module goes on");
+        error.to_string()
+    })?;
+    if report.changes.is_empty() {
+        eprintln!("Nothing has changed for the apps");
+    }
+    report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"));
+    Ok(())
 }

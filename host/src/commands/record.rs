@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::print::print_line;
 use super::{CommandError, RunningHost};
-use crate::admin::{Client, Recorded, plain};
+use crate::admin::{Client, Recorded};
 use crate::record::{Entry, Event, Script, Tally};
 use crate::shutdown::Signals;
+use crate::text::terminal_text;
 
 /// How often a terminal is told how far it is: often enough to be watched, and not once a message.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -60,7 +61,7 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// The host says that this side was too slow.
-    #[error("{}", plain(.0))]
+    #[error("{}", terminal_text(.0))]
     TooSlow(String),
 }
 
@@ -252,7 +253,7 @@ struct Progress {
 
 impl Progress {
     fn new(app: &str, wanted: usize) -> Self {
-        let (app, is_terminal) = (plain(app).replace('\n', " "), stderr().is_terminal());
+        let (app, is_terminal) = (terminal_text(app).replace('\n', " "), stderr().is_terminal());
         Self { app, wanted, is_terminal, told: None, latest: Tally::default() }
     }
 

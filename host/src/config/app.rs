@@ -46,6 +46,9 @@ pub struct AppConfig {
     pub keep_versions: usize,
     /// When the host takes a new version back without being asked.
     pub rollback: RollbackConfig,
+    /// Messages that the test page offers to send to the app: at most 32, each of at most 4 KiB, because they are part of
+    /// the page.
+    pub samples: Vec<String>,
     /// What recordings of the app's traffic leave out.
     pub record: RecordConfig,
     /// Bounds of each connection, call and instance of the app.
@@ -77,6 +80,7 @@ impl Default for AppConfig {
             pinned_versions: 8,
             keep_versions: 3,
             rollback: RollbackConfig::default(),
+            samples: Vec::new(),
             record: RecordConfig::default(),
             limits: AppLimits::default(),
         }

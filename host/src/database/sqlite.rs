@@ -7,7 +7,7 @@ use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
 use crate::config::DatabaseConfig;
-use crate::lab::elsewhere;
+use crate::external::external;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
@@ -85,14 +85,14 @@ pub(super) async fn probe(
         session.execute("SELECT count(*) FROM sqlite_schema").await?;
         Ok::<_, sqlx::Error>(session)
     };
-    let session = timeout(config.connect_timeout.get(), elsewhere(connect))
+    let session = timeout(config.connect_timeout.get(), external(connect))
         .await
         .map_err(|_| failed("it stayed locked for connect_timeout".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
     if source.in_memory {
         return Ok(Some(session));
     }
-    elsewhere(session.close()).await.map_err(|error| failed(error.to_string()))?;
+    external(session.close()).await.map_err(|error| failed(error.to_string()))?;
     Ok(None)
 }
 

@@ -1,17 +1,17 @@
-//! The origin check (RFC 6455, section 10.2): a browser lets any page open a WebSocket anywhere, with the
-//! user's cookies, so the server has to look at where the page came from.
+//! The origin check (RFC 6455, section 10.2). A browser lets any page open a WebSocket to any server, with the
+//! user's cookies, so the server has to check which page asks.
 
 use std::net::IpAddr;
 
 use crate::config::MoreOrigins;
 
-/// Whether a page of `origin` may connect. `allowed` is the app's list; without one, only pages of the
-/// host that the request is for. Clients that are not browsers send no origin; the check is not about them.
+/// Whether a page of `origin` may connect. `allowed` is the app's list. An app without a list allows only pages of
+/// the host that the request names. A client without an origin is not a browser, and is not restricted here.
 pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host: Option<&str>) -> bool {
     let Some(origin) = origin else { return true };
     match allowed {
         Some(allowed) => allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin)),
-        None => same_host(origin, host.unwrap_or_default()),
+        None => is_same_host(origin, host.unwrap_or_default()),
     }
 }
 
@@ -23,15 +23,12 @@ pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
     }
 }
 
-/// What to write into the config so that pages of `origin` may connect.
-pub(super) fn remedy(app: &str, allowed: Option<&[String]>, origin: &str) -> String {
-    let list: Vec<_> = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]).collect();
-    // A list of strings is written in TOML as in JSON.
-    let line = format!("to allow it, write `origins = {}` under [apps.{app}]", serde_json::json!(list));
-    match allowed {
-        Some(_) => line,
-        None => format!("{line}; with this key, pages of the host itself must be in the list too"),
-    }
+/// The line of the config that would allow `origin` as well.
+pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> String {
+    let entries = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]);
+    // What escapes a string in JSON does so in TOML.
+    let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
+    format!("origins = [{}]", quoted.join(", "))
 }
 
 /// Whether a page was loaded from this machine: by any name or address for it, on any port.
@@ -47,7 +44,7 @@ fn is_loopback(origin: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn same_host(origin: &str, host: &str) -> bool {
+fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme {
         "https" => ":443",
@@ -63,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_list_only_the_same_host_may() {
+    fn without_a_list_only_pages_of_the_same_host_are_allowed() {
         let host = Some("example.org:8080");
         assert!(is_allowed(None, None, host));
         assert!(is_allowed(None, Some("http://example.org:8080"), host));
@@ -76,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_all_there_is() {
+    fn a_list_allows_nothing_else() {
         let list = ["https://example.org".to_owned()];
         assert!(is_allowed(Some(&list), Some("https://example.org"), Some("x")));
         assert!(!is_allowed(Some(&list), Some("https://x"), Some("x")));
@@ -113,16 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_is_a_line_for_the_config() {
-        let allowed = ["https://example.org".to_owned()];
-        assert_eq!(
-            remedy("chat", Some(&allowed), "https://a.org"),
-            r#"to allow it, write `origins = ["https://example.org","https://a.org"]` under [apps.chat]"#
-        );
-        let without_list = remedy("chat", None, "https://a.org");
-        assert!(without_list.starts_with(r#"to allow it, write `origins = ["https://a.org"]` under [apps.chat];"#));
-        let hostile = remedy("chat", None, "\"]\t");
-        let line = hostile.split('`').nth(1).unwrap();
-        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\t"));
+    fn the_line_allows_the_origin() {
+        #[derive(serde::Deserialize)]
+        struct Keys {
+            origins: Vec<String>,
+        }
+        let list = ["https://example.org".to_owned()];
+        assert_eq!(line_that_allows(None, "http://localhost:5173"), r#"origins = ["http://localhost:5173"]"#);
+        for origin in ["http://localhost:5173", "null", "http://a\"] #", "http://a\\"] {
+            let Keys { origins } = toml::from_str(&line_that_allows(Some(&list), origin)).unwrap();
+            assert_eq!(origins, ["https://example.org", origin]);
+            assert!(is_allowed(Some(&origins), Some(origin), None));
+        }
     }
 }
