@@ -372,15 +372,15 @@ async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     let mut watcher = ModuleWatcher::new([chat.clone()]).unwrap();
     fs::rename(&release, &other).unwrap();
     fs::rename(&next, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.clone()]);
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
     fs::write(&chat, "newer").unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.clone()]);
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
     // The writer of the old file is not waited for.
     let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
     writer.write_all(b"half").unwrap();
     fs::rename(&release, &next).unwrap();
     fs::rename(&other, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat]);
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
 }
 
 /// Where no events arrive, as on a network mount, looks find a change all the same.
