@@ -1,6 +1,5 @@
 //! The command line: which commands there are. What each takes and does is in `commands`.
 
-
 use clap::{Parser, Subcommand};
 
 use crate::commands::build::BuildArgs;
@@ -117,7 +116,7 @@ mod tests {
         let Ok(Command::Dev(dev)) = parse("hassock dev") else { panic!("dev") };
         let Ok(Command::Build(build)) = parse("hassock build") else { panic!("build") };
         let Ok(Command::Test(test)) = parse("hassock test --bless") else { panic!("test") };
-        assert_eq!([dev.dir, build.dir, test.target], [".", ".", "."].map(PathBuf::from));
+        assert_eq!([dev.dir, build.dir, test.target], [".", ".", "."].map(std::path::PathBuf::from));
     }
 
     #[test]

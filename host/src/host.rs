@@ -45,16 +45,17 @@ pub struct Host {
 }
 
 impl Host {
+    // What starting needs is boxed: it is large, and not needed any more when it is done.
+
     /// Open the databases, load the modules, and listen. When this returns, connections are served.
     ///
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        // Boxed: it is large, and is needed only until this returns.
         let ready = Box::pin(Ready::prepare(&config)).await?;
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        Self::serve(listener, config, ready).await
+        Box::pin(Self::serve(listener, config, ready)).await
     }
 
     /// As [`start`](Self::start), with a listener that was bound before. Clients that connect meanwhile wait.
@@ -62,9 +63,8 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
-        // Boxed: it is large, and is needed only until this returns.
         let ready = Box::pin(Ready::prepare(&config)).await?;
-        Self::serve(listener, config, ready).await
+        Box::pin(Self::serve(listener, config, ready)).await
     }
 
     async fn serve(listener: TcpListener, config: Config, ready: Ready) -> Result<Self, StartError> {

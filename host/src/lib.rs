@@ -41,8 +41,9 @@ pub mod build;
 pub mod testkit;
 pub mod transcript;
 
-pub mod cli;
 pub mod commands;
+
+pub mod cli;
 
 #[cfg(test)]
 mod layers;

@@ -321,7 +321,7 @@ async fn pages_of_this_machine_may_connect_and_others_may_not() {
         request.headers_mut().insert("origin", HeaderValue::from_static("http://evil.test"));
     };
     assert_eq!(refused(&address, "/app", evil).await.0, 403);
-    dev.complains("to allow it, write `origins = [\"http://evil.test\"]` under [apps.app]").await;
+    dev.complains("to allow them, write under [apps.app]: origins = [\"http://evil.test\"]").await;
 }
 
 /// A build writes into its folder: temporary folders, `target`, a lock file, what `.gitignore` names. None of it is a

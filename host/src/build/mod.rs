@@ -31,7 +31,7 @@ pub enum BuildError {
         source: io::Error,
     },
     /// The command failed and has printed the reason.
-    #[error("`{command}` failed ({status}); its output above says why")]
+    #[error("`{command}` failed ({status}); see above")]
     Failed {
         /// The command.
         command: String,

@@ -1,5 +1,6 @@
 //! `hassock dev`: build, serve, watch.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -79,7 +80,7 @@ async fn first_host(
 ) -> Result<Host, CommandError> {
     while build_all(&config).await.is_err() {
         eprintln!("Waiting for a change in {}", config.locator.folder().display());
-        config = next_config(&config, watcher, |_| {}).await;
+        config = next_config(&config, watcher).await;
         if config.listen.port() != 0 && config.listen != listener.local_addr()? {
             listener = bind(&config).await?;
         }
@@ -88,18 +89,20 @@ async fn first_host(
     Ok(Host::start_on(listener, config).await?)
 }
 
-/// Wait for a change that leaves a config that can be read. `failed` is told of each one that cannot.
-async fn next_config(config: &Config, watcher: &mut SourceWatcher, failed: impl Fn(&str)) -> Config {
+/// Wait for a change that leaves a config that can be read.
+async fn next_config(config: &Config, watcher: &mut SourceWatcher) -> Config {
     loop {
-        eprintln!("{} changed", watcher.changed().await.display());
+        change(watcher).await;
         match config.read_again() {
             Ok(config) => return config,
-            Err(error) => {
-                eprintln!("{error}\nThe old config and module go on");
-                failed(&error.to_string());
-            }
+            Err(error) => eprintln!("{error}"),
         }
     }
+}
+
+/// Wait for a change, and print which file has changed.
+async fn change(watcher: &mut SourceWatcher) {
+    eprintln!("{} changed", watcher.changed().await.display());
 }
 
 /// Build every app. If one cannot be built, print and return the reason.
@@ -128,29 +131,35 @@ fn announce(host: &Host, folder: &Path) {
     print_line(format!("Watching {}; Ctrl-C stops", folder.display()));
 }
 
-async fn reload_on_changes(watcher: &mut SourceWatcher, host: &Host) -> std::convert::Infallible {
+async fn reload_on_changes(watcher: &mut SourceWatcher, host: &Host) -> Infallible {
     loop {
-        // What is built is what is applied: the file may change again meanwhile.
-        let config = next_config(&host.control().config(), watcher, |reason| host.build_failed(reason)).await;
-        if let Err(reason) = build_all(&config).await {
-            eprintln!("The old module goes on");
-            // The compiler's messages are only in the terminal.
-            host.build_failed(&reason.replace("see above", "see the terminal"));
-            continue;
-        }
-        match host.control().apply(config).await {
-            Ok(report) if report.changes.is_empty() => {
-                host.build_succeeded();
-                eprintln!("Nothing has changed for the apps");
-            }
-            Ok(report) => {
-                host.build_succeeded();
-                report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"));
-            }
-            Err(error) => {
-                eprintln!("{error}\nThe old module goes on");
-                host.build_failed(&error.to_string());
-            }
+        change(watcher).await;
+        match rebuild(host).await {
+            Ok(()) => host.build_succeeded(),
+            Err(reason) => host.build_failed(&reason),
         }
     }
+}
+
+/// Build the apps and serve them. If that is not possible, print and return the reason.
+async fn rebuild(host: &Host) -> Result<(), String> {
+    // Read once, so that what is built is what is applied: the file may change again meanwhile.
+    let config = host.control().config().read_again().map_err(|error| {
+        eprintln!("{error}\nThe old config and module go on");
+        error.to_string()
+    })?;
+    build_all(&config).await.map_err(|reason| {
+        eprintln!("The old module goes on");
+        // The compiler's messages are only in the terminal.
+        reason.replace("see above", "see the terminal")
+    })?;
+    let report = host.control().apply(config).await.map_err(|error| {
+        eprintln!("{error}\nThe old module goes on");
+        error.to_string()
+    })?;
+    if report.changes.is_empty() {
+        eprintln!("Nothing has changed for the apps");
+    }
+    report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"));
+    Ok(())
 }

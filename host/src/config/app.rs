@@ -46,8 +46,8 @@ pub struct AppConfig {
     pub keep_versions: usize,
     /// When the host takes a new version back without being asked.
     pub rollback: RollbackConfig,
-    /// Messages that the test page offers to send to the app: at most 32, because they are one row of buttons, and at most
-    /// 4 KiB each, because the page loads all of them.
+    /// Messages that the test page offers to send to the app: at most 32, each of at most 4 KiB, because they are part of
+    /// the page.
     pub samples: Vec<String>,
     /// What recordings of the app's traffic leave out.
     pub record: RecordConfig,

@@ -23,15 +23,12 @@ pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
     }
 }
 
-/// What to write into the config so that pages of `origin` may connect.
-pub(super) fn remedy(app: &str, allowed: Option<&[String]>, origin: &str) -> String {
-    let list: Vec<_> = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]).collect();
-    // A list of strings is written in TOML as in JSON.
-    let line = format!("to allow it, write `origins = {}` under [apps.{app}]", serde_json::json!(list));
-    match allowed {
-        Some(_) => line,
-        None => format!("{line}; with this key, pages of the host itself must be in the list too"),
-    }
+/// The line of the config that would allow `origin` as well.
+pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> String {
+    let entries = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]);
+    // What escapes a string in JSON does so in TOML.
+    let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
+    format!("origins = [{}]", quoted.join(", "))
 }
 
 /// Whether a page was loaded from this machine: by any name or address for it, on any port.
@@ -113,16 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_is_a_line_for_the_config() {
-        let allowed = ["https://example.org".to_owned()];
-        assert_eq!(
-            remedy("chat", Some(&allowed), "https://a.org"),
-            r#"to allow it, write `origins = ["https://example.org","https://a.org"]` under [apps.chat]"#
-        );
-        let without_list = remedy("chat", None, "https://a.org");
-        assert!(without_list.starts_with(r#"to allow it, write `origins = ["https://a.org"]` under [apps.chat];"#));
-        let hostile = remedy("chat", None, "\"]\t");
-        let line = hostile.split('`').nth(1).unwrap();
-        assert_eq!(line.parse::<toml::Table>().unwrap()["origins"][0].as_str(), Some("\"]\t"));
+    fn the_line_allows_the_origin() {
+        #[derive(serde::Deserialize)]
+        struct Keys {
+            origins: Vec<String>,
+        }
+        let list = ["https://example.org".to_owned()];
+        assert_eq!(line_that_allows(None, "http://localhost:5173"), r#"origins = ["http://localhost:5173"]"#);
+        for origin in ["http://localhost:5173", "null", "http://a\"] #", "http://a\\"] {
+            let Keys { origins } = toml::from_str(&line_that_allows(Some(&list), origin)).unwrap();
+            assert_eq!(origins, ["https://example.org", origin]);
+            assert!(is_allowed(Some(&origins), Some(origin), None));
+        }
     }
 }

@@ -76,8 +76,9 @@ async fn respond(
         || origin::is_among(routing.more_origins, header(ORIGIN));
     if !is_allowed {
         let origin = header(ORIGIN).unwrap_or_default();
-        let remedy = origin::remedy(&app.name, allowed, origin);
-        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; {remedy}");
+        let line = origin::line_that_allows(allowed, origin);
+        let name = &app.name;
+        tracing::warn!(app = %name, %peer, origin, "refused: pages of this origin may not connect; to allow them, write under [apps.{name}]: {line}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;

@@ -253,14 +253,14 @@ async fn a_folder_that_is_made_again_is_watched_again() {
         fs::write(&watched.chat, "new").unwrap();
         watched.reports_chat().await;
     }
-    for state in [None, Some(File::open(&folder).unwrap())] {
+    for standing in [None, Some(File::open(&folder).unwrap())] {
         fs::remove_dir_all(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
         fs::write(&watched.chat, "at once").unwrap();
         watched.reports_chat().await;
         fs::write(&watched.chat, "and again").unwrap();
         watched.reports_chat().await;
-        drop(state);
+        drop(standing);
     }
 }
 
@@ -372,15 +372,15 @@ async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     let mut watcher = ModuleWatcher::new([chat.clone()]).unwrap();
     fs::rename(&release, &other).unwrap();
     fs::rename(&next, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), std::slice::from_ref(&chat));
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
     fs::write(&chat, "newer").unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), std::slice::from_ref(&chat));
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
     // The writer of the old file is not waited for.
     let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
     writer.write_all(b"half").unwrap();
     fs::rename(&release, &next).unwrap();
     fs::rename(&other, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat]);
+    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
 }
 
 /// Where no events arrive, as on a network mount, looks find a change all the same.
