@@ -1,40 +1,15 @@
-//! Through the real door: a real host, real sockets, real databases, a real browser.
+//! Through the real door: a real host, real sockets, real databases, a real browser. The folders mirror those of
+//! the host's source.
 
 mod admin;
-mod browser;
-mod build;
-mod cache;
-mod canary;
-mod chat;
-mod closing;
+mod app;
 mod commands;
-mod dev;
+mod database;
+mod deploy;
 mod examples;
-mod faults;
-mod follow;
-mod gate;
-mod grants;
-mod guestbook;
 mod handshake;
-mod lifecycle;
-mod limits;
-mod migration;
 mod module;
-mod new;
-mod opening;
-mod outage;
-mod pin;
-mod protocol;
 mod record;
-mod reload;
-mod rollback;
-mod serve;
-mod slow_clients;
-mod sql;
-mod swaps;
+mod session;
 mod testkit;
-mod timers;
-mod topics;
-mod transactions;
 mod transcripts;
-mod wire;

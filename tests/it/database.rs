@@ -1,0 +1,5 @@
+//! Databases as modules use them, and databases that fail.
+
+mod outage;
+mod sql;
+mod transactions;
