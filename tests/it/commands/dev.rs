@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hassock_tests::{Client, Process, app, eventually, example, workspace};
+use hassock_tests::{Client, Process, app, eventually, example, target, workspace};
 use tempfile::TempDir;
 
 /// An app's folder.
@@ -17,9 +17,8 @@ impl Project {
     fn commands(name: &str) -> Self {
         example("commands");
         let examples = workspace().join("examples-wasm");
-        let target = examples.join("target");
         let build =
-            format!("cargo build --release --offline --target wasm32-wasip2 --target-dir '{}'", target.display());
+            format!("cargo build --release --offline --target wasm32-wasip2 --target-dir '{}'", target().display());
         let this = Self::new(&build);
         let workspace_manifest = fs::read_to_string(examples.join("Cargo.toml")).unwrap();
         let profile = &workspace_manifest[workspace_manifest.find("[profile.release]").unwrap()..];
