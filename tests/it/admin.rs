@@ -7,7 +7,7 @@ mod token;
 
 use std::path::Path;
 
-use hassock::deploy::{AppReport, State};
+use hassock::deploy::{AppReport, VersionStatus};
 use hassock_tests::{Operator, TestHost, app, cache, guest, marked, module_file, version_of};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -49,7 +49,7 @@ impl Bench {
     }
 
     /// The versions and where they stand, the newest first.
-    fn standings(&self) -> Vec<(String, State)> {
+    fn standings(&self) -> Vec<(String, VersionStatus)> {
         let versions = self.host.report("marked").versions.into_iter();
         versions.map(|version| (version.version, version.state)).collect()
     }
@@ -155,7 +155,7 @@ async fn each_failure_has_its_status_and_kind() {
     }
     let unknown = bench.operator.send("POST /v1/apps/nobody/versions", &marked("v2")).await;
     assert_eq!((unknown.status, unknown.json()["kind"].as_str()), (404, Some("unknown-app")));
-    assert_eq!(bench.standings(), [(version_of("v1"), State::Serving)], "nothing was done");
+    assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)], "nothing was done");
 }
 
 /// What the gate refuses is 422 with the gate's word and its whole message, and what serves goes on.
@@ -181,7 +181,7 @@ async fn what_the_gate_refuses_is_told_with_its_word() {
         assert_eq!((refusal.kind.as_str(), refusal.message), (kind, error));
         assert_eq!(client.ask("still").await, "v1 still");
     }
-    assert_eq!(bench.standings(), [(version_of("v1"), State::Serving)]);
+    assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)]);
 }
 
 /// Each order is done as it was meant, and its answer says what it came to.

@@ -5,14 +5,51 @@
 #![recursion_limit = "256"]
 
 mod admin;
-mod app;
 mod commands;
-mod database;
-mod deploy;
 mod examples;
 mod handshake;
-mod module;
 mod record;
-mod session;
 mod testkit;
 mod transcripts;
+
+/// A running app: what its calls may do, its topics and its timers.
+mod app {
+    mod faults;
+    mod timers;
+    mod topics;
+}
+
+/// Databases as modules use them, and databases that fail.
+mod database {
+    mod outage;
+    mod sql;
+    mod transactions;
+}
+
+/// One version after another: the gate, canaries, rollbacks, and the config read again.
+mod deploy {
+    mod canary;
+    mod follow;
+    mod gate;
+    mod migration;
+    mod pin;
+    mod reload;
+    mod rollback;
+    mod swaps;
+}
+
+/// From bytes to a component: compiled code on disk, and what a module is granted.
+mod module {
+    mod cache;
+    mod grants;
+}
+
+/// The life of a connection: its protocol, its order, its bounds, its end.
+mod session {
+    mod closing;
+    mod lifecycle;
+    mod limits;
+    mod protocol;
+    mod slow_clients;
+    mod wire;
+}

@@ -15,9 +15,9 @@ use super::answer::{Answer, Failure, PLAIN, failed, json, recording, text};
 use super::metrics;
 use super::route::{Parameters, Route};
 use super::token::Token;
+use crate::app::recording::RecordOptions;
 use crate::config::AdminConfig;
 use crate::deploy::{Control, Pin, Rollout};
-use crate::record::Order;
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
@@ -124,7 +124,7 @@ impl Api {
     }
 
     fn record(&self, app: String, connections: usize) -> Result<Answer, Failure> {
-        let order = Order { connections, bytes: self.config.record_bytes.bytes() };
+        let order = RecordOptions { connections, bytes: self.config.record_bytes.bytes() };
         let reader = self.control.record(&app, order)?;
         Ok(recording(reader.ok_or(Failure::Recording(app))?))
     }

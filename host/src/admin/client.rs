@@ -21,8 +21,10 @@ use super::TOKEN_FILE;
 use super::answer::ErrorBody;
 use super::recorded::Recorded;
 use super::token::{Token, TokenError};
+use crate::app::versions::{AppReport, Outcome, PinOutcome};
 use crate::config::{AdminAddress, AdminConfig, ConfigError, Duration as Span, Locator, Problems, Size};
-use crate::deploy::{AppReport, Outcome, Pin, PinOutcome, Rollout};
+use crate::deploy::{Pin, Rollout};
+use crate::text::terminal_text;
 
 /// What stands unencoded in a part of a path or query (RFC 3986, "unreserved").
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -251,7 +253,7 @@ impl Client {
         let Ok(ErrorBody { error, kind }) = serde_json::from_slice(body) else {
             return self.strange(format!("status {status}"));
         };
-        let message = plain(&error);
+        let message = terminal_text(&error).into_owned();
         match status {
             StatusCode::UNPROCESSABLE_ENTITY => ClientError::Gate { kind, message },
             _ => ClientError::Refused { kind, message },
@@ -305,18 +307,6 @@ impl Client {
     fn strange(&self, reason: impl ToString) -> ClientError {
         ClientError::Strange { address: self.address.clone(), reason: reason.to_string() }
     }
-}
-
-/// A text that may be a module's: whatever it holds, it must not command the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() && c != '\n' {
-            false => result.push(c),
-            true => result.extend(c.escape_default()),
-        }
-    }
-    result
 }
 
 fn path(app: &str, action: &str, query: &str) -> String {

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use client::plain;
 pub use client::{Client, ClientError};
 pub use recorded::Recorded;
 pub use token::{Token, TokenError};

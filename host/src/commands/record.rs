@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::CommandError;
 use super::print::print_line;
-use crate::admin::{Client, Recorded, plain};
+use crate::admin::{Client, Recorded};
 use crate::cli::RecordArguments;
 use crate::record::{Entry, Event, Script, Tally};
 use crate::shutdown::Signals;
+use crate::text::terminal_text;
 
 /// How often a terminal is told how far it is: often enough to be watched, and not once a message.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -33,7 +34,7 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// The host says that this side was too slow.
-    #[error("{}", plain(.0))]
+    #[error("{}", terminal_text(.0))]
     TooSlow(String),
 }
 
@@ -225,7 +226,7 @@ struct Progress {
 
 impl Progress {
     fn new(app: &str, wanted: usize) -> Self {
-        let (app, is_terminal) = (plain(app).replace('\n', " "), stderr().is_terminal());
+        let (app, is_terminal) = (terminal_text(app).replace('\n', " "), stderr().is_terminal());
         Self { app, wanted, is_terminal, told: None, latest: Tally::default() }
     }
 

@@ -53,8 +53,8 @@ pub(super) fn stopping() -> Answer {
     retry_later("the host is stopping\n")
 }
 
-pub(super) fn page(page: &Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(page.clone()));
+pub(super) fn page(page: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(page));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));

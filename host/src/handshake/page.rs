@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::routes::Routes;
+use crate::host_state::Routes;
 
 const PAGE: &str = include_str!("page.html");
 

@@ -9,7 +9,7 @@ use super::TestError;
 use super::socket::Socket;
 use super::stand::Stand;
 use super::types::{Answer, Message, Received};
-use crate::session::Connection;
+use crate::app::connection::Connection;
 
 /// One client of a [`TestHost`](super::TestHost). What it does happens at once, with everything that follows
 /// from it: when [`send_text`](Self::send_text) returns, all answers are there. Dropped, its connection breaks

@@ -12,7 +12,7 @@ use super::types::{Answer, Connect, LogLine};
 use super::{TestError, socket::Socket};
 use crate::config::Config;
 use crate::database::DatabaseError;
-use crate::lab::{CallFault, Cost};
+use crate::sim::{CallFault, Cost};
 
 /// 2025-01-01T00:00:00Z, in seconds: when it is now in a laboratory, unless a test says otherwise.
 const NOW: Duration = Duration::from_secs(1_735_689_600);

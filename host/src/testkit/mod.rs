@@ -18,7 +18,7 @@ mod types;
 use std::fmt;
 
 pub use crate::database::{BatchError, DatabaseError, RowSet, Value};
-pub use crate::lab::{CallFault, Cost};
+pub use crate::sim::{CallFault, Cost};
 pub use client::Client;
 pub use database::TestDatabase;
 pub use host::{TestHost, TestHostBuilder};

@@ -30,7 +30,7 @@ const KEY: &str = "aGFzc29jayB0ZXN0a2l0IQ==";
 /// One end of a connection. When it is dropped, the connection breaks.
 pub(crate) struct Socket {
     inbox: Arc<Inbox>,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<RecordOptions>,
 }
 
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct State {
     over: bool,
 }
 
-enum Order {
+enum RecordOptions {
     Send(Frame),
     Vanish,
 }
@@ -109,7 +109,7 @@ fn request(authority: &str, connect: &Connect) -> Result<Request<Empty<Bytes>>, 
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Read and write until the connection is over. Both at once: a host that waits for us to read reads nothing.
-async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<Order>) {
+async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<RecordOptions>) {
     let (writer, reader) = socket.split();
     tokio::select! {
         () = read(reader, &inbox) => {}
@@ -142,8 +142,12 @@ async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox) {
     }
 }
 
-async fn write(mut writer: SplitSink<Stream, Frame>, inbox: &Inbox, mut orders: mpsc::UnboundedReceiver<Order>) {
-    while let Some(Order::Send(frame)) = orders.recv().await {
+async fn write(
+    mut writer: SplitSink<Stream, Frame>,
+    inbox: &Inbox,
+    mut orders: mpsc::UnboundedReceiver<RecordOptions>,
+) {
+    while let Some(RecordOptions::Send(frame)) = orders.recv().await {
         if writer.send(frame).await.is_err() {
             // The reading side sees why.
             return std::future::pending().await;
@@ -159,25 +163,25 @@ impl Socket {
             Message::Text(text) => Frame::text(text),
             Message::Binary(bytes) => Frame::binary(bytes),
         };
-        self.is_open() && self.orders.send(Order::Send(frame)).is_ok()
+        self.is_open() && self.orders.send(RecordOptions::Send(frame)).is_ok()
     }
 
     /// Ask the other side for a sign of life.
     pub(crate) fn ping(&self) -> bool {
-        self.is_open() && self.orders.send(Order::Send(Frame::Ping(Bytes::new()))).is_ok()
+        self.is_open() && self.orders.send(RecordOptions::Send(Frame::Ping(Bytes::new()))).is_ok()
     }
 
     /// Send a close frame. False if the connection is over already.
     pub(crate) fn close(&self, close: Option<(u16, &str)>) -> bool {
         let frame = close.map(|(code, reason)| CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) });
         let was_open = self.leave();
-        was_open && self.orders.send(Order::Send(Frame::Close(frame))).is_ok()
+        was_open && self.orders.send(RecordOptions::Send(Frame::Close(frame))).is_ok()
     }
 
     /// Break the connection. False if it is over already.
     pub(crate) fn vanish(&self) -> bool {
         let was_open = self.leave();
-        was_open && self.orders.send(Order::Vanish).is_ok()
+        was_open && self.orders.send(RecordOptions::Vanish).is_ok()
     }
 
     fn leave(&self) -> bool {

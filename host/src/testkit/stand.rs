@@ -15,13 +15,14 @@ use super::TestError;
 use super::log::Log;
 use super::socket::{self, Socket};
 use super::types::{Answer, Connect, LogLine};
-use crate::app::{App, Surroundings};
+use crate::app::connection::Connection;
+use crate::app::{App, HostContext};
 use crate::config::Config;
 use crate::deploy::{self, Control, Databases, Prepared, Rollout};
-use crate::handshake::{Directory, Doors};
-use crate::lab::{Elsewhere, Lab};
+use crate::external::ExternalWork;
+use crate::host_state::{HostState, RoutingTable};
 use crate::listen;
-use crate::session::Connection;
+use crate::sim::Lab;
 
 /// Bytes on their way between a client and the host: about what the kernel keeps for a socket.
 const ON_THE_WAY: usize = 64 << 10;
@@ -34,7 +35,7 @@ pub(super) struct Stand {
     pub(super) lab: Arc<Lab>,
     pub(super) control: Control,
     pub(super) databases: Databases,
-    doors: Arc<Doors>,
+    state: Arc<HostState>,
     next_port: AtomicU16,
     log: Log,
     // Last: what is dropped before may want to spawn tasks.
@@ -44,7 +45,7 @@ pub(super) struct Stand {
 /// The runtime, and what it needs to know while it runs.
 struct Ground {
     runtime: Option<Runtime>,
-    elsewhere: Arc<Elsewhere>,
+    external: Arc<ExternalWork>,
     dispatch: Dispatch,
 }
 
@@ -55,51 +56,51 @@ impl Stand {
         let ground = Ground::new(log.dispatch())?;
         let start = async {
             let lab = Arc::new(Lab::new(now, seed));
-            let surroundings = Surroundings { lab: Some(Arc::clone(&lab)), ..Surroundings::default() };
-            let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
-            let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
-            let control = Control::new(engine, Arc::clone(&doors), config, apps, databases.clone());
+            let context = HostContext { lab: Some(Arc::clone(&lab)), ..HostContext::default() };
+            let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
+            let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
+            let control = Control::new(engine, Arc::clone(&state), config, apps, databases.clone());
             let next_port = AtomicU16::new(50_000);
-            Ok::<_, TestError>((lab, control, databases, doors, next_port))
+            Ok::<_, TestError>((lab, control, databases, state, next_port))
         };
         // A self-test may sleep: nothing else lets time pass meanwhile.
-        let started = ground.run(ground.elsewhere.working(start)).map_err(|error| log.explain(error));
-        let (lab, control, databases, doors, next_port) = started?;
-        Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, ground }))
+        let started = ground.run(ground.external.working(start)).map_err(|error| log.explain(error));
+        let (lab, control, databases, state, next_port) = started?;
+        Ok(Rc::new(Self { lab, control, databases, state, next_port, log, ground }))
     }
 
     /// Do some work, and let everything happen that follows from it. Time passes only if the work waits for
     /// that, as a self-test does that sleeps.
     pub(super) fn work<T>(&self, work: impl Future<Output = T>) -> T {
-        let elsewhere = &self.ground.elsewhere;
+        let external = &self.ground.external;
         self.ground.run(async {
-            let result = elsewhere.working(work).await;
-            elsewhere.settled().await;
+            let result = external.working(work).await;
+            external.settled().await;
             result
         })
     }
 
     /// The same for work that is given up instead if it waits for time to pass.
     pub(super) fn work_at_once<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let elsewhere = &self.ground.elsewhere;
+        let external = &self.ground.external;
         self.ground.run(async {
-            let result = elsewhere.without_time(work).await;
-            elsewhere.settled().await;
+            let result = external.without_time(work).await;
+            external.settled().await;
             result
         })
     }
 
     /// Let everything happen that can happen without time passing.
     pub(super) fn settle(&self) {
-        self.ground.run(self.ground.elsewhere.settled());
+        self.ground.run(self.ground.external.settled());
     }
 
     /// Let time pass, and everything happen that is due meanwhile.
     pub(super) fn advance(&self, time: Duration) {
-        let elsewhere = &self.ground.elsewhere;
+        let external = &self.ground.external;
         self.ground.run(async {
-            elsewhere.passing(tokio::time::sleep(time)).await;
-            elsewhere.settled().await;
+            external.passing(tokio::time::sleep(time)).await;
+            external.settled().await;
         });
     }
 
@@ -111,7 +112,7 @@ impl Stand {
     /// Have a client ask for a connection.
     pub(super) fn connect(&self, connect: &Connect) -> Result<(Answer, Option<Socket>), TestError> {
         if let Some(id) = connect.id {
-            self.doors.next_id.fetch_max(id, Ordering::Relaxed);
+            self.state.next_id.fetch_max(id, Ordering::Relaxed);
         }
         // Time passes only if `open` waits for that.
         let answer = self.work(self.spawn_connection(connect.clone())).map_err(|error| TestError(error.to_string()))?;
@@ -120,7 +121,7 @@ impl Stand {
 
     /// The connection that was opened last.
     pub(super) fn newest_connection(&self) -> Option<Arc<Connection>> {
-        let id = self.doors.next_id.load(Ordering::Relaxed).checked_sub(1)?;
+        let id = self.state.next_id.load(Ordering::Relaxed).checked_sub(1)?;
         self.control.apps().values().find_map(|app| app.connections.get(id))
     }
 
@@ -128,9 +129,9 @@ impl Stand {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let doors = Arc::clone(&self.doors);
+        let state = Arc::clone(&self.state);
         let _entered = self.ground.runtime.as_ref().map(Runtime::enter);
-        tokio::spawn(async move { listen::serve(theirs, peer, &doors).await });
+        tokio::spawn(async move { listen::serve(theirs, peer, &state).await });
         tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
     }
 
@@ -174,7 +175,7 @@ impl Drop for Stand {
     fn drop(&mut self) {
         // What is dropped now may want to spawn tasks, which then never run.
         let _entered = self.ground.runtime.as_ref().map(Runtime::enter);
-        self.doors.draining.cancel();
+        self.state.draining.cancel();
         self.databases.clear();
     }
 }
@@ -187,8 +188,8 @@ impl Ground {
                         not in a `#[tokio::test]`";
             return Err(TestError(hint.to_owned()));
         }
-        let elsewhere = Arc::new(Elsewhere::default());
-        let ask = Arc::clone(&elsewhere);
+        let external = Arc::new(ExternalWork::default());
+        let ask = Arc::clone(&external);
         let runtime = Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -197,11 +198,11 @@ impl Ground {
             .on_thread_park(move || ask.about_to_park())
             .build()
             .map_err(|error| TestError(format!("there is no runtime: {error}")))?;
-        Ok(Self { runtime: Some(runtime), elsewhere, dispatch })
+        Ok(Self { runtime: Some(runtime), external, dispatch })
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let _here = self.elsewhere.enter();
+        let _here = self.external.enter();
         match &self.runtime {
             Some(runtime) => tracing::dispatcher::with_default(&self.dispatch, || runtime.block_on(work)),
             None => unreachable!("it is there until this is dropped"),
@@ -211,7 +212,7 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        self.elsewhere.end();
+        self.external.end();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -3,7 +3,7 @@
 use similar::{ChangeTag, TextDiff};
 
 use super::compare::Mismatch;
-use crate::admin::plain;
+use crate::text::terminal_text;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ impl Style {
 
 /// The two texts: short ones below each other, longer ones as a diff. Ends with a line end.
 pub fn diff(mismatch: &Mismatch, style: Style) -> String {
-    let (expected, got) = (plain(&mismatch.expected), plain(&mismatch.got));
+    let (expected, got) = (terminal_text(&mismatch.expected), terminal_text(&mismatch.got));
     if !expected.contains('\n') && !got.contains('\n') {
         let expected = style.paint(Colour::Red, &format!("expected: {expected}"));
         return format!("{expected}\n{}\n", style.paint(Colour::Green, &format!("got:      {got}")));

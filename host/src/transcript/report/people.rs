@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::figures::{bytes, count, span};
 use super::{Finished, Verdict};
-use crate::admin::plain;
+use crate::text::terminal_text;
 use crate::transcript::diff::{Colour, Style, diff};
 use crate::transcript::stage::{Cost, LogLine};
 
@@ -16,7 +16,7 @@ const BACKTRACE: &str = " backtrace=";
 
 /// The line for a transcript when it has finished.
 pub fn line(result: &Finished, style: Style) -> String {
-    let file = plain(&result.file);
+    let file = terminal_text(&result.file);
     match &result.verdict {
         Verdict::Failed(_) => format!("{} {file}\n", style.paint(Colour::Red, "FAILED")),
         Verdict::Error { .. } => format!("{} {file}\n", style.paint(Colour::Red, "ERROR")),
@@ -34,7 +34,7 @@ pub fn failure(result: &Finished, style: Style) -> String {
         Verdict::Failed(_) | Verdict::Error { .. } => format!("{}\n", sentence(result)),
     };
     if let Verdict::Failed(failure) = &result.verdict {
-        text.push_str(&indented("  | ", &plain(&failure.step)));
+        text.push_str(&indented("  | ", &terminal_text(&failure.step)));
         if let Some(mismatch) = failure.reason.mismatch() {
             text.push_str(&indented("  ", &diff(mismatch, style)));
         }
@@ -46,7 +46,7 @@ pub fn failure(result: &Finished, style: Style) -> String {
 /// `FILE:LINE: sentence`; empty if it passed.
 pub fn sentence(result: &Finished) -> String {
     let file = &result.file;
-    plain(&match &result.verdict {
+    terminal_text(&match &result.verdict {
         Verdict::Passed => String::new(),
         Verdict::Failed(failure) => format!("{file}:{}: {}", failure.line, failure.reason),
         Verdict::Error { line: Some(line), column: Some(column), message } => {
@@ -55,6 +55,7 @@ pub fn sentence(result: &Finished) -> String {
         Verdict::Error { line: Some(line), message, .. } => format!("{file}:{line}: {message}"),
         Verdict::Error { message, .. } => format!("{file}: {message}"),
     })
+    .into_owned()
 }
 
 /// A table of what each transcript has cost; empty if that is not known of any.
@@ -106,7 +107,7 @@ fn figures(result: &Finished) -> String {
 
 fn row(file: &str, cost: &Cost) -> [String; 5] {
     let Cost { calls, cpu_time, peak_memory, statements } = cost;
-    [plain(file), calls.to_string(), span(*cpu_time), bytes(*peak_memory), statements.to_string()]
+    [terminal_text(file).into_owned(), calls.to_string(), span(*cpu_time), bytes(*peak_memory), statements.to_string()]
 }
 
 /// Names stand left, figures right.
@@ -121,7 +122,7 @@ fn log(lines: &[LogLine]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let lines = lines.iter().map(|line| indented("    ", &plain(&with_frames(line))));
+    let lines = lines.iter().map(|line| indented("    ", &terminal_text(&with_frames(line))));
     format!("  log:\n{}", lines.collect::<String>())
 }
 

@@ -1,5 +1,0 @@
-//! Databases as modules use them, and databases that fail.
-
-mod outage;
-mod sql;
-mod transactions;
