@@ -1,5 +1,11 @@
 //! The command line of the real binary: help, and `check` with everything that can be wrong.
 
+mod build;
+mod dev;
+mod module;
+mod new;
+mod serve;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,9 @@
 //! The examples as a newcomer meets them: small, with a config that loads, doing what their READMEs say.
 //! `chat` and `guestbook` have files of their own.
 
+mod chat;
+mod guestbook;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,8 @@
 //! The handshake: what is answered to requests that do not become a WebSocket, and who may come in.
 
+mod open;
+mod page;
+
 use hassock_tests::raw::{close, text, upgrade, upgrade_with};
 use hassock_tests::{Client, Raw, TestHost, app, app_with_database, guest, refused};
 use serde_json::json;

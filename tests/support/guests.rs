@@ -1,6 +1,7 @@
 //! Modules for tests and the host's binary, built from source once for each run.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -11,15 +12,21 @@ pub fn workspace() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
+/// Where cargo puts what it builds, for all workspaces of the repository: see `.cargo/config.toml`.
+pub fn target() -> PathBuf {
+    workspace().join("target")
+}
+
 /// Where compiled modules are kept from one test to the next, and from one run to the next.
 pub fn cache() -> PathBuf {
-    workspace().join("target/test-cache")
+    target().join("test-cache")
 }
 
 /// The component of a crate under `tests/guests`.
 pub fn guest(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    component(BUILT.get_or_init(|| build("tests/guests")), name)
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build("tests/guests"));
+    component(name)
 }
 
 /// The module `marked` with another mark: a name, and words that say how it behaves; see its source.
@@ -39,27 +46,37 @@ pub fn marked(mark: &str) -> Vec<u8> {
 
 /// The component of a crate under `examples-wasm`.
 pub fn example(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    component(BUILT.get_or_init(|| build("examples-wasm")), name)
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build("examples-wasm"));
+    component(name)
 }
 
-/// The program `hassock`.
+/// The program `hassock`: the one that `HASSOCK_BINARY` names, which `tests/run` has built, or else it is built with the
+/// profile of this test program.
 ///
 /// # Panics
 /// If it does not build.
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        // Both packages, so that their dependencies have the features that they have in `cargo test`.
-        let built = cargo(&workspace())
-            .args(["build", "--locked", "-p", "hassock", "-p", "hassock-tests", "--bin", "hassock"])
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "hassock does not build");
-        // This program is `target/debug/deps/it-…`.
-        let folder = env::current_exe().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned()));
-        folder.map(|folder| folder.join("hassock")).unwrap_or_default()
+    BUILT.get_or_init(|| env::var_os(BINARY).map_or_else(build_binary, PathBuf::from)).clone()
+}
+
+/// The variable with the path of the program.
+const BINARY: &str = "HASSOCK_BINARY";
+
+fn build_binary() -> PathBuf {
+    // This program is `target/PROFILE/deps/it-…`.
+    let folder = env::current_exe().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned())).unwrap_or_default();
+    let profile = match folder.file_name().and_then(OsStr::to_str).unwrap_or_default() {
+        "debug" => "dev",
+        name => name,
     };
-    BUILT.get_or_init(build).clone()
+    // The whole workspace, so that dependencies have the features that they have in `cargo test --workspace`.
+    let built = cargo(&workspace())
+        .args(["build", "--locked", "--workspace", "--bin", "hassock", "--profile", profile])
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "hassock does not build");
+    folder.join("hassock")
 }
 
 /// Cargo in a folder, without the variables that it set for this test: they would make it another build.
@@ -78,20 +95,18 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
-fn component(target: &Path, name: &str) -> PathBuf {
-    let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
+fn component(name: &str) -> PathBuf {
+    let file = target().join(format!("wasm32-wasip2/release/{name}.wasm"));
     assert!(file.is_file(), "there is no module {}", file.display());
     file
 }
 
-/// Build a workspace of modules; returns its target folder.
-fn build(folder: &str) -> PathBuf {
-    let folder = workspace().join(folder);
-    let status = cargo(&folder)
+/// Build a workspace of modules.
+fn build(folder: &str) {
+    let status = cargo(&workspace().join(folder))
         .args(["build", "--release", "--locked", "--target", "wasm32-wasip2"])
         .env_remove("CARGO_TARGET_DIR")
         .status()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
-    assert!(status.success(), "the modules in {} do not build", folder.display());
-    folder.join("target")
+    assert!(status.success(), "the modules in {folder} do not build");
 }

@@ -24,7 +24,7 @@ pub use browser::Browser;
 pub use client::{Client, Closed, refused};
 pub use database::TestDatabase;
 pub use events::{Event, Events, note, unlock};
-pub use guests::{binary, cache, example, guest, marked, workspace};
+pub use guests::{binary, cache, example, guest, marked, target, workspace};
 pub use host::{TestHost, app, app_with_database};
 pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hassock_tests::{Client, Process, app, eventually, example, hassock, refused, workspace};
+use hassock_tests::{Client, Process, app, eventually, example, hassock, refused, target, workspace};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -19,9 +19,8 @@ impl Project {
     fn commands(name: &str) -> Self {
         example("commands");
         let examples = workspace().join("examples-wasm");
-        let target = examples.join("target");
         let build =
-            format!("cargo build --release --offline --target wasm32-wasip2 --target-dir '{}'", target.display());
+            format!("cargo build --release --offline --target wasm32-wasip2 --target-dir '{}'", target().display());
         let this = Self::new(&build);
         let workspace_manifest = fs::read_to_string(examples.join("Cargo.toml")).unwrap();
         let profile = &workspace_manifest[workspace_manifest.find("[profile.release]").unwrap()..];

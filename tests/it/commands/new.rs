@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hassock_tests::{Process, binary, cache, example, hassock, workspace};
+use hassock_tests::{Process, binary, cache, example, hassock, target, workspace};
 
 /// The program in a new app, with the dependencies that the examples have been built with. Cargo puts apps of one
 /// name into one place there, so only one test may build one.
 fn run(program: &Path, arguments: &[&str], app: &Path) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(app).env("CACHE_DIRECTORY", cache());
-    command.env("CARGO_TARGET_DIR", workspace().join("examples-wasm/target"));
+    command.env("CARGO_TARGET_DIR", target());
     command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 

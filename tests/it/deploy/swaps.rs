@@ -75,7 +75,7 @@ async fn a_thousand_swaps_lose_nothing_and_leave_nothing_behind() {
     if SeparateHost::is_this_process().await {
         return;
     }
-    let name = "swaps::a_thousand_swaps_lose_nothing_and_leave_nothing_behind";
+    let name = "deploy::swaps::a_thousand_swaps_lose_nothing_and_leave_nothing_behind";
     let mut host = SeparateHost::start(name, NAMES[0], "").await;
     let turns = Turns::new();
     let mut served = turns.served.subscribe();
@@ -116,7 +116,7 @@ async fn a_version_that_is_not_kept_gives_back_its_code() {
     if SeparateHost::is_this_process().await {
         return;
     }
-    let name = "swaps::a_version_that_is_not_kept_gives_back_its_code";
+    let name = "deploy::swaps::a_version_that_is_not_kept_gives_back_its_code";
     let mut host = SeparateHost::start(name, "v0", "keep_versions = 0").await;
     // Versions without a connection go at once.
     host.deploy("v1").await;
