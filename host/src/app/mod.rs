@@ -48,9 +48,21 @@ pub struct App {
 }
 
 impl App {
-    /// An app that serves `version`.
-    pub fn new(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Arc<Self> {
-        let app = Arc::new(Self {
+    /// An app that serves `version`, with a task that fires its timers.
+    pub(crate) fn start(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Arc<Self> {
+        let app = Self::without_timers(name, setup, version, context);
+        app.timers.start(&app);
+        app
+    }
+
+    /// An app whose timers never fire: enough for a self-test.
+    pub(crate) fn without_timers(
+        name: &str,
+        setup: Arc<Setup>,
+        version: Arc<Version>,
+        context: HostContext,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             name: name.into(),
             connections: Connections::default(),
             topics: Topics::default(),
@@ -61,9 +73,7 @@ impl App {
             context,
             setup: ArcSwap::new(setup),
             gone: AtomicBool::new(false),
-        });
-        app.timers.start(&app);
-        app
+        })
     }
 
     /// What the config says about it now.

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::databases::{self, Databases};
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
-use super::prepare::Databases;
-use super::reload::{self, Apps, ReloadReport, Running};
+use super::plan::{Apps, ReloadReport, Running, plan};
 use crate::app::App;
 use crate::app::recording::RecordOptions;
 use crate::app::versions::{self, AppReport, Change, Missing, Outcome, PinOutcome, Swap, Version, description};
@@ -61,6 +61,15 @@ pub enum Pin {
     Default,
     /// They move, also those that have stayed so far.
     Off,
+}
+
+/// What became of a component that was to be deployed.
+pub(super) enum Deployed {
+    /// It went through the gate.
+    Changed(Outcome),
+    /// The file holds the version that it held when it was read last: a version that was deployed by hand or rolled back
+    /// since then stays as it is.
+    SameFile(Arc<Version>),
 }
 
 /// Why a version was not deployed, promoted or rolled back. What serves goes on.
@@ -115,41 +124,56 @@ impl Control {
     /// Let a component through the gate and serve it.
     ///
     /// # Errors
-    /// If it does not get through. What serves goes on.
+    /// If the gate refuses it. The running version goes on.
     pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, DeployError> {
-        let running = self.app(app)?;
-        let version = self.compile(&running, Source::Bytes(module)).await?;
-        let _turn = self.0.turn.read().await;
-        // A reload may have come in between.
-        let running = self.app(app)?;
-        let _deploying = running.deploying.lock().await;
-        self.admit(&running, &version).await?;
-        Ok(self.serve(&running, &version, rollout))
+        let deployed = self.deploy_source(app, Source::Bytes(module), rollout).await?;
+        match deployed {
+            Deployed::Changed(outcome) => Ok(outcome),
+            Deployed::SameFile(version) => Ok(description::no_change(&*self.app(app)?, &version)),
+        }
     }
 
-    /// The same for the app's module file, if it holds something else than when it was read last. None if
-    /// it does not.
+    /// The same for the app's module file. None if the file holds what it held when it was read last, or another program
+    /// is still writing it.
     ///
     /// # Errors
     /// As [`deploy`](Self::deploy).
     pub async fn deploy_file(&self, app: &str) -> Result<Option<Outcome>, DeployError> {
-        let running = self.app(app)?;
         let file = self.module_file(app).unwrap_or_default();
-        let version = match self.compile(&running, Source::File(file)).await {
-            Ok(version) => version,
+        match self.deploy_source(app, Source::File(file), Rollout::Full).await {
+            Ok(Deployed::Changed(outcome)) => Ok(Some(outcome)),
+            Ok(Deployed::SameFile(_)) => Ok(None),
             // It will be complete when the file changes next.
-            Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+            Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Let a component through the gate and serve it.
+    ///
+    /// # Errors
+    /// If the gate refuses it. The running version goes on.
+    pub(super) async fn deploy_source(
+        &self,
+        app: &str,
+        source: Source,
+        rollout: Rollout,
+    ) -> Result<Deployed, DeployError> {
+        let is_file = matches!(source, Source::File(_));
+        let running = self.app(app)?;
+        let version = self.compile(&running, source).await?;
         let _turn = self.0.turn.read().await;
+        // A reload may have come in between.
         let running = self.app(app)?;
         let _deploying = running.deploying.lock().await;
-        if running.versions.file() == version.id {
-            return Ok(None);
+        if is_file && running.versions.file() == version.id {
+            return Ok(Deployed::SameFile(version));
         }
         self.admit(&running, &version).await?;
-        running.versions.set_file(&version.id);
-        Ok(Some(self.serve(&running, &version, Rollout::Full)))
+        if is_file {
+            running.versions.set_file(&version.id);
+        }
+        Ok(Deployed::Changed(self.serve(&running, &version, rollout)))
     }
 
     /// Serve the canary to all.
@@ -253,13 +277,13 @@ impl Control {
         let _turn = self.0.turn.write().await;
         let before = self.serving();
         let running = Running {
-            config: &before.config,
+            config: Some(&before.config),
             engine: &self.0.engine,
             apps: &before.apps,
             databases: &before.databases,
             context: &self.0.state.context,
         };
-        let mut plan = reload::plan(&config, &running).await?;
+        let mut plan = plan(&config, &running).await?;
         // From here on nothing can fail and nothing waits: for connections it is one step.
         plan.apply();
         self.0.state.set_routing(RoutingTable::new(&config, &plan.apps));
@@ -271,12 +295,12 @@ impl Control {
         }
         self.0.reloaded.notify_one();
         // Calls that use them end first, which nobody has to wait for.
-        let last_use = reload::last_use(&before.config);
+        let last_use = databases::last_use(&before.config);
         self.0
             .state
             .context
             .tasks
-            .spawn(async move { reload::close(before.databases, &plan.databases, last_use).await });
+            .spawn(async move { databases::close(before.databases, &plan.databases, last_use).await });
         Ok(ReloadReport { changes: plan.changes })
     }
 

@@ -13,7 +13,7 @@ use crate::app::{App, HostContext, Setup, call};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
 use crate::external::external;
-use crate::module::{CallError, Engine, LoadError, run_niced, version_id};
+use crate::module::{Binary, CallError, Engine, LoadError, run_niced};
 
 /// Why a version gets no traffic.
 #[derive(Debug, thiserror::Error)]
@@ -116,10 +116,10 @@ pub(super) async fn compile(
     let shown = source.path();
     let work = move || {
         let file = source.path();
-        let bytes = source.read()?;
-        match app.running.and_then(|running| running.versions.find(&version_id(&bytes))) {
+        let binary = Binary::new(source.read()?);
+        match app.running.and_then(|running| running.versions.find(&binary.version())) {
             Some(version) => Ok(version),
-            None => Version::compile(&engine, &file, &bytes, &app.name, &app.granted).map(Arc::new),
+            None => Version::compile(&engine, &file, &binary, &app.name, &app.granted).map(Arc::new),
         }
     };
     let failed = |reason| Err(LoadError::Invalid { file: shown, reason });
@@ -151,7 +151,7 @@ pub(super) async fn admit(
     // Boxed, because futures that open a database are large and deep.
     let setup =
         Box::pin(setup.for_self_test()).await.map_err(|source| GateError::Database { version: id(), source })?;
-    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), context.clone());
+    let rehearsal = App::without_timers(name, Arc::clone(&setup), Arc::clone(version), context.clone());
     // Boxed: a call is large, and whoever deploys keeps room for it.
     let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;
     checked.map_err(|source| match source {

@@ -1,22 +1,22 @@
 //! From a config to apps that serve, and from one version of a module to the next, under live connections.
 //!
-//! Reading order: `gate` (what a version has to pass before it gets traffic) → `standing` and `versions` (which
-//! of them stands where) → `assign` (which of them serves a call) → `rollout` (what follows from a change) →
-//! `prepare` and `reload` (a whole config, at the start and again) → `control` (what can be done, in one place for
-//! all who may) → `watch` and `follow` (files that change).
+//! Reading order: `gate` (what a version has to pass before it gets traffic) → `plan` (a whole config, at the start and
+//! again; with `databases` and `changes`) → `control` (everything that an operator, a file or a signal can cause) → `watch`
+//! and `follow` (files that change). Which version serves which connection is in [`app::versions`](crate::app::versions).
 
+mod changes;
 mod control;
+mod databases;
 mod follow;
 mod gate;
-mod prepare;
-mod reload;
+mod plan;
 mod watch;
 
 pub use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 pub use control::{Control, DeployError, Pin, Rollout};
+pub use databases::Databases;
 pub use gate::{GateError, Source};
-pub use prepare::{Databases, Prepared, prepare};
-pub use reload::ReloadReport;
+pub use plan::{Prepared, ReloadReport, prepare};
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};
 
 pub(crate) use control::module_files;

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use self::folder::{FolderError, Opened};
+use super::binary::Digest;
 use crate::config::{Config, Size};
 
 /// How a file begins; the last character counts the versions of this format.
@@ -40,9 +41,6 @@ pub(super) struct CodeCache {
     engine: [u8; 32],
     mac: Hmac<Sha256>,
 }
-
-/// The SHA-256 of a component.
-pub(super) struct Key([u8; 32]);
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
@@ -92,13 +90,8 @@ impl CodeCache {
         Ok(cache)
     }
 
-    /// The name of a component.
-    pub(super) fn key(component: &[u8]) -> Key {
-        Key(Sha256::digest(component).into())
-    }
-
     /// The compiled code, if it is there and sound.
-    pub(super) fn load(&self, engine: &wasmtime::Engine, key: &Key) -> Option<Component> {
+    pub(super) fn load(&self, engine: &wasmtime::Engine, key: &Digest) -> Option<Component> {
         let file = self.file(key);
         match self.read(&file, key) {
             Ok(code) => code.and_then(|code| match deserialize(engine, &code) {
@@ -114,13 +107,13 @@ impl CodeCache {
     }
 
     /// Keep compiled code. A failure, such as a full disk, is logged and costs a compilation later.
-    pub(super) fn store(&self, key: &Key, component: &Component) {
+    pub(super) fn store(&self, key: &Digest, component: &Component) {
         if let Err(error) = self.write(key, component) {
             tracing::warn!(folder = %self.folder.display(), "compiled code is not kept: {error}");
         }
     }
 
-    fn read(&self, file: &Path, key: &Key) -> Result<Option<SoundCode>, ReadError> {
+    fn read(&self, file: &Path, key: &Digest) -> Result<Option<SoundCode>, ReadError> {
         let (mut opened, metadata) = match folder::open(file)? {
             Opened::File(opened, metadata) => (opened, metadata),
             Opened::Absent => return Ok(None),
@@ -138,14 +131,14 @@ impl CodeCache {
         Ok(Some(code))
     }
 
-    fn check(&self, key: &Key, bytes: Vec<u8>) -> Result<SoundCode, Unusable> {
+    fn check(&self, key: &Digest, bytes: Vec<u8>) -> Result<SoundCode, Unusable> {
         let (header, code) = bytes.split_at_checked(HEADER).ok_or(Unusable::Tag)?;
         let tag = header.strip_prefix(&MAGIC).ok_or(Unusable::Tag)?;
         self.seal(key, code).verify_slice(tag).map_err(|_| Unusable::Tag)?;
         Ok(SoundCode(bytes))
     }
 
-    fn write(&self, key: &Key, component: &Component) -> Result<(), NotKept> {
+    fn write(&self, key: &Digest, component: &Component) -> Result<(), NotKept> {
         let code = component.serialize().map_err(NotKept::Wasmtime)?;
         let size = HEADER + code.len();
         if size > self.bytes.bytes() {
@@ -189,20 +182,20 @@ impl CodeCache {
 
     /// The names of component and engine are in it as well: a renamed file is refused. Both have a fixed
     /// length, so that nothing can pass from one part to the next.
-    fn seal(&self, key: &Key, code: &[u8]) -> Hmac<Sha256> {
+    fn seal(&self, key: &Digest, code: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(&MAGIC);
         mac.update(&self.engine);
-        mac.update(&key.0);
+        mac.update(&key);
         mac.update(code);
         mac
     }
 
     /// The first 12 digits are the id of the version. 16 digits are enough to tell engines apart, because the
     /// tag is over all of them.
-    fn file(&self, key: &Key) -> PathBuf {
+    fn file(&self, key: &Digest) -> PathBuf {
         let engine = self.engine.iter().take(8);
-        let name: String = hex(key.0.iter()) + "-" + &hex(engine) + ENDING;
+        let name: String = hex(key.iter()) + "-" + &hex(engine) + ENDING;
         self.folder.join(name)
     }
 }

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use wasmtime::component::Component;
 
+use super::Binary;
 use super::cache::CodeCache;
-use super::version_id;
 
 /// A thread at 0 gets nine times as much. At the lowest priority, 19, it would be 68 times, which disturbs others a little
 /// less; but a host that is overloaded could not take the version that mends it for minutes.
@@ -39,39 +39,38 @@ impl Compiler {
     }
 
     /// Load or compile a component. Blocks until it is there.
-    pub(super) fn component(&self, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
+    pub(super) fn component(&self, binary: &Binary) -> wasmtime::Result<(Component, Origin)> {
         let Some(cache) = &self.cache else {
             let _turn = self.turn.lock();
-            return Ok((self.compile(bytes)?, Origin::Compiled));
+            return Ok((self.compile(binary)?, Origin::Compiled));
         };
-        let key = CodeCache::key(bytes);
-        if let Some(component) = self.load(cache, &key, bytes) {
+        if let Some(component) = self.load(cache, binary) {
             return Ok((component, Origin::Cache));
         }
         let _turn = self.turn.lock();
         // While this one waited, another app may have compiled the same module.
-        if let Some(component) = self.load(cache, &key, bytes) {
+        if let Some(component) = self.load(cache, binary) {
             return Ok((component, Origin::Cache));
         }
-        let component = self.compile(bytes)?;
-        cache.store(&key, &component);
+        let component = self.compile(binary)?;
+        cache.store(binary.digest(), &component);
         Ok((component, Origin::Compiled))
     }
 
-    fn load(&self, cache: &CodeCache, key: &super::cache::Key, bytes: &[u8]) -> Option<Component> {
+    fn load(&self, cache: &CodeCache, binary: &Binary) -> Option<Component> {
         let begin = Instant::now();
-        let component = cache.load(&self.engine, key)?;
+        let component = cache.load(&self.engine, binary.digest())?;
         let millis = begin.elapsed().as_millis();
-        tracing::debug!(version = %version_id(bytes), bytes = bytes.len(), millis, "loaded compiled code from the cache");
+        tracing::debug!(version = %binary.version(), bytes = binary.bytes().len(), millis, "loaded compiled code from the cache");
         Some(component)
     }
 
-    fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+    fn compile(&self, binary: &Binary) -> wasmtime::Result<Component> {
         let begin = Instant::now();
         // Wasmtime compiles the functions of a component with rayon, which stays in the pool that it is called in.
-        let component = pool()?.install(|| Component::from_binary(&self.engine, bytes))?;
+        let component = pool()?.install(|| Component::from_binary(&self.engine, binary.bytes()))?;
         let millis = begin.elapsed().as_millis();
-        tracing::info!(version = %version_id(bytes), bytes = bytes.len(), millis, "compiled");
+        tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), millis, "compiled");
         Ok(component)
     }
 }
@@ -112,7 +111,7 @@ fn lower_priority() {
     }
 }
 
-/// ExternalWork the priority is that of the whole process.
+/// On other systems the priority is that of the whole process.
 #[cfg(not(target_os = "linux"))]
 fn lower_priority() {}
 
@@ -147,7 +146,7 @@ mod tests {
         let start = Barrier::new(4);
         let origin = || {
             start.wait();
-            compiler.component(EMPTY).unwrap().1
+            compiler.component(&Binary::new(EMPTY.to_vec())).unwrap().1
         };
         let origins: Vec<Origin> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(origin)).collect();
@@ -159,7 +158,7 @@ mod tests {
     #[test]
     fn what_does_not_compile_says_why() {
         let compiler = Compiler::new(wasmtime::Engine::default(), None);
-        let error = compiler.component(&[EMPTY, &[0xff]].concat()).unwrap_err();
+        let error = compiler.component(&Binary::new([EMPTY, &[0xff]].concat())).unwrap_err();
         assert!(format!("{error:#}").contains("malformed section id"), "{error:#}");
     }
 }

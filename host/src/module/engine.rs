@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, PoolingAllocationConfig};
 
+use super::Binary;
 use super::cache::CodeCache;
 use super::compile::Compiler;
 use crate::config;
@@ -65,8 +66,8 @@ impl Engine {
     ///
     /// # Errors
     /// If it does not compile.
-    pub fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        self.compiler.component(bytes).map(|(component, _)| component)
+    pub fn compile(&self, binary: &Binary) -> wasmtime::Result<Component> {
+        self.compiler.component(binary).map(|(component, _)| component)
     }
 
     /// The engine as wasmtime knows it.

@@ -2,15 +2,15 @@
 //!
 //! [`Engine`] compiles and measures, with a cache of compiled code. [`bindings`] is the contract of `wit/`.
 
+mod binary;
 pub mod bindings;
 mod cache;
 mod compile;
 mod engine;
 mod error;
-mod id;
 pub mod resources;
 
+pub use binary::{Binary, VersionId, version_id};
 pub(crate) use compile::run_niced;
 pub use engine::{Engine, TICK};
 pub use error::{CallError, FailedCall, LoadError};
-pub use id::{VersionId, version_id};

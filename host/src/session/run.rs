@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use crate::config::AppLimits;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
-/// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
+/// Measured: with tungstenite's 128 KiB a message costs a quarter more, and an idle connection twenty times as much.
 const READ_BUFFER: usize = 4 << 10;
 
 /// Bytes that are gathered before they are written even though more is to come.
@@ -38,23 +38,23 @@ pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
         .max_frame_size(Some(limits.message_bytes.bytes()));
     let socket = WebSocketStream::from_partially_read(socket, read_ahead.to_vec(), Role::Server, Some(config)).await;
     let mut session = Session::new(socket, &opened);
-    let close = session.serve_counted().await;
+    let close = session.serve().await;
     if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
-        // What was sent before the close is delivered before it. If that fails, so will the farewell.
+        // What was sent before the close is delivered before it. If that fails, the close handshake fails too.
         let _ = session.writer.write(&session.connection).await;
     }
     // Boxed: an open connection need not keep the room for its end.
     Box::pin(end(session.writer, opened, close)).await;
 }
 
-/// Say goodbye, and tell the module.
+/// Run the close handshake, and tell the module.
 async fn end(writer: Writer<impl Transport>, opened: Opened, close: Close) {
     let close_timeout = opened.limits.close_timeout.get();
     let Writer { socket, is_stuck, .. } = writer;
     opened.connection.note_end(&close);
     // The module hears of the end at once; the client's answer may take its time.
     let close_handshake = async {
-        // Who took no more bytes will not take a close frame either.
+        // A client that took no more bytes will not take a close frame either.
         if !is_stuck {
             let _ = timeout(close_timeout, close_handshake(socket, &close)).await;
         }
@@ -73,14 +73,13 @@ struct Session<S> {
     paused_until: Option<Instant>,
     last_heard: Instant,
     pinged_at: Option<Instant>,
-    /// How often the task was polled, and at which poll the socket was last drained. Within that poll it
-    /// need not be asked again: it would clear its whole buffer to find nothing.
-    polls: Arc<AtomicU64>,
-    drained_at: u64,
+    /// The socket was drained in this poll of the task. It is not read again before the next poll: a read clears its
+    /// whole buffer, to find nothing.
+    drained: Arc<AtomicBool>,
 }
 
 enum Event {
-    /// The outbox or a timer wants something.
+    /// There is something in the outbox, or a timer is due.
     Wakeup,
     /// The client sent something.
     Batch(Batch),
@@ -100,27 +99,27 @@ impl<S: Transport> Session<S> {
             paused_until: None,
             last_heard: now,
             pinged_at: None,
-            polls: Arc::default(),
-            drained_at: 0,
+            drained: Arc::default(),
             app,
             limits,
             connection,
         }
     }
 
-    async fn serve_counted(&mut self) -> Close {
-        let polls = Arc::clone(&self.polls);
-        let mut serving = pin!(self.serve());
+    /// Handle events until the end. Each poll of the task may read the socket again.
+    async fn serve(&mut self) -> Close {
+        let drained = Arc::clone(&self.drained);
+        let mut serving = pin!(self.handle_events());
         poll_fn(|context| {
-            // Only this task counts; others never look.
-            polls.store(polls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            // Only this task uses the flag.
+            drained.store(false, Ordering::Relaxed);
             serving.as_mut().poll(context)
         })
         .await
     }
 
     /// Handle one event after the other until the connection is to be closed, or is.
-    async fn serve(&mut self) -> Close {
+    async fn handle_events(&mut self) -> Close {
         loop {
             let done = match poll_fn(|context| self.poll_event(context)).await {
                 Event::Wakeup => self.wakeup().await,
@@ -137,14 +136,11 @@ impl<S: Transport> Session<S> {
         if self.connection.take_wakeup(context.waker()) {
             return Poll::Ready(Event::Wakeup);
         }
-        let this_poll = self.polls.load(Ordering::Relaxed);
         if self.paused_until.is_none()
-            && self.drained_at != this_poll
+            && !self.drained.load(Ordering::Relaxed)
             && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.limits, context)
         {
-            if batch.is_drained {
-                self.drained_at = this_poll;
-            }
+            self.drained.store(batch.is_drained, Ordering::Relaxed);
             return Poll::Ready(Event::Batch(batch));
         }
         self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
@@ -200,7 +196,7 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    /// Let a call run to its end, and write meanwhile what it, or anybody, sends: a call may wait for a
+    /// Let a call run to its end, and write meanwhile what is sent to the client: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
     async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>) -> Result<(), Close> {
         let connection = &*self.connection;

@@ -12,7 +12,7 @@ use crate::app::call::InstanceState;
 use crate::app::imports;
 use crate::config::Grant;
 use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
-use crate::module::{Engine, LoadError, VersionId, version_id};
+use crate::module::{Binary, Engine, LoadError, VersionId};
 
 /// The first bytes of any WebAssembly file, and of a component (the layer field is 1).
 const WASM: &[u8] = b"\0asm";
@@ -51,18 +51,19 @@ impl Version {
     pub fn compile(
         engine: &Engine,
         file: &Path,
-        bytes: &[u8],
+        binary: &Binary,
         name: &str,
         databases: &BTreeMap<String, Grant>,
     ) -> Result<Self, LoadError> {
         let file = file.to_owned();
+        let bytes = binary.bytes();
         if !bytes.starts_with(WASM) {
             return Err(LoadError::NotWasm { file });
         }
         if !bytes.starts_with(COMPONENT) {
             return Err(LoadError::NotComponent { file });
         }
-        let component = match engine.compile(bytes) {
+        let component = match engine.compile(binary) {
             Ok(component) => component,
             Err(error) => return Err(LoadError::Invalid { file, reason: one_line(&error) }),
         };
@@ -73,7 +74,7 @@ impl Version {
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
         let exports = exports(&file, &component, &pre)?;
         Ok(Self {
-            id: version_id(bytes),
+            id: binary.version(),
             stats: Stats::default(),
             health: HealthMonitor::default(),
             needs_database: has_import(&component, SQL),

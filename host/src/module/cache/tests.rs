@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use super::super::Engine;
 use super::super::compile::{Compiler, Origin};
+use super::super::{Binary, Engine};
 use super::*;
 
 const PLENTY: Size = Size::mebibytes(64);
@@ -53,7 +53,7 @@ impl Place {
 
     fn file(&self, letter: u8) -> PathBuf {
         let cache = self.open();
-        cache.file(&CodeCache::key(&component(letter)))
+        cache.file(Binary::new(component(letter)).digest())
     }
 }
 
@@ -146,7 +146,7 @@ fn code_of_another_engine_is_refused() {
     assert_eq!(origin(&other(), b'a'), Origin::Cache);
     // Wasmtime compares only some of what the code depends on, so the tag has to tell.
     let cache = CodeCache::open_folder(place.folder(), PLENTY, &engine).unwrap();
-    let found = cache.read(&place.file(b'a'), &CodeCache::key(&component(b'a')));
+    let found = cache.read(&place.file(b'a'), Binary::new(component(b'a')).digest());
     assert!(matches!(found, Err(ReadError::Unusable(Unusable::Tag))));
 }
 
@@ -325,12 +325,12 @@ fn a_host_works_without_a_cache() {
         );
         Config::parse(Path::new("hassock.toml"), &text).unwrap()
     };
-    Engine::new(&config("0B")).unwrap().compile(&component(b'a')).unwrap();
+    Engine::new(&config("0B")).unwrap().compile(&Binary::new(component(b'a'))).unwrap();
     assert!(!place.folder().exists(), "switched off");
-    Engine::new(&config("1MiB")).unwrap().compile(&component(b'a')).unwrap();
+    Engine::new(&config("1MiB")).unwrap().compile(&Binary::new(component(b'a'))).unwrap();
     assert!(place.key_file().exists(), "switched on");
     set_mode(&place.folder(), 0o777);
-    Engine::new(&config("1MiB")).unwrap().compile(&component(b'a')).unwrap();
+    Engine::new(&config("1MiB")).unwrap().compile(&Binary::new(component(b'a'))).unwrap();
 }
 
 fn set_used(file: &Path, used: SystemTime) {
