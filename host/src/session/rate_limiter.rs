@@ -10,7 +10,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// The generic cell rate algorithm. Its only state is one instant.
 pub(super) struct RateLimiter {
     interval: Duration,
-    /// When the last message would have arrived if all messages had kept the rate exactly.
+    /// When the messages so far would have arrived if they had kept the rate exactly.
     expected: Instant,
 }
 
