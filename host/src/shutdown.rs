@@ -22,7 +22,7 @@ pub struct Signals {
     hangup: Signal,
 }
 
-/// The request that a signal stands for.
+/// What a signal asks the process to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// Stop. Contains the name of the signal.

@@ -157,7 +157,7 @@ impl Engine for Sqlite {
         let mut arguments = SqliteArguments::default();
         for value in values {
             if matches!(value, Value::F64(number) if number.is_nan()) {
-                return Err(DatabaseError::Other("SQLite does not support NaN and would store NULL".to_owned()));
+                return Err(DatabaseError::Other("SQLite has no NaN and would store NULL".to_owned()));
             }
             bind(&mut arguments, value).map_err(|error| DatabaseError::Other(error.to_string()))?;
         }

@@ -102,7 +102,7 @@ pub(crate) fn run_niced<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<
 fn pool() -> wasmtime::Result<ThreadPool> {
     // On Linux, a thread inherits the priority of the thread that creates it.
     let pool = ThreadPoolBuilder::new().thread_name(|index| format!("compile-{index}")).build();
-    pool.map_err(|error| wasmtime::Error::new(error).context("there are no threads to compile on"))
+    pool.map_err(|error| wasmtime::Error::new(error).context("cannot start the threads that compile"))
 }
 
 /// Lower the priority of the calling thread. On Linux, each thread has its own priority. A host that was started with a
