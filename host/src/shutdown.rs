@@ -10,7 +10,7 @@ use tokio::time::{interval, timeout};
 use crate::app::connection::Close;
 use crate::host_state::HostState;
 
-/// How often the drain closes connections again: the `open` of some was running when the drain began.
+/// The interval at which the drain closes connections again, because the `open` of some was running when it began.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The signals that the process handles. SIGTERM from a service manager and SIGINT from a terminal ask it to stop, and

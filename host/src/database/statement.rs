@@ -74,9 +74,7 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn note(&mut self, token: Token<'a>, dialect: Dialect) -> Result<(), DatabaseError> {
         if self.ended && token != Token::Semicolon {
-            return Err(DatabaseError::Syntax(
-                "one call runs one statement; there is text after the `;`".to_owned(),
-            ));
+            return Err(DatabaseError::Syntax("one call runs one statement; there is text after the `;`".to_owned()));
         }
         let before = self.previous;
         self.previous = "";

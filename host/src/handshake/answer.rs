@@ -161,7 +161,7 @@ pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
 /// A header field that a module may set.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parsed =
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not a valid name of a header field"))?;
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not the name of a header field"))?;
     let reserved = ["connection", "upgrade", "content-length", "transfer-encoding"].contains(&parsed.as_str())
         || parsed.as_str().starts_with("sec-websocket-");
     if reserved {

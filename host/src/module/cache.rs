@@ -59,7 +59,7 @@ enum Unusable {
 /// Why code is not cached.
 #[derive(Debug, thiserror::Error)]
 enum NotKept {
-    #[error("{size} are more than `cache.bytes`; raise it")]
+    #[error("{size} is more than `cache.bytes`; raise it")]
     TooLarge { size: Size },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),

@@ -1,5 +1,5 @@
 //! Compiles modules without disturbing the running apps: from the cache where possible, and otherwise on threads with a
-//! lower priority if the caller has one.
+//! lower priority if the calling thread has one.
 
 use std::io;
 use std::panic::resume_unwind;

@@ -283,7 +283,7 @@ async fn the_bound_holds() {
     let log = run(&site).await;
     let told = lines(&log, "compiled code is not kept: ");
     assert!(
-        told.len() == 1 && told[0]["message"].as_str().unwrap().ends_with(" are more than `cache.bytes`; raise it"),
+        told.len() == 1 && told[0]["message"].as_str().unwrap().ends_with(" is more than `cache.bytes`; raise it"),
         "{log}"
     );
     assert!(files(&site.file("code")).is_empty());

@@ -62,7 +62,7 @@ impl Pool {
         }
     }
 
-    /// How many calls are under way.
+    /// How many calls are in progress.
     pub(crate) fn calls(&self) -> usize {
         (self.most as usize).saturating_sub(self.free.available_permits())
     }

@@ -26,7 +26,7 @@ pub(crate) async fn version_for(
     let generation = app.versions.generation();
     match connection.binding.version_in(generation) {
         Some(version) => Ok(version),
-        // Boxed: it is rare, and each connection would keep the room.
+        // Boxed, because this path is rare and every connection would otherwise keep memory for its future.
         None => Box::pin(assign(app, connection, generation)).await,
     }
 }

@@ -39,9 +39,10 @@ pub(crate) fn change(app: &App, change: &Change, file: &Path) -> Outcome {
     outcome.previous = change.previous.as_ref().map(|version| version.id.to_string());
     outcome.notes = Vec::new();
     if outcome.state == VersionStatus::Serving && app.versions.file() != change.version.id {
-        outcome
-            .notes
-            .push(format!("{} holds another version: copy this one there, or a restart goes back.", file.display()));
+        outcome.notes.push(format!(
+            "{} contains another version. Copy this version there; otherwise, a restart serves the other one.",
+            file.display()
+        ));
     }
     outcome
 }
@@ -58,7 +59,7 @@ pub(crate) fn no_change(app: &App, version: &Arc<Version>) -> Outcome {
         previous: Some(version.id.to_string()),
         state: if share.is_some() { VersionStatus::Canary } else { VersionStatus::Serving },
         canary_percent: share,
-        notes: vec!["This version serves already; nothing has changed.".to_owned()],
+        notes: vec!["This version already serves; nothing has changed.".to_owned()],
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(watch.count(within, 1), None);
         }
-        // One more with the one of before are 7 of 27.
+        // With the earlier failure, one more makes 7 of 27.
         assert!(watch.count(within, 1).is_some());
     }
 

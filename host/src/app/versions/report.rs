@@ -87,7 +87,7 @@ pub struct Counts {
     pub refusals: BTreeMap<String, u64>,
     /// Versions that the host rolled back automatically.
     pub automatic_rollbacks: u64,
-    /// Versions that an operator took back.
+    /// Versions that an operator rolled back.
     pub operator_rollbacks: u64,
     /// Attachments that a new version migrated.
     pub migrations: u64,
