@@ -1,9 +1,9 @@
 //! A cache of compiled code on disk, so that a restart or a rollback does not compile again.
 //!
 //! There is one file for each component and each kind of engine. It contains a tag and the output of
-//! `Component::serialize`. The tag is an HMAC over both, with a key that only this user can read. A file that is
-//! truncated, damaged, renamed or from another host does not have the right tag; the host removes it and compiles the
-//! code again.
+//! `Component::serialize`. The tag is an HMAC over the code and the name of the file, with a key that only this user can
+//! read. A file that is truncated, damaged, renamed or copied from another cache does not have the right tag; the host
+//! removes it and compiles the code again.
 //!
 //! Wasmtime's feature `cache` does not replace this: it loads any file in its folder that has the right name. It has no
 //! tag or checksum over the code, checks neither the owner nor the permissions of the folder, and follows links. It
@@ -50,7 +50,7 @@ pub(super) struct Key([u8; 32]);
 enum Unusable {
     #[error("it is not a regular file")]
     NotFile,
-    #[error("it is damaged, or another host wrote it")]
+    #[error("it is damaged, or does not belong to this cache")]
     Tag,
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),

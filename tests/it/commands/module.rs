@@ -332,7 +332,7 @@ async fn it_works_from_another_folder_and_with_any_name() {
     let deployed = run(&["deploy", odd, "new.wasm"]).await;
     assert_eq!(deployed.code, Some(0), "{deployed:?}");
     let file = site.file("odd.wasm");
-    let note = format!("{} holds another version", file.display());
+    let note = format!("{} contains another version", file.display());
     assert!(deployed.stdout.contains(&format!("{odd} serves {} now", version_of("v2"))), "{deployed:?}");
     assert!(deployed.stdout.contains(&note), "{deployed:?}");
     assert_eq!(Client::connect(&address, "/odd").await.ask("who").await, "v2 who");

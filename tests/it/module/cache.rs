@@ -125,7 +125,7 @@ async fn what_is_not_sound_is_compiled_again() {
         change(&mut bytes);
         fs::write(file, bytes).unwrap();
     };
-    let (damaged, link) = ("it is damaged, or another host wrote it", "it is not a regular file");
+    let (damaged, link) = ("it is damaged, or does not belong to this cache", "it is not a regular file");
     let flip = |site: &Site| {
         change(site, &|bytes| {
             let middle = bytes.len() / 2;
