@@ -1,9 +1,9 @@
 //! A cache of compiled code on disk, so that a restart or a rollback does not compile again.
 //!
 //! There is one file for each component and each kind of engine. It contains a tag and the output of
-//! `Component::serialize`. The tag is an HMAC over the code and the name of the file, with a key that only this user can
-//! read. A file that is truncated, damaged, renamed or copied from another cache does not have the right tag; the host
-//! removes it and compiles the code again.
+//! `Component::serialize`. The tag is an HMAC over the names of the engine and the component and the code, with a key
+//! that only this user can read. A file that is truncated, damaged, renamed or copied from another cache does not have
+//! the right tag; the host removes it and compiles the code again.
 //!
 //! Wasmtime's feature `cache` does not replace this: it loads any file in its folder that has the right name. It has no
 //! tag or checksum over the code, checks neither the owner nor the permissions of the folder, and follows links. It
