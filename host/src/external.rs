@@ -1,9 +1,10 @@
-//! Work that other threads do for a laboratory, such as SQLite's, and the time that must not pass meanwhile.
+//! External work: work that other threads do for a simulation, such as SQLite statements. Simulated time must not pass
+//! while such work is in progress.
 //!
-//! A paused runtime that has nothing to do lets its time jump to the next timer. But when a statement runs on
-//! another thread there is something to do, only not here: no time may pass in the laboratory until it is
-//! done, or it would run into a time limit that is no fault of the module's. So that work is wrapped in
-//! [`elsewhere`]. And when nothing is under way, time still passes only if a test says so.
+//! A paused runtime that has nothing to do lets its time jump to the next timer. While a statement runs on another
+//! thread, this would be wrong: if time passed in the simulation before the statement is done, the module could reach a
+//! time limit without being at fault. Such work is therefore wrapped in [`external`]. When no external work is in
+//! progress, time still passes only if a test asks for it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,56 +17,56 @@ use std::task::{Context, Poll, Wake, Waker};
 use parking_lot::Mutex;
 
 thread_local! {
-    /// The laboratory of this thread, if it has one.
+    /// The external work of this thread's simulation, if it has one.
     static HERE: RefCell<Option<Arc<ExternalWork>>> = const { RefCell::new(None) };
 }
 
-/// How often in a row the runtime must have found nothing to do before nothing will happen any more: timers
-/// that are due at once may each lead to the next one.
+/// How often in a row the runtime must have had nothing to do before the simulation counts as settled. Timers that are
+/// due at once may each cause the next one.
 const ROUNDS: u32 = 8;
 
-/// What one laboratory waits for.
+/// The external work of one simulation.
 #[derive(Default)]
 pub(crate) struct ExternalWork {
     state: Mutex<WorkState>,
 }
 
-/// A thread is in a laboratory as long as it has this. It keeps the one that it was in before.
+/// A thread belongs to a simulation while it has this guard. The guard restores the previous one when it is dropped.
 pub(crate) struct Here(Option<Arc<ExternalWork>>);
 
 #[derive(Default)]
 struct WorkState {
-    /// Pieces of work that are under way on other threads.
+    /// The number of pieces of work in progress on other threads.
     under_way: i64,
-    /// How often the runtime had nothing to do since somebody began to wait for that.
+    /// How often the runtime has had nothing to do since a task began to wait for that.
     idle: u32,
-    /// Who is to be woken when the runtime has nothing to do.
+    /// The task to wake when the runtime has nothing to do.
     main: Option<Waker>,
     mode: Mode,
-    /// Time stands still while this is there.
+    /// Time does not pass while this exists.
     clock_hold: Option<ClockHold>,
-    /// Whose work is done, and who goes on when the runtime has nothing else to do: one at a time.
+    /// The tasks whose work is done, and which resume one at a time when the runtime has nothing else to do.
     returning: VecDeque<(u64, Waker)>,
-    /// Tells those apart.
+    /// Gives each of these tasks a different number.
     turns: u64,
 }
 
 /// What the runtime does when it has nothing to do.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Mode {
-    /// Nothing: nobody drives it, and its time stands still.
+    /// Nothing. No task drives the simulation, and its time does not pass.
     #[default]
     Resting,
-    /// Count that.
+    /// Count how often this happens.
     Settling,
     /// Let its time jump to the next timer.
     Passing,
-    /// The laboratory closes.
+    /// The simulation ends.
     Ended,
 }
 
 impl ExternalWork {
-    /// Make this the one of the thread, until what is returned is dropped.
+    /// Make this the external work of the thread, until the returned guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Here {
         Here(HERE.replace(Some(Arc::clone(self))))
     }
@@ -80,14 +81,14 @@ impl ExternalWork {
         }
         if state.mode == Mode::Settling && state.under_way <= 0 {
             state.idle += 1;
-            // A runtime that has been woken looks at its timers and goes on.
+            // A runtime that was woken checks its timers and continues.
             if let Some(main) = &state.main {
                 main.wake_by_ref();
             }
         }
     }
 
-    /// Do some work as far as it can be done without time passing. None if it then waits for that.
+    /// Do some work as far as possible without letting time pass. None if the work then waits for time to pass.
     pub(crate) async fn without_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.state.lock().idle = 0;
         let mut work = pin!(work);
@@ -99,7 +100,7 @@ impl ExternalWork {
         self.main(Mode::Settling, attempt).await
     }
 
-    /// Do some work, and let time pass only if it waits for that.
+    /// Do some work, and let time pass only if the work waits for it.
     pub(crate) async fn working<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         match self.without_time(work.as_mut()).await {
@@ -108,12 +109,12 @@ impl ExternalWork {
         }
     }
 
-    /// Let time pass as `work` wants it: whenever there is nothing to do, it jumps to the next timer.
+    /// Let time pass until `work` is done: whenever there is nothing to do, time jumps to the next timer.
     pub(crate) async fn passing<T>(&self, work: impl Future<Output = T>) -> T {
         self.main(Mode::Passing, work).await
     }
 
-    /// Wait until nothing will happen any more unless time passes. None passes.
+    /// Wait until nothing more will happen unless time passes. No time passes meanwhile.
     pub(crate) async fn settled(&self) {
         self.state.lock().idle = 0;
         let idle = poll_fn(|_| if self.is_idle() { Poll::Ready(()) } else { Poll::Pending });
@@ -124,7 +125,7 @@ impl ExternalWork {
         self.state.lock().idle >= ROUNDS
     }
 
-    /// Have nothing wait any more: the runtime is about to end.
+    /// End all waiting, because the runtime is about to end.
     pub(crate) fn end(&self) {
         self.enter_mode(Mode::Ended);
     }
@@ -137,7 +138,7 @@ impl ExternalWork {
             work.as_mut().poll(context)
         })
         .await;
-        // It holds on to the runtime, which holds on to this.
+        // The waker keeps the runtime alive, and the runtime keeps this alive.
         self.state.lock().main = None;
         self.enter_mode(Mode::Resting);
         result
@@ -168,7 +169,7 @@ impl WorkState {
         if self.mode == Mode::Ended || (self.mode == Mode::Passing && self.under_way <= 0) {
             self.clock_hold = None;
         } else if self.clock_hold.is_none() {
-            // Never on another thread: there is work only after somebody here has begun it.
+            // This never runs on another thread, because work starts on the simulation's thread.
             self.clock_hold = Some(ClockHold::pull());
         }
     }
@@ -180,9 +181,9 @@ impl Drop for Here {
     }
 }
 
-/// Keeps time from jumping: a runtime that has blocking work to do waits for that instead.
+/// Keeps time from jumping: a runtime that has blocking work waits for it instead.
 struct ClockHold {
-    /// Dropping it ends the work.
+    /// The blocking work ends when this is dropped.
     _release: mpsc::Sender<()>,
 }
 
@@ -194,10 +195,10 @@ impl ClockHold {
     }
 }
 
-/// Do some work whose progress depends on other threads. Outside a laboratory this is the work itself.
+/// Do some work whose progress depends on other threads. Outside a simulation, this only awaits the work.
 ///
-/// When another thread is done is chance, and it may even be done before anybody here looks. So that it makes no
-/// difference, who waited goes on after all who can go on here.
+/// It is random when another thread finishes, and it may even finish before this thread checks. To make the order
+/// deterministic, the waiting task resumes only after every task of this thread that can run.
 pub(crate) async fn external<T>(work: impl Future<Output = T>) -> T {
     let Some(here) = HERE.with_borrow(Option::clone) else { return work.await };
     let result = watched(&here, work).await;
@@ -208,7 +209,7 @@ pub(crate) async fn external<T>(work: impl Future<Output = T>) -> T {
 /// Waits until the runtime has nothing else to do.
 struct ResumeOrder {
     here: Arc<ExternalWork>,
-    /// While it waits.
+    /// Set while the task waits.
     number: Option<u64>,
 }
 
@@ -247,7 +248,7 @@ impl Drop for ResumeOrder {
 
 async fn watched<T>(here: &Arc<ExternalWork>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
-    // Given back with this future, should it be dropped half-way.
+    // The ticket is returned with this future, even if the future is dropped before it is ready.
     let mut ticket: Option<Returned> = None;
     poll_fn(|context| {
         drop(ticket.take());
@@ -274,7 +275,7 @@ struct Ticket {
     stage: AtomicU8,
 }
 
-/// A ticket that is given back when it is dropped.
+/// Returns its ticket when it is dropped.
 struct Returned(Arc<Ticket>);
 
 impl Ticket {
@@ -293,7 +294,7 @@ impl Ticket {
 
 impl Wake for Ticket {
     fn wake(self: Arc<Self>) {
-        // First the task, so that the runtime has something to do before time may pass again.
+        // Wake the task first, so that the runtime has work before time may pass again.
         self.task.wake_by_ref();
         self.come_back();
     }

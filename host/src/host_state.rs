@@ -1,4 +1,5 @@
-//! What the listener and all handshakes share: which path belongs to which app, and whether the host still takes connections.
+//! The state that the listener and all handshakes share: the routing table, and whether the host still accepts
+//! connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,23 +13,23 @@ use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits, MoreOrigins};
 use crate::notices::Notices;
 
-/// What the listener and all handshakes share.
+/// The state that the listener and all handshakes share.
 pub struct HostState {
     routing: ArcSwap<RoutingTable>,
     /// The id of the next connection.
     pub next_id: AtomicU64,
-    /// What the apps share; its tasks are those of all connections.
+    /// The context that the apps share. Its tasks include those of all connections.
     pub context: HostContext,
-    /// Cancelled when the host takes no more connections.
+    /// Cancelled when the host stops accepting connections.
     pub draining: CancellationToken,
-    /// Notified when the routing table was replaced, for the listener.
+    /// Tells the listener that the routing table was replaced.
     pub changed: Notify,
-    /// What the test page is told.
+    /// The data for the test page.
     pub(crate) notices: Notices,
 }
 
 impl HostState {
-    /// The state of a host that takes connections for the apps of `routing`.
+    /// The state of a host that accepts connections for the apps of `routing`.
     pub fn new(routing: RoutingTable, context: HostContext) -> Self {
         Self {
             routing: ArcSwap::from_pointee(routing),
@@ -40,23 +41,23 @@ impl HostState {
         }
     }
 
-    /// Which path belongs to which app now.
+    /// The current routing table.
     pub fn routing(&self) -> Arc<RoutingTable> {
         self.routing.load_full()
     }
 
-    /// Use another table from the next request on.
+    /// Use another routing table from the next request on.
     pub fn set_routing(&self, routing: RoutingTable) {
         self.routing.store(Arc::new(routing));
         self.changed.notify_one();
     }
 }
 
-/// Where requests go: replaced as a whole when the config is read again.
+/// The routing table: where requests go. It is replaced as a whole when the config is read again.
 pub struct RoutingTable {
-    /// Which path leads to which app.
+    /// The app of each path.
     pub routes: Routes,
-    /// Bounds of the host.
+    /// The limits of the host.
     pub limits: HostLimits,
     /// Origins that may connect to every app.
     pub more_origins: MoreOrigins,
@@ -65,7 +66,7 @@ pub struct RoutingTable {
 }
 
 impl RoutingTable {
-    /// The routing of some running apps.
+    /// The routing table for these running apps.
     pub fn new(config: &Config, apps: &BTreeMap<String, Arc<App>>) -> Self {
         let mut routes = Routes::default();
         for (name, app) in apps {
@@ -92,7 +93,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Lead a path of the config (`/chat` or `/chat/*`) to an app.
+    /// Route a path of the config (`/chat` or `/chat/*`) to an app.
     pub fn insert(&mut self, path: &str, app: Arc<App>) {
         self.all.insert(app.name.to_string(), path.to_owned());
         match path.strip_suffix('*') {
@@ -104,18 +105,19 @@ impl Routes {
         }
     }
 
-    /// The app for the path of a request: an exact one before one with `/*`, a longer one before a shorter.
+    /// The app for the path of a request. An exact path takes precedence over one with `/*`, and a longer path over a
+    /// shorter one.
     pub fn find(&self, path: &str) -> Option<&Arc<App>> {
         let below = || self.below.iter().find(|(prefix, _)| path.starts_with(prefix));
         self.exact.get(path).or_else(|| below().map(|(_, app)| app))
     }
 
-    /// Each app's name and path.
+    /// The name and path of each app.
     pub fn all(&self) -> &BTreeMap<String, String> {
         &self.all
     }
 
-    /// Every app.
+    /// All apps.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.exact.values().chain(self.below.iter().map(|(_, app)| app))
     }

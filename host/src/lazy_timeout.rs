@@ -1,4 +1,4 @@
-//! Bounded waiting that is free when there is nothing to wait for.
+//! A timeout that costs nothing when the future is ready at once.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// As [`timeout`], but without a timer for a future that is ready at once. Most calls of modules and most
-/// writes are, and a timer that is never waited for costs more than a tenth of a message.
+/// The same as [`timeout`], but without a timer for a future that is ready at once. Most calls of modules and most
+/// writes are ready at once, and an unused timer costs more than a tenth of a message.
 ///
 /// # Errors
 /// If the future is not ready within `limit`.

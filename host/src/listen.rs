@@ -1,4 +1,4 @@
-//! Accepting TCP connections: each under a permit, so that their number is bounded before they cost anything.
+//! Accepts TCP connections. Each one needs a permit, so that their number is bounded before they use resources.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,13 +15,14 @@ use crate::handshake;
 use crate::host_state::HostState;
 use crate::session::{self, Transport};
 
-/// How long to wait when the process has no file handle left: others have to close first.
+/// How long to wait when the process has no file descriptor left: other connections have to close first.
 const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
 
-/// Clients that are told at the same time that their address has too many connections; more are cut off.
+/// How many clients are told at the same time that their address has too many connections. Further ones are
+/// disconnected without a response.
 const TURNED_AWAY: usize = 64;
 
-/// Accept connections until the host drains. Each is served by a task of its own.
+/// Accept connections until the host drains. Each connection is served by its own task.
 pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
     let capacity = Arc::new(Capacity::new(state.routing().limits.max_connections));
     let addresses = Arc::default();
@@ -39,7 +40,7 @@ pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
             Ok((socket, peer, permit)) => {
                 let most = state.routing().limits.connections_per_address;
                 let Some(place) = Addresses::enter(&addresses, peer.ip(), most) else {
-                    // Not under a permit: an address with too many connections must not keep others out.
+                    // Without a permit, so that an address with too many connections does not keep other clients out.
                     drop(permit);
                     turn_away(socket, &turned_away, &state);
                     continue;
@@ -52,22 +53,22 @@ pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections; is the limit of open files too low?");
+                tracing::error!(%error, "cannot accept connections; the limit of open files may be too low");
                 sleep(OUT_OF_HANDLES).await;
             }
         }
     }
 }
 
-/// Serve one connection, from the first byte of its request to the last of its WebSocket.
+/// Serve one connection, from the first byte of its request to the last byte of its WebSocket.
 pub async fn serve(socket: impl Transport, peer: SocketAddr, state: &Arc<HostState>) {
-    // Boxed: what the handshake needs is given back before the session begins.
+    // Boxed, so that the memory of the handshake is freed before the session begins.
     if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, state)).await {
         session::run(socket, read_ahead, opened).await;
     }
 }
 
-/// Say why, if not too many are being told already.
+/// Tell the client the reason, unless too many clients are being told at the same time.
 fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, state: &HostState) {
     if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
         state.context.tasks.spawn(async move {
@@ -80,26 +81,26 @@ fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, state: &HostState)
 async fn accept(listener: &TcpListener, capacity: &Arc<Capacity>) -> io::Result<(TcpStream, SocketAddr, Permit)> {
     let permit = capacity.permit().await?;
     let (socket, peer) = listener.accept().await?;
-    // Messages are written when they are complete; to hold them back for more to come only costs time.
+    // The host writes complete messages, so waiting for more data before sending would only add latency.
     socket.set_nodelay(true)?;
     Ok((socket, peer, permit))
 }
 
-/// Errors that are about one connection that is gone already.
+/// Errors that concern one connection, which is already closed.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected)
 }
 
-/// How many connections there may be: a number that a reload of the config can change.
+/// The maximum number of connections, which a reload of the config can change.
 struct Capacity {
     permits: Arc<Semaphore>,
     size: Mutex<usize>,
-    /// Permits to be taken out of use as soon as they come back.
+    /// How many permits to remove as soon as they are returned.
     excess: Mutex<usize>,
 }
 
-/// The right to one connection.
+/// The permission to serve one connection.
 struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     capacity: Arc<Capacity>,
@@ -142,13 +143,13 @@ impl Drop for Permit {
     }
 }
 
-/// How many connections each address has.
+/// The number of connections from each address.
 #[derive(Default)]
 struct Addresses {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One connection's place in the count of its address.
+/// Counts one connection for its address.
 struct Place {
     addresses: Arc<Addresses>,
     address: IpAddr,

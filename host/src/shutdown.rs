@@ -1,4 +1,4 @@
-//! Stopping: signals, and the drain that lets every connection end as it should.
+//! Stopping the host: signals, and the drain in which every connection is closed properly.
 
 use std::io;
 use std::sync::Arc;
@@ -10,32 +10,32 @@ use tokio::time::{interval, timeout};
 use crate::app::connection::Close;
 use crate::host_state::HostState;
 
-/// How often connections that came meanwhile are asked to close too: their `open` ran when the drain began.
+/// The interval at which the drain closes connections again, because the `open` of some was running when it began.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The signals that the process hears: SIGTERM from a service manager and SIGINT from a terminal ask it to
-/// stop, SIGHUP to read its config again. From their making on they no longer end the process by
-/// themselves, so they are made before anything begins.
+/// The signals that the process handles. SIGTERM from a service manager and SIGINT from a terminal ask it to stop, and
+/// SIGHUP asks it to read its config again. Once this exists, the signals do not end the process by default any more,
+/// so it is created before anything else starts.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
-/// What a signal asks for.
+/// What a signal asks the process to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// To stop. The name of the signal.
+    /// Stop. Contains the name of the signal.
     Stop(&'static str),
-    /// To read the config again.
+    /// Read the config again.
     Reload,
 }
 
 impl Signals {
-    /// Catch the signals.
+    /// Start to handle the signals.
     ///
     /// # Errors
-    /// If the system does not let us.
+    /// If the system does not allow it.
     pub fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -44,7 +44,7 @@ impl Signals {
         })
     }
 
-    /// Wait for one.
+    /// Wait for a signal.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
@@ -53,7 +53,8 @@ impl Signals {
         }
     }
 
-    /// Wait until the process is to stop; returns the name of the signal. Others wait.
+    /// Wait until the process is asked to stop. Returns the name of the signal. A request to read the config again
+    /// stays pending.
     pub async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -62,8 +63,8 @@ impl Signals {
     }
 }
 
-/// Take no more connections, close all with 1001, and wait until each module has heard of each end, at most
-/// for `drain_timeout`. Returns how many connections were left then.
+/// Accept no more connections, close all of them with 1001, and wait until the modules have handled each close, for at
+/// most `drain_timeout`. Returns how many connections were left then.
 pub async fn drain(state: &Arc<HostState>) -> usize {
     state.draining.cancel();
     state.context.tasks.close();

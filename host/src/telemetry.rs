@@ -1,4 +1,4 @@
-//! The host's log: one line an event, with the fields `app`, `version` and `connection` where they apply.
+//! The host's log: one line for each event, with the fields `app`, `version` and `connection` where they apply.
 
 use std::io::IsTerminal;
 
@@ -8,17 +8,18 @@ use tracing_subscriber::prelude::*;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Below this level only our own lines are shown: what libraries say at `info` is not for operators.
+/// At levels below this one, only lines of the host are shown, because the `info` lines of libraries do not help
+/// operators.
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
 
-/// Send the log to standard error from here on. A second call changes nothing, so that tests can each
-/// start a host.
+/// Write the log to standard error from now on. A second call changes nothing, so that several tests can each start a
+/// host.
 pub fn init(config: &LogConfig) {
     let targets = tracing_subscriber::filter::Targets::new()
         .with_default(LIBRARIES.min(level(config.level)))
         .with_target("hassock", level(config.level));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    // Colours are for a terminal; escape codes in a collected log are noise.
+    // Colours are for terminals. In a log file, the escape codes are noise.
     let result = match config.format {
         LogFormat::Text => {
             let lines = lines.with_ansi(std::io::stderr().is_terminal());

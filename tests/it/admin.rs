@@ -198,7 +198,12 @@ async fn orders_are_done_as_they_were_meant() {
 
     let deployed = bench.operator.send("POST /v1/apps/marked/versions", &marked("v2")).await.json();
     let note = deployed["notes"][0].as_str().unwrap();
-    assert!(note.ends_with(".wasm holds another version: copy this one there, or a restart goes back."), "{note}");
+    assert!(
+        note.ends_with(
+            ".wasm contains another version. Copy this version there; otherwise, a restart serves the other one."
+        ),
+        "{note}"
+    );
     let expected = json!({ "app": "marked", "version": v2, "previous": v1, "state": "serving",
                            "canary_percent": null, "notes": [note] });
     assert_eq!(deployed, expected);

@@ -1,4 +1,4 @@
-//! What all apps of a host share.
+//! The context that all apps of a host share.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::sim::Lab;
 
-/// What an app is put into: the same for all of a host. Clones share it.
+/// The host context of an app. All apps of a host have the same one; clones share it.
 #[derive(Clone, Default)]
 pub struct HostContext {
-    /// The host's tasks: what is spawned here is waited for when the host drains.
+    /// The host's tasks. The host waits for tasks that are spawned here when it drains.
     pub tasks: TaskTracker,
-    /// The laboratory, if modules are tested here and not served.
+    /// The simulation, if modules are tested here instead of served.
     pub lab: Option<Arc<Lab>>,
 }

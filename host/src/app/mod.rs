@@ -24,26 +24,26 @@ use connection::{Close, Connection, Connections};
 use recording::Recorder;
 use versions::{Version, Versions};
 
-/// A named entry of the config, running.
+/// A running app: a named entry of the config.
 pub struct App {
-    /// Its name in the config.
+    /// The name in the config.
     pub name: Arc<str>,
-    /// Its open connections.
+    /// The open connections.
     pub connections: Connections,
-    /// Its topics.
+    /// The topics.
     pub topics: Topics,
-    /// Its timers.
+    /// The timers.
     pub timers: Timers,
-    /// The versions of its module, and which connection gets which.
+    /// The versions of the module, and which version serves which connection.
     pub versions: Versions,
-    /// Where its traffic is recorded, if it is.
+    /// The recording of the traffic, if there is one.
     pub recorder: Recorder,
-    /// One deploy at a time: each decides by what the one before has left.
+    /// Allows one deploy at a time, because each deploy depends on the result of the previous one.
     pub(crate) deploying: tokio::sync::Mutex<()>,
-    /// What it shares with all of the host.
+    /// The context that all apps of the host share.
     pub context: HostContext,
     setup: ArcSwap<Setup>,
-    /// The config has it no more.
+    /// The app is no longer in the config.
     gone: AtomicBool,
 }
 
@@ -76,17 +76,17 @@ impl App {
         })
     }
 
-    /// What the config says about it now.
+    /// What the config currently says about the app.
     pub fn setup(&self) -> Arc<Setup> {
         self.setup.load_full()
     }
 
-    /// Have the next calls use another setup.
+    /// Use another setup for the next calls.
     pub(crate) fn set_up(&self, setup: Arc<Setup>) {
         self.setup.swap(setup).pool.close();
     }
 
-    /// The config has it no more: take no connections, and close those that are open.
+    /// The app is no longer in the config: accept no connections, and close the open ones.
     pub(crate) fn go(&self) {
         self.gone.store(true, Ordering::Release);
         self.recorder.cut_short();
@@ -97,17 +97,17 @@ impl App {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Close all connections once what is queued for them was written.
+    /// Close all connections after their queued messages have been written.
     pub fn close_all(&self, close: &Close) {
         for connection in self.connections.all() {
-            // An error means that it is closing already.
+            // An error means that the connection is already closing.
             if connection.outbox.close(close.clone()).is_ok() {
                 connection.wake();
             }
         }
     }
 
-    /// Forget a connection: its topics, its timers, its version, its id.
+    /// Forget a connection: its topics, its timers, its version binding and its id.
     pub fn forget(&self, connection: &Connection) {
         connection.outbox.shut();
         self.connections.remove(connection.id);

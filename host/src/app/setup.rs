@@ -1,4 +1,4 @@
-//! What the config says about an app, in the form that calls use it.
+//! The config of an app, in the form that calls use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use crate::config::{AppConfig, AppLimits, Duration};
 use crate::database::{Access, Handle, OpenError};
 use crate::module::TICK;
 
-/// The grants, limits and settings of an app. Replaced as a whole when the config is read again: calls that
-/// run finish in the setup that they began in, and the next ones get fresh instances.
+/// The grants, limits and settings of an app. They are replaced as a whole when the config is read again: running calls
+/// finish with the setup that they began with, and the next calls get fresh instances.
 pub struct Setup {
     /// The app's part of the config.
     pub config: AppConfig,
-    /// Its bounds once more: each connection keeps those that it was opened with.
+    /// The limits again, shared: each connection keeps the limits that it was opened with.
     pub limits: Arc<AppLimits>,
-    /// The databases that it may use, open.
+    /// The databases that the app may use, open.
     pub grants: BTreeMap<String, Handle>,
-    /// The databases that there are, granted or not: to tell a missing grant from a wrong name.
+    /// The names of all databases, granted or not. They tell a missing grant from a wrong name.
     pub databases: BTreeSet<String>,
-    /// `cpu_time` in ticks, so that a call need not divide.
+    /// `cpu_time` in ticks, so that a call does not have to divide.
     pub max_ticks: u32,
-    /// The instances.
+    /// The instances of the app.
     pub(crate) pool: Pool,
 }
 
 impl Setup {
-    /// The setup that a config asks for, with the handles that it grants.
+    /// The setup that a config describes, with the database handles that it grants.
     pub fn new(config: &AppConfig, grants: BTreeMap<String, Handle>, databases: BTreeSet<String>) -> Arc<Self> {
         Arc::new(Self {
             config: config.clone(),
@@ -38,7 +38,8 @@ impl Setup {
         })
     }
 
-    /// The same for a version that is being tested before it gets any traffic: it can read and change nothing.
+    /// The setup for a version that is tested before it gets traffic: the version can read databases and change
+    /// nothing.
     ///
     /// # Errors
     /// If a database cannot be opened read-only.

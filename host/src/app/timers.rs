@@ -1,7 +1,7 @@
 //! The timers of an app and of its connections. They live in the host, so they survive instances and swaps.
 //!
-//! A connection's timer is handed to its session, which fires it in turn with messages; an app's timers
-//! are fired here, one after the other.
+//! A timer of a connection is handed to the session, which fires it in order with messages. The timers of an app are
+//! fired here, one after the other.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -17,29 +17,29 @@ use tokio_util::time::delay_queue::Key;
 use super::connection::DueTimer;
 use super::{App, call};
 
-/// Bytes of a timer's name.
+/// The maximum length of a timer's name in bytes.
 const MAX_NAME: usize = 256;
 
-/// The longest delay: the host does not keep timers over a restart, so longer ones are a mistake.
+/// The longest delay. The host does not keep timers over a restart, so a longer delay is a mistake.
 const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The shortest delay. A timer that always sets itself again for now would take a whole core, one short call after
-/// the other; and where time stands still, as in a test, it would never let it pass.
+/// The shortest delay. A timer that always sets itself again without a delay would use a whole core, with one short
+/// call after the other. Where time passes only on demand, as in a test, time would never advance past it.
 const MIN_DELAY: Duration = Duration::from_millis(1);
 
-/// Who set a timer: a connection, or the app.
+/// The owner of a timer: a connection, or the app.
 pub type Owner = Option<u64>;
 
 /// When a timer fires.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
-    /// The first time, from now.
+    /// The delay of the first time, from now.
     pub after: Duration,
-    /// And then again and again, this long after it has fired.
+    /// If set, the timer fires again and again, each time this long after it has fired.
     pub every: Option<Duration>,
 }
 
-/// What becomes of a timer of the same owner and name.
+/// What happens to an existing timer with the same owner and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It is replaced.
@@ -51,9 +51,9 @@ pub enum Existing {
 /// Why a timer was not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerError {
-    /// The owner has as many as it may.
+    /// The owner has the maximum number of timers.
     TooMany,
-    /// An argument that can never be right; says which.
+    /// An argument that is never valid. The text names it.
     Invalid(String),
 }
 
@@ -79,13 +79,13 @@ struct Due {
 
 struct Set {
     generation: u64,
-    /// None once it is due and waits for its session.
+    /// None when the timer is due and waits for its session.
     key: Option<Key>,
     every: Option<Duration>,
 }
 
 impl Timers {
-    /// Wait for timers for as long as the app lives.
+    /// Wait for timers for as long as the app exists.
     pub(super) fn start(&self, app: &Arc<App>) {
         let app = Arc::downgrade(app);
         tokio::spawn(async move {
@@ -95,7 +95,7 @@ impl Timers {
         });
     }
 
-    /// Set a timer. False if one of the same owner and name is kept.
+    /// Set a timer. False if an existing timer with the same owner and name is kept.
     ///
     /// # Errors
     /// If the owner already has `most` others, or the name or a time is out of bounds.
@@ -153,8 +153,9 @@ impl Timers {
         }
     }
 
-    /// Whether a due timer is still to be fired, that is: neither replaced nor cancelled since. One that fires once is
-    /// then forgotten, so that its name is free for the call that it causes; one that repeats is set again.
+    /// Whether a due timer is still to be fired, that is: it was neither replaced nor cancelled since. A timer that
+    /// fires once is then forgotten, so that the call that it causes can use its name again. A timer that repeats is
+    /// set again.
     pub fn claim(&self, owner: Owner, timer: &DueTimer) -> bool {
         let mut state = self.state.lock();
         let Some(own) = state.owners.get_mut(&owner) else { return false };
@@ -176,7 +177,7 @@ impl Timers {
 }
 
 impl TimerTable {
-    /// Put a timer in place of one of the same owner and name.
+    /// Insert a timer, and replace one with the same owner and name.
     fn insert(&mut self, owner: Owner, name: Arc<str>, schedule: Schedule, payload: Bytes) {
         self.generation += 1;
         let generation = self.generation;
@@ -194,14 +195,14 @@ impl TimerTable {
 
 impl Drop for Timers {
     fn drop(&mut self) {
-        // The task sees that the app is gone, and ends.
+        // The task notices that the app does not exist any more, and ends.
         if let Some(waiting) = self.state.get_mut().waiting.take() {
             waiting.wake();
         }
     }
 }
 
-/// The next timer that is due, or none when the app is gone.
+/// The next timer that is due. None when the app does not exist any more.
 async fn next(app: &Weak<App>) -> Option<Due> {
     poll_fn(|context| match app.upgrade() {
         Some(app) => poll_next(&app.timers, context),
@@ -222,7 +223,7 @@ fn poll_next(timers: &Timers, context: &mut Context<'_>) -> Poll<Option<Due>> {
             }
             Poll::Ready(Some(due))
         }
-        // An empty queue is ready at once; what is set later wakes this task.
+        // An empty queue is ready at once; a timer that is set later wakes this task.
         Poll::Ready(None) | Poll::Pending => {
             state.waiting = Some(context.waker().clone());
             Poll::Pending
@@ -245,6 +246,6 @@ async fn deliver(app: &Weak<App>, due: Due) {
 
 async fn fire(app: &Arc<App>, timer: &DueTimer) {
     app.recorder.fired();
-    // An error is in the log already, and there is no connection to close.
+    // An error is already in the log, and there is no connection to close.
     let _ = call::app_timer(app, &timer.name, &timer.payload).await;
 }

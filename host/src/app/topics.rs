@@ -1,4 +1,4 @@
-//! The topics of an app: who is subscribed to what, and the fan-out of what is published.
+//! The topics of an app: the subscriptions, and the delivery of published messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::connection::{Close, Connection, SendError};
 
-/// Bytes of a topic's name: it is kept once for each topic and once for each subscription.
+/// The maximum length of a topic's name in bytes. The name is stored once for each topic and once for each
+/// subscription.
 const MAX_NAME: usize = 256;
 
 /// Why a call about topics failed.
@@ -17,26 +18,26 @@ pub enum TopicError {
     /// The name is empty or longer than 256 bytes.
     #[error("a topic's name has 1 to 256 bytes")]
     InvalidName,
-    /// The connection has as many as it may.
+    /// The connection has the maximum number of subscriptions.
     #[error("the connection has `topics_per_connection` already")]
     TooMany,
 }
 
-/// Subscribers in the order of their ids, so that a fan-out is the same each time.
+/// Subscribers in the order of their ids, so that messages are always delivered in the same order.
 type Subscribers = BTreeMap<u64, Arc<Connection>>;
 
 /// All topics of an app.
 #[derive(Default)]
 pub struct Topics {
-    /// The inner lock is held for a whole fan-out: so all subscribers of a topic see one order.
+    /// The inner lock is held while a message is delivered to all subscribers, so that all of them see the same order.
     by_name: RwLock<HashMap<Arc<str>, Mutex<Subscribers>>>,
 }
 
 impl Topics {
-    /// Subscribe a connection; again changes nothing.
+    /// Subscribe a connection. Subscribing again changes nothing.
     ///
     /// # Errors
-    /// If the name is not one, or the connection has `most` subscriptions already.
+    /// If the name is not valid, or the connection already has `most` subscriptions.
     pub fn subscribe(&self, connection: &Arc<Connection>, topic: &str, most: usize) -> Result<(), TopicError> {
         if topic.is_empty() || topic.len() > MAX_NAME {
             return Err(TopicError::InvalidName);
@@ -58,7 +59,7 @@ impl Topics {
         Ok(())
     }
 
-    /// End a subscription, if there is one.
+    /// End a subscription, if it exists.
     pub fn unsubscribe(&self, connection: &Connection, topic: &str) {
         let mut topics = self.by_name.write();
         if connection.topics.lock().remove(topic) {
@@ -77,8 +78,8 @@ impl Topics {
         }
     }
 
-    /// Queue `message` for every subscriber but `except`, and tell `touched` which were reached. A
-    /// subscriber whose outbox is full is closed: it would otherwise miss something and not know.
+    /// Queue `message` for every subscriber except `except`, and add each connection that it reached to `dirty`. A
+    /// subscriber whose outbox is full is closed, because it would otherwise miss a message without knowing it.
     pub fn publish(
         &self,
         topic: &str,

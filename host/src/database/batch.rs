@@ -1,4 +1,4 @@
-//! Many statements at once: what a test begins with.
+//! Runs many statements at once, as a test does when it begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,26 +18,26 @@ use crate::external::external;
 /// Why not all statements were run.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
-    /// One of them failed. Those before it have been run.
+    /// A statement failed. The statements before it have been run.
     #[error("statement {number}: {error}")]
     Statement {
-        /// Which one, counted from 1.
+        /// The number of the statement, counted from 1.
         number: usize,
-        /// What the database says.
+        /// The error of the database.
         error: DatabaseError,
     },
-    /// The last one was run, and changes would be lost.
+    /// The last statement was run, but a transaction is still open and its changes would be lost.
     #[error("a transaction is left open; end it with COMMIT")]
     Unfinished,
-    /// They could not be run.
+    /// The statements could not be run.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
 impl Database {
-    /// Run statements that are separated by `;`. They may be almost any, and have a session of their own: nobody meets
-    /// their temporary tables and what they set for their session. Each may take `query_timeout`. For SQLite, which
-    /// tests use.
+    /// Run statements that are separated by `;`. Almost all statements are allowed. They run in their own session, so
+    /// that no other call sees their temporary tables and session settings. Each statement may take `query_timeout`.
+    /// Only SQLite supports this, because only tests use it.
     ///
     /// # Errors
     /// [`BatchError`].
@@ -47,22 +47,22 @@ impl Database {
         };
         check(statements)?;
         let pool = pools.get(Access::ReadWrite, &self.config).await?;
-        // Waits for its turn like everybody who is about to write.
+        // Wait for a permit, as every writer does.
         let _turn = pool.lease().await?;
         let mut session = external(sqlite::connect(&pools.source)).await.map_err(answer)?;
         let done = external(run(&mut session, statements, self.config.query_timeout.get())).await;
-        // Undoes what is not finished.
+        // Rolls back a transaction that is not finished.
         external(session.close()).await.map_err(answer)?;
         done
     }
 }
 
-/// Whether all stays in this database. What only looks like such a statement is refused too: who writes a test can write it
-/// in another way.
+/// Whether the statements only affect this database. A statement that only looks like a forbidden one is refused too,
+/// because the author of a test can write it differently.
 fn check(statements: &str) -> Result<(), DatabaseError> {
-    // SQLite would stop to read there, and the driver would not notice.
+    // SQLite would stop reading there, and the driver would not notice it.
     if statements.contains('\0') {
-        return Err(DatabaseError::Syntax("a statement has a NUL character".to_owned()));
+        return Err(DatabaseError::Syntax("a statement contains a NUL character".to_owned()));
     }
     let mut first = None;
     for token in Scanner::new(statements, Sqlite::DIALECT) {
@@ -72,11 +72,11 @@ fn check(statements: &str) -> Result<(), DatabaseError> {
                 return Err(DatabaseError::Syntax("there is no value for a parameter here".to_owned()));
             }
             Token::Word(word) if first.is_none() && word.eq_ignore_ascii_case("attach") => {
-                return Err(DatabaseError::Denied("ATTACH would lead to another database".to_owned()));
+                return Err(DatabaseError::Denied("ATTACH would open another database".to_owned()));
             }
             Token::Word(word) if first.is_none() => first = Some(word),
             Token::Word(word) | Token::Quoted(word) if is_for_all(first, word) => {
-                return Err(DatabaseError::Denied(format!("PRAGMA {word} would be for all databases")));
+                return Err(DatabaseError::Denied(format!("PRAGMA {word} would affect all databases")));
             }
             _ => {}
         }
@@ -84,7 +84,7 @@ fn check(statements: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Whether this is a word of a PRAGMA that bounds the memory of the process.
+/// Whether this is a word of a PRAGMA that limits the memory of the process.
 fn is_for_all(first: Option<&str>, word: &str) -> bool {
     first.is_some_and(|first| first.eq_ignore_ascii_case("pragma")) && word.to_ascii_lowercase().ends_with("heap_limit")
 }
@@ -112,7 +112,7 @@ async fn run(session: &mut SqliteConnection, statements: &str, budget: Duration)
         }
     }
     drop(results);
-    // There can only be one at a time.
+    // A session can only have one transaction, so this fails if one is still open.
     session.execute("BEGIN").await.map(drop).map_err(|_| BatchError::Unfinished)
 }
 

@@ -1,4 +1,4 @@
-//! What differs between MySQL and SQLite, behind one trait.
+//! The differences between MySQL and SQLite, behind one trait.
 
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
@@ -13,25 +13,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the driver streams for a statement.
+/// The items that the driver streams for a statement.
 pub(super) type Results<'c, E> =
     BoxStream<'c, Result<Either<<E as sqlx::Database>::QueryResult, <E as sqlx::Database>::Row>, sqlx::Error>>;
 
-/// What differs between MySQL and SQLite.
+/// The differences between MySQL and SQLite.
 pub(super) trait Engine: sqlx::Database {
-    /// How to reach the database.
+    /// The information that a connection to the database needs.
     type Source: Send + Sync;
-    /// Lives as long as a statement runs; dropping it may stop the statement.
+    /// Exists while a statement runs. Dropping it may stop the statement.
     type Watch: Send;
-    /// The rules of the statement text.
+    /// The dialect of the statements.
     const DIALECT: Dialect;
-    /// A session with unread rows cannot stop the database from sending them: close it.
+    /// The database cannot be stopped from sending the rows of a session that were not read, so the session has to be
+    /// closed.
     const CLOSE_UNREAD: bool;
 
-    /// A pool of sessions with that access, which connects when it is asked to.
+    /// A pool of sessions with this access. It connects on demand.
     fn pool(source: &Self::Source, access: Access, config: &DatabaseConfig, health: Arc<Health>) -> sqlx::Pool<Self>;
-    /// Whether all sessions wait for each other, whatever their access. They then do so in the host, which has limits
-    /// for that and knows who waits.
+    /// Whether all sessions wait for each other, whatever their access is. They then wait in the host, which has time
+    /// limits for waiting and knows which calls wait.
     fn one_at_a_time(source: &Self::Source) -> bool;
     /// The statement that begins a transaction.
     fn begin(access: Access) -> &'static str;
@@ -44,7 +45,7 @@ pub(super) trait Engine: sqlx::Database {
         arguments: Self::Arguments,
         keep: bool,
     ) -> Results<'_, Self>;
-    /// The column names of a statement that gave no rows.
+    /// The column names of a statement that returned no rows.
     fn columns(
         session: &mut Self::Connection,
         sql: Arc<str>,
@@ -52,20 +53,20 @@ pub(super) trait Engine: sqlx::Database {
     ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>>;
     /// Decode a row.
     fn row(row: &Self::Row) -> Result<Vec<Value>, sqlx::Error>;
-    /// What a statement did.
+    /// The outcome of a statement.
     fn outcome(result: &Self::QueryResult, verb: Verb) -> Outcome;
     /// Begin or end a transaction.
     fn control<'c>(session: &'c mut Self::Connection, sql: &'static str) -> BoxFuture<'c, Result<(), sqlx::Error>>;
     /// Translate an error.
     fn fault(error: sqlx::Error) -> Fault;
-    /// Have the session stop the next statement after `budget`.
+    /// Make the session stop the next statement after `budget`.
     fn watch(session: &mut Self::Connection, budget: Duration) -> BoxFuture<'_, Result<Self::Watch, sqlx::Error>>;
-    /// A flag that rises when the database rolls the session's transaction back by itself, if the engine can tell.
+    /// A flag that is set when the database itself rolls back the session's transaction, if the engine can detect that.
     fn rollback_flag(session: &mut Self::Connection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>>;
 }
 
-/// Remembers when a session was last lost, so that the other idle sessions of the pool are tested before they are used: after
-/// a restart of the server only the first few calls fail.
+/// Remembers when a session was last lost. The other idle sessions of the pool are then tested before they are used, so
+/// that after a restart of the server only the first few calls fail.
 #[derive(Debug)]
 pub(super) struct Health {
     start: Instant,
@@ -86,7 +87,7 @@ impl Health {
         self.lost.store(self.elapsed() + 1, Ordering::Relaxed);
     }
 
-    /// Whether a session that was idle for so long should be tested first.
+    /// Whether a session that was idle for this long should be tested before it is used.
     pub(super) fn doubts(&self, idle: Duration) -> bool {
         let idle_since = u128::from(self.elapsed()).saturating_sub(idle.as_millis());
         idle > Duration::from_secs(1) || idle_since < u128::from(self.lost.load(Ordering::Relaxed))

@@ -1,8 +1,8 @@
-//! What can go wrong, in the words of `wit/sql.wit`, and how a driver's error becomes one of them.
+//! The errors of database calls, as `wit/sql.wit` names them, and the conversion of a driver's error to one of them.
 
 use std::time::Duration;
 
-/// Why a call failed. The texts are for the log of a developer, not for a client.
+/// Why a call failed. The texts are for a developer who reads the log, not for a client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
     /// The app has no grant for it, or the statement would leave something behind in the pooled session.
@@ -20,13 +20,13 @@ pub enum DatabaseError {
     /// A unique, foreign-key, not-null or check constraint refused the change.
     #[error("a constraint refused it: {0}")]
     Constraint(String),
-    /// The statement is wrong: its grammar, an unknown table or column, the number of parameters.
+    /// The statement is wrong: it has a syntax error, an unknown table or column, or the wrong number of parameters.
     #[error("the statement is wrong: {0}")]
     Syntax(String),
     /// More rows than `max_rows`, or more bytes than `max_result_bytes`.
     #[error("too large: {0}")]
     TooLarge(String),
-    /// The database cannot be reached, or went away. A later call may find it again.
+    /// The database cannot be reached, or the connection was lost. A later call may succeed.
     #[error("the connection to the database is lost: {0}")]
     ConnectionLost(String),
     /// Anything else, such as a deadlock.
@@ -34,18 +34,18 @@ pub enum DatabaseError {
     Other(String),
 }
 
-/// Why a database cannot be opened or granted. No text ever holds the password.
+/// Why a database cannot be opened or granted. The texts never contain the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The `url` of the config cannot be used.
-    #[error("database `{name}`: its url is of no use: {reason}")]
+    #[error("database `{name}`: its url is not valid: {reason}")]
     Url {
         /// The database's name in the config.
         name: String,
-        /// What is wrong, and what it should look like.
+        /// What is wrong, and what the URL should look like.
         reason: String,
     },
-    /// Nothing answers there, or it speaks another language.
+    /// No server responds at the address, or it uses another protocol.
     #[error(
         "database `{name}`: cannot connect to {address}: {reason}; check that the server runs and that the url has the right \
          host and port"
@@ -55,7 +55,7 @@ pub enum OpenError {
         name: String,
         /// Host and port, or the path of the file.
         address: String,
-        /// What the system or the driver said.
+        /// The error of the system or the driver.
         reason: String,
     },
     /// The server did not answer in time.
@@ -71,7 +71,7 @@ pub enum OpenError {
         /// The `connect_timeout`.
         timeout: Duration,
     },
-    /// The server answered and refused: a wrong user or password, or no such database.
+    /// The server responded and refused the session: a wrong user or password, or the database does not exist.
     #[error(
         "database `{name}`: {address} refused the session: {reason}; check the user, the password and the database name in \
          the url, and the user's rights"
@@ -81,7 +81,7 @@ pub enum OpenError {
         name: String,
         /// Host and port.
         address: String,
-        /// What the server said.
+        /// The error of the server.
         reason: String,
     },
     /// The SQLite file cannot be opened or created.
@@ -93,32 +93,32 @@ pub enum OpenError {
         name: String,
         /// The file's path.
         path: String,
-        /// What SQLite said.
+        /// The error of SQLite.
         reason: String,
     },
-    /// A first session with that access could not be made, although the database was reachable at start.
+    /// The first session with this access could not be created, although the database was reachable at the start.
     #[error("database `{name}`: cannot make the {access} pool: {reason}")]
     Grant {
         /// The database's name in the config.
         name: String,
         /// `read-only` or `read-write`.
         access: &'static str,
-        /// Why.
+        /// The reason.
         reason: DatabaseError,
     },
 }
 
-/// A failure, and what it means for the session that it happened in.
+/// A failure, and its effect on the session in which it happened.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// What the module is told.
+    /// The error that the module gets.
     pub(super) error: DatabaseError,
-    /// The session is in an unknown state: close it, and count its transaction as rolled back.
+    /// The session is in an unknown state: close it, and treat its transaction as rolled back.
     pub(super) unusable: bool,
 }
 
 impl Fault {
-    /// The statement failed and the session did not notice.
+    /// The statement failed without an effect on the session.
     pub(super) fn harmless(error: DatabaseError) -> Self {
         Fault { error, unusable: false }
     }
@@ -128,9 +128,9 @@ impl Fault {
         Fault { error, unusable: true }
     }
 
-    /// Translate a driver's error; `answer` translates what the database itself said.
+    /// Convert a driver's error; `answer` converts an error that the database reported.
     ///
-    /// Everything that is not an answer of the database leaves the protocol in an unknown state, hence is fatal.
+    /// Every error that the database did not report leaves the protocol in an unknown state, and is therefore fatal.
     pub(super) fn from_driver(error: sqlx::Error, answer: fn(&dyn sqlx::error::DatabaseError) -> Fault) -> Self {
         use sqlx::Error;
         match error {

@@ -1,19 +1,19 @@
-//! What bounds the use of a database.
+//! The limits for the use of a database.
 
 use super::error::DatabaseError;
 use super::value::Value;
 use crate::config::DatabaseConfig;
 
-/// What a grant allows. The database itself enforces it: the two kinds use different pools of sessions.
+/// The access that a grant allows. The database enforces it: each kind of access uses its own pool of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Statements that change nothing.
     ReadOnly,
-    /// Every statement that leaves the pooled session as it was.
+    /// Every statement that does not change the pooled session.
     ReadWrite,
 }
 
-/// Counts the rows and bytes of one result, so that a huge one is stopped while it arrives.
+/// Counts the rows and bytes of one result, so that a result that is too large is stopped while it arrives.
 pub(super) struct Meter<'a> {
     config: &'a DatabaseConfig,
     rows: usize,
@@ -28,7 +28,7 @@ impl<'a> Meter<'a> {
     /// Count one more row.
     ///
     /// # Errors
-    /// [`DatabaseError::TooLarge`], which names the config key of the limit that the row is beyond.
+    /// [`DatabaseError::TooLarge`], which names the config key of the limit that the row exceeds.
     pub(super) fn count(&mut self, row: &[Value]) -> Result<(), DatabaseError> {
         self.rows += 1;
         self.bytes = row.iter().fold(self.bytes, |sum, value| sum.saturating_add(value.size()));

@@ -1,8 +1,8 @@
 //! The databases that the host owns and apps are granted: MySQL, MariaDB and SQLite behind one interface.
 //!
-//! A [`Database`] is one entry of the config. [`Database::grant`] gives a [`Handle`] with an access, which is all that the
-//! imports of a module ever see. Reading order: [`Handle`] → `statement` (what is let through) → `session` (pool, limits) and
-//! `transaction` → `mysql` and `sqlite` (what differs). `batch` is for tests only.
+//! A [`Database`] is one entry of the config. [`Database::grant`] returns a [`Handle`] with an access; the imports of a
+//! module see nothing else. Reading order: [`Handle`] → `statement` (which statements are allowed) → `session` (pool,
+//! limits) and `transaction` → `mysql` and `sqlite` (the differences). `batch` is only for tests.
 
 mod batch;
 mod engine;
@@ -35,14 +35,14 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, Semaphore, watch};
 use transaction::EngineTransaction;
 
-/// One configured database with its pools: one for each [`Access`] that was granted.
+/// One configured database with its pools: one pool for each [`Access`] that was granted.
 pub struct Database {
     name: String,
     config: Arc<DatabaseConfig>,
     backend: Backend,
-    /// Keeps a SQLite database in memory alive, whatever its pools do.
+    /// Keeps a SQLite database in memory alive, even if all sessions of its pools are closed.
     anchor: Mutex<Option<SqliteConnection>>,
-    /// Each handle has a receiver.
+    /// Each handle holds a receiver.
     handles: watch::Sender<()>,
 }
 
@@ -53,19 +53,19 @@ enum Backend {
 
 struct Pools<E: Engine> {
     source: E::Source,
-    /// Sessions of both pools wait for this one where they would wait for each other.
+    /// The permit that sessions of both pools wait for if they would otherwise wait for each other in the database.
     alone: Option<Arc<Semaphore>>,
     read_only: OnceCell<Arc<EnginePool<E>>>,
     read_write: OnceCell<Arc<EnginePool<E>>>,
 }
 
 impl Database {
-    /// Open the database that the config calls `name`, and connect once.
+    /// Open the database with this `name` in the config, and connect once.
     ///
-    /// A file of SQLite is relative to `base_dir`, and created if it is missing.
+    /// The path of a SQLite file is relative to `base_dir`, and the file is created if it does not exist.
     ///
     /// # Errors
-    /// [`OpenError`] if the URL cannot be used, or the database cannot be reached with it within `connect_timeout`.
+    /// [`OpenError`] if the URL is not valid, or the database cannot be reached within `connect_timeout`.
     pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
         let (config, url) = (Arc::new(config.clone()), config.url.expose());
         let scheme = url.split(':').next().unwrap_or_default();
@@ -93,10 +93,10 @@ impl Database {
         Ok(Database { name: name.to_owned(), config, backend, anchor: Mutex::new(anchor), handles })
     }
 
-    /// A handle with that access. The first one of an access makes its pool and a first session of it.
+    /// A handle with this access. The first handle with an access creates its pool and the pool's first session.
     ///
     /// # Errors
-    /// [`OpenError::Grant`] if that session cannot be made.
+    /// [`OpenError::Grant`] if this session cannot be created.
     pub async fn grant(self: &Arc<Self>, access: Access) -> Result<Handle, OpenError> {
         let pool = match &self.backend {
             Backend::MySql(pools) => pools.get(access, &self.config).await.map(AnyPool::MySql),
@@ -113,13 +113,13 @@ impl Database {
         Ok(Handle { database: Arc::clone(self), access, pool, _handle: self.handles.subscribe() })
     }
 
-    /// Wait until there is no handle any more.
+    /// Wait until all handles have been dropped.
     pub async fn unused(&self) {
         self.handles.closed().await;
     }
 
-    /// Close all sessions. Waits for the calls that use them, at most about a `query_timeout`; calls from then on fail with
-    /// [`DatabaseError::ConnectionLost`].
+    /// Close all sessions. This waits for the calls that use them, for at most about a `query_timeout`. Later calls
+    /// fail with [`DatabaseError::ConnectionLost`].
     pub async fn close(&self) {
         match &self.backend {
             Backend::MySql(pools) => pools.close().await,
@@ -155,13 +155,13 @@ impl<E: Engine> Pools<E> {
     }
 }
 
-/// A database as an app is granted it. Clones share the pool.
+/// A database that an app was granted. Clones share the pool.
 #[derive(Clone)]
 pub struct Handle {
     database: Arc<Database>,
     access: Access,
     pool: AnyPool,
-    /// Counts it.
+    /// Counts the handle.
     _handle: watch::Receiver<()>,
 }
 
@@ -180,7 +180,7 @@ impl Handle {
     /// A handle to the same database with another access.
     ///
     /// # Errors
-    /// As [`Database::grant`].
+    /// The same as for [`Database::grant`].
     pub async fn with_access(&self, access: Access) -> Result<Handle, OpenError> {
         self.database.grant(access).await
     }
@@ -204,8 +204,8 @@ impl Handle {
     /// Run one statement that returns no rows.
     ///
     /// # Errors
-    /// See [`DatabaseError`]. Dropping the future stops the statement where the database can be told, which MySQL cannot for
-    /// a change that it has begun.
+    /// See [`DatabaseError`]. Dropping the future stops the statement if the database can be told to stop it. MySQL
+    /// cannot stop a change that it has begun.
     pub async fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
         match &self.pool {
             AnyPool::MySql(pool) => execute(pool, self.access, statement, parameters).await,
@@ -228,7 +228,7 @@ impl Handle {
     }
 }
 
-/// Check before a session is taken: a wrong statement should cost nobody a place in the pool.
+/// Check the statement before a session is taken, so that an invalid statement does not occupy a session of the pool.
 fn check<E: Engine>(
     access: Access,
     in_transaction: bool,
@@ -263,13 +263,13 @@ async fn execute<E: Engine>(
     lease.execute(run).await.map_err(|fault| fault.error)
 }
 
-/// A transaction. Dropped without [`Transaction::commit`], it is rolled back.
+/// A transaction. It is rolled back if it is dropped without [`Transaction::commit`].
 ///
-/// Some failures (a deadlock, a lost connection) roll it back at once; every later call then says so.
+/// Some failures (a deadlock, a lost connection) roll the transaction back at once; every later call then reports that.
 pub struct Transaction {
     inner: AnyTransaction,
     access: Access,
-    /// A database in memory must outlive its last transaction.
+    /// A database in memory must exist until its last transaction ends.
     database: Arc<Database>,
 }
 
@@ -284,10 +284,10 @@ impl Transaction {
         &self.database.name
     }
 
-    /// As [`Handle::query`], within the transaction.
+    /// The same as [`Handle::query`], within the transaction.
     ///
     /// # Errors
-    /// See [`DatabaseError`]. A future that was dropped before its end rolls the transaction back.
+    /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
     pub async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
@@ -301,10 +301,10 @@ impl Transaction {
         }
     }
 
-    /// As [`Handle::execute`], within the transaction.
+    /// The same as [`Handle::execute`], within the transaction.
     ///
     /// # Errors
-    /// See [`DatabaseError`]. A future that was dropped before its end rolls the transaction back.
+    /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
     pub async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
@@ -318,11 +318,11 @@ impl Transaction {
         }
     }
 
-    /// Make the changes last.
+    /// Commit the changes.
     ///
     /// # Errors
-    /// See [`DatabaseError`]. After [`DatabaseError::ConnectionLost`] or [`DatabaseError::Timeout`] nobody knows whether
-    /// the changes lasted; after any other they did not.
+    /// See [`DatabaseError`]. After [`DatabaseError::ConnectionLost`] or [`DatabaseError::Timeout`], it is unknown
+    /// whether the changes were committed; after any other error, they were not.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         match self.inner {
             AnyTransaction::MySql(inner) => inner.commit().await,
@@ -330,10 +330,10 @@ impl Transaction {
         }
     }
 
-    /// Undo the changes.
+    /// Roll back the changes.
     ///
     /// # Errors
-    /// See [`DatabaseError`]. The changes are undone all the same.
+    /// See [`DatabaseError`]. The changes are rolled back in any case.
     pub async fn rollback(self) -> Result<(), DatabaseError> {
         match self.inner {
             AnyTransaction::MySql(inner) => inner.rollback().await,

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 const SHAPE: &str = "it should look like `mysql://user:password@host:3306/database`";
 
-/// Read the URL of a MySQL or MariaDB database. The errors quote nothing of it: any part may be the password.
+/// Read the URL of a MySQL or MariaDB database. The errors quote no part of it, because any part may be the password.
 pub(super) fn source(name: &str, url: &str) -> Result<MySqlConnectOptions, OpenError> {
     let refuse = |reason: String| OpenError::Url { name: name.to_owned(), reason };
     let (_, behind) = url.split_once("://").unwrap_or_default();
@@ -38,7 +38,7 @@ pub(super) fn source(name: &str, url: &str) -> Result<MySqlConnectOptions, OpenE
     if options.get_database().is_none() {
         return Err(refuse(format!("it names no database; {SHAPE}")));
     }
-    // SQL means what it means in every other client of this server: `||` is not changed.
+    // SQL has the same meaning as in every other client of this server, so `||` is not changed.
     Ok(options
         .charset("utf8mb4")
         .timezone(Some("+00:00".to_owned()))
@@ -46,7 +46,7 @@ pub(super) fn source(name: &str, url: &str) -> Result<MySqlConnectOptions, OpenE
         .disable_statement_logging())
 }
 
-/// Connect once, so that a server that is down or a wrong password is known at start.
+/// Connect once, so that a server that does not run or a wrong password is reported at the start.
 pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, config: &DatabaseConfig) -> Result<(), OpenError> {
     let name = name.to_owned();
     let address = match options.get_socket() {
@@ -66,10 +66,10 @@ pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, config: &Da
     }
 }
 
-/// Give a fresh session its access and its limits, which the server then keeps.
+/// Set the access and the limits of a new session. The server then enforces them.
 async fn prepare(session: &mut MySqlConnection, access: Access, query_timeout: Duration) -> Result<(), sqlx::Error> {
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *session).await?;
-    // Neither server has a time limit of zero; to both it means "none".
+    // Neither server supports a time limit of zero; both take it for "no limit".
     let limit = query_timeout.max(Duration::from_millis(1));
     let statement_limit = if version.contains("MariaDB") {
         format!("max_statement_time = {:.3}", limit.as_secs_f64())
@@ -113,7 +113,7 @@ impl Engine for MySql {
                 let doubtful = health.doubts(meta.idle_for);
                 Box::pin(async move {
                     if doubtful {
-                        // Half of the time is for the new session, if this one turns out to be dead.
+                        // Keep half of the time for a new session, in case this one is dead.
                         bounded(connect_timeout / 2, session.ping()).await?;
                     }
                     Ok(true)
@@ -157,7 +157,7 @@ impl Engine for MySql {
         keep: bool,
     ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>> {
         Box::pin(async move {
-            // Costs no round trip: the statement has just been prepared.
+            // This needs no round trip, because the statement has just been prepared.
             let statement = session.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
             let columns = statement.columns().iter();
             let names = columns.map(|column| column.name().to_owned()).collect();
@@ -188,12 +188,12 @@ impl Engine for MySql {
     }
 
     fn watch(_: &mut MySqlConnection, _: Duration) -> BoxFuture<'_, Result<(), sqlx::Error>> {
-        // The server watches: see `prepare`.
+        // The server enforces the time limit: see `prepare`.
         Box::pin(async { Ok(()) })
     }
 
     fn rollback_flag(_: &mut MySqlConnection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>> {
-        // `answer` knows the errors that roll back.
+        // `answer` handles the errors that roll back.
         Box::pin(async { Ok(None) })
     }
 }
@@ -213,7 +213,7 @@ fn bind(arguments: &mut MySqlArguments, value: Value) -> Result<(), sqlx::error:
         Value::U64(value) => arguments.add(value),
         Value::F64(value) => arguments.add(value),
         Value::Bytes(value) => arguments.add(value),
-        // The session's time zone is UTC, and MySQL takes no `Z`.
+        // The session's time zone is UTC, and MySQL does not accept a `Z`.
         Value::Timestamp(text) => arguments.add(text.trim_end_matches('Z')),
         Value::Decimal(text)
         | Value::Text(text)
@@ -224,7 +224,7 @@ fn bind(arguments: &mut MySqlArguments, value: Value) -> Result<(), sqlx::error:
     }
 }
 
-/// Translate what the server said. Numbers come first: SQLSTATE is coarse, and wrong for some of them.
+/// Convert an error of the server. Error numbers come first, because SQLSTATE is coarse, and wrong for some errors.
 fn answer(said: &dyn sqlx::error::DatabaseError) -> Fault {
     let text = said.to_string();
     let number = said.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number);
@@ -233,7 +233,8 @@ fn answer(said: &dyn sqlx::error::DatabaseError) -> Fault {
             return Fault::harmless(DatabaseError::Denied(text));
         }
         1317 | 1969 | 3024 => return Fault::harmless(DatabaseError::Timeout),
-        // With `innodb_rollback_on_timeout` a lock timeout rolls back the whole transaction, as a deadlock always does.
+        // With `innodb_rollback_on_timeout`, a lock timeout rolls back the whole transaction, as a deadlock always
+        // does.
         1205 => return Fault::fatal(DatabaseError::Timeout),
         1213 => return Fault::fatal(DatabaseError::Other(text)),
         1040 | 1203 | 1226 => return Fault::fatal(DatabaseError::PoolExhausted),

@@ -1,23 +1,23 @@
 //! Splits SQL into the few kinds of tokens that [`super::statement`] looks at, and skips strings and comments.
 //!
-//! It is not a parser. Where it reads a statement otherwise than the database does, the database still sees one prepared
-//! statement in a session with the right access, and refuses it or not.
+//! It is not a parser. If it reads a statement differently than the database does, the database still gets one prepared
+//! statement in a session with the right access, and decides whether to refuse it.
 
-/// Whose rules for strings and comments apply.
+/// The dialect: which rules for strings and comments apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// MySQL and MariaDB, with backslash escapes (the session's `sql_mode` makes sure of it).
+    /// MySQL and MariaDB, with backslash escapes (the session's `sql_mode` ensures that).
     MySql,
     /// SQLite.
     Sqlite,
 }
 
-/// A piece of a statement.
+/// A token of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// A keyword, a bare name or a number.
     Word(&'a str),
-    /// What stands between quotes, escapes left as they are: a string or a name.
+    /// The text between quotes, without decoding escapes: a string or a name.
     Quoted(&'a str),
     /// `?`.
     Placeholder,
@@ -25,7 +25,7 @@ pub(super) enum Token<'a> {
     Named,
     /// MySQL's `@name`, but not `@@name`.
     Variable,
-    /// MySQL's `/*! … */` and MariaDB's `/*M! … */`, which are not comments at all.
+    /// MySQL's `/*! … */` and MariaDB's `/*M! … */`, which look like comments but are executed.
     Executable,
     /// `;`.
     Semicolon,
@@ -33,7 +33,7 @@ pub(super) enum Token<'a> {
     Open,
     /// `)`.
     Close,
-    /// A NUL character, where SQLite would stop to read.
+    /// A NUL character, where SQLite would stop reading.
     Nul,
     /// Any other character.
     Symbol(char),
@@ -43,7 +43,8 @@ pub(super) enum Token<'a> {
 pub(super) struct Scanner<'a> {
     rest: &'a str,
     dialect: Dialect,
-    /// The last token touches the next one, as in `root@localhost`, where `@` begins no variable.
+    /// There is no space between the last token and the next one, as in `root@localhost`, where `@` does not begin a
+    /// variable.
     touching: bool,
 }
 
@@ -52,20 +53,20 @@ impl<'a> Scanner<'a> {
         Scanner { rest: sql, dialect, touching: false }
     }
 
-    /// Take the first `bytes` of the rest, or all of it.
+    /// Take the first `bytes` of the remaining text, or all of it.
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.rest = rest;
         taken
     }
 
-    /// Skip everything up to and including `end`, or all of the rest.
+    /// Skip everything up to and including `end`, or all of the remaining text.
     fn skip_past(&mut self, end: &str) {
         let bytes = self.rest.find(end).map_or(self.rest.len(), |at| at + end.len());
         self.take(bytes);
     }
 
-    /// Skip white space and comments; whether there was an executable comment.
+    /// Skip white space and comments. Returns whether there was an executable comment.
     fn skip_blanks(&mut self) -> bool {
         loop {
             let trimmed = self.rest.trim_start_matches(|character: char| character.is_ascii_whitespace());
@@ -89,7 +90,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// MySQL wants white space behind `--`: `5--1` is six.
+    /// MySQL requires white space after `--`: `5--1` is six.
     fn at_line_comment(&self) -> bool {
         match self.dialect {
             Dialect::Sqlite => self.rest.starts_with("--"),
@@ -103,7 +104,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Take a quoted string or name that ends with `close`, from behind its opening quote.
+    /// Take a quoted string or name that ends with `close`. The opening quote is already taken.
     fn quoted(&mut self, close: char) -> Token<'a> {
         let escapes = self.dialect == Dialect::MySql && close != '`';
         let whole = self.rest;
@@ -129,7 +130,7 @@ impl<'a> Scanner<'a> {
         Token::Word(self.take(end))
     }
 
-    /// Decide on a character that begins a parameter or a variable; it is taken already.
+    /// Find the token for a character that begins a parameter or a variable. The character is already taken.
     fn marked(&mut self, mark: char) -> Token<'a> {
         let next = self.rest.chars().next().unwrap_or(' ');
         match (self.dialect, mark) {

@@ -1,7 +1,8 @@
-//! Pools of sessions, and one statement in a session within the limits.
+//! Pools of sessions, and the execution of one statement in a session within the limits.
 //!
-//! A session is *busy* from the moment a statement is sent until it has ended in a known state. Whatever ends a call (an
-//! error, a time limit, a trap of the module that drops the future), a session that is still busy is closed, never reused.
+//! A session is *busy* from the moment at which a statement is sent until it has ended in a known state. However a call
+//! ends (an error, a time limit, a trap of the module that drops the future), a session that is still busy is closed
+//! and never reused.
 
 use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault};
@@ -19,23 +20,24 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How much longer than `query_timeout` the host waits for a statement, which the database should have ended by then.
+/// How much longer than `query_timeout` the host waits for a statement. The database should have ended it by then.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Longer statements are not kept prepared: each session keeps a hundred of them, and their length is the module's choice.
+/// Longer statements are not kept prepared, because each session keeps a hundred of them and the module chooses their
+/// length.
 const MAX_KEPT_STATEMENT: usize = 16 * 1024;
 
-/// A pool whose sessions have one access.
+/// A pool in which all sessions have the same access.
 pub(super) struct EnginePool<E: Engine> {
     pool: sqlx::Pool<E>,
-    /// Our own, because the driver's pool cannot tell "all busy" from "cannot connect".
+    /// The host's own permits, because the driver's pool does not distinguish "all busy" from "cannot connect".
     permits: Arc<Semaphore>,
     health: Arc<Health>,
     pub(super) config: Arc<DatabaseConfig>,
 }
 
 impl<E: Engine> EnginePool<E> {
-    /// A pool that has not connected yet. With `alone`, its sessions wait for that.
+    /// A pool that has not connected yet. With `alone`, its sessions wait for that semaphore.
     pub(super) fn new(
         source: &E::Source,
         access: Access,
@@ -49,18 +51,19 @@ impl<E: Engine> EnginePool<E> {
         EnginePool { permits, pool, health, config: Arc::clone(config) }
     }
 
-    /// Make a first session.
+    /// Create the first session.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason for which the session cannot be created.
     pub(super) async fn connect(&self) -> Result<(), DatabaseError> {
         external(self.pool.acquire()).await.map(drop).map_err(|error| self.no_session(error))
     }
 
-    /// A session of the pool, exclusively.
+    /// A session of the pool, for exclusive use.
     ///
     /// # Errors
-    /// [`DatabaseError::PoolExhausted`] if all were busy for `acquire_timeout`; otherwise why there is none.
+    /// [`DatabaseError::PoolExhausted`] if all sessions were busy for `acquire_timeout`; otherwise the reason for which
+    /// there is no session.
     pub(super) async fn lease(&self) -> Result<Lease<E>, DatabaseError> {
         let wait = Arc::clone(&self.permits).acquire_owned();
         let permit = match timeout(self.config.acquire_timeout.get(), wait).await {
@@ -74,8 +77,8 @@ impl<E: Engine> EnginePool<E> {
         }
     }
 
-    /// Why the driver's pool gave no session although we hold a permit. It retries a refused connection until its time is
-    /// over, and only then reports a timeout.
+    /// Why the driver's pool returned no session although the host holds a permit. The pool retries a refused
+    /// connection until its time is over, and only then reports a timeout.
     fn no_session(&self, error: sqlx::Error) -> DatabaseError {
         let timed_out = matches!(error, sqlx::Error::PoolTimedOut);
         if timed_out && self.pool.size() >= self.pool.options().get_max_connections() {
@@ -88,8 +91,8 @@ impl<E: Engine> EnginePool<E> {
         E::fault(error).error
     }
 
-    /// Close all sessions. Waits for the calls that use them, but no longer than one statement may take: a session that comes
-    /// back later is closed then. Later calls fail at once.
+    /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session
+    /// that is returned later is closed then. Later calls fail at once.
     pub(super) async fn close(&self) {
         self.permits.close();
         let patience = self.config.query_timeout.get().saturating_add(GRACE);
@@ -104,9 +107,9 @@ fn closed() -> DatabaseError {
     DatabaseError::ConnectionLost("the host has closed the database".to_owned())
 }
 
-/// A session that is taken from the pool, and goes back to it unless it is busy.
+/// A session that was taken from the pool. It is returned to the pool unless it is busy.
 pub(super) struct Lease<E: Engine> {
-    // Before the permit: fields drop in this order, and the permit promises a free session.
+    // Before the permit: fields are dropped in this order, and the permit promises a free session.
     session: PoolConnection<E>,
     busy: bool,
     health: Arc<Health>,
@@ -123,7 +126,7 @@ impl<E: Engine> Lease<E> {
         self.settle(result)
     }
 
-    /// Run a statement and count what it did.
+    /// Run a statement and count the rows that it changed.
     pub(super) async fn execute(&mut self, run: Run<'_>) -> Result<Outcome, Fault> {
         let arguments = E::arguments(run.parameters).map_err(Fault::harmless)?;
         let work = count::<E>(&mut self.session, run.sql, arguments, run.verb, run.config);
@@ -150,17 +153,17 @@ impl<E: Engine> Lease<E> {
         self.settle(result)
     }
 
-    /// Have the session closed instead of reused.
+    /// Close the session instead of reusing it.
     pub(super) fn discard(mut self) {
         self.busy = true;
     }
 
-    /// Whether a statement was sent whose end is not known.
+    /// Whether the end of a statement that was sent is unknown.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
     }
 
-    /// The session is free again unless the fault says otherwise.
+    /// The session is free again unless the fault makes it unusable.
     fn settle<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
         self.busy = result.as_ref().is_err_and(|fault| fault.unusable);
         if let Err(Fault { error: DatabaseError::ConnectionLost(_), .. }) = &result {
@@ -186,7 +189,7 @@ pub(super) struct Run<'a> {
     pub(super) config: &'a DatabaseConfig,
 }
 
-/// The backstop: the database has its own time limit, but may not be there to keep it.
+/// A backstop: the database has its own time limit, but may not be reachable to enforce it.
 async fn within<T>(config: &DatabaseConfig, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match timeout(config.query_timeout.get().saturating_add(GRACE), external(work)).await {
         Ok(result) => result,
@@ -210,7 +213,7 @@ async fn collect<E: Engine>(
     let mut results = E::stream(session, Arc::clone(&sql), arguments, keep);
     while let Some(item) = results.try_next().await.map_err(E::fault)? {
         match item {
-            // A procedure may give several results; the first one that has rows counts.
+            // A procedure may return several results; the first one that has rows counts.
             Either::Left(_) => complete = !found.rows.is_empty(),
             Either::Right(row) if !complete => {
                 if found.rows.is_empty() {
@@ -225,7 +228,7 @@ async fn collect<E: Engine>(
     }
     drop(results);
     if found.rows.is_empty() && verb != Verb::Define {
-        // The names are a courtesy: a statement that cannot be prepared twice has none.
+        // The column names are optional: a statement that cannot be prepared twice has none.
         found.columns = E::columns(session, sql, keep).await.unwrap_or_default();
     }
     Ok(found)

@@ -1,4 +1,4 @@
-//! SQLite: a file, or memory that lives as long as the [`super::Database`].
+//! SQLite: a file, or a database in memory that exists as long as the [`super::Database`].
 
 use super::engine::{Engine, Health, Results};
 use super::error::{DatabaseError, Fault, OpenError};
@@ -24,17 +24,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// What all SQLite databases of the process may allocate together, page caches and databases in memory included. Without it
-/// one `SELECT zeroblob(1000000000)` allocates a gigabyte before the host sees its size.
+/// The memory that all SQLite databases of the process may allocate together, including page caches and databases in
+/// memory. Without this limit, one `SELECT zeroblob(1000000000)` allocates a gigabyte before the host sees its size.
 const HEAP_LIMIT_BYTES: &str = "536870912";
 
-/// Rows that SQLite's thread may be ahead of the host; each may be large.
+/// How many rows SQLite's thread may be ahead of the host. Each row may be large.
 const ROWS_AHEAD: usize = 8;
 
-/// Instructions of SQLite's virtual machine between two looks at the clock: some ten microseconds.
+/// The number of instructions of SQLite's virtual machine between two checks of the clock: some ten microseconds.
 pub(super) const INSTRUCTIONS_PER_CHECK: i32 = 4096;
 
-/// How to open the database.
+/// The data that is needed to open the database.
 pub(super) struct Source {
     options: SqliteConnectOptions,
     in_memory: bool,
@@ -47,7 +47,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         reason: format!("{reason}; it should look like `sqlite://file.db` or `sqlite::memory:`"),
     };
     if url.contains('?') {
-        return Err(refuse("the host sets SQLite's options, so that there is no `?` in the url"));
+        return Err(refuse("the host sets SQLite's options, so the url must not contain a `?`"));
     }
     let options = SqliteConnectOptions::from_str(url).map_err(|_| refuse("it cannot be read"))?;
     let in_memory = matches!(url, "sqlite::memory:" | "sqlite://:memory:");
@@ -59,7 +59,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         let path = base_dir.join(options.get_filename());
         options.filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
     };
-    // The schema may change under a statement that the driver keeps, and the driver would not notice.
+    // The schema may change while the driver keeps a prepared statement, and the driver would not notice it.
     let options = options
         .foreign_keys(true)
         .busy_timeout(config.query_timeout.get().min(Duration::from_hours(1)))
@@ -70,7 +70,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
     Ok(Source { options, in_memory })
 }
 
-/// Connect once: this makes the file. The session that keeps a database in memory alive is handed out.
+/// Connect once, which creates the file. Returns the session that keeps a database in memory alive.
 pub(super) async fn probe(
     name: &str,
     source: &Source,
@@ -81,13 +81,13 @@ pub(super) async fn probe(
     let failed = |reason: String| OpenError::File { name: name.to_owned(), path: path.clone(), reason };
     let connect = async {
         let mut session = source.options.connect().await?;
-        // A file that is no database is noticed at the first read.
+        // A file that is not a database is detected at the first read.
         session.execute("SELECT count(*) FROM sqlite_schema").await?;
         Ok::<_, sqlx::Error>(session)
     };
     let session = timeout(config.connect_timeout.get(), external(connect))
         .await
-        .map_err(|_| failed("it stayed locked for connect_timeout".to_owned()))?
+        .map_err(|_| failed("it was locked for connect_timeout".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
     if source.in_memory {
         return Ok(Some(session));
@@ -96,12 +96,12 @@ pub(super) async fn probe(
     Ok(None)
 }
 
-/// A session beside those of the pools.
+/// A session that does not belong to a pool.
 pub(super) async fn connect(source: &Source) -> Result<SqliteConnection, sqlx::Error> {
     source.options.connect().await
 }
 
-/// Stops the statement that it belongs to as soon as nobody waits for it any more.
+/// Stops its statement as soon as no call waits for it any more.
 pub(super) struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -129,7 +129,7 @@ impl Engine for Sqlite {
             };
             return pool.max_connections(1).idle_timeout(None).connect_lazy_with(options);
         }
-        // Wal is a property of the file; a session that cannot write has no say in it.
+        // WAL is a property of the file; a session that cannot write cannot set it.
         let options = match access {
             Access::ReadOnly => options.read_only(true).create_if_missing(false),
             Access::ReadWrite => options,
@@ -140,8 +140,8 @@ impl Engine for Sqlite {
     }
 
     fn one_at_a_time(source: &Source) -> bool {
-        // In shared memory readers have no snapshot. They wait for writers, and writers for them, in a place where
-        // nobody can interrupt them.
+        // In shared memory, readers have no snapshot. They wait for writers, and writers wait for them, in a place
+        // where the host cannot interrupt them.
         source.in_memory
     }
 
@@ -196,7 +196,7 @@ impl Engine for Sqlite {
     }
 
     fn outcome(result: &SqliteQueryResult, verb: Verb) -> Outcome {
-        // Both numbers are those of the session's last change, whichever statement made it.
+        // Both numbers describe the last change of the session, whichever statement made it.
         let affected_rows = match verb {
             Verb::Insert | Verb::Modify => result.rows_affected(),
             Verb::Read | Verb::Define | Verb::Call => 0,
@@ -245,7 +245,7 @@ fn bind(arguments: &mut SqliteArguments, value: Value) -> Result<(), sqlx::error
         Value::S64(value) => arguments.add(value),
         Value::U64(value) => match i64::try_from(value) {
             Ok(value) => arguments.add(value),
-            // Bytes sort after all numbers, and these in their own order.
+            // Bytes sort after all numbers, in their own order.
             Err(_) => arguments.add(value.to_be_bytes().to_vec()),
         },
         Value::F64(value) => arguments.add(value),
@@ -260,7 +260,8 @@ fn bind(arguments: &mut SqliteArguments, value: Value) -> Result<(), sqlx::error
     }
 }
 
-/// SQLite's columns hold values of any type: what a value is depends on itself and on what the column is declared to hold.
+/// SQLite's columns contain values of any type. The type of a value depends on the value and on the declared type of
+/// the column.
 fn value(raw: SqliteValueRef<'_>, declared: &str) -> Result<Value, sqlx::error::BoxDynError> {
     if raw.is_null() {
         return Ok(Value::Null);
@@ -305,9 +306,9 @@ fn textual(text: String, declared: &str) -> Value {
     }
 }
 
-/// Translate SQLite's result code; the low byte is the kind, the rest a detail.
+/// Convert SQLite's result code. The low byte is the kind, and the rest is a detail.
 ///
-/// None is fatal for the session. Whether it ended the transaction, the rollback hook tells.
+/// No error is fatal for the session. The rollback hook reports whether the error ended the transaction.
 fn answer(said: &dyn sqlx::error::DatabaseError) -> Fault {
     let text = said.message().to_owned();
     let code: i32 = said.code().and_then(|code| code.parse().ok()).unwrap_or_default();

@@ -1,7 +1,8 @@
-//! What a statement is, as far as the host must know before the database sees it.
+//! Classifies statements, as far as the host must know them before the database does.
 //!
-//! This keeps the pooled sessions clean: a `SET`, a `BEGIN` or a `LOCK TABLES` of one call would meet the next call that gets
-//! the same session, maybe one of another app. It does not decide who may write: the database does.
+//! This keeps the pooled sessions clean: a `SET`, a `BEGIN` or a `LOCK TABLES` of one call would affect the next call
+//! that gets the same session, which may belong to another app. It does not decide which statements may write: the
+//! database does.
 
 #[cfg(test)]
 mod tests;
@@ -10,22 +11,22 @@ use super::error::DatabaseError;
 use super::limits::Access;
 use super::scanner::{Dialect, Scanner, Token};
 
-/// What kind of statement it is.
+/// The kind of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// Gives rows and changes nothing.
+    /// Returns rows and changes nothing.
     Read,
-    /// `INSERT` or `REPLACE`: the only ones that make a row id.
+    /// `INSERT` or `REPLACE`: the only statements that create a row id.
     Insert,
     /// `UPDATE` or `DELETE`.
     Modify,
-    /// Changes tables rather than rows, or something else that MySQL commits at once.
+    /// Changes tables instead of rows, or something else that MySQL commits at once.
     Define,
-    /// `CALL` and `DO`, which run what the database has stored.
+    /// `CALL` and `DO`, which run code that is stored in the database.
     Call,
 }
 
-/// Who wants to run a statement, and where.
+/// The context in which a statement is to run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub(super) dialect: Dialect,
@@ -33,11 +34,11 @@ pub(super) struct Context {
     pub(super) in_transaction: bool,
 }
 
-/// Check a statement before it touches the database.
+/// Check a statement before it is sent to the database.
 ///
 /// # Errors
-/// [`DatabaseError::Denied`] for what would leave something behind in the session, and [`DatabaseError::Syntax`] for a second
-/// statement or a number of parameters other than that of the `?`.
+/// [`DatabaseError::Denied`] if the statement would leave something behind in the session, and
+/// [`DatabaseError::Syntax`] if there is a second statement or if the number of parameters is not the number of `?`.
 pub(super) fn check(sql: &str, parameters: usize, context: Context) -> Result<Verb, DatabaseError> {
     let mut facts = Facts::default();
     for token in Scanner::new(sql, context.dialect) {
@@ -53,29 +54,27 @@ pub(super) fn check(sql: &str, parameters: usize, context: Context) -> Result<Ve
     Ok(verb)
 }
 
-/// What the tokens so far have told.
+/// What is known from the tokens so far.
 #[derive(Default)]
 struct Facts<'a> {
     /// The first word, or `(`.
     first: Option<&'a str>,
-    /// The first verb behind the `WITH` clause.
+    /// The first verb after the `WITH` clause.
     main: Option<Verb>,
     placeholders: usize,
     words: usize,
     depth: usize,
     ended: bool,
-    /// The name just before, to see `temp.` and `OR REPLACE TEMPORARY`.
+    /// The previous name, to detect `temp.` and `OR REPLACE TEMPORARY`.
     previous: &'a str,
-    /// A `CREATE` whose object's name may still come.
+    /// After a `CREATE`, while the name of the object may still follow.
     naming: bool,
 }
 
 impl<'a> Facts<'a> {
     fn note(&mut self, token: Token<'a>, dialect: Dialect) -> Result<(), DatabaseError> {
         if self.ended && token != Token::Semicolon {
-            return Err(DatabaseError::Syntax(
-                "one call runs one statement; there is something behind the `;`".to_owned(),
-            ));
+            return Err(DatabaseError::Syntax("one call runs one statement; there is text after the `;`".to_owned()));
         }
         let before = self.previous;
         self.previous = "";
@@ -144,7 +143,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The verbs that can stand behind a `WITH` clause.
+/// The verbs that can follow a `WITH` clause.
 fn row_verb(word: &str) -> Option<Verb> {
     match word.to_ascii_uppercase().as_str() {
         "SELECT" | "VALUES" => Some(Verb::Read),
@@ -154,7 +153,7 @@ fn row_verb(word: &str) -> Option<Verb> {
     }
 }
 
-/// Refuse what the engine would do in spite of the grant or of the open transaction.
+/// Refuse statements that the engine would run in spite of the grant or of the open transaction.
 fn allow(verb: Verb, keyword: &str, context: Context) -> Result<Verb, DatabaseError> {
     if verb == Verb::Call && context.access == Access::ReadOnly {
         return Err(DatabaseError::Denied(format!("`{keyword}` may change data, and the grant is read-only")));
@@ -167,7 +166,7 @@ fn allow(verb: Verb, keyword: &str, context: Context) -> Result<Verb, DatabaseEr
     Ok(verb)
 }
 
-/// MySQL words that reach beyond the statement: locks that outlive it, files on the server.
+/// MySQL words with effects beyond the statement: locks that remain after it, and files on the server.
 fn refuse_mysql_word(word: &str, before: &str) -> Result<(), DatabaseError> {
     let is = |other: &str| word.eq_ignore_ascii_case(other);
     if is("GET_LOCK") {
@@ -179,7 +178,7 @@ fn refuse_mysql_word(word: &str, before: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Words that begin a statement in MySQL, MariaDB or SQLite and are refused; any other is a slip of the pen.
+/// Words that begin a statement in MySQL, MariaDB or SQLite and are refused. Any other word is a typing mistake.
 const SESSION_WORDS: [&str; 36] = [
     "ANALYZE",
     "ATTACH",
@@ -220,10 +219,10 @@ const SESSION_WORDS: [&str; 36] = [
 ];
 
 fn session_statement(keyword: &str) -> DatabaseError {
-    // Refused in any case; the list only decides what the error is called.
+    // The statement is refused in any case; the list only decides which error is returned.
     let is_known = |words: &[&str]| words.iter().any(|word| keyword.eq_ignore_ascii_case(word));
     if !is_known(&SESSION_WORDS) && !is_known(&["REPEAT", "STOP", "UNINSTALL", "VACUUM", "WHILE", "XA"]) {
-        return DatabaseError::Syntax(format!("`{keyword}` begins no statement"));
+        return DatabaseError::Syntax(format!("`{keyword}` is not the beginning of a statement"));
     }
     DatabaseError::Denied(format!(
         "no module may run a statement that begins with `{keyword}`: transactions are begun with `database.begin` and ended with `commit` or `rollback`; \
@@ -246,6 +245,6 @@ fn refuse(token: Token<'_>) -> DatabaseError {
         Token::Named => DatabaseError::Syntax(
             "parameters are bound in order, as plain `?`; named and numbered ones are not supported".to_owned(),
         ),
-        _ => DatabaseError::Syntax("the statement has a NUL character".to_owned()),
+        _ => DatabaseError::Syntax("the statement contains a NUL character".to_owned()),
     }
 }

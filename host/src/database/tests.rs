@@ -1,4 +1,4 @@
-//! Against SQLite, which needs no server. MySQL's side is tested through the real host, with a real MariaDB.
+//! Tests with SQLite, which needs no server. The tests of MySQL use the complete host and a real MariaDB.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -27,7 +27,7 @@ async fn memory(limits: DatabaseConfig) -> Arc<Database> {
     Arc::new(database.unwrap())
 }
 
-/// A database in a file; the directory must outlive it.
+/// A database in a file. The directory must exist as long as the database.
 async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open("main", &at("sqlite://test.db", limits), directory.path()).await;
@@ -162,7 +162,7 @@ async fn a_huge_result_is_stopped_and_named() {
     assert!(matches!(rows, Err(DatabaseError::TooLarge(text)) if text.contains("max_rows")));
     let bytes = transaction.query("SELECT zeroblob(1001)", vec![]).await;
     assert!(matches!(bytes, Err(DatabaseError::TooLarge(text)) if text.contains("max_result_bytes")));
-    // More than SQLite may allocate at all.
+    // More memory than SQLite may allocate at all.
     let gigabyte = transaction.query("SELECT zeroblob(900000000)", vec![]).await;
     assert!(matches!(gigabyte, Err(DatabaseError::TooLarge(_))), "{gigabyte:?}");
     transaction.commit().await.unwrap();
@@ -194,7 +194,7 @@ async fn a_dropped_call_stops_its_statement() {
     let call = main.query(ENDLESS, vec![]);
     let result = tokio::time::timeout(Duration::from_millis(50), call).await;
     assert!(result.is_err());
-    // There is one session, so that this one waits until the statement has stopped.
+    // There is one session, so this statement waits until the other one has stopped.
     assert_eq!(count(&main, "SELECT 1").await, Value::S64(1));
 }
 

@@ -1,7 +1,7 @@
-//! Transactions, which hold their session until they end.
+//! Transactions. Each one holds its session until it ends.
 //!
-//! They are begun and ended in plain SQL: the driver's own would hide the session, which must be closed when the database has
-//! rolled back by itself.
+//! They begin and end with plain SQL statements: the driver's own transactions would hide the session, which must be
+//! closed when the database itself has rolled back.
 
 use super::engine::Engine;
 use super::error::{DatabaseError, Fault};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A transaction of one engine.
 pub(super) struct EngineTransaction<E: Engine> {
-    /// Gone once the transaction is over.
+    /// None when the transaction is over.
     lease: Option<Lease<E>>,
     config: Arc<DatabaseConfig>,
     /// See [`Engine::rollback_flag`].
@@ -67,7 +67,7 @@ impl<E: Engine> EngineTransaction<E> {
         self.end("ROLLBACK").await
     }
 
-    /// If ending it fails, closing the session rolls back what is left.
+    /// If ending the transaction fails, closing the session rolls back the rest.
     async fn end(&mut self, sql: &'static str) -> Result<(), DatabaseError> {
         let Some(mut lease) = self.lease.take() else {
             return Ok(());
@@ -79,7 +79,7 @@ impl<E: Engine> EngineTransaction<E> {
         })
     }
 
-    /// Give the session up if the statement ended the transaction.
+    /// Release the session if the statement ended the transaction.
     fn conclude<T>(&mut self, result: Result<T, Fault>) -> Result<T, DatabaseError> {
         let flag = self.rolled_back.as_deref();
         let rolled_back = flag.is_some_and(|flag| flag.load(Ordering::Relaxed));
@@ -103,8 +103,8 @@ async fn start<E: Engine>(
     Ok(flag)
 }
 
-/// The session of a transaction that goes on. Without this, the statements after a rollback of the database's own would each
-/// commit by themselves.
+/// The session of an open transaction. Without this check, the statements after a rollback by the database would each
+/// be committed separately.
 fn open<E: Engine>(lease: Option<&mut Lease<E>>) -> Result<&mut Lease<E>, DatabaseError> {
     lease.filter(|lease| !lease.is_busy()).ok_or_else(|| {
         DatabaseError::Other("the transaction was rolled back when an earlier statement failed".to_owned())
@@ -112,7 +112,7 @@ fn open<E: Engine>(lease: Option<&mut Lease<E>>) -> Result<&mut Lease<E>, Databa
 }
 
 impl<E: Engine> Drop for EngineTransaction<E> {
-    /// Roll back, and give the session back to the pool only after that.
+    /// Roll back, and only then return the session to the pool.
     fn drop(&mut self) {
         let Some(mut lease) = self.lease.take() else {
             return;

@@ -1,8 +1,9 @@
-//! What goes into a statement and what comes out of it, the same for every engine.
+//! The parameters and results of statements, which are the same for every engine.
 
-/// A value of a row, or of a `?` in a statement; the Rust side of `value` in `wit/sql.wit`, which says what each case means.
+/// A value of a row, or of a `?` in a statement. It is the Rust side of `value` in `wit/sql.wit`, which describes each
+/// case.
 ///
-/// Dates and times are ISO 8601 text, because the engines hold values that calendar types refuse (`0000-00-00`,
+/// Dates and times are ISO 8601 text, because the engines have values that calendar types refuse (`0000-00-00`,
 /// `-838:59:59`).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -12,7 +13,7 @@ pub enum Value {
     Boolean(bool),
     /// A signed number.
     S64(i64),
-    /// MySQL's `UNSIGNED`, `YEAR` and `BIT`; in SQLite only numbers above `i64::MAX` come back as this.
+    /// MySQL's `UNSIGNED`, `YEAR` and `BIT`. SQLite returns only numbers above `i64::MAX` as this.
     U64(u64),
     /// A floating-point number.
     F64(f64),
@@ -26,7 +27,7 @@ pub enum Value {
     Date(String),
     /// `13:05:59` or `-838:59:59.000001`.
     Time(String),
-    /// `2026-01-31T13:05:59` or with six digits of a second: no time zone.
+    /// `2026-01-31T13:05:59`, possibly with six digits of a fraction of a second: no time zone.
     Datetime(String),
     /// `2026-01-31T13:05:59Z`: a point in time, always UTC.
     Timestamp(String),
@@ -35,8 +36,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// How many bytes the value counts for in `max_result_bytes`: its content, and at least 8 so that a result of many small
-    /// values is bounded too.
+    /// How many bytes of `max_result_bytes` the value uses: its content, and at least 8, so that a result of many small
+    /// values is limited too.
     pub(super) fn size(&self) -> usize {
         let content = match self {
             Value::Null | Value::Boolean(_) | Value::S64(_) | Value::U64(_) | Value::F64(_) => 0,
@@ -53,20 +54,21 @@ impl Value {
     }
 }
 
-/// What a query found.
+/// The result of a query.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowSet {
-    /// The names of the columns, in order; known even if there are no rows.
+    /// The names of the columns, in order. They are known even if there are no rows.
     pub columns: Vec<String>,
-    /// The rows; each has one value for each column.
+    /// The rows. Each row has one value for each column.
     pub rows: Vec<Vec<Value>>,
 }
 
-/// What a statement did.
+/// The result of a statement that returns no rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Rows inserted, updated or deleted; a matched row counts even if its values stay the same.
+    /// The number of rows that were inserted, updated or deleted. A matched row counts even if its values did not
+    /// change.
     pub affected_rows: u64,
-    /// The id that an auto-increment column (SQLite: the row id) got, if the statement inserted.
+    /// The id that an auto-increment column (in SQLite: the row id) got, if the statement inserted a row.
     pub last_insert_id: Option<u64>,
 }

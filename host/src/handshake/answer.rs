@@ -1,16 +1,16 @@
-//! Every HTTP answer that is not a 101, in one place.
+//! Every HTTP response except 101, in one place.
 //!
 //! | status | when |
 //! |---|---|
 //! | 400 | the WebSocket handshake is malformed |
-//! | 403 | the page's origin may not connect |
+//! | 403 | pages of this origin may not connect |
 //! | 404 | no app has that path |
-//! | 426 | plain HTTP to the path of a socket, or another version of the protocol than 13 |
+//! | 426 | plain HTTP to the path of a WebSocket, or a protocol version that is not 13 |
 //! | 429 | the address has too many connections |
-//! | 500 | the module's `open` trapped, or gave an answer that can not be |
+//! | 500 | the module's `open` trapped, or returned a response that is not valid |
 //! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping |
 //!
-//! What a module refuses with is its own.
+//! Modules may refuse with other statuses.
 
 use bytes::Bytes;
 use http::header::{
@@ -24,19 +24,19 @@ use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use crate::module::bindings::hassock::host::types::Refusal;
 use crate::module::{CallError, FailedCall};
 
-/// What the handshake answers with.
+/// The body type of every response of the handshake.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// The whole answer to a client whose address has too many connections.
+/// The complete response to a client whose address has too many connections.
 pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
     content-type: text/plain; charset=utf-8\r\nretry-after: 10\r\ncontent-length: 47\r\nconnection: close\r\n\r\n\
     too many connections from your network address\n";
 
-/// The page loads nothing from other servers, and markup that somebody injects into it must not either.
+/// The page loads nothing from other servers, and markup that an attacker injects into it must not do so either.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
-/// A status with a sentence.
+/// A response with a status and one sentence.
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(text.into()));
     *answer.status_mut() = status;
@@ -67,7 +67,7 @@ pub(super) fn page(page: String) -> Answer {
     answer
 }
 
-/// What the host tells its test page. No other origin can read it: the response allows none.
+/// The data that the host gives to its test page. No other origin can read it, because the response allows none.
 pub(super) fn page_data(data: &serde_json::Value) -> Answer {
     let mut answer = Response::new(Full::from(data.to_string()));
     let headers = answer.headers_mut();
@@ -82,7 +82,7 @@ pub(super) fn only_for_the_page() -> Answer {
     text(StatusCode::FORBIDDEN, "only the test page of this host may ask this\n")
 }
 
-/// A request that is no WebSocket handshake, or a malformed one.
+/// A request that is not a WebSocket handshake, or a malformed one.
 pub(super) fn no_handshake(error: &Error) -> Answer {
     match error {
         Error::Protocol(
@@ -107,7 +107,7 @@ fn upgrade_required(sentence: &'static str) -> Answer {
     answer
 }
 
-/// The module's `open` did not return. The client is told which version that was, and no more.
+/// The module's `open` did not return. The client is told the version and nothing else.
 pub(super) fn call_failed(failed: &FailedCall) -> Answer {
     let FailedCall { version, error } = failed;
     match error {
@@ -123,12 +123,12 @@ pub(super) fn call_failed(failed: &FailedCall) -> Answer {
     }
 }
 
-/// The module gave an answer that can not be.
+/// The module returned a response that is not valid.
 pub(super) fn broken(version: &str) -> Answer {
     text(StatusCode::INTERNAL_SERVER_ERROR, format!("the application failed (version {version})\n"))
 }
 
-/// The host's own task broke.
+/// A task of the host failed.
 pub(super) fn host_failed() -> Answer {
     text(StatusCode::INTERNAL_SERVER_ERROR, "the host failed\n")
 }
@@ -139,11 +139,11 @@ fn retry_later(sentence: impl Into<Bytes>) -> Answer {
     answer
 }
 
-/// Marks the module's own refusals.
+/// Marks refusals that the module chose.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FromModule;
 
-/// The module's own refusal, if it is one that HTTP knows.
+/// The module's refusal, if it is a valid HTTP response.
 pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
     let status = StatusCode::from_u16(refusal.status)
         .ok()
@@ -161,7 +161,7 @@ pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
 /// A header field that a module may set.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parsed =
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a header field"))?;
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not the name of a header field"))?;
     let reserved = ["connection", "upgrade", "content-length", "transfer-encoding"].contains(&parsed.as_str())
         || parsed.as_str().starts_with("sec-websocket-");
     if reserved {

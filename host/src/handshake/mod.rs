@@ -1,5 +1,5 @@
-//! From a TCP connection to an accepted WebSocket: hyper reads the request, the path names the app, the
-//! origin and the module decide.
+//! From a TCP connection to an accepted WebSocket: hyper reads the request, the path names the app, and the origin
+//! check and the module decide whether it is accepted.
 
 mod answer;
 mod origin;
@@ -26,20 +26,20 @@ use crate::app::connection::Opened;
 use crate::host_state::HostState;
 use crate::session::Transport;
 
-/// How long an address with too many connections gets to read that it has.
+/// How long a client with too many connections from its address has to read the response.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
 
-/// How long requests that are under way get when the host stops.
+/// How long running requests may take when the host stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// A connection that the module accepted, until hyper lets go of the socket.
+/// A connection that the module accepted, until hyper releases the socket.
 struct Pending {
     opened: Opened,
     upgrade: OnUpgrade,
 }
 
-/// Serve HTTP until a request becomes a WebSocket. Returns the socket, what was read beyond the request,
-/// and the opened connection; none if there was only plain HTTP.
+/// Serve HTTP until a request becomes a WebSocket. Returns the socket, the bytes that were read beyond the request, and
+/// the opened connection. None if there was only plain HTTP.
 pub async fn serve<S: Transport>(socket: S, peer: SocketAddr, state: &Arc<HostState>) -> Option<(S, Bytes, Opened)> {
     let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
     drive_http(socket, peer, state, &accepted).await;
@@ -53,7 +53,7 @@ pub async fn serve<S: Transport>(socket: S, peer: SocketAddr, state: &Arc<HostSt
     }
 }
 
-/// Boxed, so that an open connection does not keep the room that hyper needs.
+/// Boxed, so that an open connection does not keep the memory that hyper needs.
 async fn drive_http(
     socket: impl Transport,
     peer: SocketAddr,
@@ -67,7 +67,7 @@ async fn drive_http(
     let routing = state.routing();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
-        // In a laboratory it is not the time that hyper would write.
+        // In a simulation, the current time is not the one that hyper would write.
         .auto_date_header(state.context.lab.is_none())
         .header_read_timeout(routing.limits.handshake_timeout.get())
         .max_buf_size(routing.limits.request_head_bytes.bytes())
@@ -79,7 +79,7 @@ async fn drive_http(
         result = &mut http => result,
         () = state.draining.cancelled() => {
             http.as_mut().graceful_shutdown();
-            // A request that is half sent is not waited for; an `open` that runs goes on without us.
+            // A request that was only partly received is dropped; a running `open` continues in its own task.
             timeout(LAST_REQUESTS, http).await.unwrap_or(Ok(()))
         }
     };
@@ -88,7 +88,7 @@ async fn drive_http(
     }
 }
 
-/// Tell a client whose address has too many connections so, without reading what it wants.
+/// Tell a client that its address has too many connections, without reading its request.
 pub async fn turn_away(mut socket: TcpStream) {
     let goodbye = async {
         socket.write_all(answer::TOO_MANY_CONNECTIONS.as_bytes()).await?;

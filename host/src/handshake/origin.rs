@@ -1,5 +1,5 @@
-//! The origin check (RFC 6455, section 10.2). A browser lets any page open a WebSocket to any server, with the
-//! user's cookies, so the server has to check which page asks.
+//! The origin check (RFC 6455, section 10.2). A browser lets any page open a WebSocket to any server, with the user's
+//! cookies, so the server has to check the origin of the page.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host:
     }
 }
 
-/// Whether the origin is one that the host lets connect to every app.
+/// Whether the host lets this origin connect to every app.
 pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
     match more {
         MoreOrigins::None => false,
@@ -26,12 +26,12 @@ pub(super) fn is_among(more: MoreOrigins, origin: Option<&str>) -> bool {
 /// The line of the config that would allow `origin` as well.
 pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> String {
     let entries = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]);
-    // What escapes a string in JSON does so in TOML.
+    // An escaped JSON string is also a valid TOML string.
     let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
     format!("origins = [{}]", quoted.join(", "))
 }
 
-/// Whether a page was loaded from this machine: by any name or address for it, on any port.
+/// Whether the page was loaded from this machine, under any of its names or addresses and on any port.
 fn is_loopback(origin: &str) -> bool {
     let Some(("http" | "https", authority)) = origin.split_once("://") else { return false };
     let host = match authority.strip_prefix('[') {

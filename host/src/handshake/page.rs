@@ -1,7 +1,7 @@
-//! The test page, and what the host tells it: the state of the apps, which the page asks for each second, and why a
-//! handshake of the page was refused, which a browser does not tell its pages.
+//! The test page, and the data that the host gives to it: the state of the apps, which the page requests every second,
+//! and the reason for which a handshake of the page was refused, which a browser does not tell to a page.
 //!
-//! Only a page that this host has served may ask, and only about the path and query that it names.
+//! Only a page that this host has served may request the data, and a refusal only for a path and query that it names.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,7 +22,8 @@ const STATUS: &str = "/.hassock/status";
 /// The last refusal of a handshake with the path and query in the parameter `target`.
 const REFUSAL: &str = "/.hassock/refusal";
 
-/// What browsers send with a request from a page that they trust the address of.
+/// The header that browsers send with a request to tell how the page's origin relates to the host's. They send it only
+/// from pages with a trustworthy address.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The page without the list of apps.
@@ -55,7 +56,7 @@ pub(super) fn respond<B>(request: &Request<B>, table: &RoutingTable, notices: &N
     }
 }
 
-/// Path and query of a handshake whose refusal the test page may want to know.
+/// The path and query of a handshake, if the test page may ask why it was refused.
 pub(super) fn target_of_interest<B>(request: &Request<B>, table: &RoutingTable) -> Option<String> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let origin = header(ORIGIN).filter(|_| table.test_page)?;
@@ -65,7 +66,7 @@ pub(super) fn target_of_interest<B>(request: &Request<B>, table: &RoutingTable) 
         .map(ToString::to_string)
 }
 
-/// Whether the headers of a request allow that it comes from a page of this host. A browser sets them, and a page
+/// Whether the headers of a request show that it may come from a page of this host. A browser sets them, and a page
 /// cannot change them.
 fn is_from_page(headers: &HeaderMap) -> bool {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
@@ -76,7 +77,7 @@ fn is_from_page(headers: &HeaderMap) -> bool {
 /// The page with the apps that it can connect to.
 fn render(routes: &Routes) -> String {
     let apps: Vec<_> = routes.all().iter().map(|(app, path)| json!({ "app": app, "path": path })).collect();
-    // `<` could end the script element that contains the list.
+    // A `<` could end the script element that contains the list.
     let apps = json!(apps).to_string().replace('<', "\\u003c");
     PAGE.replace("{{APPS}}", &apps)
 }
@@ -114,7 +115,7 @@ fn refusal<B>(request: &Request<B>, notices: &Notices) -> Value {
     let found = target.and_then(|(_, target)| notices.refusal(&target));
     let describe = |(when, refusal): (tokio::time::Instant, crate::notices::Refusal)| {
         json!({
-            // The page asks at once, and takes an old refusal for one of an earlier handshake.
+            // The page asks at once. It uses the age to ignore a refusal of an earlier handshake.
             "age_ms": when.elapsed().as_millis() as u64,
             "by": refusal.by,
             "status": refusal.status.as_u16(),

@@ -1,4 +1,4 @@
-//! One request: is it a WebSocket handshake, may it be one, and what does the module say?
+//! Handles one request: checks whether it is a WebSocket handshake and may be one, and asks the module.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::host_state::HostState;
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
 use crate::notices::{Refusal, Refuser};
 
-/// Answer a request. If it becomes a WebSocket, that is left in `accepted`.
+/// Respond to a request. If it becomes a WebSocket, the connection is stored in `accepted`.
 pub(super) async fn answer(
     request: http::Request<Incoming>,
     peer: SocketAddr,
@@ -38,7 +38,7 @@ pub(super) async fn answer(
     answer
 }
 
-/// Let the test page say why its handshake was refused: a browser does not tell it.
+/// Let the test page show why its handshake was refused, because a browser does not tell it.
 async fn tell_page(state: &HostState, target: String, answer: &Answer) {
     let Ok(body) = answer.body().clone().collect().await;
     let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
@@ -84,8 +84,8 @@ async fn respond(
         return answer;
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
-    // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
-    // never cut off for that, and an accepted connection gets its `closed`.
+    // This runs in its own task. If the client disconnects, hyper drops this future, but the call of the module must
+    // not be interrupted, and an accepted connection must get its `closed`.
     let opening = state.context.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
     match opening.await {
         Ok(Ok((opened, headers))) => {
@@ -98,7 +98,7 @@ async fn respond(
     }
 }
 
-/// Ask the module, and tell whoever records what it said.
+/// Ask the module, and record its response.
 async fn open_recorded(
     app: Arc<App>,
     id: u64,
@@ -121,12 +121,12 @@ async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     }
 }
 
-/// Ask the module. What it sends to the connection meanwhile waits in the outbox.
+/// Ask the module. Messages that it sends to the connection meanwhile wait in the outbox.
 async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, HeaderMap), Answer> {
     let setup = app.setup();
     let connection = Arc::new(Connection::new(id, setup.limits.outbox_bytes.bytes()));
     app.connections.insert(&connection);
-    // Asked only now: an app that goes later closes this connection too.
+    // Check this only now: if the app is removed later, it closes this connection too.
     if app.is_gone() {
         app.forget(&connection);
         return Err(answer::not_found(&request.path));
@@ -152,14 +152,14 @@ async fn accept(
         Ok(headers) => Ok((opened, headers)),
         Err(reason) => {
             let answer = misbehaved(&app, &connection, &reason);
-            // The module believes that it has a connection.
+            // The module has accepted the connection and must be told that it is closed.
             opened.finish(Close::failed(setup.error_close_code(), &version_of(&connection))).await;
             Err(answer)
         }
     }
 }
 
-/// Put the module's acceptance into effect; returns the header fields for the 101.
+/// Apply the module's acceptance. Returns the header fields for the 101 response.
 fn apply(
     app: &App,
     setup: &Setup,
@@ -194,7 +194,7 @@ fn apply(
 
 fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
     let (version, connection) = (version_of(connection), connection.id);
-    tracing::error!(app = %app.name, version, connection, call = "open", "the module's answer can not be: {reason}");
+    tracing::error!(app = %app.name, version, connection, call = "open", "the module's response is not valid: {reason}");
     answer::broken(&version)
 }
 

@@ -1,4 +1,4 @@
-//! The host's side of `wit/`, generated. Nothing else in the host spells out the contract.
+//! The host's side of `wit/`, generated. No other part of the host repeats the interfaces.
 
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::indexing_slicing, unused_qualifications)]
 
@@ -6,7 +6,7 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "complete-module",
     imports: {
-        // These wait for a database; the guest sees ordinary functions.
+        // These functions wait for a database. For the guest, they are ordinary functions.
         "hassock:host/sql.[method]database.query": async,
         "hassock:host/sql.[method]database.execute": async,
         "hassock:host/sql.[method]database.begin": async,

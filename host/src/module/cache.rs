@@ -1,12 +1,13 @@
-//! Compiled code on disk, so that a restart or a rollback does not compile again.
+//! A cache of compiled code on disk, so that a restart or a rollback does not compile again.
 //!
-//! One file for each component and each kind of engine: a tag, then what `Component::serialize` gave.
-//! The tag is an HMAC over both, with a key that only this user can read. A file that is short, damaged,
-//! renamed or from elsewhere does not have the right one; it is removed, and the code is compiled again.
+//! There is one file for each component and each kind of engine. It contains a tag and the output of
+//! `Component::serialize`. The tag is an HMAC over the names of the engine and the component and the code, with a key
+//! that only this user can read. A file that is truncated, damaged, renamed or copied from another cache does not have
+//! the right tag; the host removes it and compiles the code again.
 //!
-//! Wasmtime's feature `cache` is no substitute: it loads whatever lies in its folder under the right name. It
-//! has no tag or checksum over the code, looks neither at the folder's owner nor at its permissions, and follows
-//! links; only the header with the compiler's settings is compared. A flipped bit would be executed.
+//! Wasmtime's feature `cache` does not replace this: it loads any file in its folder that has the right name. It has no
+//! tag or checksum over the code, checks neither the owner nor the permissions of the folder, and follows links. It
+//! only compares the header with the compiler's settings, so it would execute a flipped bit.
 
 mod folder;
 #[cfg(test)]
@@ -26,18 +27,18 @@ use self::folder::{FolderError, Opened};
 use super::binary::Digest;
 use crate::config::{Config, Size};
 
-/// How a file begins; the last character counts the versions of this format.
+/// The first bytes of a file. The last character is the version of this format.
 const MAGIC: [u8; 8] = *b"hassock1";
 const HEADER: usize = MAGIC.len() + 32;
 
-/// Files with other endings are not ours: they are neither counted nor removed.
+/// Files with another ending do not belong to the cache: they are neither counted nor removed.
 const ENDING: &str = ".hassock-code";
 
 /// The cache of one engine.
 pub(super) struct CodeCache {
     folder: PathBuf,
     bytes: Size,
-    /// What the engine's code depends on: wasmtime's exact version, the processor, the compiler's settings.
+    /// What the engine's code depends on: the exact version of wasmtime, the processor and the compiler's settings.
     engine: [u8; 32],
     mac: Hmac<Sha256>,
 }
@@ -47,16 +48,16 @@ pub(super) struct CodeCache {
 enum Unusable {
     #[error("it is not a regular file")]
     NotFile,
-    #[error("it is damaged, or not from here")]
+    #[error("it is damaged, or does not belong to this cache")]
     Tag,
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
 
-/// Why code was not kept.
+/// Why code is not cached.
 #[derive(Debug, thiserror::Error)]
 enum NotKept {
-    #[error("{size} are more than `cache.bytes`; raise it")]
+    #[error("{size} is more than `cache.bytes`; raise it")]
     TooLarge { size: Size },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
@@ -65,8 +66,8 @@ enum NotKept {
 }
 
 impl CodeCache {
-    /// The cache that `config` asks for. None if it is switched off or cannot be used, which is logged:
-    /// the host works without it.
+    /// The cache that `config` describes. None if it is switched off or cannot be used. This is logged, and the host
+    /// works without it.
     pub(super) fn open(config: &Config, engine: &wasmtime::Engine) -> Option<Self> {
         let Some(folder) = config.cache.folder(config.locator.folder()) else {
             tracing::debug!("compiled modules are not kept");
@@ -85,12 +86,12 @@ impl CodeCache {
         folder::prepare(&folder)?;
         let mac = folder::mac(&folder)?;
         let cache = Self { folder, bytes, engine: fingerprint(engine), mac };
-        // The bound may have been lowered.
+        // The limit may have been lowered.
         cache.make_room(0);
         Ok(cache)
     }
 
-    /// The compiled code, if it is there and sound.
+    /// The compiled code, if its file exists and is valid.
     pub(super) fn load(&self, engine: &wasmtime::Engine, key: &Digest) -> Option<Component> {
         let file = self.file(key);
         match self.read(&file, key) {
@@ -106,7 +107,7 @@ impl CodeCache {
         }
     }
 
-    /// Keep compiled code. A failure, such as a full disk, is logged and costs a compilation later.
+    /// Cache compiled code. A failure, such as a full disk, is logged and costs a compilation later.
     pub(super) fn store(&self, key: &Digest, component: &Component) {
         if let Err(error) = self.write(key, component) {
             tracing::warn!(folder = %self.folder.display(), "compiled code is not kept: {error}");
@@ -119,14 +120,15 @@ impl CodeCache {
             Opened::Absent => return Ok(None),
             Opened::NotFile => return Err(Unusable::NotFile.into()),
         };
-        // Never so large if it is ours.
+        // A file that the host wrote is never this large.
         if metadata.len() > self.bytes.bytes() as u64 {
             return Err(Unusable::Tag.into());
         }
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
         opened.read_to_end(&mut bytes)?;
         let code = self.check(key, bytes)?;
-        // So that it is not the first to make room. Without the new time it only goes earlier.
+        // Update the time, so that this file is not the first one to be removed. If that fails, it is only removed
+        // earlier.
         let _ = opened.set_modified(SystemTime::now());
         Ok(Some(code))
     }
@@ -145,8 +147,8 @@ impl CodeCache {
             return Err(NotKept::TooLarge { size: size.into() });
         }
         self.make_room(size as u64);
-        // Whoever reads it at the same time sees the whole file or none. Should the host die here, the rest
-        // has the same ending, and so it is counted and makes room in its turn.
+        // A process that reads the file at the same time sees the complete file or none. If the host dies here, the
+        // temporary file has the same ending, so it is counted and eventually removed.
         let mut file = tempfile::Builder::new().suffix(ENDING).tempfile_in(&self.folder)?;
         file.write_all(&MAGIC)?;
         file.write_all(&self.seal(key, &code).finalize().into_bytes())?;
@@ -155,7 +157,7 @@ impl CodeCache {
         Ok(())
     }
 
-    /// Remove what was not used for longest, until `size` more bytes fit.
+    /// Remove the least recently used files until `size` more bytes fit.
     fn make_room(&self, size: u64) {
         let mut files = self.files();
         files.sort_unstable_by_key(|(used, ..)| *used);
@@ -169,7 +171,7 @@ impl CodeCache {
         }
     }
 
-    /// When each of our files was last used, its size and its path.
+    /// The time of the last use, the size and the path of each file of the cache.
     fn files(&self) -> Vec<(SystemTime, u64, PathBuf)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let ours = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(ENDING)));
@@ -180,8 +182,8 @@ impl CodeCache {
         .collect()
     }
 
-    /// The names of component and engine are in it as well: a renamed file is refused. Both have a fixed
-    /// length, so that nothing can pass from one part to the next.
+    /// The tag also covers the names of the component and the engine, so that a renamed file is refused. Both have a
+    /// fixed length, so that bytes cannot move from one part to the next.
     fn seal(&self, key: &Digest, code: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(&MAGIC);
@@ -191,8 +193,8 @@ impl CodeCache {
         mac
     }
 
-    /// The first 12 digits are the id of the version. 16 digits are enough to tell engines apart, because the
-    /// tag is over all of them.
+    /// The first 12 digits are the id of the version. 16 digits are enough to tell engines apart, because the tag
+    /// covers all of them.
     fn file(&self, key: &Digest) -> PathBuf {
         let engine = self.engine.iter().take(8);
         let name: String = hex(key.iter()) + "-" + &hex(engine) + ENDING;
@@ -200,7 +202,7 @@ impl CodeCache {
     }
 }
 
-/// The bytes of a file whose tag is right.
+/// The bytes of a file whose tag is valid.
 struct SoundCode(Vec<u8>);
 
 impl SoundCode {
@@ -217,27 +219,27 @@ enum ReadError {
     Io(#[from] io::Error),
 }
 
-/// Code that was compiled before, as a component.
+/// Compiled code from the cache, as a component.
 #[allow(unsafe_code, reason = "wasmtime has no other way to load compiled code")]
 fn deserialize(engine: &wasmtime::Engine, code: &SoundCode) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes must come from `Component::serialize`, unchanged. A `SoundCode` is only made in
-    // `CodeCache::check`, after the HMAC over these very bytes in memory was found right. Its key is a random one
-    // in a file that `folder::mac` takes only if this user owns it and no other can read it, and the only code
-    // that uses it otherwise is `CodeCache::write`, which seals what `serialize` returned. So the bytes
-    // are what a host of this user wrote, for this component, this exact version of wasmtime and these
-    // settings, all of which are under the HMAC. Whoever can read the key can run code as this user anyway.
+    // SAFETY: the bytes must come from `Component::serialize`, unchanged. A `SoundCode` is only created in
+    // `CodeCache::check`, after the HMAC over these very bytes in memory was verified. The key is a random one in a
+    // file that `folder::mac` accepts only if this user owns it and no other user can read it. The only other code that
+    // uses the key is `CodeCache::write`, which seals the output of `serialize`. So the bytes are what a host of this
+    // user wrote, for this component, this exact version of wasmtime and these settings, all of which the HMAC covers.
+    // A person who can read the key can run code as this user anyway.
     unsafe { Component::deserialize(engine, code.code()) }
 }
 
-/// What decides whether an engine can use code: with the exact version of wasmtime, of which `deserialize` itself
-/// compares the major number only. A correction in the compiler must reach the modules.
+/// What decides whether an engine can use the code. It contains the exact version of wasmtime, because `deserialize`
+/// itself compares only the major number, and a bug fix in the compiler must reach the modules.
 fn fingerprint(engine: &wasmtime::Engine) -> [u8; 32] {
     let mut hasher = StableHasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.0.finalize().into()
 }
 
-/// Hashes alike in every process, which the standard library does not promise, and without collisions.
+/// A hash that is the same in every process, which the standard library does not guarantee, and that has no collisions.
 struct StableHasher(Sha256);
 
 impl Hasher for StableHasher {
@@ -257,7 +259,7 @@ fn discard<T>(file: &Path, reason: &Unusable) -> Option<T> {
     None
 }
 
-/// Another host may have been faster; and what cannot be removed is no worse than before.
+/// Another host may have removed the file first, and a file that cannot be removed does no more harm than before.
 fn remove(file: &Path) {
     match fs::remove_file(file) {
         Ok(()) => tracing::debug!(file = %file.display(), "removed from the cache"),

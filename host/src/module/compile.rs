@@ -1,5 +1,5 @@
-//! Compiling without getting in the way of serving: from the cache where possible, and otherwise on threads
-//! that step back for all others if the caller does.
+//! Compiles modules without disturbing the running apps: from the cache where possible, and otherwise on threads with a
+//! lower priority if the calling thread has one.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -13,8 +13,9 @@ use wasmtime::component::Component;
 use super::Binary;
 use super::cache::CodeCache;
 
-/// A thread at 0 gets nine times as much. At the lowest priority, 19, it would be 68 times, which disturbs others a little
-/// less; but a host that is overloaded could not take the version that mends it for minutes.
+/// A thread with priority 0 gets nine times as much CPU time. At the lowest priority, 19, it would get 68 times as
+/// much, which disturbs other threads a little less; but an overloaded host could then not load the version that fixes
+/// the overload for minutes.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
@@ -22,7 +23,8 @@ const NICE: i32 = 10;
 pub(super) struct Compiler {
     engine: wasmtime::Engine,
     cache: Option<CodeCache>,
-    /// Whose turn it is. A component keeps all cores busy by itself, and two at a time take twice the memory.
+    /// Allows one compilation at a time. A component keeps all cores busy by itself, and two at a time need twice the
+    /// memory.
     turn: Mutex<()>,
 }
 
@@ -38,7 +40,7 @@ impl Compiler {
         Self { engine, cache, turn: Mutex::default() }
     }
 
-    /// Load or compile a component. Blocks until it is there.
+    /// Load or compile a component. Blocks until it is ready.
     pub(super) fn component(&self, binary: &Binary) -> wasmtime::Result<(Component, Origin)> {
         let Some(cache) = &self.cache else {
             let _turn = self.turn.lock();
@@ -48,7 +50,7 @@ impl Compiler {
             return Ok((component, Origin::Cache));
         }
         let _turn = self.turn.lock();
-        // While this one waited, another app may have compiled the same module.
+        // While this thread waited, another app may have compiled the same module.
         if let Some(component) = self.load(cache, binary) {
             return Ok((component, Origin::Cache));
         }
@@ -67,7 +69,7 @@ impl Compiler {
 
     fn compile(&self, binary: &Binary) -> wasmtime::Result<Component> {
         let begin = Instant::now();
-        // Wasmtime compiles the functions of a component with rayon, which stays in the pool that it is called in.
+        // Wasmtime compiles the functions of a component with rayon, which uses the pool that it is called in.
         let component = pool()?.install(|| Component::from_binary(&self.engine, binary.bytes()))?;
         let millis = begin.elapsed().as_millis();
         tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), millis, "compiled");
@@ -75,11 +77,11 @@ impl Compiler {
     }
 }
 
-/// Run `work` on a thread that steps back for all others, and wait for it. A thread of its own, because a
-/// thread may lower its priority but not raise it again.
+/// Run `work` on a thread with a lower priority, and wait for it. It needs its own thread, because a thread may lower
+/// its priority but not raise it again.
 ///
 /// # Errors
-/// If there is no such thread.
+/// If the thread cannot be created.
 pub(crate) fn run_niced<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let work = || {
@@ -94,15 +96,16 @@ pub(crate) fn run_niced<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<
     })
 }
 
-/// Threads with the priority of the calling one, as many as there are cores, for one component: an idle host has none.
+/// Threads with the priority of the calling thread, one for each core, for one component. An idle host has no such
+/// threads.
 fn pool() -> wasmtime::Result<ThreadPool> {
-    // On Linux a thread inherits the priority of the one that makes it.
+    // On Linux, a thread inherits the priority of the thread that creates it.
     let pool = ThreadPoolBuilder::new().thread_name(|index| format!("compile-{index}")).build();
-    pool.map_err(|error| wasmtime::Error::new(error).context("there are no threads to compile on"))
+    pool.map_err(|error| wasmtime::Error::new(error).context("cannot start the threads that compile"))
 }
 
-/// Lower the priority of the calling thread: on Linux, each thread has one of its own. A host that was started at a
-/// lower one keeps it.
+/// Lower the priority of the calling thread. On Linux, each thread has its own priority. A host that was started with a
+/// lower priority keeps it.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     let lower = rustix::process::getpriority_process(None).map_or(NICE, |nice| nice.max(NICE));
@@ -111,7 +114,7 @@ fn lower_priority() {
     }
 }
 
-/// On other systems the priority is that of the whole process.
+/// On other systems, the priority is that of the whole process.
 #[cfg(not(target_os = "linux"))]
 fn lower_priority() {}
 

@@ -1,4 +1,4 @@
-//! The wasmtime engine: how modules are compiled, where instances live, how computing is measured.
+//! The wasmtime engine: how modules are compiled, where instances are stored, and how computing time is measured.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,21 +12,20 @@ use super::cache::CodeCache;
 use super::compile::Compiler;
 use crate::config;
 
-/// The unit in which computing is measured: a module that computes for longer yields to others, and one
-/// that uses up its ticks is stopped.
+/// The unit in which computing time is measured. A module that computes for longer than a tick yields to other tasks,
+/// and a module that uses up its ticks is stopped.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// Address space of one linear memory, unless an app is allowed more. Wasmtime's 4 GiB would make
-/// bounds checks free, but a thousand of them do not fit into the address space of a process.
+/// Address space of one linear memory, unless an app may use more. Wasmtime's default of 4 GiB would make bounds checks
+/// free, but a thousand such memories do not fit into the address space of a process.
 const MEMORY_RESERVATION: usize = 64 << 20;
 
-/// Core instances, memories and tables of one component: Rust needs 3, 1 and 2, JavaScript and Python a
-/// few more.
+/// Core instances, memories and tables of one component. Rust needs 3, 1 and 2; JavaScript and Python need a few more.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
 const MEMORIES_PER_COMPONENT: u32 = 2;
 const TABLES_PER_COMPONENT: u32 = 8;
 
-/// Compiles components and meters their calls. Cheap to clone.
+/// Compiles components and meters their calls. It is cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
@@ -35,8 +34,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for the apps of `config`, with its cache of compiled code. A cache that cannot be used is
-    /// logged and done without.
+    /// An engine for the apps of `config`, with its cache of compiled code. If the cache cannot be used, this is logged
+    /// and the engine works without it.
     ///
     /// # Errors
     /// If the process may not reserve the address space for `limits.max_instances`.
@@ -45,7 +44,7 @@ impl Engine {
         let memory = memory.max(MEMORY_RESERVATION);
         let mut settings = Config::new();
         settings
-            // Both are measured: concurrency support triples the cost of a call, and epochs cost 1 to 2 %.
+            // Both costs were measured: concurrency support triples the cost of a call, and epochs cost 1 to 2 %.
             .concurrency_support(false)
             .epoch_interruption(true)
             .memory_reservation(memory as u64)
@@ -56,13 +55,13 @@ impl Engine {
         Ok(Self { engine, compiler, max_memory: memory })
     }
 
-    /// Bytes of one linear memory that there is room for.
+    /// The maximum size of one linear memory, in bytes.
     pub fn max_memory(&self) -> usize {
         self.max_memory
     }
 
-    /// Make a component: from the cache, or by compiling it. Takes up to many seconds: call it off the runtime's
-    /// threads, and [`run_niced`](super::run_niced) if the host serves.
+    /// Get a component from the cache or by compiling it. This takes up to many seconds, so call it off the runtime's
+    /// threads, and in [`run_niced`](super::run_niced) if the host serves clients.
     ///
     /// # Errors
     /// If it does not compile.
@@ -70,7 +69,7 @@ impl Engine {
         self.compiler.component(binary).map(|(component, _)| component)
     }
 
-    /// The engine as wasmtime knows it.
+    /// The wasmtime engine.
     pub fn get(&self) -> &wasmtime::Engine {
         &self.engine
     }
@@ -92,7 +91,7 @@ fn pool(instances: u32, memory: usize) -> PoolingAllocationConfig {
     pool
 }
 
-/// Advance the epoch once a tick, from a thread of its own: a runtime whose threads all compute would not.
+/// Advance the epoch once per tick, from a separate thread: a runtime whose threads all compute would not do it.
 fn start_clock(engine: &wasmtime::Engine) {
     let engine = engine.weak();
     let clock = move || {
@@ -103,6 +102,6 @@ fn start_clock(engine: &wasmtime::Engine) {
         }
     };
     if let Err(error) = thread::Builder::new().name("epoch".into()).spawn(clock) {
-        tracing::error!(%error, "no thread for the epoch clock: endless loops in modules will not be stopped");
+        tracing::error!(%error, "cannot start the thread of the epoch clock, so endless loops in modules will not be stopped");
     }
 }

@@ -1,34 +1,34 @@
-//! What can go wrong with a module: when it is loaded, and when it is called.
+//! The errors of a module: when it is loaded, and when it is called.
 
 use std::path::PathBuf;
 
 use super::VersionId;
 use crate::config::{Duration, Size};
 
-/// Why a module cannot serve. One message that says what, where and what to do.
+/// Why a module cannot serve. Each error is one message that says what failed, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read the module {}: {source}; build it with `hassock build`, or mend `module`", file.display())]
+    #[error("cannot read the module {}: {source}; build it with `hassock build`, or correct the key `module`", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It changed while it was read.
-    #[error("somebody is writing {}; try again when it is complete", file.display())]
+    /// The file changed while it was read.
+    #[error("another program is writing {}; try again when it is complete", file.display())]
     BeingWritten {
         /// The file.
         file: PathBuf,
     },
-    /// Not WebAssembly at all.
+    /// The file is not WebAssembly.
     #[error("{} is not WebAssembly: it does not begin with `\\0asm`", file.display())]
     NotWasm {
         /// The file.
         file: PathBuf,
     },
-    /// A core module, as other targets produce.
+    /// The file is a core module, as other targets produce.
     #[error(
         "{} is a core WebAssembly module, not a component; build it for the target `wasm32-wasip2`",
         file.display()
@@ -37,7 +37,7 @@ pub enum LoadError {
         /// The file.
         file: PathBuf,
     },
-    /// It does not compile: cut off, or uses what this host does not know.
+    /// The file does not compile: it is incomplete, or uses features that this host does not have.
     #[error("{} does not compile: {reason}", file.display())]
     Invalid {
         /// The file.
@@ -45,23 +45,23 @@ pub enum LoadError {
         /// Wasmtime's reason.
         reason: String,
     },
-    /// It imports what the app may not have, or what the host does not have.
+    /// The module imports interfaces that the app may not use or that the host does not have.
     #[error("{}", imports.join("\n"))]
     Imports {
-        /// A sentence for each import, with the key that would grant it.
+        /// One sentence for each import, with the key that would grant it.
         imports: Vec<String>,
     },
-    /// It does not export what a module must.
+    /// The module does not export a required interface.
     #[error("{} does not export `{export}`{hint}", file.display())]
     MissingExport {
         /// The file.
         file: PathBuf,
-        /// The interface that is missing.
+        /// The missing interface.
         export: &'static str,
-        /// How a module gets it.
+        /// How to export it.
         hint: &'static str,
     },
-    /// Its types are not those of the contract.
+    /// The types of the module are not those of the WIT interfaces.
     #[error("{} does not fit the host's interfaces: {reason}", file.display())]
     Mismatch {
         /// The file.
@@ -85,7 +85,7 @@ pub enum CallError {
         /// The wasm frames, innermost first.
         backtrace: String,
     },
-    /// It computed for too long.
+    /// The call computed for too long.
     #[error("the call computed for longer than `cpu_time` = {limit}")]
     CpuTime {
         /// The limit.
@@ -93,10 +93,10 @@ pub enum CallError {
         /// The wasm frames, innermost first.
         backtrace: String,
     },
-    /// It took too long.
+    /// The call took too long.
     #[error("the call took longer than `call_timeout` = {0}")]
     Timeout(Duration),
-    /// It wanted more memory than it may have, and then trapped.
+    /// The module needed more memory than it may use, and then trapped.
     #[error("the module needed more than `memory` = {limit}: {reason}")]
     Memory {
         /// The limit.
@@ -112,15 +112,15 @@ pub enum CallError {
         /// How long the call waited.
         wait: Duration,
     },
-    /// A fresh instance could not be made.
+    /// A new instance could not be made.
     #[error("no fresh instance: {0}")]
     Instantiate(String),
-    /// The connection had to leave a version that was rolled back, and no other can read its attachment.
+    /// The connection has to leave a version that was rolled back, and no other version can read its attachment.
     #[error("the connection cannot leave the version that was rolled back: {0}")]
     Stranded(String),
 }
 
-/// A call that failed, and the version that served it.
+/// A failed call, and the version that served it.
 #[derive(Debug, thiserror::Error)]
 #[error("version {version}: {error}")]
 pub struct FailedCall {
@@ -148,8 +148,8 @@ impl LoadError {
 }
 
 impl CallError {
-    /// Whether it is the module that failed: it trapped, or ran into a deadline or the memory limit. An
-    /// error that it returned is an answer.
+    /// Whether the module failed: it trapped, or reached a deadline or the memory limit. An error that the module
+    /// returned does not count.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Trap { .. }

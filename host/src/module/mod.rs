@@ -1,6 +1,7 @@
-//! Modules as code: from the bytes of a component to what wasmtime can instantiate, and what can go wrong with either.
+//! Modules as code: from the bytes of a component to a value that wasmtime can instantiate, and the errors of both.
 //!
-//! [`Engine`] compiles and measures, with a cache of compiled code. [`bindings`] is the contract of `wit/`.
+//! [`Engine`] compiles modules and measures their computing time, with a cache of compiled code. [`bindings`] contains
+//! the interfaces of `wit/`.
 
 mod binary;
 pub mod bindings;

@@ -1,4 +1,5 @@
-//! The types that stand for the resources of `wit/`: an instance keeps what a handle means, see `app::imports::sql`.
+//! The types that represent the resources of `wit/`. An instance stores what a handle refers to, see
+//! `app::imports::sql`.
 
 /// The type of the guest's `database` handles.
 pub struct OpenDatabase;

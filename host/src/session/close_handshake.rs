@@ -1,4 +1,4 @@
-//! The end of a WebSocket: the close handshake of RFC 6455, section 7, and a TCP close that loses nothing.
+//! The end of a WebSocket: the close handshake of RFC 6455, section 7, and a TCP close that does not lose data.
 
 use std::pin::Pin;
 
@@ -10,16 +10,16 @@ use super::transport::Transport;
 use crate::app::connection::Close;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
-/// Say goodbye as far as the other side still listens. The caller bounds the time.
+/// Perform the close handshake for as long as the other side still reads. The caller limits the time.
 pub(super) async fn close_handshake(mut socket: WebSocketStream<impl Transport>, close: &Close) {
     match close.by {
         ClosedBy::Transport => return,
-        // The answer to the client's close frame is queued already.
+        // The response to the client's close frame is already queued.
         ClosedBy::Client => drop(socket.flush().await),
         ClosedBy::Host | ClosedBy::Module => {
-            // An error here is that of a close handshake which is under way already.
+            // An error here means that a close handshake has already begun.
             let _ = socket.close(close.frame()).await;
-            // Data may still be under way; what counts is the client's close frame.
+            // Data may still arrive; the host waits for the client's close frame.
             while let Some(Ok(message)) = socket.next().await {
                 if message.is_close() {
                     let _ = socket.flush().await;
@@ -32,8 +32,8 @@ pub(super) async fn close_handshake(mut socket: WebSocketStream<impl Transport>,
     linger(socket).await;
 }
 
-/// Close the sending side and read what still comes: if the kernel has unread data when a socket is
-/// dropped, it resets the connection, and the client may never see the close frame.
+/// Close the sending side and read the data that still arrives. If the kernel has unread data when a socket is dropped,
+/// it resets the connection, and the client may never see the close frame.
 async fn linger(socket: WebSocketStream<impl Transport>) {
     let mut stream = socket.into_inner();
     if Pin::new(&mut stream).shutdown().await.is_err() {

@@ -1,5 +1,5 @@
-//! A connection's life after the handshake: one task, which reads batches, has the module handle them in
-//! order, and writes what the outbox holds.
+//! A connection after the handshake: one task reads batches, lets the module handle them in order, and writes the
+//! messages in the outbox.
 
 mod close_handshake;
 mod rate_limiter;

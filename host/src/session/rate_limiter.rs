@@ -1,16 +1,16 @@
-//! How fast a client is read: `messages_per_second`, with a burst of one second's worth.
+//! Limits how fast the host reads from a client: `messages_per_second`, with a burst of one second's messages.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Messages may come in bursts as long as they keep the rate over a second.
+/// Messages may come in bursts if they keep the rate over one second.
 const BURST: Duration = Duration::from_secs(1);
 
-/// The generic cell rate algorithm: one instant is all the state it needs.
+/// The generic cell rate algorithm. Its only state is one instant.
 pub(super) struct RateLimiter {
     interval: Duration,
-    /// When the messages so far would have come, had they kept the rate exactly.
+    /// When the messages so far would have arrived if they had kept the rate exactly.
     expected: Instant,
 }
 
@@ -19,7 +19,7 @@ impl RateLimiter {
         Self { interval: BURST / messages_per_second.max(1), expected: now }
     }
 
-    /// So many messages came. Returns until when to read no more, if they came too fast.
+    /// Count messages that arrived. If they came too fast, returns the time until which the host must not read.
     pub(super) fn count(&mut self, messages: usize, now: Instant) -> Option<Instant> {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         self.expected = self.expected.max(now) + self.interval * messages;

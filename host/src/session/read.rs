@@ -1,5 +1,5 @@
-//! Reading: everything that has already arrived becomes one batch, because a call of the module costs half
-//! a microsecond and a pipelining client would pay it for each message.
+//! Reading: everything that has already arrived becomes one batch. A call of the module costs half a microsecond, and a
+//! pipelining client would otherwise cause this cost for each message.
 
 use std::task::{Context, Poll};
 
@@ -12,18 +12,18 @@ use crate::app::connection::Close;
 use crate::config::AppLimits;
 use crate::module::bindings::hassock::host::types::Message;
 
-/// What was read at once.
+/// A batch that was read at once.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// In the order of arrival; empty if only control frames came.
+    /// The messages in the order of arrival. Empty if only control frames arrived.
     pub(super) messages: Vec<Message>,
-    /// The connection ended after them.
+    /// The connection ended after these messages.
     pub(super) end: Option<Close>,
-    /// The socket had no more, and wakes the task when it has.
+    /// The socket has no more data, and wakes the task when more arrives.
     pub(super) is_drained: bool,
 }
 
-/// Read until the socket has no more, a batch is full, or the connection ends.
+/// Read until the socket has no more data, a batch is full, or the connection ends.
 pub(super) fn poll_batch(
     socket: &mut WebSocketStream<impl Transport>,
     limits: &AppLimits,
@@ -31,7 +31,7 @@ pub(super) fn poll_batch(
 ) -> Poll<Batch> {
     let mut batch = Batch::default();
     let mut bytes = 0;
-    // Control frames count too, or a flood of pings would keep this loop going.
+    // Control frames count too, because a flood of pings could otherwise keep this loop running.
     for frames in 0.. {
         if frames >= limits.batch_messages || bytes >= limits.batch_bytes.bytes() {
             break;
@@ -45,7 +45,7 @@ pub(super) fn poll_batch(
                 bytes += data.len();
                 batch.messages.push(Message::Binary(data.into()));
             }
-            // Tungstenite answers pings by itself; modules never see them.
+            // tungstenite answers pings by itself; modules do not see them.
             Poll::Ready(Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_)))) => {}
             Poll::Ready(end) => {
                 batch.end = Some(closing(end));

@@ -1,8 +1,8 @@
-//! What carries the bytes of a connection.
+//! The transport of a connection's bytes.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A TCP connection, or in tests of modules a pair of buffers: nothing in the way of a message knows which.
+/// A TCP connection, or a pair of buffers in tests of modules. The code that handles messages is the same for both.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}

@@ -1,4 +1,4 @@
-//! Writing: what the outbox holds, with one flush for all of it.
+//! Writing: the messages in the outbox, with one flush for all of them.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,13 +15,13 @@ use super::transport::Transport;
 use crate::app::connection::{Close, Connection, Next};
 use crate::lazy_timeout::lazy_timeout;
 
-/// The socket with what was taken from the outbox. Every step can be cancelled without losing a message.
+/// The socket, with the messages that were taken from the outbox. Every step can be cancelled without losing a message.
 pub(super) struct Writer<S> {
     pub(super) socket: WebSocketStream<S>,
     queue: VecDeque<Frame>,
     /// Nothing is queued here or in the socket's buffer.
     is_flushed: bool,
-    /// The client took no bytes for as long as it may.
+    /// The client read no bytes for the maximum time.
     pub(super) is_stuck: bool,
     timeout: Duration,
 }
@@ -31,14 +31,14 @@ impl<S: Transport> Writer<S> {
         Self { socket, queue: VecDeque::new(), is_flushed: true, is_stuck: false, timeout }
     }
 
-    /// Write what the outbox holds, with one flush at the end. A close that was asked for comes as the error.
+    /// Write the messages in the outbox, with one flush at the end. A requested close is returned as the error.
     pub(super) async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
         loop {
-            // Something is left only if an earlier write was cancelled.
+            // Messages are left only if an earlier write was cancelled.
             if !self.is_flushed
                 && let Err(close) = self.flush_in_time(connection).await
             {
-                // It may have been closed for being slow, which says more than that it is stuck.
+                // The connection may have been closed as too slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
             }
             match connection.outbox.next(&mut self.queue) {
@@ -80,7 +80,7 @@ impl<S: Transport> Writer<S> {
         Ok(())
     }
 
-    /// Ask a silent client whether it is still there.
+    /// Ping a silent client to find out whether it still responds.
     pub(super) async fn ping(&mut self) -> Result<(), Close> {
         let sent = lazy_timeout(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await;
         self.observation(sent)

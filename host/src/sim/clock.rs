@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
-/// What lies at least between two readings. Real clocks move between two of them too, and modules rely on it:
-/// the time of a message is part of a key.
+/// The minimum difference between two readings. Real clocks advance between two readings too, and modules rely on it,
+/// for example when the time of a message is part of a key.
 const TICK: Duration = Duration::from_micros(1);
 
-/// The clock of a laboratory: it began at some time, and follows the runtime's time from there. Clones share it.
+/// The clock of a simulation. It starts at a given time and then follows the runtime's time. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Clock {
     began: Instant,
@@ -22,17 +22,17 @@ pub struct Clock {
 
 impl Clock {
     pub(super) fn new(now: SystemTime) -> Self {
-        // Before 1970 there are no modules.
+        // Modules do not run before 1970.
         let wall = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { began: Instant::now(), wall, last: Arc::default() }
     }
 
-    /// What time it is there.
+    /// The current time of the simulation.
     pub fn now(&self) -> SystemTime {
         UNIX_EPOCH + self.wall + self.began.elapsed()
     }
 
-    /// How much time has passed, as a module reads it.
+    /// How much time has passed since the start, as a module reads it.
     fn read(&self) -> Duration {
         let mut last = self.last.lock();
         *last = self.began.elapsed().max(*last + TICK);

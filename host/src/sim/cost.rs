@@ -1,24 +1,24 @@
-//! What calls cost, so that a developer sees it while testing.
+//! The cost of calls, which a developer sees while testing.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What the calls of a laboratory have cost.
+/// The total cost of the calls in a simulation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Calls of modules, failed ones included.
+    /// The number of calls, including failed ones.
     pub calls: u64,
-    /// Time that they computed. Varies from run to run, and with what else the machine does.
+    /// The CPU time of the calls. It varies between runs, and depends on the load of the machine.
     pub cpu_time: Duration,
-    /// Bytes: the largest linear memory of an instance.
+    /// The largest linear memory of an instance, in bytes.
     pub peak_memory: usize,
-    /// Statements that they ran, failed ones included.
+    /// The number of statements that the calls ran, including failed ones.
     pub statements: u64,
 }
 
-/// Adds it up.
+/// Adds up the cost.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -28,7 +28,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What was added up so far.
+    /// The cost so far.
     pub fn cost(&self) -> Cost {
         Cost {
             calls: self.calls.load(Ordering::Relaxed),
@@ -38,7 +38,7 @@ impl Meter {
         }
     }
 
-    /// A call that began when this thread had computed for `began` has ended.
+    /// A call ended. It began when this thread had used `began` of CPU time.
     pub(crate) fn called(&self, began: Duration) {
         let nanoseconds = thread_time().saturating_sub(began).as_nanos();
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -49,13 +49,13 @@ impl Meter {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A linear memory has grown to so many bytes.
+    /// A linear memory has grown to this many bytes.
     pub(crate) fn grew(&self, bytes: usize) {
         self.peak_memory.fetch_max(bytes, Ordering::Relaxed);
     }
 }
 
-/// How long this thread has computed. A laboratory has only one.
+/// The CPU time of this thread. A simulation has only one thread.
 pub(crate) fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));

@@ -1,4 +1,4 @@
-//! What is to go wrong, and has not yet.
+//! The faults that a test has requested and that have not happened yet.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ use crate::config::AppLimits;
 use crate::database::DatabaseError;
 use crate::module::CallError;
 
-/// Faults that wait for the next occasion, in the order in which they were asked for.
+/// The faults to inject at the next opportunity, in the order in which they were requested.
 #[derive(Default)]
 pub struct Faults {
     statements: Mutex<BTreeMap<String, VecDeque<DatabaseError>>>,
@@ -20,28 +20,28 @@ pub struct Faults {
 pub enum CallFault {
     /// The module traps.
     Trap,
-    /// It wants more memory than `memory`.
+    /// The module needs more memory than `memory`.
     Memory,
-    /// It computes for longer than `cpu_time`.
+    /// The module computes for longer than `cpu_time`.
     CpuTime,
-    /// It takes longer than `call_timeout`.
+    /// The call takes longer than `call_timeout`.
     Timeout,
-    /// No instance is free for `instance_wait`.
+    /// No instance becomes free within `instance_wait`.
     Busy,
 }
 
 impl Faults {
-    /// Have the next statement of a module in a database fail.
+    /// Make the next statement of a module in a database fail.
     pub fn fail_statement(&self, database: &str, error: DatabaseError) {
         self.statements.lock().entry(database.to_owned()).or_default().push_back(error);
     }
 
-    /// Have the next call of an app's module fail. The instance dies, if the call gets one.
+    /// Make the next call of an app's module fail. If the call has an instance, the instance is dropped.
     pub fn fail_call(&self, app: &str, fault: CallFault) {
         self.calls.lock().entry(app.to_owned()).or_default().push_back(fault);
     }
 
-    /// A sentence about a fault that nothing has met; none if all have come about.
+    /// A sentence about a fault that has not happened. None if all faults have happened.
     pub fn unmet(&self) -> Option<String> {
         let database = waiting(&*self.statements.lock());
         let app = waiting(&*self.calls.lock());
@@ -59,13 +59,13 @@ impl Faults {
     }
 }
 
-/// A name for which something waits.
+/// The name of an app or database that a fault waits for.
 fn waiting<T>(faults: &BTreeMap<String, VecDeque<T>>) -> Option<String> {
     faults.iter().find(|(_, queue)| !queue.is_empty()).map(|(name, _)| name.clone())
 }
 
 impl CallFault {
-    /// What the host would say.
+    /// The error that the host would report.
     pub(crate) fn to_error(self, limits: &AppLimits) -> CallError {
         let (reason, backtrace) = ("the test had the call fail".to_owned(), String::new());
         match self {

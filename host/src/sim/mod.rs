@@ -1,7 +1,7 @@
-//! The laboratory: what surrounds a module while it is tested in isolation. Time stands still unless it is
-//! told to pass, random numbers repeat, things go wrong on demand, and all that a call costs is counted.
+//! The simulation: the environment of a module that is tested in isolation. Time passes only on demand, random numbers
+//! repeat, faults happen on demand, and the cost of each call is counted.
 //!
-//! Everything else of the host is the real thing. Outside a laboratory there is none of this: an
+//! Everything else of the host is the production code. Outside a simulation, nothing of this exists: an
 //! [`App`](crate::app::App) without a [`Lab`] has the system's clocks and random numbers.
 
 mod clock;
@@ -20,25 +20,25 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use random::Random;
 
-/// One laboratory, which a host is in from its start to its end.
+/// One simulation. A host belongs to it from its start to its end.
 pub struct Lab {
-    /// Its time.
+    /// The simulated time.
     pub clock: Clock,
-    /// What is to go wrong.
+    /// The faults to inject.
     pub faults: Faults,
-    /// What calls have cost.
+    /// The cost of the calls.
     pub meter: Arc<Meter>,
     random: Random,
 }
 
 impl Lab {
-    /// A laboratory in which it is `now`, whatever the system says, and random numbers follow from `seed`. To
-    /// be made on a runtime whose time is paused.
+    /// A simulation in which the current time is `now`, whatever the system's time is, and random numbers are derived
+    /// from `seed`. Create it on a runtime whose time is paused.
     pub fn new(now: SystemTime, seed: u64) -> Self {
         Self { clock: Clock::new(now), faults: Faults::default(), meter: Arc::default(), random: Random::new(seed) }
     }
 
-    /// Give an instance that is being made the clocks and random numbers of the laboratory.
+    /// Give a new instance the clocks and random numbers of the simulation.
     pub(crate) fn install(&self, wasi: &mut WasiCtxBuilder) {
         wasi.wall_clock(self.clock.clone())
             .monotonic_clock(self.clock.clone())

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Gives each instance a sequence of its own: two instances with the same numbers would make the same ids.
+/// Gives each instance its own sequence: two instances with the same numbers would create the same ids.
 pub(super) struct Random {
     seed: u64,
     given: AtomicU64,

@@ -77,7 +77,8 @@ async fn a_deploy_says_what_it_did() {
     let mut client = host.connect("/chat").await;
     let (v1, v2, v3) = (version_of("v1"), version_of("v2"), version_of("v3"));
     let deployed = deploy(&site, "v2", "").await;
-    let note = "./chat.wasm holds another version: copy this one there, or a restart goes back.\n";
+    let note =
+        "./chat.wasm contains another version. Copy this version there; otherwise, a restart serves the other one.\n";
     let expected = format!("chat serves {v2} now (before: {v1}); open connections stay\n{note}");
     assert_eq!(deployed.stdout, expected);
     let kibibytes = marked("v2").len() as f64 / 1024.0;
@@ -103,7 +104,7 @@ async fn a_deploy_says_what_it_did() {
 
     // What is there already is no deploy.
     let again = deploy(&site, "v3", "").await.stdout;
-    assert_eq!(again, format!("chat serves {v3} already\nThis version serves already; nothing has changed.\n"));
+    assert_eq!(again, format!("chat serves {v3} already\nThis version already serves; nothing has changed.\n"));
     assert_eq!(report(&site).await.counts.deploys, 2);
     // What the file holds needs no note.
     let back = deploy(&site, "v1", "").await.stdout;
@@ -252,7 +253,8 @@ async fn a_canary_is_promoted_or_taken_back() {
     let host = site.serve().await;
     let mut client = host.connect("/chat").await;
     let (v1, v2) = (version_of("v1"), version_of("v2"));
-    let note = "./chat.wasm holds another version: copy this one there, or a restart goes back.\n";
+    let note =
+        "./chat.wasm contains another version. Copy this version there; otherwise, a restart serves the other one.\n";
     let canary = format!(
         "chat serves {v2} to 2.5% of connections now (the others: {v1}); `hassock module promote chat` gives it to \
          all, `hassock module rollback chat` takes it back\n"
@@ -330,7 +332,7 @@ async fn it_works_from_another_folder_and_with_any_name() {
     let deployed = run(&["deploy", odd, "new.wasm"]).await;
     assert_eq!(deployed.code, Some(0), "{deployed:?}");
     let file = site.file("odd.wasm");
-    let note = format!("{} holds another version", file.display());
+    let note = format!("{} contains another version", file.display());
     assert!(deployed.stdout.contains(&format!("{odd} serves {} now", version_of("v2"))), "{deployed:?}");
     assert!(deployed.stdout.contains(&note), "{deployed:?}");
     assert_eq!(Client::connect(&address, "/odd").await.ask("who").await, "v2 who");

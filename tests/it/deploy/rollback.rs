@@ -217,7 +217,11 @@ async fn an_operator_goes_back_one_version_at_a_time() {
     let mut client = marked.connect().await;
     for name in ["v2", "v3"] {
         let outcome = marked.deploy(name).await;
-        assert!(outcome.notes.iter().any(|note| note.contains("a restart goes back")), "{:?}", outcome.notes);
+        assert!(
+            outcome.notes.iter().any(|note| note.contains("a restart serves the other one")),
+            "{:?}",
+            outcome.notes
+        );
         assert_eq!(client.served_by().await, name);
     }
     for (from, to) in [("v3", "v2"), ("v2", "v1")] {

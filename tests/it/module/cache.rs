@@ -125,7 +125,7 @@ async fn what_is_not_sound_is_compiled_again() {
         change(&mut bytes);
         fs::write(file, bytes).unwrap();
     };
-    let (damaged, link) = ("it is damaged, or not from here", "it is not a regular file");
+    let (damaged, link) = ("it is damaged, or does not belong to this cache", "it is not a regular file");
     let flip = |site: &Site| {
         change(site, &|bytes| {
             let middle = bytes.len() / 2;
@@ -172,7 +172,7 @@ async fn a_damaged_key_is_made_again() {
     run(&site).await;
     site.put("code/key", "short");
     let log = run(&site).await;
-    assert_eq!(lines(&log, "the key of the cache is damaged, and made again").len(), 1, "{log}");
+    assert_eq!(lines(&log, "the key of the cache is damaged; the host creates a new one").len(), 1, "{log}");
     assert_eq!((compiled(&log), fs::read(site.file("code/key")).unwrap().len()), (vec![version_of("v1")], 32));
     assert_eq!(compiled(&run(&site).await), [""; 0]);
 }
@@ -283,7 +283,7 @@ async fn the_bound_holds() {
     let log = run(&site).await;
     let told = lines(&log, "compiled code is not kept: ");
     assert!(
-        told.len() == 1 && told[0]["message"].as_str().unwrap().ends_with(" are more than `cache.bytes`; raise it"),
+        told.len() == 1 && told[0]["message"].as_str().unwrap().ends_with(" is more than `cache.bytes`; raise it"),
         "{log}"
     );
     assert!(files(&site.file("code")).is_empty());

@@ -136,9 +136,9 @@ fn some_statements_of_many_are_refused() {
         ("SELECT '\0'", "NUL character"),
         ("INSERT INTO t VALUES (?)", "no value for a parameter"),
         ("INSERT INTO t VALUES (:name)", "no value for a parameter"),
-        ("attach 'file:x.db?cache=private' AS x", "ATTACH would lead to another database"),
-        ("PRAGMA hard_heap_limit = 1000", "PRAGMA hard_heap_limit would be for all databases"),
-        ("PRAGMA main.\"soft_heap_limit\"(1000)", "PRAGMA soft_heap_limit would be for all databases"),
+        ("attach 'file:x.db?cache=private' AS x", "ATTACH would open another database"),
+        ("PRAGMA hard_heap_limit = 1000", "PRAGMA hard_heap_limit would affect all databases"),
+        ("PRAGMA main.\"soft_heap_limit\"(1000)", "PRAGMA soft_heap_limit would affect all databases"),
     ] {
         let error =
             database.execute_batch(&format!("INSERT INTO t (attach) VALUES (1);{last};")).unwrap_err().to_string();

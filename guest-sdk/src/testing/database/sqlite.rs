@@ -182,7 +182,7 @@ fn answer(error: rusqlite::Error) -> Error {
         Sqlite::SqliteFailure(code, text) => (code.extended_code, text.unwrap_or_else(|| code.to_string())),
         Sqlite::SqlInputError { error, msg, .. } => (error.extended_code, msg),
         Sqlite::MultipleStatement => {
-            return Error::Syntax("one call runs one statement; there is something behind the `;`".into());
+            return Error::Syntax("one call runs one statement; there is text after the `;`".into());
         }
         other => return Error::Other(other.to_string()),
     };

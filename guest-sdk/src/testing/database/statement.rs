@@ -61,7 +61,7 @@ fn no_verb(word: &str) -> Error {
         "VACUUM",
     ];
     if !OF_THE_SESSION.contains(&word) {
-        return Error::Syntax(format!("`{word}` begins no statement"));
+        return Error::Syntax(format!("`{word}` is not the beginning of a statement"));
     }
     Error::Denied(format!(
         "no module may run a statement that begins with `{word}`: transactions are begun with `begin` and ended with \

@@ -1,4 +1,4 @@
-//! What a module prints (`println!`, panics) becomes lines in the host's log.
+//! Lines that a module prints (`println!`, panics) become lines in the host's log.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use super::LogBudget;
 use crate::text::log_line;
 
-/// A line longer than this is split: a module could print without ever ending one.
+/// A longer line is split, because a module could print without ever ending a line.
 const MAX_LINE: usize = 8 << 10;
 
-/// Which of the two.
+/// Which of the two output streams.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Stdout,
@@ -52,7 +52,7 @@ impl Output {
             let (app, version) = (&*self.app, &*self.version);
             match self.stream {
                 Stream::Stdout => tracing::info!(app, version, "{}", log_line(&text)),
-                // Panics come here.
+                // Panic messages arrive here.
                 Stream::Stderr => tracing::warn!(app, version, "{}", log_line(&text)),
             }
         }

@@ -1,5 +1,5 @@
-//! The instances of an app: a bounded number for all its versions together, reused, and thrown away when
-//! something went wrong in one.
+//! The instances of an app. Their number is bounded for all versions of the app together. Instances are reused, and an
+//! instance is dropped when a call in it fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -26,23 +26,23 @@ pub(super) struct Instance {
     _alive: Alive,
 }
 
-/// The idle instances of an app, and how many more there may be.
+/// The idle instances of an app, and how many more instances may be made.
 pub(crate) struct Pool {
     #[expect(clippy::vec_box, reason = "an instance moves twice for each call")]
     idle: Mutex<Vec<Box<Instance>>>,
     free: Semaphore,
-    /// Idle or in a call.
+    /// Instances that exist, idle or in a call.
     live: Arc<AtomicU32>,
     most: u32,
-    /// Another pool has taken its place: nothing is kept any more.
+    /// Another pool has replaced this one, so no instance is kept any more.
     closed: AtomicBool,
 }
 
 /// Counts an instance for as long as it lives.
 struct Alive(Arc<AtomicU32>);
 
-/// An instance for one call. Unless the call is [`finished`](Lease::finish), the instance is thrown away
-/// with the lease: after a trap or a dropped call it would refuse every further one.
+/// An instance for one call. Unless the call is [`finished`](Lease::finish), the instance is dropped with the lease:
+/// after a trap or a dropped call, it would refuse every further call.
 pub(super) struct Lease<'a> {
     pub(super) instance: Box<Instance>,
     version: &'a Version,
@@ -51,7 +51,7 @@ pub(super) struct Lease<'a> {
 }
 
 impl Pool {
-    /// A pool for so many calls at the same time.
+    /// A pool for at most this many calls at the same time.
     pub(crate) fn new(instances: u32) -> Self {
         Self {
             idle: Mutex::default(),
@@ -62,29 +62,29 @@ impl Pool {
         }
     }
 
-    /// How many calls are under way.
+    /// How many calls are in progress.
     pub(crate) fn calls(&self) -> usize {
         (self.most as usize).saturating_sub(self.free.available_permits())
     }
 
-    /// Drop the idle instances of versions that serve no new connections.
+    /// Drop the idle instances of the versions that serve no new connections.
     pub(crate) fn drop_retired(&self) {
-        // Not under the lock: to drop an instance unmaps its memory.
+        // Not under the lock, because dropping an instance unmaps its memory.
         let _retired: Vec<_> = self.idle.lock().extract_if(.., |idle| idle.store.data().version.is_retired()).collect();
     }
 
-    /// Drop all idle instances, and with them what they have kept in their memory.
+    /// Drop all idle instances, and with them everything that they keep in their memory.
     pub(crate) fn drop_idle(&self) {
         let _idle = std::mem::take(&mut *self.idle.lock());
     }
 
-    /// Keep no instance any more.
+    /// Keep no instances from now on.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let _idle = std::mem::take(&mut *self.idle.lock());
     }
 
-    /// Take an idle instance of `version`, or make one, or wait until one may be made.
+    /// Take an idle instance of `version`, make a new one, or wait until one may be made.
     pub(super) async fn lease<'a>(
         &'a self,
         version: &'a Arc<Version>,
@@ -96,7 +96,7 @@ impl Pool {
                 begin(&mut instance.store, context);
                 instance
             }
-            // Boxed, like all that is rare: its room would be kept for each connection.
+            // Boxed, because this path is rare and every connection would otherwise keep memory for its future.
             None => Box::pin(self.instantiate(version, context)).await?,
         };
         Ok(Lease { instance, version, pool: self, _permit: permit })
@@ -112,8 +112,8 @@ impl Pool {
         }
     }
 
-    /// An idle instance of the version. If there is none and another version has the room for it, the one
-    /// that was idle for longest gives way.
+    /// An idle instance of the version. If there is none and another version uses up the limit, drop the instance that
+    /// has been idle longest.
     fn take(&self, version: &Arc<Version>) -> Option<Box<Instance>> {
         let mut idle = self.idle.lock();
         if let Some(place) = idle.iter().rposition(|idle| Arc::ptr_eq(&idle.store.data().version, version)) {
@@ -156,7 +156,7 @@ impl Pool {
 
     fn put_back(&self, instance: Box<Instance>, version: &Version) {
         let mut idle = self.idle.lock();
-        // Asked under the lock: who retires the version afterwards finds the instance here.
+        // Check this under the lock: the thread that retires the version afterwards then finds the instance here.
         if !version.is_retired() && !self.closed.load(Ordering::Acquire) {
             idle.push(instance);
         }
@@ -170,13 +170,13 @@ fn begin(store: &mut Store<InstanceState>, context: CallContext) {
     if suppressed > 0 {
         tracing::warn!(app = %context.app.name, version = %state.version.id, suppressed, "a call logged more than `log_lines_per_call`");
     }
-    // What an earlier call of this instance ran into says nothing about this one.
+    // Errors of an earlier call in this instance do not concern this call.
     state.memory.exceeded = false;
     state.call = Some(context);
 }
 
 impl Lease<'_> {
-    /// The call returned: undo what it left open, wake whom it wrote to, and give the instance back.
+    /// The call returned: undo what it left open, wake the connections that it wrote to, and give the instance back.
     pub(super) async fn finish(mut self) {
         let state = self.instance.store.data_mut();
         let max_calls = match state.call.take() {

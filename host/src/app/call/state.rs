@@ -1,4 +1,4 @@
-//! What the host keeps with an instance, and what belongs to the one call that runs in it.
+//! The data that the host keeps with an instance, and the data of the one call that runs in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,13 +18,13 @@ pub(crate) struct InstanceState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
-    /// The lines that the running call may still log.
+    /// How many lines the running call may still log.
     pub(crate) log: Arc<LogBudget>,
-    /// The version that the instance is of.
+    /// The version of the instance.
     pub(crate) version: Arc<Version>,
     /// Databases and transactions that the module holds.
     pub(crate) sql: SqlContext,
-    /// The running call. An idle instance has none, so that it does not keep its app alive.
+    /// The running call. An idle instance has none, so it does not keep its app alive.
     pub call: Option<CallContext>,
 }
 
@@ -34,18 +34,18 @@ pub(crate) struct CallContext {
     pub app: Arc<App>,
     /// What the config said about the app when the call began.
     pub setup: Arc<Setup>,
-    /// The connection that the call is about, if it is about one.
+    /// The connection that the call is for, if it is for one.
     pub connection: Option<Arc<Connection>>,
-    /// Connections that got something to do in this call. They are woken once, when it ends or waits:
-    /// waking at each send would cost each of them a system call per message instead of one per batch.
+    /// Dirty connections: the call gave them something to do. They are woken once, when the call ends or waits: waking
+    /// a connection at each send would cost a system call per message instead of one per batch.
     pub dirty: Vec<Arc<Connection>>,
-    /// The laboratory that it counts in, and whose faults it meets: none for a self-test.
+    /// The simulation that counts the call and injects faults into it. A self-test has none.
     pub lab: Option<Arc<Lab>>,
     ticks: u32,
 }
 
 impl CallContext {
-    /// A call for `connection`, or for the app itself.
+    /// A call for `connection`, or for the app if there is no connection.
     pub(crate) fn new(
         app: Arc<App>,
         setup: Arc<Setup>,
@@ -55,7 +55,7 @@ impl CallContext {
         Self { app, setup, connection, dirty: Vec::new(), lab, ticks: 0 }
     }
 
-    /// Wake the connections that got something to do.
+    /// Wake the dirty connections.
     pub(crate) fn wake_dirty(&mut self) {
         for connection in self.dirty.drain(..) {
             connection.wake();
@@ -65,7 +65,7 @@ impl CallContext {
 
 impl Drop for CallContext {
     fn drop(&mut self) {
-        // Also when the module trapped: what it sent before that is sent.
+        // This also runs when the module trapped: messages that it sent before the trap are delivered.
         self.wake_dirty();
     }
 }
@@ -80,7 +80,7 @@ impl InstanceState {
             budget: Arc::clone(&log),
             line: Arc::default(),
         };
-        // Nothing is granted: no folders, variables, arguments or network. Clocks and random numbers work.
+        // The module gets no folders, variables, arguments or network. Clocks and random numbers work.
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout)).stderr(output(Stream::Stderr)).allow_tcp(false).allow_udp(false);
         if let Some(lab) = &context.app.context.lab {
@@ -108,8 +108,8 @@ impl WasiView for InstanceState {
     }
 }
 
-/// Yield at each tick, so that others run; stop when the call has used up its ticks. In a laboratory nobody is in a
-/// hurry, and a real clock must not decide who goes on first.
+/// Yield at each tick, so that other tasks run, and stop the call when it has used up its ticks. A simulation does not
+/// yield, because a real clock would then decide which task runs next.
 pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime::Result<UpdateDeadline> {
     if let Some(call) = &mut store.data_mut().call {
         call.ticks += 1;
@@ -123,8 +123,8 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }
 
-/// Bounds the linear memory of an instance, and remembers that the bound was hit: Rust turns a failed
-/// allocation into a plain trap, and the log should say why.
+/// Bounds the linear memory of an instance, and remembers that the call reached the bound. Rust turns a failed
+/// allocation into a plain trap, and the log should name the reason.
 pub(super) struct MemoryLimit {
     bytes: usize,
     pub(super) exceeded: bool,
@@ -154,20 +154,20 @@ pub(crate) struct LogBudget {
 }
 
 impl LogBudget {
-    /// Begin a call. Returns how many lines the last one had to leave out.
+    /// Begin a call. Returns how many lines of the previous call were left out.
     pub(super) fn renew(&self, lines: u32) -> u32 {
         self.left.store(lines, Ordering::Relaxed);
         self.suppressed.swap(0, Ordering::Relaxed)
     }
 
-    /// Take a line, if there is one left.
+    /// Take one line of the budget, if one is left.
     pub(crate) fn spend(&self) -> bool {
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        // One call at a time uses it: load and store do not race.
+        // Only one call at a time uses this, so the load and the store do not race.
         self.left.store(left - 1, Ordering::Relaxed);
         true
     }

@@ -1,17 +1,17 @@
-//! The table of close codes: everything that the host closes a connection for, and what the client is told.
+//! The table of close codes: every reason for which the host closes a connection, and what the client is told.
 //!
 //! | code | when | the client should |
 //! |---|---|---|
-//! | 1001 | the host stops or the app goes | reconnect, elsewhere or later |
-//! | 1002 | protocol error (RFC 6455) | be mended |
-//! | 1007 | a text message that is not UTF-8 | be mended |
+//! | 1001 | the host stops, or the app was removed from the config | reconnect later, or to another host |
+//! | 1002 | protocol error (RFC 6455) | fix its code |
+//! | 1007 | a text message that is not UTF-8 | fix its code |
 //! | 1009 | a message larger than `message_bytes` | send less |
-//! | 1011 | a call of the module failed: a trap, a limit, an error that it returned | reconnect later |
-//! | 1012 | its version was rolled back, and the one before it cannot read the attachment | reconnect at once |
+//! | 1011 | a call of the module failed: it trapped, reached a limit or returned an error | reconnect later |
+//! | 1012 | the version was rolled back, and the version before it cannot read the attachment | reconnect at once |
 //! | 1013 | the client reads too slowly, or the app is too busy | reconnect with backoff |
 //!
-//! What a client or a module closes with is its own. 1005 and 1006 are never sent; they tell a module that
-//! there was no code, or no close at all.
+//! Clients and modules may close with other codes. The host never sends 1005 and 1006; they tell a module that the
+//! close frame had no code, or that there was no close frame.
 
 use std::io;
 
@@ -23,47 +23,47 @@ use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Closing};
 use crate::module::{CallError, FailedCall};
 
-/// Bytes of a close frame's reason: a control frame has 125, two of which are the code.
+/// The maximum length of the reason of a close frame, in bytes: a control frame has 125, and the code takes two.
 pub const MAX_REASON: usize = 123;
 
-/// How a connection is to end, or did.
+/// How a connection is to end, or has ended.
 #[derive(Debug, Clone)]
 pub struct Close {
     /// The close code of RFC 6455, section 7.4.
     pub code: u16,
     /// At most [`MAX_REASON`] bytes.
     pub reason: Utf8Bytes,
-    /// Who wants it.
+    /// The side that closes.
     pub by: ClosedBy,
 }
 
 impl Close {
-    /// The host's close with a code and a reason.
+    /// A close by the host, with a code and a reason.
     fn host(code: u16, reason: &'static str) -> Self {
         Self { code, reason: Utf8Bytes::from_static(reason), by: ClosedBy::Host }
     }
 
-    /// The same for a call, with the version that served it.
+    /// A close by the host because of a call. The reason names the version that served the call.
     fn of_call(code: u16, reason: &str, version: &str) -> Self {
         Self { code, reason: format!("{reason} (version {version})").into(), by: ClosedBy::Host }
     }
 
-    /// The host stops.
+    /// The host is stopping.
     pub fn going_away() -> Self {
         Self::host(1001, "the host is stopping")
     }
 
-    /// The config has the app no more.
+    /// The config does not contain the app any more.
     pub fn app_gone() -> Self {
         Self::host(1001, "the application is gone")
     }
 
-    /// The outbox ran over.
+    /// The outbox overflowed.
     pub fn too_slow() -> Self {
         Self::host(1013, "too slow: the outbox is full")
     }
 
-    /// The application failed, and why is for the log, not for the client.
+    /// The application failed. The cause is written to the log and not told to the client.
     pub fn failed(code: u16, version: &str) -> Self {
         Self::of_call(code, "the application failed", version)
     }
@@ -87,7 +87,7 @@ impl Close {
     /// The client sent a close frame, perhaps without a code.
     pub fn client(frame: Option<CloseFrame>) -> Self {
         match frame {
-            // What tungstenite makes of a close frame whose code no client may send.
+            // tungstenite turns a close frame with a code that a client may not send into this.
             Some(frame) if frame.code == CloseCode::Protocol && frame.reason == "Protocol violation" => {
                 Self::host(1002, "protocol error")
             }
@@ -96,19 +96,19 @@ impl Close {
         }
     }
 
-    /// The TCP connection broke, or went silent.
+    /// The TCP connection broke or timed out.
     pub fn lost(reason: &str) -> Self {
         Self { code: 1006, reason: Utf8Bytes::from(reason), by: ClosedBy::Transport }
     }
 
-    /// What reading from or writing to a WebSocket failed with.
+    /// The close that follows from an error while reading from or writing to a WebSocket.
     pub fn broken(error: &tungstenite::Error) -> Self {
         use tungstenite::Error;
         match error {
             Error::Utf8(_) => Self::host(1007, "a text message must be UTF-8"),
             Error::Capacity(CapacityError::MessageTooLong { .. }) => Self::host(1009, "the message is too large"),
             Error::Capacity(_) => Self::host(1009, "too large"),
-            // A client that is gone without a close frame broke no rule of the protocol.
+            // A client that disconnects without a close frame does not violate the protocol.
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::lost("the client went away"),
             Error::Protocol(_) => Self::host(1002, "protocol error"),
             Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Self::lost("the connection timed out"),
@@ -116,13 +116,13 @@ impl Close {
         }
     }
 
-    /// The close frame to send; none for codes that only exist inside.
+    /// The close frame to send. None for codes that are never sent.
     pub fn frame(&self) -> Option<CloseFrame> {
         let sendable = !matches!(self.code, 1005 | 1006 | 1015);
         sendable.then(|| CloseFrame { code: self.code.into(), reason: self.reason.clone() })
     }
 
-    /// What the module is told.
+    /// What the module is told about the end of the connection.
     pub fn to_closing(&self) -> Closing {
         Closing { code: self.code, reason: self.reason.to_string(), by: self.by }
     }

@@ -15,39 +15,39 @@ use super::outbox::Outbox;
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
 
-/// A timer of a connection whose time has come.
+/// A timer of a connection that is due.
 #[derive(Debug)]
 pub struct DueTimer {
-    /// Its name.
+    /// The name of the timer.
     pub name: Arc<str>,
-    /// Which setting of that name: one that was replaced or cancelled since is not fired.
+    /// Tells apart timers with the same name: a timer that was replaced or cancelled since is not fired.
     pub generation: u64,
-    /// What the module gave along.
+    /// The payload that the module gave with the timer.
     pub payload: Bytes,
 }
 
-/// What the host keeps for a connection. The session's task has the socket; everybody else has this.
+/// The host's data of a connection. The session's task owns the socket; everything else uses this.
 pub struct Connection {
-    /// Its number, never used twice.
+    /// The id of the connection. It is never used twice.
     pub id: u64,
-    /// What is to be written.
+    /// The messages to write.
     pub outbox: Outbox,
-    /// The module's bytes.
+    /// The attachment: bytes that belong to the module.
     pub attachment: Mutex<Bytes>,
-    /// The version that serves it.
+    /// The version that serves the connection.
     pub binding: VersionBinding,
-    /// The topics that it is subscribed to. Locked after the topics' own lock, never before.
+    /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<VecDeque<DueTimer>>,
-    /// Where it is recorded, if it is.
+    /// The recording of the connection, if it is recorded.
     tap: OnceLock<Tap>,
-    /// Something happened since the session last looked. One load instead of two locks for each poll.
+    /// Something happened since the session last checked. One load replaces two locks at each poll.
     wakeup: AtomicBool,
     session: AtomicWaker,
 }
 
 impl Connection {
-    /// A connection that is about to be opened.
+    /// A connection that the module has not opened yet.
     pub fn new(id: u64, outbox_bytes: usize) -> Self {
         Self {
             id,
@@ -62,30 +62,31 @@ impl Connection {
         }
     }
 
-    /// Have the session look at its outbox and timers.
+    /// Make the session check its outbox and its timers.
     pub fn wake(&self) {
         self.wakeup.store(true, Ordering::Release);
         self.session.wake();
     }
 
-    /// Record it from now on. It has just been opened, so nobody else does.
+    /// Record the connection from now on. It was opened just now, so it has no other recording.
     pub(crate) fn record(&self, tap: Tap) {
         let _ = self.tap.set(tap);
     }
 
-    /// Whoever records it learns of its end: before the client does, so that what the client does next comes after it.
+    /// Tell the recording that the connection ends. This comes before the client is told, so that anything the client
+    /// does next is recorded later.
     pub(crate) fn note_end(&self, close: &Close) {
         if let Some(tap) = self.tap() {
             tap.ended(close);
         }
     }
 
-    /// Where it is recorded, if it is.
+    /// The recording of the connection, if it is recorded.
     pub(crate) fn tap(&self) -> Option<&Tap> {
         self.tap.get()
     }
 
-    /// A timer's time has come.
+    /// A timer is due.
     pub fn push_due(&self, timer: DueTimer) {
         self.due.lock().push_back(timer);
         self.wake();
@@ -104,9 +105,9 @@ impl Connection {
         .await;
     }
 
-    /// Whether something happened since the last time; if not, `waker` is woken when it does.
+    /// Whether something happened since the last check. If not, `waker` is woken when something does.
     pub(crate) fn take_wakeup(&self, waker: &Waker) -> bool {
-        // First register, then look: what comes in between is seen or wakes.
+        // Register first and check afterwards, so that an event in between is either seen or wakes the task.
         self.session.register(waker);
         self.wakeup.load(Ordering::Acquire) && self.wakeup.swap(false, Ordering::AcqRel)
     }

@@ -1,4 +1,4 @@
-//! One accepted WebSocket, as everything but its session sees it.
+//! One accepted WebSocket, as everything except its session sees it.
 
 mod close;
 #[expect(clippy::module_inception, reason = "the one type that the folder is named after")]

@@ -1,4 +1,4 @@
-//! An accepted connection, which owes its module one `closed`.
+//! An accepted connection. The host owes its module exactly one call of `closed`.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::{Close, Connection};
 use crate::app::{App, call};
 use crate::config::AppLimits;
 
-/// A connection that the module has accepted. Whatever becomes of it, the module's `closed` is called
-/// exactly once (invariant 2): by [`finish`](Self::finish), or when this is dropped.
+/// A connection that the module has accepted. However it ends, the host calls the module's `closed` exactly once
+/// (invariant 2): in [`finish`](Self::finish), or when this is dropped.
 pub struct Opened {
-    /// Its app.
+    /// The app of the connection.
     pub app: Arc<App>,
-    /// Its bounds: those of the moment at which it was opened.
+    /// The limits of the connection, as they were when it was opened.
     pub limits: Arc<AppLimits>,
     /// The connection.
     pub connection: Arc<Connection>,
@@ -36,8 +36,8 @@ impl Drop for Opened {
         if self.finished {
             return;
         }
-        // The client vanished during the handshake, or a task was ended: `closed` still has to be called,
-        // and that takes time, which a drop does not have.
+        // The client disappeared during the handshake, or a task was cancelled. `closed` still has to be called, and it
+        // is asynchronous, so it needs a task.
         let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
         if tokio::runtime::Handle::try_current().is_ok() {
             let tasks = app.context.tasks.clone();
@@ -51,9 +51,9 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     connection.outbox.shut();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);
-    // An error is in the log already, and the connection is gone anyway.
+    // A failure is already in the log, and the connection does not exist any more.
     let _ = call::closed(app, connection, &close.to_closing()).await;
-    // `closed` may have subscribed it again or set a timer; neither may outlive it.
+    // `closed` may have subscribed the connection again or set a timer; neither may outlive the connection.
     app.forget(connection);
     tracing::debug!(app = %app.name, connection = connection.id, code = close.code, reason = %close.reason, by = ?close.by, "closed");
 }

@@ -1,4 +1,5 @@
-//! The outbox of a connection: what modules sent and the socket has not taken yet. Bounded in bytes.
+//! The outbox of a connection: messages that modules have sent and that the socket has not taken yet. Its size is
+//! bounded in bytes.
 
 use std::collections::VecDeque;
 
@@ -7,22 +8,22 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::close::Close;
 
-/// What the outbox counts for a message beside its payload: its place in the queue and its frame's head.
-/// Without it, a flood of empty messages would be free.
+/// Bytes that the outbox counts for a message in addition to its payload, for the queue entry and the frame header.
+/// Without them, the limit would not bound the number of empty messages.
 const MESSAGE_OVERHEAD: usize = 64;
 
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// It does not fit beside what is queued.
+    /// The outbox has not enough free space now.
     Full,
-    /// It would not even fit into an empty outbox.
+    /// The message does not fit even into an empty outbox.
     TooLarge,
     /// The connection is closing.
     Closing,
 }
 
-/// Messages on their way to one client.
+/// Messages that wait to be sent to one client.
 pub struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
@@ -33,7 +34,7 @@ pub struct Outbox {
 pub(crate) enum Next {
     /// Write these.
     Messages,
-    /// Everything is written, and then the connection is to be closed.
+    /// Everything is written. Then close the connection.
     Close(Close),
     /// Everything is written.
     Nothing,
@@ -42,12 +43,12 @@ pub(crate) enum Next {
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
-    /// Bytes queued, and taken but not yet written: memory that this client occupies.
+    /// Bytes that are queued, or taken and not written yet: the memory that this client uses.
     bytes: usize,
-    /// Of these, what was taken and is being written.
+    /// The part of these bytes that was taken and is being written.
     taken: usize,
     close: Option<Close>,
-    /// Nothing is taken in any more; the session ends, or has ended.
+    /// Messages are not accepted any more; the session is ending or has ended.
     shut: bool,
 }
 
@@ -57,20 +58,20 @@ impl Outbox {
         Self { queue: Mutex::default(), limit }
     }
 
-    /// Queue messages in order: all, or none.
+    /// Queue all messages in order, or none of them.
     ///
     /// # Errors
-    /// If they do not fit, or nothing is sent any more.
+    /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: impl IntoIterator<Item = Message, IntoIter: Clone>) -> Result<(), SendError> {
         let messages = messages.into_iter();
         let bytes: usize = messages.clone().map(|message| message.len() + MESSAGE_OVERHEAD).sum();
         self.push_sized(messages, bytes)
     }
 
-    /// The same for one message.
+    /// Queue one message.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// The same as for [`push`](Self::push).
     pub fn push_one(&self, message: Message) -> Result<(), SendError> {
         let bytes = message.len() + MESSAGE_OVERHEAD;
         self.push_sized(std::iter::once(message), bytes)
@@ -92,15 +93,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// How full it is, in percent of its limit.
+    /// How full the outbox is, in percent of its limit.
     pub fn fullness(&self) -> u8 {
         u8::try_from(self.queue.lock().bytes * 100 / self.limit).unwrap_or(100)
     }
 
-    /// Close the connection once what is queued was written. The first close counts.
+    /// Close the connection after the queued messages have been written. The first close counts.
     ///
     /// # Errors
-    /// If it is closing already.
+    /// If the connection is already closing.
     pub fn close(&self, close: Close) -> Result<(), SendError> {
         let mut queue = self.queue.lock();
         if queue.shut || queue.close.is_some() {
@@ -110,7 +111,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Close the connection, and forget what is queued: the client does not take it anyway.
+    /// Close the connection and drop the queued messages, because the client does not read them anyway.
     pub fn overflow(&self, close: Close) {
         let mut queue = self.queue.lock();
         queue.messages.clear();
@@ -118,7 +119,7 @@ impl Outbox {
         queue.close.get_or_insert(close);
     }
 
-    /// Be full, as if the client had taken nothing for long, until the session next writes.
+    /// Behave as a full outbox, as if the client had read nothing for a long time, until the session next writes.
     pub fn fill(&self) {
         let mut queue = self.queue.lock();
         let free = self.limit.saturating_sub(queue.bytes);
@@ -126,8 +127,8 @@ impl Outbox {
         queue.taken += free;
     }
 
-    /// What is to be written next. What was taken before is in the kernel's hands now: its bytes are free
-    /// again. `messages` is empty, and gets what is queued.
+    /// Take the messages to write next. The kernel now has the messages that were taken before, so their bytes are free
+    /// again. `messages` must be empty and receives the queued messages.
     pub(crate) fn next(&self, messages: &mut VecDeque<Message>) -> Next {
         let mut queue = self.queue.lock();
         queue.bytes -= std::mem::take(&mut queue.taken);
@@ -150,12 +151,12 @@ impl Outbox {
         !self.queue.lock().messages.is_empty()
     }
 
-    /// The close that was asked for, whatever is queued before it.
+    /// The close that was requested, even if messages are queued before it.
     pub(crate) fn take_close(&self) -> Option<Close> {
         self.queue.lock().close.take()
     }
 
-    /// Take nothing in any more, and forget what is queued.
+    /// Accept no more messages, and drop the queued ones.
     pub fn shut(&self) {
         let mut queue = self.queue.lock();
         queue.shut = true;

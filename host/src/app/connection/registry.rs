@@ -14,12 +14,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Make a connection known.
+    /// Add a connection.
     pub fn insert(&self, connection: &Arc<Connection>) {
         self.by_id.write().insert(connection.id, Arc::clone(connection));
     }
 
-    /// Forget a connection.
+    /// Remove a connection.
     pub fn remove(&self, id: u64) {
         self.by_id.write().remove(&id);
     }
@@ -29,17 +29,18 @@ impl Connections {
         self.by_id.read().get(&id).cloned()
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub fn len(&self) -> usize {
         self.by_id.read().len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no open connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All that are open now, in the order of their ids: what is done to all is done in the same order each time.
+    /// All connections that are open now, in the order of their ids, so that an operation on all of them always has the
+    /// same order.
     pub fn all(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = self.by_id.read().values().cloned().collect();
         all.sort_unstable_by_key(|connection| connection.id);

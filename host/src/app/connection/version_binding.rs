@@ -1,4 +1,4 @@
-//! Which version serves a connection: the one of its last call, until the app's versions change.
+//! Which version serves a connection: the version of its last call, until the app's versions change.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,39 +9,39 @@ use parking_lot::Mutex;
 use crate::app::versions::Version;
 use crate::module::VersionId;
 
-/// A connection's place with a version.
+/// The binding of a connection to a version.
 #[derive(Default)]
 pub struct VersionBinding(Mutex<Binding>);
 
 #[derive(Default)]
 struct Binding {
     by: Option<CountedVersion>,
-    /// The generation of the app's versions in which it was found.
+    /// The generation of the app's versions in which the version was chosen.
     generation: u64,
-    /// The version that refused the attachment: it is not asked again.
+    /// The version that refused the attachment. It is not asked again.
     refused_by: Option<VersionId>,
-    /// Where it came from: a rollback leads back there.
+    /// The previous version. A rollback leads back to it.
     before: Option<Box<PreviousVersion>>,
 }
 
-/// A connection that is counted with its version.
+/// Counts a connection with its version.
 struct CountedVersion(Arc<Version>);
 
 /// The version that served a connection before, and what a return to it has to restore.
 pub(crate) struct PreviousVersion {
     pub(crate) version: VersionId,
-    /// The attachment, if the move changed it. Otherwise both versions read the same bytes.
+    /// The previous attachment, if the move changed it. Otherwise both versions read the same bytes.
     pub(crate) attachment: Option<Bytes>,
 }
 
 impl VersionBinding {
-    /// The version, if the app's versions have not changed since it was found.
+    /// The version, if the app's versions have not changed since it was chosen.
     pub(crate) fn version_in(&self, generation: u64) -> Option<Arc<Version>> {
         let taken = self.0.lock();
         taken.by.as_ref().filter(|_| taken.generation == generation).map(|guest| Arc::clone(&guest.0))
     }
 
-    /// Whether the app's versions have not changed since its version was found.
+    /// Whether the app's versions have not changed since the version was chosen.
     pub(crate) fn is_of(&self, generation: u64) -> bool {
         self.0.lock().generation == generation
     }
@@ -56,19 +56,19 @@ impl VersionBinding {
         self.0.lock().refused_by.as_ref() == Some(&version.id)
     }
 
-    /// Stay with the version, in a new generation.
+    /// Keep the version in a new generation.
     pub(crate) fn stay(&self, generation: u64) {
         self.0.lock().generation = generation;
     }
 
-    /// The version has refused the attachment: stay where it is.
+    /// A version has refused the attachment, so keep the current version.
     pub(crate) fn stay_refused(&self, generation: u64, by: &Version) {
         let mut taken = self.0.lock();
         taken.generation = generation;
         taken.refused_by = Some(Arc::clone(&by.id));
     }
 
-    /// Move to a version. `before` is kept until the next move. Returns the version that it left.
+    /// Move to a version. `before` is kept until the next move. Returns the version that the connection left.
     pub(crate) fn take(
         &self,
         version: &Arc<Version>,
@@ -81,13 +81,13 @@ impl VersionBinding {
         left.map(|guest| Arc::clone(&guest.0))
     }
 
-    /// Whether the connection came from `version`, and then the attachment to restore, if there is one.
+    /// If the connection came from `version`, returns the attachment to restore, if there is one.
     pub(crate) fn came_from(&self, version: &Version) -> Option<Option<Bytes>> {
         let taken = self.0.lock();
         taken.before.as_ref().filter(|before| before.version == version.id).map(|before| before.attachment.clone())
     }
 
-    /// The connection has ended. Returns the version that it left.
+    /// The connection has ended. Returns the version that the connection left.
     pub(crate) fn leave(&self) -> Option<Arc<Version>> {
         let left = std::mem::take(&mut *self.0.lock()).by;
         left.map(|guest| Arc::clone(&guest.0))

@@ -13,7 +13,7 @@ impl Host for InstanceState {
         let (app, version) = (&*call.app.name, &*self.version.id);
         let connection = call.connection.as_ref().map(|connection| connection.id);
         let message = log_line(&message);
-        // The level of an event is part of its static description, hence one each.
+        // The level of an event is part of its static metadata, so each level needs its own event.
         match level {
             Level::Trace => tracing::trace!(app, version, connection, "{message}"),
             Level::Debug => tracing::debug!(app, version, connection, "{message}"),

@@ -1,4 +1,4 @@
-//! What modules import: one file for each interface of `wit/`, implemented on the [`InstanceState`] of an instance.
+//! What modules import: one file for each interface in `wit/`, implemented on the [`InstanceState`] of an instance.
 
 mod connections;
 mod log;
@@ -20,7 +20,7 @@ use crate::module::bindings::hassock::host::{about, types};
 use crate::app::connection::Connection;
 pub(crate) use sql::SqlContext;
 
-/// Everything that the host can give a module.
+/// Add everything that the host can give to a module.
 ///
 /// # Errors
 /// If two interfaces have the same name.
@@ -39,7 +39,7 @@ impl about::Host for InstanceState {
     }
 }
 
-/// A module's message as it goes to the socket. The bytes are moved, not copied.
+/// A message of a module as it is written to the socket. The bytes are moved, not copied.
 fn frame(message: types::Message) -> Frame {
     match message {
         types::Message::Text(text) => Frame::text(text),
@@ -48,7 +48,7 @@ fn frame(message: types::Message) -> Frame {
 }
 
 impl InstanceState {
-    /// The connection with that id, if this app has it. Most calls are about the connection of the call.
+    /// The connection with that id, if it belongs to this app. Most calls use the connection of the call.
     fn connection(&self, id: u64) -> Option<Arc<Connection>> {
         let call = self.call.as_ref()?;
         match &call.connection {
@@ -57,8 +57,8 @@ impl InstanceState {
         }
     }
 
-    /// Have the connection's session look at its outbox when this call ends or waits. The connection that
-    /// the call is about needs no waking: its session runs the call, and looks when it ends or waits.
+    /// Make the connection's session check its outbox when this call ends or waits. The connection of the call itself
+    /// needs no wakeup: its session runs the call, and checks the outbox when the call ends or waits.
     fn mark_dirty(&mut self, connection: Arc<Connection>) {
         let Some(call) = &mut self.call else { return };
         let is_known = |known: Option<&Arc<Connection>>| known.is_some_and(|known| known.id == connection.id);

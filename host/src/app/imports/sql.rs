@@ -1,4 +1,4 @@
-//! `hassock:host/sql`: grants, handles and transactions. What a statement does is the `database` module's.
+//! `hassock:host/sql`: grants, handles and transactions. The `database` module runs the statements.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,12 @@ use crate::database::{DatabaseError, Handle, Outcome as Done, RowSet as Found, T
 use crate::module::bindings::hassock::host::sql::{Error, Host, HostDatabase, HostTransaction, Outcome, RowSet, Value};
 use crate::module::resources::{OpenDatabase, OpenTransaction};
 
-/// Handles that one instance may hold: a module that opens and never drops must not grow the host.
+/// How many handles one instance may hold. A module that opens handles and never drops them must not use up the host's
+/// memory.
 const MAX_HANDLES: usize = 64;
 
-/// What the handles of one instance stand for. Numbers are never used twice, so that a handle to a
-/// transaction that the host has ended can never reach another one.
+/// What the handles of one instance refer to. Numbers are never used twice, so that a handle to a transaction that the
+/// host has ended never refers to another transaction.
 #[derive(Default)]
 pub(crate) struct SqlContext {
     databases: HashMap<u32, Handle>,
@@ -50,8 +51,8 @@ impl SqlContext {
         self.databases.get(&handle.rep()).cloned().ok_or_else(|| Error::Other("the database is closed".to_owned()))
     }
 
-    /// The transaction leaves the table while it is used: if the call is dropped meanwhile, it is dropped
-    /// too, and rolled back.
+    /// The transaction is not in the table while it is used. If the call is dropped meanwhile, the transaction is
+    /// dropped with it and rolled back.
     fn take(&mut self, number: u32) -> Result<Transaction, Error> {
         let ended = || Error::Other("the transaction has ended; it ends with the call that began it".to_owned());
         self.transactions.remove(&number).ok_or_else(ended)
@@ -59,7 +60,7 @@ impl SqlContext {
 }
 
 impl InstanceState {
-    /// A statement is about to run, unless a test has it fail.
+    /// A statement is about to run. It fails if a test asks for that.
     fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
         self.before_waiting();
         let Some(lab) = self.call.as_ref().and_then(|call| call.lab.as_ref()) else { return Ok(()) };
@@ -67,7 +68,7 @@ impl InstanceState {
         lab.faults.next_statement(database).map_or(Ok(()), Err)
     }
 
-    /// Before a call waits, those who got something from it are woken.
+    /// Wake the dirty connections before the call waits.
     fn before_waiting(&mut self) {
         if let Some(call) = &mut self.call {
             call.wake_dirty();
@@ -138,7 +139,7 @@ impl HostTransaction for InstanceState {
         parameters: Vec<Value>,
     ) -> Result<RowSet, Error> {
         let mut transaction = self.sql.take(this.rep())?;
-        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        // If this fails, the transaction is over. Some database errors end it, so the host ends it for every error.
         self.before_statement(transaction.database())?;
         let found = transaction.query(&statement, bind(parameters)).await;
         self.sql.transactions.insert(this.rep(), transaction);
@@ -152,7 +153,7 @@ impl HostTransaction for InstanceState {
         parameters: Vec<Value>,
     ) -> Result<Outcome, Error> {
         let mut transaction = self.sql.take(this.rep())?;
-        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        // If this fails, the transaction is over. Some database errors end it, so the host ends it for every error.
         self.before_statement(transaction.database())?;
         let done = transaction.execute(&statement, bind(parameters)).await;
         self.sql.transactions.insert(this.rep(), transaction);
@@ -172,7 +173,7 @@ impl HostTransaction for InstanceState {
     }
 
     fn drop(&mut self, this: Resource<OpenTransaction>) -> wasmtime::Result<()> {
-        // A transaction that is dropped is rolled back.
+        // A transaction is rolled back when it is dropped.
         self.sql.transactions.remove(&this.rep());
         Ok(())
     }
@@ -182,7 +183,7 @@ fn bind(parameters: Vec<Value>) -> Vec<Stored> {
     parameters.into_iter().map(Into::into).collect()
 }
 
-/// The database's values and the contract's are the same list of cases.
+/// The database's values and those of the WIT interface are the same list of cases.
 macro_rules! same_cases {
     ($($case:ident),*) => {
         impl From<Value> for Stored {

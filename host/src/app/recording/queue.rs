@@ -1,4 +1,4 @@
-//! What has happened and was not read yet: a queue that is bounded in bytes and that nobody ever waits for.
+//! The events that happened and were not read yet: a queue that is bounded in bytes. Writers never wait for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,37 +16,37 @@ use super::RecordOptions;
 use crate::app::connection::{Close, Connection};
 use crate::module::bindings::hassock::host::types::{Message, Request};
 
-/// What the queue counts for an event beside its payload: its place, and the names in it.
+/// Bytes that the queue counts for an event in addition to its payload, for the entry and the names in it.
 const OVERHEAD: usize = 128;
 
-/// A recording that runs.
+/// A recording in progress.
 pub(crate) struct Recording {
     options: RecordOptions,
     began: Instant,
-    /// Nothing is noted any more: one load for those who are still tapped.
+    /// The recording is over and notes nothing more. Connections that still have a tap check this with one load.
     over: AtomicBool,
     state: Mutex<QueueState>,
     changed: Notify,
 }
 
-/// Somebody has asked for a WebSocket and has no answer yet. The recording keeps the place, because what the
-/// module sends to others meanwhile comes of it; if this is dropped, nothing came of it.
+/// A handshake that has no response yet. The recording keeps its place in the order of events, because messages that
+/// the module sends to other connections meanwhile result from it. If this is dropped, the handshake had no result.
 pub(crate) struct PendingHandshake {
     recording: Arc<Recording>,
     place: u64,
     client: Arc<str>,
-    /// Binding when there is an answer.
+    /// Holds the version when there is a response.
     request: Option<Box<Request>>,
 }
 
-/// What a recorded connection tells its recording.
+/// Reports the events of a recorded connection to its recording.
 pub(crate) struct Tap {
     recording: Arc<Recording>,
     client: Arc<str>,
     ended: AtomicBool,
 }
 
-/// What happened, as it was: nothing is left out yet.
+/// A raw event: nothing is redacted yet.
 pub(crate) enum RawEvent {
     Connected { client: Arc<str>, request: Box<Request>, id: u64, answer: Box<HeaderMap> },
     Refused { client: Arc<str>, request: Box<Request>, status: StatusCode, body: Bytes },
@@ -56,13 +56,13 @@ pub(crate) enum RawEvent {
     Ended { client: Arc<str>, close: Close },
 }
 
-/// What there is to be read.
+/// The result of a read.
 pub(crate) enum Next {
-    /// This, so long after the beginning.
+    /// An event, and how long after the beginning of the recording it happened.
     RawEvent(Duration, RawEvent),
-    /// Nothing yet.
+    /// There is no event yet.
     Nothing,
-    /// Nothing ever.
+    /// There are no more events.
     End(End),
 }
 
@@ -71,18 +71,18 @@ pub(crate) enum Next {
 pub(crate) enum End {
     Complete,
     CutShort,
-    /// More than the order's bytes waited for the reader.
+    /// More bytes waited for the reader than the options allow.
     TooSlow,
 }
 
 #[derive(Default)]
 struct QueueState {
     queue: VecDeque<Slot>,
-    /// The place of the first in the queue, counted from the beginning.
+    /// The position of the first event in the queue, counted from the beginning of the recording.
     first: u64,
-    /// Bytes of the queue.
+    /// The number of bytes in the queue.
     bytes: usize,
-    /// How many have asked: gives them their names.
+    /// How many clients have requested a WebSocket. Clients are named after this number.
     asked: usize,
     opening: usize,
     accepted: usize,
@@ -98,9 +98,9 @@ struct Slot {
 }
 
 enum Content {
-    /// Whoever asked has no answer yet.
+    /// The handshake has no response yet.
     Open,
-    /// Nothing came of it.
+    /// The handshake had no result.
     Void,
     RawEvent(RawEvent),
 }
@@ -136,20 +136,20 @@ impl Recording {
         self.note(0, || RawEvent::Fired);
     }
 
-    /// There will be no more connections; those that are open end as they do.
+    /// There will be no more connections. Open connections are recorded until they end.
     pub(crate) fn cut_short(&self) {
         self.state.lock().is_cut_short = true;
         self.changed.notify_one();
     }
 
-    /// Nobody reads it any more.
+    /// The recording does not have a reader any more.
     pub(crate) fn abandon(&self) {
         self.over.store(true, Ordering::Release);
         let mut state = self.state.lock();
         (state.queue, state.bytes) = (VecDeque::new(), 0);
     }
 
-    /// What there is to be read next.
+    /// Read the next event.
     pub(crate) fn next(&self) -> Next {
         let mut state = self.state.lock();
         while let Some(slot) = state.queue.pop_front_if(|slot| !matches!(slot.content, Content::Open)) {
@@ -168,7 +168,7 @@ impl Recording {
         }
     }
 
-    /// Wait until there may be more to read than at the last look.
+    /// Wait until there may be more to read than at the last read.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -188,14 +188,15 @@ impl Recording {
         }
     }
 
-    /// Put something into the queue; none if it is over, now or before. The lock makes the times ascend.
+    /// Add an event to the queue. None if the recording is over, or ends because of this event. The lock keeps the
+    /// times ascending.
     fn put(&self, state: &mut QueueState, bytes: usize, content: Content) -> Option<u64> {
         let bytes = bytes + OVERHEAD;
         if self.is_over() {
             return None;
         }
         if state.bytes + bytes > self.options.bytes {
-            // Without this one, the rest would tell something that did not happen.
+            // Without this event, the remaining ones would describe something that did not happen.
             state.is_too_slow = true;
             self.over.store(true, Ordering::Release);
             self.changed.notify_one();
@@ -219,7 +220,7 @@ impl QueueState {
         }
     }
 
-    /// Whoever asked has an answer, or went without one.
+    /// The handshake got a response, or ended without one.
     fn settle(&mut self, place: u64, bytes: usize, content: Content) {
         self.opening = self.opening.saturating_sub(1);
         let index = place.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
@@ -232,7 +233,7 @@ impl QueueState {
 }
 
 impl PendingHandshake {
-    /// The module took the connection: from now on it is recorded.
+    /// The module accepted the connection, which is recorded from now on.
     pub(crate) fn accepted(mut self, connection: &Connection, answer: &HeaderMap) {
         let (recording, client) = (Arc::clone(&self.recording), Arc::clone(&self.client));
         let mut state = recording.state.lock();
@@ -245,14 +246,14 @@ impl PendingHandshake {
         connection.record(Tap { recording, client, ended: AtomicBool::new(false) });
     }
 
-    /// The module or the host did not take it.
+    /// The module or the host refused the connection.
     pub(crate) fn refused(mut self, status: StatusCode, body: Bytes) {
         let recording = Arc::clone(&self.recording);
         let mut state = recording.state.lock();
         self.settle(&mut state, body.len(), |client, request| RawEvent::Refused { client, request, status, body });
     }
 
-    /// What is more than there is room for is noticed by the next that is put into the queue.
+    /// The next event that is added to the queue detects that the queue is too large.
     fn settle(&mut self, state: &mut QueueState, bytes: usize, event: impl FnOnce(Arc<str>, Box<Request>) -> RawEvent) {
         if let Some(request) = self.request.take() {
             let event = event(Arc::clone(&self.client), request);
@@ -272,7 +273,7 @@ impl Drop for PendingHandshake {
 }
 
 impl Tap {
-    /// The module is about to get these.
+    /// The module is about to receive these messages.
     pub(crate) fn sent(&self, messages: &[Message]) {
         for message in messages {
             let bytes = match message {
@@ -284,7 +285,7 @@ impl Tap {
         }
     }
 
-    /// The socket is about to get this.
+    /// The socket is about to receive this message.
     pub(crate) fn received(&self, frame: &Frame) {
         if matches!(frame, Frame::Text(_) | Frame::Binary(_)) {
             let client = || Arc::clone(&self.client);
@@ -297,7 +298,7 @@ impl Tap {
         self.recording.fired();
     }
 
-    /// The connection has ended; neither the client nor the module has heard of it. Only the first time counts.
+    /// The connection has ended. Neither the client nor the module knows it yet. Only the first call counts.
     pub(crate) fn ended(&self, close: &Close) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;

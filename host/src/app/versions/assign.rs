@@ -1,4 +1,4 @@
-//! Which version serves a connection's next call, and what happens when that is another one than before.
+//! Which version serves the next call of a connection, and what happens when it is not the version of the last call.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use crate::app::connection::{Connection, PreviousVersion};
 use crate::app::{App, call};
 use crate::module::{CallError, FailedCall};
 
-/// How often an attachment is migrated that others change meanwhile. Then the migration counts.
+/// How many times an attachment is migrated when other calls change it meanwhile. After that, the result of the
+/// migration is kept.
 const MAX_ATTEMPTS: usize = 3;
 
-/// The version for the next call of a connection, or of the app itself. If the connection moves to another
-/// version, its attachment is migrated first: the caller makes sure that no other call of it is running.
+/// The version for the next call of a connection, or of the app. If the connection moves to another version, its
+/// attachment is migrated first: the caller ensures that no other call of the connection is running.
 ///
 /// # Errors
-/// If the connection has to leave a version that was rolled back, and cannot.
+/// If the connection has to leave a version that was rolled back, and cannot move to another one.
 pub(crate) async fn version_for(
     app: &Arc<App>,
     connection: Option<&Arc<Connection>>,
@@ -25,21 +26,22 @@ pub(crate) async fn version_for(
     let generation = app.versions.generation();
     match connection.binding.version_in(generation) {
         Some(version) => Ok(version),
-        // Boxed: it is rare, and each connection would keep the room.
+        // Boxed, because this path is rare and every connection would otherwise keep memory for its future.
         None => Box::pin(assign(app, connection, generation)).await,
     }
 }
 
-/// The version for the last call of a connection, which it gets whatever became of its attachment (invariant 2).
+/// The version for the last call of a connection. The connection gets it even if the migration of its attachment fails
+/// (invariant 2).
 pub(crate) async fn last_version_for(app: &Arc<App>, connection: &Arc<Connection>) -> Arc<Version> {
     match version_for(app, Some(connection)).await {
         Ok(version) => version,
-        // It has moved all the same.
+        // The connection has moved even so.
         Err(_) => connection.binding.version().unwrap_or_else(|| app.versions.serving()),
     }
 }
 
-/// Whether [`version_for`] would have something to do for the connection.
+/// Whether [`version_for`] would have to choose or migrate for the connection.
 pub(crate) fn is_unsettled(app: &App, connection: &Connection) -> bool {
     !connection.binding.is_of(app.versions.generation())
 }
@@ -66,23 +68,23 @@ async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -
             move_over(app, connection, &on, &chosen, generation, replaced);
             Ok(chosen)
         }
-        // Nothing is wrong with either: the next call tries again.
+        // Neither the version nor the attachment is at fault: the next call tries again.
         Err(FailedCall { error: CallError::Busy { .. }, .. }) if !must_leave => Ok(on),
         Err(failed @ FailedCall { error: CallError::Busy { .. }, .. }) => Err(failed),
         Err(failed) if must_leave => {
-            // Its `closed` still has to be called, and only `chosen` is there for it.
+            // `closed` still has to be called, and `chosen` is the only version that can serve it.
             move_over(app, connection, &on, &chosen, generation, None);
             Err(FailedCall { version: Arc::clone(&on.id), error: CallError::Stranded(failed.to_string()) })
         }
         Err(_) => {
-            // That may just have been the failure that made the host take `chosen` back.
+            // This failure may be the one that made the host roll back `chosen`.
             binding.stay_refused(generation, &chosen);
             Ok(on)
         }
     }
 }
 
-/// Make the attachment what `chosen` expects. Returns what it was before, if it has changed.
+/// Migrate the attachment to what `chosen` expects. Returns the previous attachment if it has changed.
 async fn attachment_for(
     app: &Arc<App>,
     connection: &Arc<Connection>,
@@ -105,7 +107,7 @@ async fn attachment_for(
         });
         let migrated = migrated?;
         let mut current = connection.attachment.lock();
-        // A call of another connection may have set it meanwhile, which must not be lost.
+        // A call of another connection may have changed the attachment meanwhile, and this change must not be lost.
         if *current == attachment || attempts.next().is_none() {
             let has_changed = migrated != *current;
             return Ok(has_changed.then(|| std::mem::replace(&mut *current, Bytes::from(migrated))));
@@ -121,8 +123,8 @@ fn move_over(
     generation: u64,
     replaced: Option<Bytes>,
 ) {
-    // Who has returned keeps nothing of where it was: should that version come again, it migrates again what
-    // was changed meanwhile.
+    // A connection that has returned keeps nothing of the version that it left. If that version comes back, it migrates
+    // again what was changed meanwhile.
     let has_returned = connection.binding.came_from(chosen).is_some();
     let before = (!has_returned).then(|| PreviousVersion { version: Arc::clone(&on.id), attachment: replaced });
     if let Some(left) = connection.binding.take(chosen, generation, before) {

@@ -1,4 +1,4 @@
-//! From the state of an app's versions to what is said about it.
+//! Converts the state of an app's versions to the reports about it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn app(app: &App, path: String) -> AppReport {
     })
 }
 
-/// What became of an order about open connections.
+/// The result of an operator's choice about open connections.
 pub(crate) fn pin(app: &str, swap: Swap) -> PinOutcome {
     let pin_for_seconds = match swap {
         Swap::Live => None,
@@ -33,20 +33,21 @@ pub(crate) fn pin(app: &str, swap: Swap) -> PinOutcome {
     PinOutcome { app: app.to_owned(), swap: name(swap).to_owned(), pin_for_seconds }
 }
 
-/// What a change came to. `file` is where the app's module is read from at the next start.
+/// The result of a change. `file` is where the app's module is read from at the next start.
 pub(crate) fn change(app: &App, change: &Change, file: &Path) -> Outcome {
     let mut outcome = no_change(app, &change.version);
     outcome.previous = change.previous.as_ref().map(|version| version.id.to_string());
     outcome.notes = Vec::new();
     if outcome.state == VersionStatus::Serving && app.versions.file() != change.version.id {
-        outcome
-            .notes
-            .push(format!("{} holds another version: copy this one there, or a restart goes back.", file.display()));
+        outcome.notes.push(format!(
+            "{} contains another version. Copy this version there; otherwise, a restart serves the other one.",
+            file.display()
+        ));
     }
     outcome
 }
 
-/// That there was nothing to change.
+/// Nothing had to be changed.
 pub(crate) fn no_change(app: &App, version: &Arc<Version>) -> Outcome {
     let share = app.versions.with(|state| {
         let entry = state.entries.iter().find(|entry| entry.version.id == version.id);
@@ -58,7 +59,7 @@ pub(crate) fn no_change(app: &App, version: &Arc<Version>) -> Outcome {
         previous: Some(version.id.to_string()),
         state: if share.is_some() { VersionStatus::Canary } else { VersionStatus::Serving },
         canary_percent: share,
-        notes: vec!["This version serves already; nothing has changed.".to_owned()],
+        notes: vec!["This version already serves; nothing has changed.".to_owned()],
     }
 }
 
@@ -107,7 +108,7 @@ fn name(swap: Swap) -> &'static str {
     }
 }
 
-/// More digits than a clock has are noise, and do not survive JSON.
+/// More digits than the clock provides carry no information, and do not survive a round trip through JSON.
 fn to_nanos(micros: f64) -> f64 {
     (micros * 1e3).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! Watching a new version: are too many of its calls failing?
+//! The health monitor of a new version: it detects when too many calls fail.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use crate::config::RollbackConfig;
 
-/// The window moves in so many steps.
+/// The number of steps in which the window moves.
 const SLOTS: u32 = 10;
 
-/// Judges the calls of a version for as long as it is new.
+/// Checks the calls of a version for as long as the version is new.
 #[derive(Default)]
 pub(crate) struct HealthMonitor {
-    /// Read at each call; the lock is only taken while the version is new.
+    /// Read at each call. The lock is only taken while the version is new.
     is_on: AtomicBool,
     observation: Mutex<Option<Observation>>,
 }
@@ -26,7 +26,7 @@ struct Observation {
 
 #[derive(Default, Clone, Copy)]
 struct Slot {
-    /// Which step of time the counts are of: an older one counts as empty.
+    /// The step of time that the counts belong to. Counts of an older step are taken as zero.
     step: u64,
     calls: u64,
     failures: u64,
@@ -48,14 +48,14 @@ impl HealthMonitor {
         *self.observation.lock() = None;
     }
 
-    /// A call has ended well.
+    /// A call succeeded.
     pub(crate) fn call_succeeded(&self) {
         if self.is_on.load(Ordering::Relaxed) {
             self.count(Instant::now(), 0);
         }
     }
 
-    /// A call has failed. Returns why the version should be taken back, if it should.
+    /// A call failed. Returns the reason for a rollback if there should be one.
     pub(crate) fn call_failed(&self) -> Option<String> {
         if self.is_on.load(Ordering::Relaxed) { self.count(Instant::now(), 1) } else { None }
     }
@@ -76,7 +76,7 @@ impl HealthMonitor {
 impl Observation {
     fn count(&mut self, now: Instant, failures: u64) -> Option<String> {
         let length = (self.config.window.get() / SLOTS).as_nanos().max(1);
-        // A step is at least 10 ms, so that this fits for any uptime.
+        // A step is at least 10 ms, so the number fits for any uptime.
         let step = u64::try_from((now - self.began).as_nanos() / length).unwrap_or(u64::MAX);
         if let Some(slot) = self.slots.get_mut((step % u64::from(SLOTS)) as usize) {
             if slot.step != step {
@@ -155,7 +155,7 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(watch.count(within, 1), None);
         }
-        // One more with the one of before are 7 of 27.
+        // With the earlier failure, one more makes 7 of 27.
         assert!(watch.count(within, 1).is_some());
     }
 

@@ -1,8 +1,8 @@
-//! The versions of an app, shared by all its connections. One serves; beside it there may be a canary, versions
+//! The versions of an app, which all its connections share. One version serves. There may also be a canary, versions
 //! that open connections are pinned to, and versions that are kept for a rollback.
 //!
-//! Reading order: `version` (one exact module) → `table` (which of them is there for what) → `assign` (which of them
-//! serves a call) → `rollout` (what follows from a change) → `report` and `describe` (what is said about them).
+//! Reading order: `version` (one exact module) → `table` (the state of each version) → `assign` (which version serves a
+//! call) → `rollout` (what follows from a change) → `report` and `describe` (the reports for operators).
 
 mod assign;
 mod describe;
@@ -31,15 +31,15 @@ pub(crate) use table::{Change, Missing, Swap};
 use table::{VersionState, VersionTable};
 pub use version::Version;
 pub(crate) mod description {
-    //! What is said about an app and its versions.
+    //! Reports about an app and its versions.
     pub(crate) use super::describe::{app, change, no_change, pin};
 }
 
 /// All versions of an app that are loaded.
 pub struct Versions {
-    /// Counts the changes below, so that a connection sees with one load that it need not ask again.
+    /// Counts the changes below, so that a connection sees with one load that it does not have to choose again.
     generation: AtomicU64,
-    /// Silent connections will be woken soon to see the change.
+    /// A sweep that wakes silent connections is already planned.
     sweep_is_due: AtomicBool,
     state: Mutex<VersionTable>,
 }
@@ -47,7 +47,7 @@ pub struct Versions {
 impl Versions {
     /// The versions of an app that has just started.
     pub(crate) fn new(version: Arc<Version>) -> Self {
-        // 0 is what a connection begins with, which has asked for nothing yet.
+        // A connection begins with 0, because it has not chosen a version yet.
         Self {
             generation: AtomicU64::new(1),
             sweep_is_due: AtomicBool::new(false),
@@ -60,27 +60,27 @@ impl Versions {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The version for all connections that no other one is for, and for the app's own timers.
+    /// The version for all connections that no other version is for, and for the app's own timers.
     pub fn serving(&self) -> Arc<Version> {
         self.state.lock().serving()
     }
 
-    /// The version for a connection that `on` served last, if any did.
+    /// The version for a connection. `on` is the version that served it last, if there is one.
     pub(crate) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
         self.state.lock().choose(connection, on, setup)
     }
 
-    /// What the module's file held when it was read last.
+    /// The version that the module's file contained when it was last read.
     pub(crate) fn file(&self) -> VersionId {
         Arc::clone(&self.state.lock().file)
     }
 
-    /// The module's file was read and deployed.
+    /// The module's file was read and its version deployed.
     pub(crate) fn set_file(&self, id: &VersionId) {
         self.state.lock().file = Arc::clone(id);
     }
 
-    /// All versions that connections may have.
+    /// All versions that may serve connections.
     pub(crate) fn in_use(&self) -> Vec<Arc<Version>> {
         let state = self.state.lock();
         let used = state.entries.iter().filter(|entry| {
@@ -89,7 +89,8 @@ impl Versions {
         used.map(|entry| Arc::clone(&entry.version)).collect()
     }
 
-    /// The same once another version was deployed to all with `setup`: those that open connections stay with.
+    /// The versions that may serve connections after another version is deployed to all with `setup`: the versions that
+    /// open connections stay with.
     pub(crate) fn in_use_after_deploy(&self, setup: &Setup) -> Vec<Arc<Version>> {
         let state = self.state.lock();
         let swap = state.swap(setup);
@@ -101,18 +102,18 @@ impl Versions {
         used.map(|entry| Arc::clone(&entry.version)).collect()
     }
 
-    /// The loaded version of that name: it need not be compiled again.
+    /// The loaded version with that name, which does not have to be compiled again.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Version>> {
         self.state.lock().entries.iter().find(|entry| &*entry.version.id == id).map(|entry| Arc::clone(&entry.version))
     }
 
-    /// Whether a version was taken back, so that its connections have to leave it.
+    /// Whether a version was rolled back, so that its connections have to leave it.
     pub(crate) fn is_rolled_back(&self, version: &Version) -> bool {
         let state = self.state.lock();
         state.entry(version).is_some_and(|entry| matches!(entry.state, VersionState::RolledBack { .. }))
     }
 
-    /// Take a step that every connection sees, if it comes to something.
+    /// Make a change that every connection sees, if it has an effect.
     pub(crate) fn change<T: IsChange>(&self, setup: &Setup, step: impl FnOnce(&mut VersionTable) -> T) -> T {
         let mut state = self.state.lock();
         let result = step(&mut state);
@@ -122,7 +123,7 @@ impl Versions {
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
         drop(state);
-        // Outside the lock: to unload code takes a while.
+        // Outside the lock, because unloading code takes time.
         drop(unloaded);
         result
     }
@@ -132,7 +133,8 @@ impl Versions {
         self.state.lock().swap(setup)
     }
 
-    /// When the next pinned version is to be left, if nobody waits for that yet. The caller then does.
+    /// When the next pinned version is to be left. None if another task already waits for that time; otherwise the
+    /// caller has to wait for it.
     pub(crate) fn take_next_release(&self) -> Option<Instant> {
         let mut state = self.state.lock();
         let next = state.next_release()?;
@@ -143,7 +145,7 @@ impl Versions {
         Some(next)
     }
 
-    /// Have connections leave the versions that they were pinned to for long enough.
+    /// Make connections leave the versions that they have been pinned to for long enough.
     pub(crate) fn release(&self, setup: &Setup, now: Instant) {
         self.change(setup, |state| {
             state.awaited_release = None;
@@ -151,23 +153,23 @@ impl Versions {
         });
     }
 
-    /// True for the first who wants a sweep; it will be for all who want one until it begins.
+    /// True for the first caller that requests a sweep. The sweep also covers all requests until it begins.
     pub(crate) fn ask_for_sweep(&self) -> bool {
         !self.sweep_is_due.swap(true, Ordering::AcqRel)
     }
 
-    /// The sweep begins: who changes something from now on wants another one.
+    /// The sweep begins. A change from now on has to request another one.
     pub(crate) fn take_sweep(&self) {
         self.sweep_is_due.store(false, Ordering::Release);
     }
 
-    /// Unload versions that have nothing to do and are not kept.
+    /// Unload versions that have no work and are not kept.
     pub(crate) fn prune(&self, setup: &Setup) {
         let unloaded = self.state.lock().prune(setup);
         drop(unloaded);
     }
 
-    /// A version did not get through the gate.
+    /// The gate refused a version.
     pub(crate) fn note_refusal(&self, kind: &str, message: String) {
         let mut state = self.state.lock();
         *state.counts.refusals.entry(kind.to_owned()).or_default() += 1;
@@ -175,13 +177,13 @@ impl Versions {
         state.last_refusal = Some((Instant::now(), refusal));
     }
 
-    /// Look at, or note something in, the state.
+    /// Read or update the table under its lock.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut VersionTable) -> T) -> T {
         look(&mut self.state.lock())
     }
 }
 
-/// Whether a step has come to something.
+/// Whether a change had an effect.
 pub(crate) trait IsChange {
     fn is_change(&self) -> bool;
 }

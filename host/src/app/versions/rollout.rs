@@ -1,4 +1,5 @@
-//! What follows from a change of an app's versions: connections are told, and what is not used any more goes.
+//! What follows from a change of an app's versions: connections are notified, and versions that are not used any more
+//! are unloaded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Version;
 use crate::app::App;
 
-/// How long silent connections are left alone after a change. Those that send move by themselves at once, and
-/// one sweep is enough for several changes.
+/// How long silent connections are left alone after a change. Connections that send messages move at once by
+/// themselves, and one sweep is enough for several changes.
 const SWEEP_DELAY: Duration = Duration::from_millis(100);
 
-/// Connections that are woken in one go. Each has a task of its own; messages go on between.
+/// How many connections are woken at a time. Each one wakes a task; other tasks handle messages in between.
 const WOKEN_AT_ONCE: usize = 64;
 
-/// Have every connection look which version serves it now, also those that are silent: a version that is
-/// left by all can go.
+/// Make every connection, including silent ones, check which version serves it now. A version without connections can
+/// be unloaded.
 pub(crate) fn announce(app: &Arc<App>) {
     app.setup().pool.drop_retired();
     if app.versions.ask_for_sweep() {
@@ -28,7 +29,7 @@ pub(crate) fn announce(app: &Arc<App>) {
     }
 }
 
-/// A version fails too often: the one before it takes over for all.
+/// A version fails too often: the version before it replaces it for all connections.
 pub(crate) fn take_back(app: &Arc<App>, sick: &Arc<Version>, reason: String) {
     let Some(change) = app.versions.change(&app.setup(), |state| state.take_back(sick, &reason, &app.setup())) else {
         return;
@@ -37,15 +38,15 @@ pub(crate) fn take_back(app: &Arc<App>, sick: &Arc<Version>, reason: String) {
         app = %app.name,
         version = %sick.id,
         serving = %change.version.id,
-        "ROLLED BACK: {reason}; version {} serves all connections now. Find the calls above that failed, and deploy a mended module",
+        "ROLLED BACK: {reason}; version {} serves all connections now. Find the calls above that failed, and deploy a corrected module",
         change.version.id
     );
     announce(app);
 }
 
-/// A connection has moved away from a version, or has ended.
+/// A connection has left a version, or has ended.
 pub(crate) fn left_by_a_connection(app: &App, version: &Version) {
-    // The last one may have been what it was there for.
+    // This may have been the last connection that kept the version loaded.
     if version.stats.connections() == 0 {
         let setup = app.setup();
         app.versions.prune(&setup);
@@ -53,13 +54,13 @@ pub(crate) fn left_by_a_connection(app: &App, version: &Version) {
     }
 }
 
-/// Not one of the host's tasks: a drain wakes all connections anyway.
+/// This is not one of the host's tasks, because a drain wakes all connections anyway.
 fn sweep_soon(app: &Arc<App>) {
     let app = Arc::downgrade(app);
     tokio::spawn(async move {
         sleep(SWEEP_DELAY).await;
         if let Some(app) = app.upgrade() {
-            // A change from here on needs a sweep of its own.
+            // A change from now on needs its own sweep.
             app.versions.take_sweep();
             wake_all(&app).await;
         }
@@ -75,7 +76,7 @@ async fn wake_all(app: &App) {
     }
 }
 
-/// Not one of the host's tasks: a drain does not wait for it.
+/// This is not one of the host's tasks, because a drain does not wait for it.
 fn release_later(app: &Arc<App>, until: Instant) {
     let app = Arc::downgrade(app);
     tokio::spawn(async move {

@@ -1,20 +1,20 @@
-//! What a version has done: counted for the list of versions and for metrics.
+//! The statistics of a version, for the list of versions and for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The finest that is told apart: 2^10 ns, about a microsecond.
+/// The shortest time that is distinguished: 2^10 ns, about a microsecond.
 const FIRST_BITS: u32 = 10;
 
-/// Doublings from there: up to 2^36 ns, about 69 seconds, which is longer than any call may take.
+/// The number of doublings from there: up to 2^36 ns, about 69 seconds, which is longer than any call may take.
 const DOUBLINGS: usize = 26;
 
-/// Each doubling is cut into so many, so that a value is known to within an eighth.
+/// Each doubling is divided into this many parts, so that the error of a value is at most an eighth.
 const PARTS: usize = 4;
 
 const BUCKETS: usize = 1 + DOUBLINGS * PARTS;
 
-/// The calls of a version. Counting takes no lock.
+/// The statistics of a version's calls. Counting does not take a lock.
 pub struct Stats {
     calls: AtomicU64,
     failures: AtomicU64,
@@ -37,7 +37,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// A call has ended after `time`.
+    /// A call ended after `time`.
     pub(crate) fn count(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +47,7 @@ impl Stats {
         }
     }
 
-    /// A call has failed.
+    /// A call failed.
     pub(crate) fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
@@ -57,17 +57,17 @@ impl Stats {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Of these, what failed.
+    /// How many of these calls failed.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Connections that the version serves.
+    /// Connections that the version serves now.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Mean time of a call, in microseconds; 0 if there was none.
+    /// Mean time of a call, in microseconds. 0 if there was no call.
     pub fn mean_micros(&self) -> f64 {
         match self.calls() {
             0 => 0.0,
@@ -75,8 +75,8 @@ impl Stats {
         }
     }
 
-    /// The time that a share of the calls did not exceed, in microseconds, to within an eighth; 0 if there
-    /// was none.
+    /// The time that this share of the calls did not exceed, in microseconds, with an error of at most an eighth. 0 if
+    /// there was no call.
     pub fn quantile_micros(&self, share: f64) -> f64 {
         let histogram = self.histogram();
         let calls = histogram.last().map_or(0, |(_, calls)| *calls);
@@ -88,7 +88,7 @@ impl Stats {
         f64::midpoint(lower, upper)
     }
 
-    /// How many calls took at most so many microseconds, cumulative.
+    /// How many calls took at most this many microseconds, cumulative.
     pub fn histogram(&self) -> Vec<(f64, u64)> {
         let mut sum = 0;
         let bounds = (0..BUCKETS).map(|index| bound_of(index) as f64 / 1e3);
@@ -107,7 +107,7 @@ fn bucket_of(nanos: u64) -> usize {
     (1 + doubling as usize * PARTS + part).min(BUCKETS - 1)
 }
 
-/// What a bucket's times are below, in nanoseconds.
+/// The exclusive upper bound of a bucket, in nanoseconds.
 fn bound_of(bucket: usize) -> u64 {
     let Some(index) = bucket.checked_sub(1) else { return 1 << FIRST_BITS };
     let first = 1_u64 << (FIRST_BITS as usize + index / PARTS);

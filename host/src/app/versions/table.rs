@@ -1,4 +1,4 @@
-//! Where each version of an app stands, and the steps from one such state to the next. Nothing here waits, locks
+//! The state of each version of an app, and the changes from one set of states to the next. Nothing here waits, locks
 //! or logs.
 
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use crate::module::VersionId;
 
 /// The versions of an app that are loaded.
 pub(crate) struct VersionTable {
-    /// In the order in which they were deployed. Exactly one serves, at most one is a canary.
+    /// In the order of their deploys. Exactly one version serves, and at most one is a canary.
     pub(super) entries: Vec<Entry>,
-    /// What an operator wants instead of the config's `swap`.
+    /// The operator's choice, which takes precedence over `swap` in the config.
     ordered: Option<Swap>,
-    /// When somebody will release pinned connections.
+    /// The time at which a task will release pinned connections.
     pub(super) awaited_release: Option<Instant>,
-    /// What the module's file held when it was read last.
+    /// The version that the module's file contained when it was last read.
     pub(super) file: VersionId,
     pub(super) counts: Counts,
     pub(super) last_refusal: Option<(Instant, Refusal)>,
@@ -31,49 +31,49 @@ pub(crate) struct Entry {
     pub(super) version: Arc<Version>,
     pub(super) deployed: Instant,
     pub(super) state: VersionState,
-    /// It was not only a canary: a rollback may lead back to it.
+    /// The version was not only a canary, so it can be a rollback target.
     has_served_all: bool,
 }
 
-/// What a version is there for.
+/// The purpose of a loaded version.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum VersionState {
-    /// For all connections that no other one is for.
+    /// Serves all connections that no other version is for.
     Serving,
-    /// For a share of the connections.
+    /// Serves a share of the connections.
     Canary(Share),
-    /// For the connections that have it, until then.
+    /// Serves the connections that it already has, until this time.
     Pinned { until: Instant },
-    /// For a rollback.
+    /// Can be a rollback target.
     Kept,
-    /// It failed. For nothing but its place in the list.
+    /// Failed. It is only kept in the list.
     RolledBack { reason: String },
 }
 
-/// What a new version does with connections that are open.
+/// What a new version does with open connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Swap {
     Live,
     Pin(Duration),
 }
 
-/// There is none of what an order is about.
+/// The version that a command is about does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     Canary,
     Previous,
 }
 
-/// What a change came to.
+/// The result of a change.
 pub(crate) struct Change {
-    /// What serves, or is the canary, now.
+    /// The version that serves, or the canary, after the change.
     pub(crate) version: Arc<Version>,
-    /// What served before, or was taken back.
+    /// The version that served before, or that was rolled back.
     pub(crate) previous: Option<Arc<Version>>,
 }
 
 impl VersionTable {
-    /// One version that serves all.
+    /// A table with one version that serves all connections.
     pub(crate) fn new(version: Arc<Version>) -> Self {
         let file = Arc::clone(&version.id);
         let entry = Entry { version, deployed: Instant::now(), state: VersionState::Serving, has_served_all: true };
@@ -87,7 +87,7 @@ impl VersionTable {
         }
     }
 
-    /// The version for all connections that no other one is for.
+    /// The version for all connections that no other version is for.
     pub(crate) fn serving(&self) -> Arc<Version> {
         let serving = self.entries.iter().find(|entry| entry.state == VersionState::Serving);
         match serving.or(self.entries.first()) {
@@ -96,7 +96,7 @@ impl VersionTable {
         }
     }
 
-    /// The version for a connection that `on` served last, if any did.
+    /// The version for a connection. `on` is the version that served it last, if there is one.
     pub(crate) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
         if let Some(on) = on.and_then(|on| self.entry(on)) {
             let is_pinned = match on.state {
@@ -115,7 +115,7 @@ impl VersionTable {
         chosen.map_or_else(|| self.serving(), |entry| Arc::clone(&entry.version))
     }
 
-    /// Serve a version to all. None if it is what serves, and no canary is there to be ended.
+    /// Serve a version to all connections. None if it already serves all of them without a canary to end.
     pub(crate) fn deploy(&mut self, version: &Arc<Version>, setup: &Setup, now: Instant) -> Option<Change> {
         let before = self.serving();
         let is_new = before.id != version.id;
@@ -132,7 +132,7 @@ impl VersionTable {
         Some(Change { version: Arc::clone(version), previous: Some(before).filter(|_| is_new) })
     }
 
-    /// Serve a version to a share of the connections. None if it serves all already.
+    /// Serve a version to a share of the connections. None if it already serves all of them.
     pub(crate) fn try_out(
         &mut self,
         version: &Arc<Version>,
@@ -153,7 +153,7 @@ impl VersionTable {
         Some(Change { version: Arc::clone(version), previous: Some(serving) })
     }
 
-    /// Serve the canary to all.
+    /// Serve the canary to all connections.
     pub(crate) fn promote(&mut self, setup: &Setup, now: Instant) -> Result<Change, Missing> {
         let canary = self.canary().ok_or(Missing::Canary)?;
         let before = self.serving();
@@ -163,7 +163,7 @@ impl VersionTable {
         Ok(Change { version: canary, previous: Some(before) })
     }
 
-    /// Take back the canary, or if there is none, what serves: the version before it takes over for all.
+    /// Roll back the canary, or the serving version if there is no canary: the version before it takes over.
     pub(crate) fn roll_back(&mut self, reason: &str, setup: &Setup) -> Result<Change, Missing> {
         let sick = self.canary().unwrap_or_else(|| self.serving());
         let change = self.leave(&sick, reason, setup)?;
@@ -171,7 +171,7 @@ impl VersionTable {
         Ok(change)
     }
 
-    /// The same for a version that fails too often. None if it does not serve, or there is none before it.
+    /// Roll back a version that fails too often. None if it does not serve, or has no rollback target.
     pub(crate) fn take_back(&mut self, sick: &Arc<Version>, reason: &str, setup: &Setup) -> Option<Change> {
         let stands = self.entry(sick).map(|entry| &entry.state);
         if !matches!(stands, Some(VersionState::Serving | VersionState::Canary(_))) {
@@ -182,13 +182,14 @@ impl VersionTable {
         Some(change)
     }
 
-    /// What an operator wants to happen to open connections from now on.
+    /// Set what happens to open connections from now on, as the operator chose.
     pub(crate) fn order(&mut self, swap: Swap) -> Option<()> {
         self.ordered = Some(swap);
         if swap == Swap::Live {
             self.release_pinned(|_| true);
         }
-        // Also without a pinned version: beside a canary, connections were pinned to what serves.
+        // This is needed even without a pinned version: beside a canary, connections were pinned to the serving
+        // version.
         Some(())
     }
 
@@ -200,7 +201,7 @@ impl VersionTable {
         })
     }
 
-    /// Have connections leave the versions whose time is over. None if there was none.
+    /// Make connections leave the versions whose time is over. None if there is no such version.
     pub(crate) fn release_pinned(&mut self, is_over: impl Fn(Instant) -> bool) -> Option<()> {
         let mut released = None;
         for entry in &mut self.entries {
@@ -221,14 +222,15 @@ impl VersionTable {
         times.min()
     }
 
-    /// Take out what is neither kept nor has a connection. Calls that run keep their version themselves.
+    /// Remove the versions that are neither kept nor have connections. Running calls keep their version alive
+    /// themselves.
     pub(crate) fn prune(&mut self, setup: &Setup) -> Vec<Entry> {
         for entry in &mut self.entries {
             if matches!(entry.state, VersionState::Pinned { .. }) && entry.version.stats.connections() == 0 {
                 entry.stop_serving(VersionState::Kept);
             }
         }
-        // First what a rollback leads to: a few bad versions in a row must not push it out.
+        // Rollback targets are kept first, so that several bad versions in a row do not displace them.
         let rollback_target = self.place(&self.serving()).and_then(|place| self.rollback_target(place, setup));
         let others = (0..self.entries.len()).rev().filter(|place| Some(*place) != rollback_target);
         let (mut kept, mut out) = (0, BTreeSet::new());
@@ -257,7 +259,7 @@ impl VersionTable {
         self.entries.iter().position(|entry| entry.version.id == version.id)
     }
 
-    /// Give a version a place at the end, whether it had one before or not.
+    /// Add a version at the end of the list, and remove its previous entry if there is one.
     fn put(&mut self, version: &Arc<Version>, state: VersionState, now: Instant) {
         self.entries.retain(|entry| entry.version.id != version.id);
         version.enlist();
@@ -265,7 +267,7 @@ impl VersionTable {
         self.entries.push(Entry { version: Arc::clone(version), deployed: now, state, has_served_all });
     }
 
-    /// What serves gives way to another version.
+    /// Another version supersedes the serving one.
     fn replace_serving(&mut self, setup: &Setup, now: Instant) {
         let swap = self.swap(setup);
         for entry in self.entries.iter_mut().filter(|entry| entry.state == VersionState::Serving) {
@@ -284,7 +286,7 @@ impl VersionTable {
         }
     }
 
-    /// The version that served last before the one at `place`, has not failed itself, and still has its grants.
+    /// The version that served last before the version at `place`, has not failed, and still has its grants.
     fn rollback_target(&self, place: usize, setup: &Setup) -> Option<usize> {
         let is_sound = |entry: &Entry| {
             entry.has_served_all
@@ -311,7 +313,7 @@ impl VersionTable {
 }
 
 impl Entry {
-    /// Another version takes its place.
+    /// Another version replaces this one.
     fn supersede(&mut self, swap: Swap, now: Instant) {
         match swap {
             Swap::Pin(time) if self.version.stats.connections() > 0 => {

@@ -1,4 +1,4 @@
-//! One exact module: compiled, fit for the contract, with what it has done so far.
+//! One exact module, compiled and checked against the WIT interfaces, with its statistics.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,22 +18,22 @@ use crate::module::{Binary, Engine, LoadError, VersionId};
 const WASM: &[u8] = b"\0asm";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// A module that can be instantiated. It is unloaded when nobody has it any more.
+/// A module that can be instantiated. It is unloaded when its last reference is dropped.
 pub struct Version {
-    /// Its name.
+    /// The name of the version.
     pub id: VersionId,
-    /// What it has done.
+    /// The statistics of the version.
     pub stats: Stats,
-    /// Whether it is new, and does well.
+    /// The health monitor, which is active while the version is new.
     pub(crate) health: HealthMonitor,
     pub(in crate::app) pre: InstancePre<InstanceState>,
     pub(in crate::app) exports: Exports,
     needs_database: bool,
-    /// It serves no new connections: its instances are not kept for later.
+    /// The version serves no new connections, so its idle instances are not kept.
     retired: AtomicBool,
 }
 
-/// What it exports: all but the handler is optional.
+/// The exports of the module. All except the handler are optional.
 #[derive(Clone)]
 pub(in crate::app) struct Exports {
     pub(in crate::app) handler: handler::GuestIndices,
@@ -43,11 +43,11 @@ pub(in crate::app) struct Exports {
 }
 
 impl Version {
-    /// Compile a component and check that it is a module for the app `name` with these grants. `file` is for
-    /// messages. Takes from a tenth of a second to many: call it off the runtime's threads.
+    /// Compile a component and check that it is a module for the app `name` with these grants. `file` is used in
+    /// messages. This takes between a tenth of a second and many seconds, so call it off the runtime's threads.
     ///
     /// # Errors
-    /// One error that names everything that is wrong with it.
+    /// One error that lists every problem.
     pub fn compile(
         engine: &Engine,
         file: &Path,
@@ -69,7 +69,7 @@ impl Version {
         };
         let mismatch = |error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) };
         let linker = imports::linker(engine).map_err(mismatch)?;
-        // Before linking, which would name only the first import that the host does not have.
+        // Before linking, because the linker would name only the first import that the host does not have.
         check_imports(&component, name, databases)?;
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
         let exports = exports(&file, &component, &pre)?;
@@ -87,27 +87,27 @@ impl Version {
     /// Whether the app `name` still has the grants that the module needs.
     ///
     /// # Errors
-    /// A sentence for each import that is not granted.
+    /// One sentence for each import that is not granted.
     pub fn check_grants(&self, name: &str, databases: &BTreeMap<String, Grant>) -> Result<(), LoadError> {
         check_imports(self.pre.component(), name, databases)
     }
 
-    /// Whether these grants are enough for it.
+    /// Whether these grants are enough for the version.
     pub(crate) fn has_grants(&self, databases: &BTreeMap<String, Grant>) -> bool {
         !self.needs_database || !databases.is_empty()
     }
 
-    /// Whether it changes the attachments of connections that move to it.
+    /// Whether the version migrates the attachments of connections that move to it.
     pub fn has_migration(&self) -> bool {
         self.exports.migration.is_some()
     }
 
-    /// It serves new connections from now on.
+    /// The version serves new connections from now on.
     pub(crate) fn enlist(&self) {
         self.retired.store(false, Ordering::Release);
     }
 
-    /// It serves no new connections any more. The pool still has its idle instances.
+    /// The version serves no new connections from now on. The pool may still have idle instances of it.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
     }
@@ -117,7 +117,8 @@ impl Version {
     }
 }
 
-/// Denied by default: what the module imports must be there and granted. All that is not is said at once.
+/// Nothing is allowed by default: every import of the module has to exist and be granted. The error lists all imports
+/// that are not.
 fn check_imports(component: &Component, name: &str, databases: &BTreeMap<String, Grant>) -> Result<(), LoadError> {
     let imports: Vec<String> = component
         .component_type()
@@ -138,7 +139,7 @@ fn objection(import: &str, name: &str, databases: &BTreeMap<String, Grant>) -> O
 }
 
 fn is_known(interface: &str) -> bool {
-    /// Without folders, variables and network; see `InstanceState`.
+    /// These have no folders, variables or network; see `InstanceState`.
     const WASI: [&str; 6] =
         ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
     matches!(
@@ -175,7 +176,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
     })
 }
 
-/// Whether a component imports an interface, of whatever version.
+/// Whether a component imports an interface, in any version.
 fn has_import(component: &Component, interface: &str) -> bool {
     let types = component.component_type();
     let mut imports = types.imports(component.engine());
@@ -189,7 +190,7 @@ const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
 const SELF_TEST: &str = "hassock:host/self-test@0.1.0";
 const MIGRATION: &str = "hassock:host/migration@0.1.0";
 
-/// Wasmtime's errors are chains over several lines; ours are one message.
+/// Wasmtime's errors are chains over several lines; the host's messages are one line.
 fn one_line(error: &wasmtime::Error) -> String {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
     chain.join(": ").replace('\n', " ")

@@ -1,5 +1,5 @@
-//! MySQL's binary row format. The driver's own decoders would need calendar types that cannot hold what MySQL can, such as
-//! `0000-00-00` or `-838:59:59`; so this reads the bytes.
+//! MySQL's binary row format. The driver's decoders need calendar types that cannot represent all values of MySQL, such
+//! as `0000-00-00` or `-838:59:59`, so this module reads the bytes.
 
 use super::super::value::Value;
 use sqlx::mysql::{MySqlRow, MySqlTypeInfo};
@@ -8,7 +8,7 @@ use sqlx::{Column, Decode, MySql, Row, Type, TypeInfo};
 /// All values of a row.
 ///
 /// # Errors
-/// [`sqlx::Error::Decode`] if the bytes do not fit the column's type, which would be an error of the driver or the server.
+/// [`sqlx::Error::Decode`] if the bytes do not fit the column's type, which would be a bug of the driver or the server.
 pub(super) fn row(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
     let columns = row.columns().iter();
     columns.map(|column| value(row, column.ordinal(), column.type_info())).collect()
@@ -16,12 +16,12 @@ pub(super) fn row(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
 
 fn value(row: &MySqlRow, index: usize, info: &MySqlTypeInfo) -> Result<Value, sqlx::Error> {
     let raw = row.try_get_raw(index)?;
-    // Only a real NULL has no bytes; `is_null` would also say yes to a zero date.
+    // Only a real NULL has no bytes; `is_null` also returns true for a zero date.
     let Ok(bytes) = <&[u8] as Decode<MySql>>::decode(raw) else {
         return Ok(Value::Null);
     };
     convert(bytes, info).ok_or_else(|| {
-        let reason = format!("column {index} is no {} that the host knows", info.name());
+        let reason = format!("column {index} does not contain a {} that the host can decode", info.name());
         sqlx::Error::Decode(reason.into())
     })
 }
@@ -46,7 +46,7 @@ fn convert(bytes: &[u8], info: &MySqlTypeInfo) -> Option<Value> {
     }
 }
 
-/// The type's name does not tell text with a `_bin` collation from bytes; its collation does, and the driver looks at that.
+/// The type's name does not tell text with a `_bin` collation from bytes. Its collation does, and the driver checks it.
 fn string(bytes: &[u8], info: &MySqlTypeInfo) -> Value {
     let is_text = <str as Type<MySql>>::compatible(info) || info.name() == "SET";
     match text(bytes) {
@@ -59,7 +59,7 @@ fn text(bytes: &[u8]) -> Option<String> {
     str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-/// `TINYINT(1)`, signed or not, which may hold more than 0 and 1.
+/// `TINYINT(1)`, signed or unsigned, which may contain other numbers than 0 and 1.
 fn boolean(bytes: &[u8], info: &MySqlTypeInfo) -> Option<Value> {
     match bytes {
         [0] => Some(Value::Boolean(false)),
@@ -76,7 +76,7 @@ fn unsigned(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(whole))
 }
 
-/// The same, in two's complement.
+/// A little-endian number of one to eight bytes, in two's complement.
 fn signed(bytes: &[u8]) -> Option<i64> {
     let negative = bytes.last()? & 0x80 != 0;
     let mut whole = [if negative { 0xff } else { 0 }; 8];
@@ -92,7 +92,7 @@ fn bits(bytes: &[u8]) -> Option<u64> {
     Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
 }
 
-/// The length byte, then what of year, month and day is not all zero.
+/// The length byte, then year, month and day, unless all of them are zero.
 fn date(bytes: &[u8]) -> Option<String> {
     match bytes {
         [0] => Some("0000-00-00".to_owned()),
@@ -116,7 +116,7 @@ fn datetime(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The length byte, the sign, days and a time of day; printed as one number of hours.
+/// The length byte, the sign, the days and the time of day. The text has one number of hours.
 fn time(bytes: &[u8]) -> Option<String> {
     match bytes {
         [0] => Some("00:00:00".to_owned()),
@@ -131,7 +131,7 @@ fn time(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Microseconds, absent if there are none.
+/// Microseconds. Empty if there are none.
 fn fraction(bytes: &[u8]) -> Option<String> {
     let micros = match bytes {
         [] => 0,

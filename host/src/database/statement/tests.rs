@@ -1,4 +1,4 @@
-//! Which statements pass, and as what.
+//! Which statements are allowed, and how they are classified.
 
 use super::*;
 

@@ -23,7 +23,7 @@ async fn a_dropped_transaction_is_rolled_back() {
     }
 }
 
-/// Invariant 8: what follows a rollback of the database's own must not commit by itself.
+/// Invariant 8: statements after a rollback by the database must not be committed one by one.
 #[tokio::test]
 async fn a_transaction_that_the_database_rolled_back_is_over() {
     let database = memory(limits()).await;
@@ -91,7 +91,7 @@ async fn a_busy_pool_says_so_and_a_lock_times_out() {
     first.commit().await.unwrap();
 }
 
-/// A reader of shared memory waits for the writer, but not longer than for any other session.
+/// A reader of shared memory waits for the writer, but not longer than it would wait for any other session.
 #[tokio::test]
 async fn a_reader_of_memory_does_not_wait_for_ever() {
     let database = memory(limits()).await;
@@ -106,7 +106,7 @@ async fn a_reader_of_memory_does_not_wait_for_ever() {
     assert_eq!(count(&reader, "SELECT count(*) FROM t").await, Value::S64(1));
 }
 
-/// No writer keeps the write-ahead log open here.
+/// In this test, no writer keeps the write-ahead log open.
 #[tokio::test]
 async fn a_file_can_be_granted_to_readers_only() {
     let (database, directory) = file(limits()).await;

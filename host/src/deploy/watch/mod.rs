@@ -1,7 +1,7 @@
 //! Watching files: the sources of an app, to build it again, and its module, to load it again.
 //!
-//! Both are polled. A poll works on every file system, also on a network mount, and does not depend on which folder
-//! was renamed or replaced. [`ModuleWatcher`] asks the system for one thing more: whether a program is still writing.
+//! Both are polled. Polling works on every file system, including network mounts, and does not depend on which folder
+//! was renamed or replaced. [`ModuleWatcher`] also asks the system whether a program is still writing.
 
 mod modules;
 mod read;

@@ -15,17 +15,18 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::read::Look;
 use super::writers::Writers;
 
-/// How often the files are looked at. A change is reported when two looks in a row see the same, so within twice this
-/// time. A look is about ten system calls a file: with a hundred apps, a thousandth of one core.
+/// How often the host checks the files. A change is reported when two checks in a row see the same, so within twice
+/// this time. A check makes about ten system calls for each file: with a hundred apps, it takes a thousandth of one
+/// core.
 const POLL: Duration = if cfg!(test) { Duration::from_millis(150) } else { Duration::from_millis(500) };
 
-/// Reports which module files hold something new and complete.
+/// Reports which module files have new and complete content.
 ///
-/// A file may be copied, renamed or linked into its place, and it, or any folder above it, may be replaced, moved or
-/// be a link that changes. A file that is being written is reported once its writer has closed it. Not recognised is
-/// a writer on another machine or one that began before the file was watched, and a second writer that pauses while a
-/// first one closes the same file: if such a writer pauses for longer than two looks, half a module can be reported,
-/// and once more when it is whole.
+/// A file may be copied, renamed or linked into its place. The file, or any folder above it, may be replaced or moved,
+/// or be a link that changes. A file that is being written is reported after its writer has closed it. The watcher does
+/// not recognise a writer on another machine, a writer that began before the file was watched, and a second writer that
+/// pauses while a first one closes the same file. If such a writer pauses for longer than two checks, an incomplete
+/// module can be reported. The module is then reported again when it is complete.
 pub struct ModuleWatcher {
     watched: Arc<Mutex<Watched>>,
     poll: Interval,
@@ -40,21 +41,21 @@ struct Watched {
     watcher: RecommendedWatcher,
 }
 
-/// What is known about one file. A look is none if the file is missing or empty.
+/// The state of one file. A snapshot is None if the file is missing or empty.
 #[derive(Default)]
 struct FileState {
-    /// The file without links, as events name it.
+    /// The path of the file without links, as events name it.
     target: PathBuf,
     reported: Option<Look>,
     latest: Option<Look>,
     is_due: bool,
 }
 
-/// Device and inode.
+/// Device and inode number.
 type Identity = (u64, u64);
 
 impl ModuleWatcher {
-    /// Watch these files. To miss nothing, begin before they are read.
+    /// Watch these files. Call this before the files are read, so that no change is missed.
     ///
     /// # Errors
     /// If a folder does not exist, or the system does not report events.
@@ -66,11 +67,11 @@ impl ModuleWatcher {
         Ok(modules)
     }
 
-    /// Watch these files instead (after a config reload). To miss nothing, begin before they are read.
+    /// Watch these files instead (after a config reload). Call this before they are read, so that no change is missed.
     ///
     /// # Errors
-    /// If a folder does not exist. The other files are watched all the same, and a file in a folder that is created
-    /// later is reported.
+    /// If a folder does not exist. The other files are still watched, and a file in a folder that is created later is
+    /// reported.
     pub fn watch(&mut self, files: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
         let files: Vec<_> = files.into_iter().collect();
         let missing = files.iter().try_for_each(|file| folder_exists(file));
@@ -78,18 +79,19 @@ impl ModuleWatcher {
         missing
     }
 
-    /// Report all files soon, as if they had changed: those that are being written now, when that is over.
+    /// Report all files soon, as if they had changed. Files that are being written are reported when the write is over.
     pub fn look_again(&self) {
         self.watched.lock().files.values_mut().for_each(|state| state.reported = None);
     }
 
-    /// Wait until some of the files have changed and no program writes to them any more; returns them, as they were
-    /// named. A file that is empty or missing is not reported until it is filled. To drop the future loses nothing.
+    /// Wait until some of the files have changed and no program writes to them any more. Returns the files under the
+    /// names that were given. A file that is empty or missing is not reported until it has content. Dropping the future
+    /// does not lose a change.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
             self.poll.tick().await;
             let watched = Arc::clone(&self.watched);
-            // A look at a network mount may take long. If this panics, the next look finds what it would have found.
+            // Checking files on a network mount may take long. If this panics, the next check finds the same changes.
             let _ = spawn_blocking(move || watched.lock().look()).await;
             let due = self.watched.lock().take_due();
             if !due.is_empty() {
@@ -121,7 +123,7 @@ impl Watched {
         self.receive_events();
     }
 
-    /// Look at all files.
+    /// Check all files.
     fn look(&mut self) {
         let writers = Arc::clone(&self.writers);
         for (file, state) in &mut self.files {
@@ -131,7 +133,7 @@ impl Watched {
         self.receive_events();
     }
 
-    /// The files to report, which are known from now on.
+    /// The files to report. They count as known from now on.
     fn take_due(&mut self) -> Vec<PathBuf> {
         let mut writers = self.writers.lock();
         let due = self.files.iter_mut().filter(|(_, state)| state.is_due);
@@ -144,20 +146,20 @@ impl Watched {
         .collect()
     }
 
-    /// Receive the events of the folders that the files are in now, and of no others.
+    /// Receive the events of the folders that contain the files now, and of no other folders.
     fn receive_events(&mut self) {
         let targets: HashSet<_> = self.files.values().map(|state| state.target.clone()).collect();
         let wanted: HashSet<_> = targets.iter().filter_map(|target| target.parent()).map(Path::to_owned).collect();
         let lost = {
             let mut writers = self.writers.lock();
-            // Known before their events are received, so that none is ignored.
+            // Add the files before their events are received, so that no event is ignored.
             writers.adopt(targets);
             writers.take_lost()
         };
         let replaced = |folder: &Path, known: &Identity| lost.contains(folder) || identity(folder) != Some(*known);
         for (folder, _) in self.folders.extract_if(|folder, known| !wanted.contains(folder) || replaced(folder, known))
         {
-            // An error means that the folder was removed, and its events have ended.
+            // An error means that the folder was removed and its events have already ended.
             let _ = self.watcher.unwatch(&folder);
             self.writers.lock().forget_below(&folder);
         }
@@ -176,7 +178,7 @@ impl Watched {
 }
 
 impl FileState {
-    /// A file as it is now, which counts as reported.
+    /// The current state of a file, which counts as reported.
     fn of(file: &Path) -> Self {
         let look = Look::at_content(file);
         Self { target: target(file), reported: look, latest: look, is_due: false }
@@ -192,7 +194,7 @@ impl FileState {
 
 #[cfg(test)]
 impl ModuleWatcher {
-    /// As on a file system that reports no events.
+    /// The same watcher as on a file system that reports no events.
     pub(super) fn receive_no_events(&self) {
         let mut watched = self.watched.lock();
         let folders: Vec<_> = watched.folders.keys().cloned().collect();
@@ -200,7 +202,8 @@ impl ModuleWatcher {
     }
 }
 
-/// The path that the system's events have for a file: without links. Of a link that leads nowhere, the link itself.
+/// The path that the system's events have for a file: without links. If a link points to a file that does not exist,
+/// this is the path of the link itself.
 fn target(file: &Path) -> PathBuf {
     let in_folder = || Some(file.parent()?.canonicalize().ok()?.join(file.file_name()?));
     file.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| file.to_owned())

@@ -5,18 +5,18 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Read a file. None if it changed meanwhile, or another file took its place: what was read may be half of one and
-/// half of the other. It blocks.
+/// Read a file. None if it changed meanwhile or another file replaced it, because the bytes may then come from two
+/// different files. This blocks.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the file cannot be read.
 pub fn read_whole(file: &Path) -> io::Result<Option<Vec<u8>>> {
     read_and(file, || ())
 }
 
-/// `then` happens between the read and the second look.
+/// `then` runs between the read and the second check.
 fn read_and(file: &Path, then: impl FnOnce()) -> io::Result<Option<Vec<u8>>> {
-    // To open a pipe would wait for a program that writes to it.
+    // Opening a pipe would wait for a program that writes to it.
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -24,18 +24,18 @@ fn read_and(file: &Path, then: impl FnOnce()) -> io::Result<Option<Vec<u8>>> {
     let before = Look::at(&opened.metadata()?);
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(before.length).unwrap_or(usize::MAX))?;
-    // Not to the end: a program may write to it faster than we read.
+    // Not to the end, because a program may write to the file faster than the host reads.
     (&opened).take(before.length).read_to_end(&mut bytes)?;
     then();
-    // If the name still has the same file, this looks at the opened one again. Where metadata is cached, as on
-    // network mounts, the length of what was read may be more recent.
+    // If the name still refers to the same file, this checks the opened file again. Where metadata is cached, as on
+    // network mounts, the length of the bytes that were read may be more recent.
     let same = fs::metadata(file).is_ok_and(|metadata| Look::at(&metadata) == before)
         && u64::try_from(bytes.len()) == Ok(before.length);
     Ok(same.then_some(bytes))
 }
 
-/// What shows that a file is another one, or was written to. Not its ctime: that also changes with its name,
-/// its links and its permissions.
+/// The data that shows that a file was replaced or written to. This does not include its ctime, which also changes with
+/// the name, the links and the permissions of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     device: u64,
@@ -45,7 +45,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// A look at a file that holds something. None if it is missing, empty or not a regular file.
+    /// A snapshot of a file that has content. None if the file is missing, empty or not a regular file.
     pub(super) fn at_content(file: &Path) -> Option<Self> {
         let metadata = fs::metadata(file).ok()?;
         (metadata.is_file() && metadata.len() > 0).then(|| Self::at(&metadata))

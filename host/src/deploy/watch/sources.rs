@@ -12,19 +12,19 @@ use tokio::time::sleep;
 
 use super::read::Look;
 
-/// How often the files are looked at. A build begins when two looks in a row see the same, because editors write a
-/// file in several steps and `git checkout` writes many files.
+/// How often the watcher checks the files. A build begins when two checks in a row see the same, because editors write
+/// a file in several steps and `git checkout` writes many files.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A look at a large tree takes long. It is repeated so rarely that it takes at most one part in this of a core, unless a
-/// developer would notice the wait.
+/// Checking a large tree takes long. The checks are then spread so that they use at most one part in this many of a
+/// core, unless a developer would notice the delay.
 const SHARE: u32 = 50;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Folders that builds write to, or that hold no sources.
+/// Folders that builds write to, or that contain no sources.
 const IGNORED_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", "__pycache__"];
 
-/// Files that a build or a running app writes, and what editors leave behind.
+/// Files that a build or a running app writes, and temporary files of editors.
 const IGNORED_ENDINGS: [&str; 11] =
     ["token", "sock", "wasm", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
 
@@ -34,15 +34,15 @@ const IGNORED_ENDINGS: [&str; 11] =
 /// editor or of a build tool.
 pub struct SourceWatcher {
     folder: PathBuf,
-    /// The files when they were reported last.
+    /// The files at the last report.
     reported: Sources,
 }
 
-/// What is known about each source file.
+/// The snapshot of each source file.
 type Sources = BTreeMap<PathBuf, Look>;
 
 impl SourceWatcher {
-    /// Watch `folder` and everything below it. It blocks for a moment.
+    /// Watch `folder` and everything below it. This blocks for a short time.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -51,14 +51,14 @@ impl SourceWatcher {
         Ok(Self { folder: folder.to_owned(), reported: look(folder) })
     }
 
-    /// Wait for a change, and then until changes stop. Returns one of the files, relative to the folder.
+    /// Wait for a change, and then until changes stop. Returns one of the changed files, relative to the folder.
     pub async fn changed(&mut self) -> PathBuf {
         let mut latest = self.reported.clone();
         let mut pause = POLL;
         loop {
             sleep(pause).await;
             let folder = self.folder.clone();
-            // If this panics, the next look finds what it would have found.
+            // If this panics, the next check finds the same changes.
             let Ok((now, time)) = spawn_blocking(move || timed(|| look(&folder))).await else { continue };
             pause = (time * SHARE).clamp(POLL, LONGEST_PAUSE);
             let is_settled = now == latest;
@@ -78,12 +78,12 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, began.elapsed())
 }
 
-/// All source files below a folder. A file that cannot be read now does not exist.
+/// All source files below a folder. A file that cannot be read is treated as missing.
 fn look(folder: &Path) -> Sources {
     let walk = WalkBuilder::new(folder)
         .hidden(false)
         .follow_links(true)
-        // The files that git would ignore, also where the folder is not a repository yet.
+        // Skip the files that git would ignore, even if the folder is not a repository yet.
         .require_git(false)
         .filter_entry(|entry| entry.depth() == 0 || is_of_interest(&entry.file_name().to_string_lossy()))
         .build();
@@ -101,16 +101,16 @@ fn difference(before: &Sources, now: &Sources) -> Option<PathBuf> {
     changed.map(|(file, _)| file).or_else(removed).cloned()
 }
 
-/// Whether the name is not that of a temporary file or of the folder of a build.
+/// Whether the name is not that of a temporary file or of a build folder.
 fn is_of_interest(name: &str) -> bool {
     let is_temporary = name.starts_with(".#") || name.starts_with(".hassock-") || name.ends_with('~');
     let has_ignored_ending = name.rsplit_once('.').is_some_and(|(_, ending)| IGNORED_ENDINGS.contains(&ending));
-    // vim creates `4913` to see whether it may; cargo creates `targetXXXXXX` and renames it to `target`.
+    // vim creates `4913` to test whether it may write; cargo creates `targetXXXXXX` and renames it to `target`.
     let is_of_a_tool = name == "4913" || is_random(name.strip_prefix("target"));
     !IGNORED_FOLDERS.contains(&name) && !is_temporary && !has_ignored_ending && !is_of_a_tool
 }
 
-/// Whether this is what `tempfile` appends to a name: six letters and digits.
+/// Whether this is a suffix that `tempfile` creates: six letters and digits.
 fn is_random(suffix: Option<&str>) -> bool {
     suffix.is_some_and(|suffix| suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// Long enough for the slowest machine: a test waits for it only if it fails.
+    /// The deadline suits the slowest machine, because a test only reaches it when it fails.
     const DEADLINE: Duration = Duration::from_secs(30);
 
     fn folder(files: &[&str]) -> TempDir {
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(report(&mut watcher).await, Path::new("witness"));
     }
 
-    /// A change during a build is reported after it, although no call was waiting for it.
+    /// A change during a build is reported after the build, although no call was waiting for it.
     #[tokio::test]
     async fn a_change_without_a_waiting_call_is_reported() {
         let folder = folder(&["src/lib.rs"]);

@@ -1,4 +1,4 @@
-//! Module files that change in all the ways in which people and tools change files.
+//! Tests of module files that change in all the ways in which people and tools change files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::ModuleWatcher;
 
-/// Long enough for the slowest machine: a test waits for it only if it fails.
+/// The deadline suits the slowest machine, because a test only reaches it when it fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Watched `chat.wasm`, which most tests change, and `other/poll.wasm`, by which they see that nothing is reported.
+/// Watches `chat.wasm`, which most tests change, and `other/poll.wasm`, which shows that no other file is reported.
 struct Watched {
     watcher: ModuleWatcher,
     chat: PathBuf,
@@ -28,7 +28,7 @@ impl Watched {
         Self::with(|chat| fs::write(chat, "old").unwrap())
     }
 
-    /// `make` makes `chat.wasm`.
+    /// `make` creates `chat.wasm`.
     fn with(make: impl FnOnce(&Path)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let [chat, poll] = ["app/chat.wasm", "other/poll.wasm"].map(|name| root.path().join(name));
@@ -53,7 +53,7 @@ impl Watched {
         assert_eq!(report, [self.chat.as_path()]);
     }
 
-    /// What happened to `chat.wasm` before is known when a later change of the other file is reported.
+    /// All changes of `chat.wasm` have been processed when a later change of the other file is reported.
     async fn does_not_report_chat(&mut self) {
         fs::write(&self.poll, "changed").unwrap();
         let report = self.report().await;
@@ -61,7 +61,7 @@ impl Watched {
     }
 }
 
-/// Put a file, or a link, in the place of another in one step.
+/// Replace a file or a link with another one in one step.
 fn replace(target: &Path, make: impl FnOnce(&Path)) {
     let temporary = target.with_extension("tmp");
     make(&temporary);
@@ -243,7 +243,7 @@ async fn a_switched_link_to_the_folder_is_reported() {
 async fn a_folder_that_is_made_again_is_watched_again() {
     let mut watched = Watched::new();
     let folder = watched.path("app");
-    // The end of a folder is not reported while a process has it open, so with and without one.
+    // Linux does not report the end of a folder while a process has it open, so test with and without such a process.
     for standing in [None, Some(File::open(&folder).unwrap())] {
         fs::remove_dir_all(&folder).unwrap();
         watched.does_not_report_chat().await;
@@ -359,7 +359,7 @@ async fn a_dropped_wait_loses_nothing() {
     assert_eq!(timeout(DEADLINE, impatient).await.unwrap(), [watched.chat.clone()]);
 }
 
-/// No event of any kind is received from a folder above: only a look finds this.
+/// The watcher receives no event of a folder above, so only a check finds this change.
 #[tokio::test]
 async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     let root = tempfile::tempdir().unwrap();
@@ -375,7 +375,7 @@ async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
     fs::write(&chat, "newer").unwrap();
     assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
-    // The writer of the old file is not waited for.
+    // The watcher does not wait for the writer of the old file.
     let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
     writer.write_all(b"half").unwrap();
     fs::rename(&release, &next).unwrap();
@@ -383,7 +383,7 @@ async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
     assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
 }
 
-/// Where no events arrive, as on a network mount, looks find a change all the same.
+/// Where no events arrive, as on a network mount, checks still find a change.
 #[tokio::test]
 async fn without_events_a_change_is_noticed() {
     let mut watched = Watched::new();

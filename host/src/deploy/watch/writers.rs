@@ -1,5 +1,5 @@
-//! Which of the watched files a program is writing to. A poll cannot see that: a file that is half written and whose
-//! writer pauses looks like one that is complete. The events of the file's folder tell it.
+//! Detects which of the watched files a program is writing to. Polling cannot detect it: an incomplete file whose
+//! writer pauses looks like a complete file. The events of the file's folder show the difference.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind};
 
-/// Only Linux reports when a writer closes a file. Elsewhere, a writer that pauses is not recognised.
+/// Only Linux reports when a writer closes a file. On other systems, a writer that pauses is not recognised.
 const CLOSE_IS_REPORTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// What is known about writers. It is as large as the number of watched files, however many events come.
+/// The known writers. The size depends on the number of watched files, not on the number of events.
 #[derive(Default)]
 pub(super) struct Writers {
     files: HashSet<PathBuf>,
@@ -24,17 +24,17 @@ pub(super) struct Writers {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lost(HashSet<PathBuf>);
 
-/// What a program does with a file. Without a phase, no program is known to write to it.
+/// What a program does with a file. A file without a phase has no known writer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The name is new. The next program that opens it may be the one that created it, in order to write.
+    /// The name is new. The next program that opens the file may be the one that created it, in order to write to it.
     Created,
-    /// A program has written to it and has not closed it yet.
+    /// A program has written to the file and has not closed it yet.
     Writing,
 }
 
 impl Writers {
-    /// From now on, events of these files count. Each is a path without links, as events name it.
+    /// Process the events of these files from now on. Each path is without links, as events name it.
     pub(super) fn adopt(&mut self, files: HashSet<PathBuf>) {
         self.phases.retain(|file, _| files.contains(file));
         self.files = files;
@@ -45,17 +45,17 @@ impl Writers {
         self.phases.get(file) == Some(&Phase::Writing)
     }
 
-    /// The file was reported: what happened to it before does not matter any more.
+    /// The file was reported, so its earlier events do not matter any more.
     pub(super) fn forget(&mut self, file: &Path) {
         self.phases.remove(file);
     }
 
-    /// The events of a folder are received no longer: the end of a write will not be reported.
+    /// The events of a folder are not received any more, so the end of a write will not be reported.
     pub(super) fn forget_below(&mut self, folder: &Path) {
         self.phases.retain(|file, _| !file.starts_with(folder));
     }
 
-    /// Take note of an event.
+    /// Process an event.
     pub(super) fn learn(&mut self, event: notify::Result<Event>) {
         match event {
             Ok(event) if !event.need_rescan() => {
@@ -63,7 +63,7 @@ impl Writers {
                     self.learn_of(path, event.kind);
                 }
             }
-            // Events were lost, and the end of a write may be among them.
+            // Events were lost, possibly including the end of a write.
             Ok(_) | Err(_) => self.phases.clear(),
         }
     }
@@ -95,8 +95,8 @@ impl Writers {
         self.files.iter().any(|file| file.parent() == Some(path))
     }
 
-    /// The system also reports when a program opens a file to read it. But a new file is opened by its writer first,
-    /// and its first write is reported when it is over. A hard link is a new name of a file that existed before.
+    /// The system also reports when a program opens a file to read it. But the writer of a new file opens it first, and
+    /// the system reports the close after its first write. A hard link is a new name of an existing file.
     fn opened(&mut self, file: &Path) {
         let is_new = || fs::symlink_metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1);
         if self.phases.get(file) == Some(&Phase::Created) && is_new() {
@@ -104,8 +104,8 @@ impl Writers {
         }
     }
 
-    /// A program that only sets the time of a file causes the same event, but no event when it is done. A write sets
-    /// mtime and ctime to the same value.
+    /// A program that only sets the time of a file causes the same event, but no event when it is finished. A write
+    /// sets mtime and ctime to the same value.
     fn written(&mut self, file: &Path) {
         let is_write = |metadata: fs::Metadata| {
             (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec())
@@ -122,8 +122,8 @@ impl Lost {
     }
 }
 
-/// Whether a name was created or removed, or now belongs to another file. That both ends of a rename are known is
-/// reported in addition to each of them.
+/// Whether a name was created or removed, or now refers to another file. The event with both names of a rename is
+/// reported in addition to the event for each name.
 fn is_move(kind: EventKind) -> bool {
     match kind {
         EventKind::Modify(ModifyKind::Name(mode)) => mode != RenameMode::Both,

@@ -1,4 +1,4 @@
-//! The folder of the cache, its key, and whom both may belong to.
+//! The folder of the cache and its key, and the users that both may belong to.
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use sha2::Sha256;
 
 use crate::private_file;
 
-/// As long as the tags that are made with it.
+/// As long as the tags that the key creates.
 const KEY_BYTES: usize = 32;
 
-/// Why the folder is not used. Each says what to do.
+/// Why the folder is not used. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FolderError {
     #[error(
@@ -42,7 +42,7 @@ pub(super) enum FolderError {
     NotFile { path: PathBuf },
 }
 
-/// What is found under a name.
+/// What exists under a name.
 pub(super) enum Opened {
     File(File, Metadata),
     /// A link, a folder, a pipe, ….
@@ -50,7 +50,7 @@ pub(super) enum Opened {
     Absent,
 }
 
-/// Open a regular file: without following a link, and without waiting for the other end of a pipe.
+/// Open a regular file, without following a link and without waiting for the other end of a pipe.
 pub(super) fn open(path: &Path) -> io::Result<Opened> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     Ok(if metadata.is_file() { Opened::File(file, metadata) } else { Opened::NotFile })
 }
 
-/// Make the folder if it is not there, and check that only this user can write to it.
+/// Create the folder if it does not exist, and check that only this user can write to it.
 pub(super) fn prepare(folder: &Path) -> Result<(), FolderError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error(folder))?;
     let metadata = fs::metadata(folder).map_err(io_error(folder))?;
@@ -74,14 +74,15 @@ pub(super) fn prepare(folder: &Path) -> Result<(), FolderError> {
     }
 }
 
-/// The folder's key, made if it is not there, ready to seal code with.
+/// The folder's key, ready to seal code. It is created if it does not exist.
 pub(super) fn mac(folder: &Path) -> Result<Hmac<Sha256>, FolderError> {
     let path = folder.join("key");
     let key = match read_key(&path)? {
         Some(key) => key,
         None => {
             create_key(&path).map_err(io_error(&path))?;
-            // Read, not remembered: another host may have been faster, and the checks are for any key.
+            // Read the key from the file again: another host may have created it first, and the checks apply to every
+            // key.
             let gone = || io_error(&path)(io::ErrorKind::NotFound.into());
             read_key(&path)?.ok_or_else(gone)?
         }
@@ -90,8 +91,8 @@ pub(super) fn mac(folder: &Path) -> Result<Hmac<Sha256>, FolderError> {
     Hmac::new_from_slice(&key).map_err(unfit)
 }
 
-/// The key, if there is one. The open file is checked and not its name: whoever can swap the folder for
-/// another cannot make files that belong to this user.
+/// The key, if there is one. This checks the open file and not its name: an attacker that can replace the folder cannot
+/// create files that belong to this user.
 fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, FolderError> {
     let (file, metadata) = match open(path).map_err(io_error(path))? {
         Opened::File(file, metadata) => (file, metadata),
@@ -106,9 +107,9 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, FolderError> {
     file.take(KEY_BYTES as u64 + 1).read_to_end(&mut key).map_err(io_error(path))?;
     match key.try_into() {
         Ok(key) => Ok(Some(key)),
-        // A computer that lost its power may leave such a one. Code that was sealed with it is compiled again.
+        // A power failure may leave such a file. Code that was sealed with it is compiled again.
         Err(_) => {
-            tracing::warn!(file = %path.display(), "the key of the cache is damaged, and made again");
+            tracing::warn!(file = %path.display(), "the key of the cache is damaged; the host creates a new one");
             fs::remove_file(path).map_err(io_error(path))?;
             Ok(None)
         }

@@ -10,12 +10,12 @@ use super::*;
 
 const PLENTY: Size = Size::mebibytes(64);
 
-/// A component that does nothing, different for each letter.
+/// A component that does nothing, with different bytes for each letter.
 fn component(letter: u8) -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0".as_slice(), &[0, 3, 1, b'v', letter]].concat()
 }
 
-/// A folder with a cache in it that is opened again and again, as restarts do.
+/// A folder with a cache that is opened again and again, as restarts do.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -46,7 +46,7 @@ impl Place {
         compiler(&self.folder(), bytes, wasmtime::Engine::default())
     }
 
-    /// Where the component comes from, for a host that just started.
+    /// Where the component comes from, for a host that has just started.
     fn origin(&self, letter: u8) -> Origin {
         origin(&self.with_bytes(PLENTY), letter)
     }
@@ -144,7 +144,7 @@ fn code_of_another_engine_is_refused() {
     let other = || compiler(&place.folder(), PLENTY, engine.clone());
     assert_eq!(origin(&other(), b'a'), Origin::Compiled);
     assert_eq!(origin(&other(), b'a'), Origin::Cache);
-    // Wasmtime compares only some of what the code depends on, so the tag has to tell.
+    // Wasmtime compares only some of what the code depends on, so the tag has to cover the rest.
     let cache = CodeCache::open_folder(place.folder(), PLENTY, &engine).unwrap();
     let found = cache.read(&place.file(b'a'), Binary::new(component(b'a')).digest());
     assert!(matches!(found, Err(ReadError::Unusable(Unusable::Tag))));
@@ -211,7 +211,7 @@ fn a_folder_that_others_can_write_to_is_refused() {
 fn a_folder_or_key_of_another_user_is_refused() {
     let place = Place::new();
     place.open();
-    // Only root may give files away. For all others, root's own folder will do.
+    // Only root may give files to another user. For other users, root's own folder serves.
     if chown(place.key_file(), Some(1), None).is_ok() {
         assert!(matches!(place.refusal(), FolderError::Owner { path } if path == place.key_file()));
         chown(place.folder(), Some(1), None).unwrap();
@@ -289,7 +289,7 @@ fn only_our_files_are_counted_and_removed() {
     fs::write(&theirs, vec![0; 4 * size]).unwrap();
     fs::write(&unfinished, vec![0; size]).unwrap();
     set_used(&unfinished, SystemTime::UNIX_EPOCH);
-    // The bound holds from the start.
+    // The limit applies from the start.
     place.with_bytes((2 * size - 1).into());
     assert!(theirs.exists());
     assert!(place.key_file().exists());
