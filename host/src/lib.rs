@@ -7,11 +7,11 @@
 //! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
 //!
 //! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
-//! [`database`], [`admin`] for operators, and [`record`] for transcripts of what passes. [`Host::start`] puts
+//! [`database`], [`admin`] for operators, and [`record`] for recordings of the traffic. [`Host::start`] puts
 //! them together.
 //!
 //! For tests of modules: [`lab`] is what surrounds a module in place of the real world, [`testkit`] a whole host
-//! in it, and [`transcript`] plays text files on that, or against a running host.
+//! in it, and the commands play transcripts (the crate `hassock_transcript`) on that, or against a running host.
 
 pub mod admin;
 pub mod app;
@@ -33,7 +33,6 @@ pub mod session;
 pub mod shutdown;
 pub mod telemetry;
 pub mod testkit;
-pub mod transcript;
 
 pub use host::{Host, StartError};
 

@@ -5,20 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What the calls of a laboratory have cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Calls of modules, failed ones included.
-    pub calls: u64,
-    /// Time that they computed. Varies from run to run, and with what else the machine does.
-    pub cpu_time: Duration,
-    /// Bytes: the largest linear memory of an instance.
-    pub peak_memory: usize,
-    /// Statements that they ran, failed ones included.
-    pub statements: u64,
-}
-
-/// Adds it up.
+/// Adds up what the calls of a laboratory cost.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -28,14 +15,24 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What was added up so far.
-    pub fn cost(&self) -> Cost {
-        Cost {
-            calls: self.calls.load(Ordering::Relaxed),
-            cpu_time: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
-            peak_memory: self.peak_memory.load(Ordering::Relaxed),
-            statements: self.statements.load(Ordering::Relaxed),
-        }
+    /// Calls of modules, failed calls included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The CPU time of the calls. It varies from run to run, and with the load of the machine.
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// Bytes: the largest linear memory of an instance.
+    pub fn peak_memory(&self) -> usize {
+        self.peak_memory.load(Ordering::Relaxed)
+    }
+
+    /// Statements that the calls ran, failed statements included.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// A call that began when this thread had computed for `began` has ended.

@@ -7,6 +7,7 @@
 mod clock;
 mod cost;
 mod elsewhere;
+mod failures;
 mod faults;
 mod random;
 
@@ -15,9 +16,10 @@ use std::time::SystemTime;
 
 pub use clock::Clock;
 pub(crate) use cost::thread_time;
-pub use cost::{Cost, Meter};
+pub use cost::Meter;
 pub(crate) use elsewhere::{Elsewhere, elsewhere};
-pub use faults::{CallFault, Faults};
+pub use failures::{Failure, Failures};
+pub use faults::Faults;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use random::Random;
@@ -28,6 +30,8 @@ pub struct Lab {
     pub clock: Clock,
     /// What is to go wrong.
     pub faults: Faults,
+    /// Calls that have failed.
+    pub failures: Failures,
     /// What calls have cost.
     pub meter: Arc<Meter>,
     random: Random,
@@ -37,7 +41,13 @@ impl Lab {
     /// A laboratory in which it is `now`, whatever the system says, and random numbers follow from `seed`. To
     /// be made on a runtime whose time is paused.
     pub fn new(now: SystemTime, seed: u64) -> Self {
-        Self { clock: Clock::new(now), faults: Faults::default(), meter: Arc::default(), random: Random::new(seed) }
+        Self {
+            clock: Clock::new(now),
+            faults: Faults::default(),
+            failures: Failures::default(),
+            meter: Arc::default(),
+            random: Random::new(seed),
+        }
     }
 
     /// Give an instance that is being made the clocks and random numbers of the laboratory.

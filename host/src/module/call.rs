@@ -15,7 +15,7 @@ use crate::app::{App, Setup};
 use crate::config::AppLimits;
 use crate::deploy;
 use crate::imports::log::cut;
-use crate::lab::{Lab, thread_time};
+use crate::lab::{Failure, Lab, thread_time};
 use crate::patience::within;
 use crate::session::Connection;
 
@@ -37,7 +37,7 @@ macro_rules! call {
                 let limit = setup.limits.call_timeout;
                 let $instance = &mut lease.instance;
                 let result = match lab.and_then(|lab| lab.faults.next_call(&app.name)) {
-                    Some(fault) => Err(fault.to_error(&setup.limits)),
+                    Some(error) => Err(error),
                     None => match within(limit.get(), $call).await {
                         Ok(Ok(value)) => {
                             lease.finish().await;
@@ -203,7 +203,12 @@ fn served<T>(
         Err(error) => error,
     };
     report(call, app, &version.id, connection, &error);
-    if is_failure(&error) {
+    let failed = FailedCall { version: Arc::clone(&version.id), error };
+    if let Some(lab) = &app.surroundings.lab {
+        let connection = connection.map(|connection| connection.id);
+        lab.failures.add(Failure { app: Arc::clone(&app.name), call: call.to_owned(), connection, failed: failed.clone() });
+    }
+    if is_failure(&failed.error) {
         version.stats.count_failure();
         if let Some(reason) = version.watch.call_failed() {
             deploy::take_back(app, version, reason);
@@ -211,7 +216,7 @@ fn served<T>(
     } else if time.is_some() {
         version.watch.call_succeeded();
     }
-    Err(FailedCall { version: Arc::clone(&version.id), error })
+    Err(failed)
 }
 
 /// Log a failed call: with the version, the connection and the wasm frames.

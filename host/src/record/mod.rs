@@ -1,16 +1,15 @@
-//! Recording: the traffic of the next connections of an app, as it happens, for a transcript of it.
+//! Recording: the traffic of the next connections of an app, as it happens.
 //!
 //! An operator asks for it through the admin listener (`Reader::start`). From then on each request for a
 //! WebSocket is noted, and each connection that comes of it gets a `Tap`, through which its session tells what
-//! passes. A `Reader` turns that into lines; [`Script`] is the other side and turns lines into a transcript.
+//! passes. A `Reader` redacts it and turns it into lines. `hassock record` turns the lines into a transcript.
 //!
-//! Who is not recorded pays one load for a batch or a write. Traffic never waits for a reader.
+//! A connection that is not recorded pays one load for each batch and each write. Traffic never waits for a reader.
 
 mod event;
 mod reader;
 mod recording;
 mod redact;
-mod script;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +20,6 @@ use arc_swap::ArcSwapOption;
 pub use event::{Asked, EndedBy, Entry, Event, Received, Sent};
 pub(crate) use reader::Reader;
 pub(crate) use recording::{Asking, Tap};
-pub use script::{Script, Tally};
 
 use crate::module::bindings::hassock::host::types::Request;
 use recording::Recording;

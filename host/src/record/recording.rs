@@ -26,7 +26,7 @@ pub(crate) struct Recording {
     began: Instant,
     /// Nothing is noted any more: one load for those who are still tapped.
     over: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<RecordingState>,
     changed: Notify,
 }
 
@@ -77,7 +77,7 @@ pub(super) enum End {
 }
 
 #[derive(Default)]
-struct State {
+struct RecordingState {
     queue: VecDeque<Slot>,
     /// The place of the first in the queue, counted from the beginning.
     first: u64,
@@ -190,7 +190,7 @@ impl Recording {
     }
 
     /// Put something into the queue; none if it is over, now or before. The lock makes the times ascend.
-    fn put(&self, state: &mut State, bytes: usize, content: Content) -> Option<u64> {
+    fn put(&self, state: &mut RecordingState, bytes: usize, content: Content) -> Option<u64> {
         let bytes = bytes + OVERHEAD;
         if self.is_over() {
             return None;
@@ -209,7 +209,7 @@ impl Recording {
     }
 }
 
-impl State {
+impl RecordingState {
     fn end(&self, wanted: usize) -> Option<End> {
         let is_idle = self.open == 0 && self.opening == 0;
         match () {
@@ -254,7 +254,7 @@ impl Asking {
     }
 
     /// What is more than there is room for is noticed by the next that is put into the queue.
-    fn settle(&mut self, state: &mut State, bytes: usize, happening: impl FnOnce(Arc<str>, Box<Request>) -> Happening) {
+    fn settle(&mut self, state: &mut RecordingState, bytes: usize, happening: impl FnOnce(Arc<str>, Box<Request>) -> Happening) {
         if let Some(request) = self.request.take() {
             let happening = happening(Arc::clone(&self.client), request);
             state.settle(self.place, bytes, Content::Happening(happening));

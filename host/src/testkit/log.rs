@@ -10,8 +10,7 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 
-use super::TestError;
-use super::types::LogLine;
+use super::{LogLine, TestError};
 
 /// More lines than anyone reads: the oldest go.
 const MOST: usize = 1000;

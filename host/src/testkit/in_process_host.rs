@@ -1,0 +1,222 @@
+//! The whole host on one thread, with a virtual clock.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tracing::Dispatch;
+
+use super::log::Log;
+use super::socket::{self, Socket};
+use super::{Answer, Connect, LogLine, TestError};
+use crate::app::{App, Surroundings};
+use crate::config::Config;
+use crate::deploy::{self, Control, Databases, Prepared, Rollout};
+use crate::handshake::{Directory, Doors};
+use crate::lab::{Elsewhere, Lab};
+use crate::listen;
+use crate::session::Connection;
+
+/// Bytes in transit between a client and the host: about as many as the kernel buffers for a socket.
+const ON_THE_WAY: usize = 64 << 10;
+
+/// The authority of every request: there is no real one.
+const AUTHORITY: &str = "localhost";
+
+/// A host in a laboratory, and the runtime that drives it. The runtime runs only while a method of this type does.
+pub(super) struct InProcessHost {
+    pub(super) lab: Arc<Lab>,
+    pub(super) control: Control,
+    pub(super) databases: Databases,
+    doors: Arc<Doors>,
+    next_port: AtomicU16,
+    log: Log,
+    dispatch: Dispatch,
+    elsewhere: Arc<Elsewhere>,
+    /// None once the host has ended.
+    runtime: Option<Runtime>,
+}
+
+impl InProcessHost {
+    /// Start a host for a config. Its clock begins at `now`, and random numbers follow from `seed`.
+    pub(super) fn start(config: Config, now: SystemTime, seed: u64) -> Result<Rc<Self>, TestError> {
+        let (log, elsewhere) = (Log::default(), Arc::new(Elsewhere::default()));
+        let (dispatch, runtime) = (log.dispatch(), runtime(&elsewhere)?);
+        let start = async {
+            let lab = Arc::new(Lab::new(now, seed));
+            let surroundings = Surroundings { lab: Some(Arc::clone(&lab)), ..Surroundings::default() };
+            let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
+            let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
+            let control = Control::new(engine, Arc::clone(&doors), config, apps, databases.clone());
+            Ok::<_, TestError>((lab, control, databases, doors))
+        };
+        // A self-test may sleep, and nothing else lets time pass meanwhile.
+        let started = run(&runtime, &elsewhere, &dispatch, elsewhere.working(start));
+        let (lab, control, databases, doors) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                end(runtime, &elsewhere);
+                return Err(log.explain(error));
+            }
+        };
+        let next_port = AtomicU16::new(50_000);
+        let runtime = Some(runtime);
+        Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, dispatch, elsewhere, runtime }))
+    }
+
+    /// Do some work, and everything that follows from it. Time passes only if the work waits for that, as a self-test
+    /// does that sleeps.
+    pub(super) fn work<T>(&self, work: impl Future<Output = T>) -> T {
+        self.run(async {
+            let result = self.elsewhere.working(work).await;
+            self.elsewhere.settled().await;
+            result
+        })
+    }
+
+    /// The same for work that is given up instead if it waits for time to pass.
+    pub(super) fn work_at_once<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.run(async {
+            let result = self.elsewhere.without_time(work).await;
+            self.elsewhere.settled().await;
+            result
+        })
+    }
+
+    /// Run everything that can run without time passing.
+    pub(super) fn settle(&self) {
+        self.run(self.elsewhere.settled());
+    }
+
+    /// Let time pass, and run everything that becomes due meanwhile.
+    pub(super) fn advance(&self, time: Duration) {
+        self.run(async {
+            self.elsewhere.passing(tokio::time::sleep(time)).await;
+            self.elsewhere.settled().await;
+        });
+    }
+
+    /// The time of the virtual clock.
+    pub(super) fn now(&self) -> SystemTime {
+        self.run(async { self.lab.clock.now() })
+    }
+
+    /// Connect a client.
+    pub(super) fn connect(&self, connect: &Connect) -> Result<(Answer, Option<Socket>), TestError> {
+        if let Some(id) = connect.id {
+            self.doors.next_id.fetch_max(id, Ordering::Relaxed);
+        }
+        // Time passes only if `open` waits for that.
+        let answer = self.work(self.spawn_connection(connect.clone())).map_err(|error| TestError(error.to_string()))?;
+        answer.map_err(TestError)
+    }
+
+    /// The id that was given last.
+    pub(super) fn newest_id(&self) -> u64 {
+        self.doors.next_id.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// A connection, if it is open.
+    pub(super) fn connection(&self, id: u64) -> Option<Arc<Connection>> {
+        self.control.apps().values().find_map(|app| app.connections.get(id))
+    }
+
+    fn spawn_connection(&self, connect: Connect) -> JoinHandle<Result<(Answer, Option<Socket>), String>> {
+        let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
+        let port = self.next_port.fetch_add(1, Ordering::Relaxed);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let doors = Arc::clone(&self.doors);
+        let _entered = self.runtime.as_ref().map(Runtime::enter);
+        tokio::spawn(async move { listen::serve(theirs, peer, &doors).await });
+        tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
+    }
+
+    /// Deploy a component.
+    pub(super) fn swap(&self, app: Option<&str>, file: &Path) -> Result<(), TestError> {
+        let app = self.app(app)?;
+        let module = std::fs::read(file)
+            .map_err(|error| TestError(format!("cannot read the module {}: {error}", file.display())))?;
+        let outcome = self.work(self.control.deploy(&app.name, module, Rollout::Full));
+        outcome.map(drop).map_err(|error| TestError(error.to_string()))
+    }
+
+    /// An app by its name, or the only one.
+    pub(super) fn app(&self, name: Option<&str>) -> Result<Arc<App>, TestError> {
+        let apps = self.control.apps();
+        let names = || apps.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let found = match name {
+            Some(name) => apps.get(name),
+            None => apps.values().next().filter(|_| apps.len() == 1),
+        };
+        found.cloned().ok_or_else(|| match name {
+            Some(name) => TestError(format!("there is no app `{name}`; there is {}", names())),
+            None => TestError(format!("say which app: there are {}", names())),
+        })
+    }
+
+    /// Drop the idle instances of an app.
+    pub(super) fn drop_instances(&self, app: Option<&str>) -> Result<(), TestError> {
+        let app = self.app(app)?;
+        self.work(async { app.setup().pool.drop_idle() });
+        Ok(())
+    }
+
+    /// Take the lines of the log since the last time.
+    pub(super) fn take_log(&self) -> Vec<LogLine> {
+        self.log.take()
+    }
+
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        match &self.runtime {
+            Some(runtime) => run(runtime, &self.elsewhere, &self.dispatch, work),
+            None => unreachable!("the runtime is there until the host is dropped"),
+        }
+    }
+}
+
+impl Drop for InProcessHost {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        {
+            // What is dropped now may spawn tasks, which then never run.
+            let _entered = runtime.enter();
+            self.doors.draining.cancel();
+            self.databases.clear();
+        }
+        end(runtime, &self.elsewhere);
+    }
+}
+
+/// A runtime of one thread whose clock is paused.
+fn runtime(elsewhere: &Arc<Elsewhere>) -> Result<Runtime, TestError> {
+    // A runtime cannot wait for another one.
+    if tokio::runtime::Handle::try_current().is_ok() {
+        let hint = "a TestHost has a runtime of its own with a paused clock; use it in a plain `#[test]`, not in a \
+                    `#[tokio::test]`";
+        return Err(TestError(hint.to_owned()));
+    }
+    let ask = Arc::clone(elsewhere);
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        // It is chance when another thread finishes. Who waited for it continues after all tasks that can run here.
+        .global_queue_interval(u32::MAX)
+        .on_thread_park(move || ask.about_to_park())
+        .build()
+        .map_err(|error| TestError(format!("the runtime cannot be made: {error}")))
+}
+
+fn run<T>(runtime: &Runtime, elsewhere: &Arc<Elsewhere>, dispatch: &Dispatch, work: impl Future<Output = T>) -> T {
+    let _here = elsewhere.enter();
+    tracing::dispatcher::with_default(dispatch, || runtime.block_on(work))
+}
+
+fn end(runtime: Runtime, elsewhere: &Elsewhere) {
+    elsewhere.end();
+    runtime.shutdown_background();
+}
