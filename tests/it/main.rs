@@ -1,5 +1,7 @@
 //! Through the real door: a real host, real sockets, real databases, a real browser.
 
+#![recursion_limit = "256"]
+
 mod admin;
 mod browser;
 mod build;

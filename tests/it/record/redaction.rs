@@ -31,7 +31,8 @@ async fn what_the_config_names_is_left_out() {
     host.stop().await;
 }
 
-/// Without a word in the config, credentials in header fields are left out.
+/// Without a word in the config, credentials in header fields and in the query are redacted, and `hassock record`
+/// gets them in an explicit form.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_left_out_by_default() {
     let site = probe("");
