@@ -101,6 +101,8 @@ pub enum Command {
     ///   alice > {"say":"lost"}
     ///   alice closed 1011
     ///
+    /// A message that no step expects fails the transcript. So does a failed call: `alice closed 1011` expects
+    /// the call that closed the connection, and `failed fired: /error/` a call that no client notices.
     /// Databases are in memory and begin empty, time passes only when a step says so, and the same file gives
     /// the same result every time. The README has all steps. Ends with 0 if all pass, with 1 if a
     /// step fails, and with 2 if a transcript, a module or the host cannot be used at all.
@@ -124,9 +126,9 @@ pub enum Command {
     ///
     /// Writes what the next connections of APP send and get into FILE, with the pauses between, and ends when
     /// all of them have ended, or on Ctrl-C. Connections that are open already are not recorded, and requests
-    /// that are refused do not count. What the config's `apps.APP.record` names is left out before it leaves
-    /// the host; without it, header fields with credentials. Talks to the admin listener of a host on this
-    /// machine, as `hassock module` does.
+    /// that are refused do not count. Header fields with credentials, the query parameters `token`,
+    /// `access_token`, `password` and `key`, and what the config's `apps.APP.record` names are redacted before
+    /// they leave the host. Talks to the admin listener of a host on this machine, as `hassock module` does.
     #[command(after_help = "Examples:\n  hassock record chat login.transcript\n  \
         hassock record chat talk.transcript --connections 2 --config /etc/hassock/hassock.toml")]
     Record(RecordArguments),

@@ -6,6 +6,7 @@ mod determinism;
 mod endings;
 mod errors;
 mod expectations;
+mod failed_calls;
 mod faults;
 mod harm;
 mod settings;

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use clock::Clock;
-pub(crate) use cost::thread_time;
 pub use cost::Meter;
+pub(crate) use cost::thread_time;
 pub(crate) use elsewhere::{Elsewhere, elsewhere};
 pub use failures::{Failure, Failures};
 pub use faults::Faults;

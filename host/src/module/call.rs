@@ -206,7 +206,12 @@ fn served<T>(
     let failed = FailedCall { version: Arc::clone(&version.id), error };
     if let Some(lab) = &app.surroundings.lab {
         let connection = connection.map(|connection| connection.id);
-        lab.failures.add(Failure { app: Arc::clone(&app.name), call: call.to_owned(), connection, failed: failed.clone() });
+        lab.failures.add(Failure {
+            app: Arc::clone(&app.name),
+            call: call.to_owned(),
+            connection,
+            failed: failed.clone(),
+        });
     }
     if is_failure(&failed.error) {
         version.stats.count_failure();

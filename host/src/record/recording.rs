@@ -254,7 +254,12 @@ impl Asking {
     }
 
     /// What is more than there is room for is noticed by the next that is put into the queue.
-    fn settle(&mut self, state: &mut RecordingState, bytes: usize, happening: impl FnOnce(Arc<str>, Box<Request>) -> Happening) {
+    fn settle(
+        &mut self,
+        state: &mut RecordingState,
+        bytes: usize,
+        happening: impl FnOnce(Arc<str>, Box<Request>) -> Happening,
+    ) {
         if let Some(request) = self.request.take() {
             let happening = happening(Arc::clone(&self.client), request);
             state.settle(self.place, bytes, Content::Happening(happening));

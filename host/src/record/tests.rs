@@ -1,4 +1,3 @@
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
@@ -71,7 +70,10 @@ fn fields_are_redacted_at_any_depth_and_nothing_else_changes() {
 fn json_that_is_too_deep_to_be_read_is_left_out_as_a_whole() {
     let deep = format!("{}{{\"token\":\"secret\"}}{}", "[".repeat(200), "]".repeat(200));
     assert_eq!(sent_text(&redaction(&["token"]), &deep), "redacted");
-    assert_eq!(received(&redaction(&["token"]), Frame::text(deep.clone())), Received::Json { value: json!("redacted"), redacted: vec![String::new()] });
+    assert_eq!(
+        received(&redaction(&["token"]), Frame::text(deep.clone())),
+        Received::Json { value: json!("redacted"), redacted: vec![String::new()] }
+    );
     assert_eq!(sent_text(&redaction(&[]), &deep), deep);
     assert_eq!(received(&redaction(&[]), Frame::text(deep.clone())), Received::Text(deep));
 }
@@ -79,9 +81,10 @@ fn json_that_is_too_deep_to_be_read_is_left_out_as_a_whole() {
 /// The pointers are those of RFC 6901.
 #[test]
 fn the_place_of_a_redacted_value_can_be_found() {
-    let Received::Json { value, redacted } =
-        received(&redaction(&["pin", "a/b~c"]), Frame::text(r#"{"x/y":[0,{"~":{"PIN":1}}],"a/b~c":2,"say":"redacted"}"#))
-    else {
+    let Received::Json { value, redacted } = received(
+        &redaction(&["pin", "a/b~c"]),
+        Frame::text(r#"{"x/y":[0,{"~":{"PIN":1}}],"a/b~c":2,"say":"redacted"}"#),
+    ) else {
         panic!("JSON")
     };
     assert_eq!(redacted, ["/x~1y/1/~0/PIN", "/a~1b~0c"]);

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::TestError;
 use super::config::{Draft, value};
 use super::host::TestHost;
 use super::in_process_host::InProcessHost;
-use super::TestError;
 use crate::config::Config;
 
 /// 2025-01-01T00:00:00Z, in seconds: the time at which a test begins by default.

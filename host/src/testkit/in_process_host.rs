@@ -47,14 +47,14 @@ impl InProcessHost {
     pub(super) fn start(config: Config, now: SystemTime, seed: u64) -> Result<Rc<Self>, TestError> {
         let (log, elsewhere) = (Log::default(), Arc::new(Elsewhere::default()));
         let (dispatch, runtime) = (log.dispatch(), runtime(&elsewhere)?);
-        let start = async {
+        let start = Box::pin(async {
             let lab = Arc::new(Lab::new(now, seed));
             let surroundings = Surroundings { lab: Some(Arc::clone(&lab)), ..Surroundings::default() };
             let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
             let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
             let control = Control::new(engine, Arc::clone(&doors), config, apps, databases.clone());
             Ok::<_, TestError>((lab, control, databases, doors))
-        };
+        });
         // A self-test may sleep, and nothing else lets time pass meanwhile.
         let started = run(&runtime, &elsewhere, &dispatch, elsewhere.working(start));
         let (lab, control, databases, doors) = match started {
@@ -72,6 +72,8 @@ impl InProcessHost {
     /// Do some work, and everything that follows from it. Time passes only if the work waits for that, as a self-test
     /// does that sleeps.
     pub(super) fn work<T>(&self, work: impl Future<Output = T>) -> T {
+        // A deploy has all of the host in it: without optimisation each move of it would take that room on the stack.
+        let work = Box::pin(work);
         self.run(async {
             let result = self.elsewhere.working(work).await;
             self.elsewhere.settled().await;

@@ -7,7 +7,8 @@ use hassock::commands::test::{InProcess, Remote};
 use hassock_tests::raw::Frame;
 use hassock_tests::raw::opcode::{FIN, PING, PONG};
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    StatementFault,
 };
 
 /// A backend whose clients keep the bytes that they got.

@@ -115,7 +115,8 @@ async fn steps_that_need_the_inside_are_refused_before_anything_is_sent() {
         ("advance 61s", "advance by more than a minute"),
     ] {
         folder.put("x.transcript", format!("connect a /\na > x\n{step}\n"));
-        let said = format!("x.transcript:3: `{name}` works only inside this process: play this transcript without --url");
+        let said =
+            format!("x.transcript:3: `{name}` works only inside this process: play this transcript without --url");
         assert_said(&folder.test(&format!(". --url ws://{address}")).await, 2, &[&said]);
     }
     std::io::Write::write_all(&mut std::net::TcpStream::connect(address).unwrap(), b"the end").unwrap();

@@ -89,10 +89,7 @@ fn each_event_is_its_step() {
         ),
         (received(json!({ "a/b": [{ "~": 1 }] }), &["/a~1b/0/~0"]), "c1 < {\"a/b\":[{\"~\":\"${any}\"}]}\n"),
         (received(json!("redacted"), &[""]), "c1 < \"${any}\"\n"),
-        (
-            Event::Received { client: client(), message: Received::Text("${any}".to_owned()) },
-            "c1 < $${any}\n",
-        ),
+        (Event::Received { client: client(), message: Received::Text("${any}".to_owned()) }, "c1 < $${any}\n"),
         (Event::Received { client: client(), message: Received::Text("hi".to_owned()) }, "c1 < hi\n"),
         (ended(EndedBy::Client, 1005, ""), "c1 skips\nc1 disconnects\n"),
         (ended(EndedBy::Client, 1000, ""), "c1 skips\nc1 disconnects 1000\n"),
@@ -116,8 +113,7 @@ fn tally(events: &[Event]) -> Tally {
 fn connections_refusals_and_messages_are_counted() {
     let asked = || Asked { target: "/".to_owned(), headers: Vec::new() };
     let connected = Event::Connected { client: "c1".to_owned(), request: asked(), id: 1, answer: Vec::new() };
-    let refused =
-        Event::Refused { client: "c2".to_owned(), request: asked(), status: 403, body: String::new() };
+    let refused = Event::Refused { client: "c2".to_owned(), request: asked(), status: 403, body: String::new() };
     let received = Event::Received { client: "c1".to_owned(), message: Received::Text("a".to_owned()) };
     let events = [connected, refused, said("a"), received, Event::Fired, Event::Complete];
     assert_eq!(tally(&events), Tally { connections: 1, refused: 1, messages: 2 });

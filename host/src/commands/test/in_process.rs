@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    StatementFault,
 };
 use hassock_transcript::compare::text_cell;
 

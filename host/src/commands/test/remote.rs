@@ -13,7 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    StatementFault,
 };
 use hassock_transcript::format::{Action, Fault};
 use http::Uri;
@@ -166,7 +167,9 @@ pub fn in_process_only(action: &Action) -> Option<&'static str> {
 }
 
 fn refused(step: &str) -> BackendError {
-    BackendError(format!("`{step}` works only inside this process, and cannot be played against a running host (--url)"))
+    BackendError(format!(
+        "`{step}` works only inside this process, and cannot be played against a running host (--url)"
+    ))
 }
 
 impl Backend for Remote {

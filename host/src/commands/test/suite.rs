@@ -114,9 +114,11 @@ impl SetupError {
             Self::Empty => (None, None, "has no step; begin with `connect NAME /PATH`".to_owned()),
             Self::Host(error) => (None, None, error.to_string()),
             Self::Backend(error) => (None, None, error.to_string()),
-            Self::InProcessOnly { line, step } => {
-                (Some(line), None, format!("`{step}` works only inside this process: play this transcript without --url"))
-            }
+            Self::InProcessOnly { line, step } => (
+                Some(line),
+                None,
+                format!("`{step}` works only inside this process: play this transcript without --url"),
+            ),
         };
         Verdict::Error { line, column, message }
     }

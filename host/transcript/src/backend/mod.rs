@@ -5,9 +5,7 @@ mod data;
 use std::path::Path;
 use std::time::Duration;
 
-pub use data::{
-    Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault,
-};
+pub use data::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault};
 
 /// Why a step could not be played. The text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::backend::{Message, Rows};
 use crate::compare::{Captures, cell_matches, equal, matches};
 use crate::format::placeholder::{Placeholder, escape};
 use crate::format::{Cell, Expected, Table};
-use crate::backend::{Message, Rows};
 
 /// The message that came, as it is to be expected from now on. A placeholder stays where it matches, and one
 /// that captures stays in any case, with the kind of what came: later steps may use its name.

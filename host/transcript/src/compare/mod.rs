@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::format::{Expected, TextPattern};
 use crate::backend::Message;
+use crate::format::{Expected, TextPattern};
 
 pub use fill::{fill, fill_message};
 pub(super) use json::{equal, matches};

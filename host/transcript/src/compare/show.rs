@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::format::{Expected, TextPattern};
 use crate::backend::Message;
+use crate::format::{Expected, TextPattern};
 
 /// Bytes of a binary message that are shown: enough to recognise it, and few enough for a terminal.
 const SHOWN_BYTES: usize = 256;

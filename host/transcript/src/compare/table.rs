@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 
 use super::{Captures, Mismatch};
-use crate::format::{Cell, Table};
 use crate::backend::Rows;
+use crate::format::{Cell, Table};
 
 /// No value, as SQL writes it.
 const NULL: &str = "NULL";

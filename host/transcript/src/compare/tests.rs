@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::format::{Cell, Regex, Table};
 use crate::backend::Rows;
+use crate::format::{Cell, Regex, Table};
 
 fn regex(text: &str) -> Regex {
     Regex(regex::Regex::new(text).unwrap())

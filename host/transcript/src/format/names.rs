@@ -1,8 +1,7 @@
 //! Names, and how error messages list them.
 
 /// The words that begin a step, or stand before the first step. No client can have such a name.
-pub(super) const KEYWORDS: [&str; 9] =
-    ["connect", "sql", "advance", "swap", "fail", "failed", "set", "seed", "clock"];
+pub(super) const KEYWORDS: [&str; 9] = ["connect", "sql", "advance", "swap", "fail", "failed", "set", "seed", "clock"];
 
 pub(super) fn is_blank(char: char) -> bool {
     matches!(char, ' ' | '\t')

@@ -29,14 +29,6 @@ fn error(text: &str) -> String {
     parse(text).map_err(|error: ParseError| error.to_string()).expect_err("an error")
 }
 
-/// The same transcript, wherever its steps are written.
-fn without_lines(mut transcript: Transcript) -> Transcript {
-    for step in &mut transcript.steps {
-        (step.line, step.last_line) = (0, 0);
-    }
-    transcript
-}
-
 fn regex(source: &str) -> super::Regex {
     super::Regex(regex::Regex::new(source).expect("a regular expression"))
 }

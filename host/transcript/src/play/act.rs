@@ -1,10 +1,10 @@
 //! Steps that do something.
 
-use crate::compare::{self, Mismatch};
-use crate::format::{Action, ConnectStep, Fault, Outcome, Payload, Step, Table, TextPattern};
-use crate::backend::{Answer, BackendError, Message};
 use super::reason::{Absence, Reason};
 use super::{Mode, Player, unplayable};
+use crate::backend::{Answer, BackendError, Message};
+use crate::compare::{self, Mismatch};
+use crate::format::{Action, ConnectStep, Fault, Outcome, Payload, Step, Table, TextPattern};
 
 /// The status of a request for a WebSocket that was accepted.
 pub(super) const ACCEPTED: u16 = 101;
@@ -30,7 +30,9 @@ impl Player<'_> {
             Action::Sql { database, statement, expected } => self.sql(step, database, statement, expected.as_ref()),
             Action::Script { database, file } => self.script(database, file),
             Action::Advance(time) => self.backend.advance(*time).map_err(unplayable),
-            Action::Swap { app, file } => self.backend.swap(app.as_deref(), &self.folder.join(file)).map_err(unplayable),
+            Action::Swap { app, file } => {
+                self.backend.swap(app.as_deref(), &self.folder.join(file)).map_err(unplayable)
+            }
             Action::Fail(fault) => self.fail(fault),
             Action::Set { key, value } => self.backend.set(key, value).map_err(unplayable),
             Action::Expect { .. }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::backend::{Message, Received, Backend, BackendError};
 use super::reason::{Absence, Close, Reason, Unread};
+use crate::backend::{Backend, BackendError, Message, Received};
 
 /// What is taken of a client's messages at once. A module that sends for ever would otherwise keep the runner
 /// busy for ever, where time is real.

@@ -1,15 +1,15 @@
 //! The same steps if what came is right: how the text has to be corrected.
 
-use crate::bless::{self, Blessing};
-use crate::compare;
-use crate::format::{Action, ConnectStep, Expected, Outcome, Step, Table, TextPattern, step as step_text};
-use crate::stable::stable_pattern;
-use crate::backend::{Answer, Message, Received, Rows};
 use super::act::{ACCEPTED, body_matches, header_values};
 use super::client::Patience;
 use super::reason::{Close, Reason};
 use super::verify::close_matches;
 use super::{Player, is_expectation, unplayable};
+use crate::backend::{Answer, Message, Received, Rows};
+use crate::bless::{self, Blessing};
+use crate::compare;
+use crate::format::{Action, ConnectStep, Expected, Outcome, Step, Table, TextPattern, step as step_text};
+use crate::stable::stable_pattern;
 
 /// What became of a message that is expected.
 enum Course {

@@ -17,10 +17,10 @@ use self::client::Clients;
 use self::failed::{Cause, FailedCalls};
 use self::log::Log;
 pub use self::reason::{Absence, Close, Failure, Reason, Unread};
+use crate::backend::{Backend, Cost};
 use crate::bless::Blessing;
 use crate::compare::Captures;
 use crate::format::{Action, Outcome, Step, Transcript, step as step_text};
-use crate::backend::{Cost, Backend};
 
 #[cfg(test)]
 mod tests;

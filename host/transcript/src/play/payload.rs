@@ -1,7 +1,7 @@
 //! What a step does: `${NAME}` in it stands for what was captured.
 
-use crate::compare::{Captures, fill, fill_message};
 use crate::backend::{BackendError, Connect};
+use crate::compare::{Captures, fill, fill_message};
 
 /// The text of a message.
 ///

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::compare::{Mismatch, show_message};
 use crate::backend::{BackendError, FailedCall, LogLine, Message};
+use crate::compare::{Mismatch, show_message};
 
 /// Messages that are quoted in a sentence. Whoever floods a client is seen by the first ones.
 const QUOTED: usize = 5;

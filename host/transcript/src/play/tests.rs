@@ -8,10 +8,10 @@ mod order;
 
 use double::Double;
 
+use super::*;
+use crate::backend::{Connect, FailedCall, Message, Received};
 use crate::bless::apply;
 use crate::format::{ConnectStep, Expected, Outcome, Payload, Regex, TextPattern, parse};
-use crate::backend::{Connect, FailedCall, Message, Received};
-use super::*;
 
 /// Steps as a file has them: their lines are those of [`text_of`].
 fn transcript(actions: Vec<Action>) -> Transcript {

@@ -1,12 +1,12 @@
 //! Steps that expect something: whether it came.
 
-use crate::compare::{self, Mismatch, show_message, written};
-use crate::format::{Action, Expected, TextPattern};
-use crate::backend::Received;
 use super::act::shown;
 use super::client::Patience;
 use super::reason::{Absence, Close, Reason};
 use super::{Player, unplayable};
+use crate::backend::Received;
+use crate::compare::{self, Mismatch, show_message, written};
+use crate::format::{Action, Expected, TextPattern};
 
 impl Player<'_> {
     pub(super) fn verify(&mut self, action: &Action) -> Result<(), Reason> {

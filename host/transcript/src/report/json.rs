@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Finished, Verdict, people};
-use crate::play::Failure;
 use crate::backend::Cost;
+use crate::play::Failure;
 
 /// One transcript as one line of JSON.
 ///

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::figures::{bytes, count, span};
 use super::{Finished, Verdict};
-use crate::text::plain;
-use crate::diff::{diff, green, red};
 use crate::backend::{Cost, LogLine};
+use crate::diff::{diff, green, red};
+use crate::text::plain;
 
 /// Separates the columns of a table and the figures of a line.
 const GAP: &str = "  ";

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::backend::LogLine;
 use crate::compare::Mismatch;
 use crate::play::Reason;
-use crate::backend::LogLine;
 
 pub(crate) fn passed() -> Finished {
     Finished {

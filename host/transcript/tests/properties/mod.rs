@@ -9,7 +9,7 @@ use hassock_transcript::format::{self, ParseError, Step, Transcript};
 ///
 /// # Panics
 /// If a property does not hold.
-pub fn check(text: &str) {
+pub(crate) fn check(text: &str) {
     match format::parse(text) {
         Ok(transcript) => check_round_trip(text, transcript),
         Err(error) => check_place(text, &error),

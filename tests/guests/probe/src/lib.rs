@@ -162,6 +162,11 @@ impl Handler for Probe {
     }
 
     fn timer(&self, connection: Option<Connection>, name: &str, payload: &[u8]) -> Result<()> {
+        match name {
+            "trap" => panic!("told to"),
+            "fail" => return Err("told to".into()),
+            _ => {}
+        }
         let text = String::from_utf8_lossy(payload).into_owned();
         let fired = Message::json(&json!({ "fired": name, "text": text }))?;
         self.event(connection.map_or(0, |connection| connection.id()), "timer", name)?;

@@ -223,12 +223,7 @@ fn reason(error: &serde_json::Error) -> String {
 }
 
 /// Look at every placeholder, and make known what they capture.
-fn check_placeholders(
-    json: &Json,
-    lines: &Lines<'_>,
-    text: &str,
-    scope: &mut Scope,
-) -> Result<(), ParseError> {
+fn check_placeholders(json: &Json, lines: &Lines<'_>, text: &str, scope: &mut Scope) -> Result<(), ParseError> {
     let mut captures = Vec::new();
     visit(json, &mut |string| {
         check_string(string, scope, &mut captures).map_err(|message| {

@@ -184,7 +184,9 @@ fn failed(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
     let here = cursor;
     if !cursor.eat(":") {
         here.expect_no_comment()?;
-        return Err(here.error("expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`"));
+        return Err(
+            here.error("expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`")
+        );
     }
     cursor.skip_blanks();
     if cursor.is_done() {

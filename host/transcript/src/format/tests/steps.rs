@@ -2,11 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::super::{
-    Action, Cell, ConnectStep, Fault, Outcome, Step, Table, TextPattern, Transcript, parse,
-};
-use crate::backend::{CallFault, Connect, StatementFault};
+use super::super::{Action, Cell, ConnectStep, Fault, Outcome, Step, Table, TextPattern, Transcript, parse};
 use super::{ALICE, last, of_alice, read, regex};
+use crate::backend::{CallFault, Connect, StatementFault};
 
 fn name(name: &str) -> String {
     name.to_owned()

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::super::{
     Action, Cell, ConnectStep, Expected, Outcome, Payload, Step, Table, TextPattern, Transcript, step, write,
 };
-use crate::backend::Connect;
 use super::{ALICE, read, regex};
+use crate::backend::Connect;
 
 fn send(text: &str) -> Action {
     Action::Send { client: "alice".to_owned(), payload: Payload::Text(text.to_owned()) }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault,
-};
 use super::Path;
+use crate::backend::{
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    StatementFault,
+};
 
 #[derive(Default, Clone)]
 pub(super) struct Double {
