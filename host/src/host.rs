@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::admin::{Admin, AdminError};
-use crate::app::Surroundings;
+use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
-use crate::handshake::{Directory, Doors};
+use crate::host_state::{HostState, RoutingTable};
 use crate::listen::listen;
 use crate::shutdown;
 
@@ -40,7 +40,7 @@ pub enum StartError {
 pub struct Host {
     address: SocketAddr,
     control: Control,
-    doors: Arc<Doors>,
+    state: Arc<HostState>,
     admin: Option<Admin>,
 }
 
@@ -50,28 +50,28 @@ impl Host {
     /// # Errors
     /// Everything that stands in the way, at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let surroundings = Surroundings::default();
+        let context = HostContext::default();
         // Before the files are read, so that no change of them is missed; but what is wrong with the config
         // says more than what is wrong with the watch.
         let files = deploy::module_files(&config).into_iter().map(|(_, file)| file);
         let watcher = config.watch.then(|| ModuleWatcher::new(files));
-        let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
+        let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
         let watcher = watcher.transpose()?;
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
+        let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
-        let control = Control::new(engine, Arc::clone(&doors), config, apps, databases);
+        let control = Control::new(engine, Arc::clone(&state), config, apps, databases);
         let admin = match wanted {
             Some(wanted) => Some(Admin::start(&wanted, &locator, control.clone()).await?),
             None => None,
         };
         if let Some(watcher) = watcher {
-            tokio::spawn(deploy::follow_files(watcher, control.clone(), doors.draining.clone()));
+            tokio::spawn(deploy::follow_files(watcher, control.clone(), state.draining.clone()));
         }
-        tokio::spawn(listen(listener, Arc::clone(&doors)));
-        Ok(Self { address, control, doors, admin })
+        tokio::spawn(listen(listener, Arc::clone(&state)));
+        Ok(Self { address, control, state, admin })
     }
 
     /// The address that is listened on, with the port that the system gave for port 0.
@@ -91,18 +91,28 @@ impl Host {
 
     /// The name and the path of each app.
     pub fn apps(&self) -> Vec<(String, String)> {
-        self.doors.directory().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+        self.state.routing().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// Tell the test page that the module that a developer works on could not be built or served.
+    pub(crate) fn build_failed(&self, reason: &str) {
+        self.state.notices.build_failed(reason);
+    }
+
+    /// Tell the test page that the apps are built and served as their sources are now.
+    pub(crate) fn build_succeeded(&self) {
+        self.state.notices.build_succeeded();
     }
 
     /// How many connections all apps have.
     pub fn connections(&self) -> usize {
-        self.doors.directory().routes.apps().map(|app| app.connections.len()).sum()
+        self.state.routing().routes.apps().map(|app| app.connections.len()).sum()
     }
 
     /// Take no more connections, close all, and wait for their ends, at most for `drain_timeout`. Returns
     /// how many connections were left then.
     pub async fn drain(self) -> usize {
-        let left = shutdown::drain(&self.doors).await;
+        let left = shutdown::drain(&self.state).await;
         if let Some(admin) = self.admin {
             admin.stop().await;
         }

@@ -1,38 +1,50 @@
 //! Hassock has the sockets; your module has the logic.
 //!
-//! A native host owns TCP, WebSocket handshakes, limits, topics and the database pools. Application logic
-//! is a WebAssembly component behind the small contract in `wit/`. A message travels through the modules
-//! in this order:
+//! A native host owns TCP, WebSocket handshakes, limits, topics and the database pools. Application logic is a
+//! WebAssembly component behind the small contract in `wit/`. A message travels through the modules in this order:
 //!
-//! [`listen`] → [`handshake`] → [`session`] → [`module`] → [`imports`] → the session's outbox → socket.
+//! [`listen`] → [`handshake`] → [`session`] → [`app`] (version → instance → imports → outbox) → [`session`] → socket.
 //!
-//! Beside it: [`config`], [`deploy`], [`shutdown`], [`telemetry`], [`app`] (what outlives an instance) and
-//! [`database`], [`admin`] for operators, and [`record`] for recordings of the traffic. [`Host::start`] puts
-//! them together.
-//!
-//! For tests of modules: [`lab`] is what surrounds a module in place of the real world, [`testkit`] a whole host
-//! in it, and the commands play transcripts (the crate `hassock_transcript`) on that, or against a running host.
+//! The modules below are in layers: each uses only those above it in this list, which the test `layers` holds.
+//! `host/ARCHITECTURE.md` describes them, and the invariants that comments cite by number.
+
+// Leaves: they use nothing of the host.
+pub mod config;
+mod external;
+mod lazy_timeout;
+mod notices;
+mod private_file;
+mod text;
+
+pub mod database;
+pub mod module;
+pub mod sim;
+
+pub mod app;
+pub mod session;
+
+mod host_state;
+
+pub mod handshake;
+pub mod listen;
+pub mod shutdown;
+
+pub mod record;
+
+pub mod deploy;
 
 pub mod admin;
-pub mod app;
+mod host;
+pub mod telemetry;
+
 pub mod build;
+pub mod testkit;
+
 pub mod cli;
 pub mod commands;
-pub mod config;
-pub mod database;
-pub mod deploy;
-pub mod handshake;
-mod host;
-pub mod imports;
-pub mod lab;
-pub mod listen;
-pub mod module;
-mod patience;
-pub mod record;
-pub mod session;
-pub mod shutdown;
-pub mod telemetry;
-pub mod testkit;
+
+#[cfg(test)]
+mod layers;
 
 pub use host::{Host, StartError};
 

@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-use crate::handshake::{self, Doors};
+use crate::handshake;
+use crate::host_state::HostState;
 use crate::session::{self, Transport};
 
 /// How long to wait when the process has no file handle left: others have to close first.
@@ -21,31 +22,31 @@ const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
 const TURNED_AWAY: usize = 64;
 
 /// Accept connections until the host drains. Each is served by a task of its own.
-pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
-    let capacity = Arc::new(Capacity::new(doors.directory().limits.max_connections));
+pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
+    let capacity = Arc::new(Capacity::new(state.routing().limits.max_connections));
     let addresses = Arc::default();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
-            () = doors.draining.cancelled() => return,
-            () = doors.changed.notified() => {
-                capacity.resize(doors.directory().limits.max_connections);
+            () = state.draining.cancelled() => return,
+            () = state.changed.notified() => {
+                capacity.resize(state.routing().limits.max_connections);
                 continue;
             }
             accepted = accept(&listener, &capacity) => accepted,
         };
         match accepted {
             Ok((socket, peer, permit)) => {
-                let most = doors.directory().limits.connections_per_address;
+                let most = state.routing().limits.connections_per_address;
                 let Some(place) = Addresses::enter(&addresses, peer.ip(), most) else {
                     // Not under a permit: an address with too many connections must not keep others out.
                     drop(permit);
-                    turn_away(socket, &turned_away, &doors);
+                    turn_away(socket, &turned_away, &state);
                     continue;
                 };
-                let doors = Arc::clone(&doors);
-                doors.surroundings.tasks.clone().spawn(async move {
-                    serve(socket, peer, &doors).await;
+                let state = Arc::clone(&state);
+                state.context.tasks.clone().spawn(async move {
+                    serve(socket, peer, &state).await;
                     drop((place, permit));
                 });
             }
@@ -59,17 +60,17 @@ pub async fn listen(listener: TcpListener, doors: Arc<Doors>) {
 }
 
 /// Serve one connection, from the first byte of its request to the last of its WebSocket.
-pub async fn serve(socket: impl Transport, peer: SocketAddr, doors: &Arc<Doors>) {
+pub async fn serve(socket: impl Transport, peer: SocketAddr, state: &Arc<HostState>) {
     // Boxed: what the handshake needs is given back before the session begins.
-    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, doors)).await {
+    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, state)).await {
         session::run(socket, read_ahead, opened).await;
     }
 }
 
 /// Say why, if not too many are being told already.
-fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, doors: &Doors) {
+fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, state: &HostState) {
     if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
-        doors.surroundings.tasks.spawn(async move {
+        state.context.tasks.spawn(async move {
             handshake::turn_away(socket).await;
             drop(place);
         });

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{interval, timeout};
 
-use crate::handshake::Doors;
-use crate::session::close::Close;
+use crate::app::connection::Close;
+use crate::host_state::HostState;
 
 /// How often connections that came meanwhile are asked to close too: their `open` ran when the drain began.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -64,26 +64,26 @@ impl Signals {
 
 /// Take no more connections, close all with 1001, and wait until each module has heard of each end, at most
 /// for `drain_timeout`. Returns how many connections were left then.
-pub async fn drain(doors: &Arc<Doors>) -> usize {
-    doors.draining.cancel();
-    doors.surroundings.tasks.close();
+pub async fn drain(state: &Arc<HostState>) -> usize {
+    state.draining.cancel();
+    state.context.tasks.close();
     let all_gone = async {
         let mut again = interval(ASK_AGAIN);
         loop {
             tokio::select! {
-                () = doors.surroundings.tasks.wait() => return,
-                _ = again.tick() => ask_all_to_close(doors),
+                () = state.context.tasks.wait() => return,
+                _ = again.tick() => ask_all_to_close(state),
             }
         }
     };
-    match timeout(doors.directory().limits.drain_timeout.get(), all_gone).await {
+    match timeout(state.routing().limits.drain_timeout.get(), all_gone).await {
         Ok(()) => 0,
-        Err(_) => doors.directory().routes.apps().map(|app| app.connections.len()).sum(),
+        Err(_) => state.routing().routes.apps().map(|app| app.connections.len()).sum(),
     }
 }
 
-fn ask_all_to_close(doors: &Doors) {
-    for app in doors.directory().routes.apps() {
+fn ask_all_to_close(state: &HostState) {
+    for app in state.routing().routes.apps() {
         app.close_all(&Close::going_away());
     }
 }

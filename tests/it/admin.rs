@@ -7,7 +7,7 @@ mod token;
 
 use std::path::Path;
 
-use hassock::deploy::{AppReport, State};
+use hassock::deploy::{AppReport, VersionStatus};
 use hassock_tests::{Operator, TestHost, app, cache, guest, marked, module_file, version_of};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -49,7 +49,7 @@ impl Bench {
     }
 
     /// The versions and where they stand, the newest first.
-    fn standings(&self) -> Vec<(String, State)> {
+    fn standings(&self) -> Vec<(String, VersionStatus)> {
         let versions = self.host.report("marked").versions.into_iter();
         versions.map(|version| (version.version, version.state)).collect()
     }
@@ -62,8 +62,8 @@ fn ageless(mut report: AppReport) -> AppReport {
     report
 }
 
-/// Who has no token learns that the host is there, and nothing else: not even which paths there are. What he
-/// asks for is not done, although it could be.
+/// A client without a token learns that the host runs and nothing else, not even which paths exist. Its requests are
+/// not carried out.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_health_is_told_without_a_token() {
     let bench = Bench::start().await;
@@ -116,8 +116,8 @@ async fn only_health_is_told_without_a_token() {
     }
 }
 
-/// The table in `admin/answer.rs`: the status, the kind, and a sentence that says what to do. What cannot be
-/// had by asking alone has tests of its own.
+/// The table in `admin/error.rs`: the status, the kind, and a sentence that says what to do. Errors that need more than
+/// one request have tests of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_has_its_status_and_kind() {
     let bench = Bench::start().await;
@@ -138,13 +138,18 @@ async fn each_failure_has_its_status_and_kind() {
         ("POST /v1/apps/marked/versions", 400, "parameter", "the body is empty"),
         ("POST /v1/apps/marked/versions?canary=lots", 400, "parameter", "`lots` is no share"),
         ("POST /v1/apps/marked/versions?canary=100%25", 400, "parameter", "`100%` is no share"),
-        ("POST /v1/apps/marked/versions?cannary=10%25", 400, "parameter", "`cannary` is no parameter of this path"),
-        ("POST /v1/apps/marked/pin?for=ages", 400, "parameter", "`ages` is no time span"),
+        (
+            "POST /v1/apps/marked/versions?cannary=10%25",
+            400,
+            "parameter",
+            "unknown parameter `cannary`, expected `canary`",
+        ),
+        ("POST /v1/apps/marked/pin?for=ages", 400, "parameter", "`ages` is not a time span"),
         ("POST /v1/apps/marked/pin?for=1m&off", 400, "parameter", "exclude each other"),
-        ("POST /v1/apps/marked/pin?off&off", 400, "parameter", "`off` is there twice"),
-        ("POST /v1/apps/marked/rollback?now", 400, "parameter", "`now` is no parameter of this path"),
-        ("GET /metrics?x", 400, "parameter", "`x` is no parameter of this path"),
-        ("GET /health?x", 400, "parameter", "`x` is no parameter of this path"),
+        ("POST /v1/apps/marked/pin?off&off", 400, "parameter", "the parameter `off` is given twice"),
+        ("POST /v1/apps/marked/rollback?now", 400, "parameter", "unknown parameter `now`; this path takes none"),
+        ("GET /metrics?x", 400, "parameter", "unknown parameter `x`; this path takes none"),
+        ("GET /health?x", 400, "parameter", "unknown parameter `x`; this path takes none"),
     ] {
         let answer = bench.operator.ask(line).await;
         assert_eq!((answer.status, answer.json()["kind"].as_str()), (status, Some(kind)), "{line}");
@@ -155,7 +160,7 @@ async fn each_failure_has_its_status_and_kind() {
     }
     let unknown = bench.operator.send("POST /v1/apps/nobody/versions", &marked("v2")).await;
     assert_eq!((unknown.status, unknown.json()["kind"].as_str()), (404, Some("unknown-app")));
-    assert_eq!(bench.standings(), [(version_of("v1"), State::Serving)], "nothing was done");
+    assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)], "nothing was done");
 }
 
 /// What the gate refuses is 422 with the gate's word and its whole message, and what serves goes on.
@@ -181,7 +186,7 @@ async fn what_the_gate_refuses_is_told_with_its_word() {
         assert_eq!((refusal.kind.as_str(), refusal.message), (kind, error));
         assert_eq!(client.ask("still").await, "v1 still");
     }
-    assert_eq!(bench.standings(), [(version_of("v1"), State::Serving)]);
+    assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)]);
 }
 
 /// Each order is done as it was meant, and its answer says what it came to.
@@ -275,7 +280,7 @@ async fn a_reload_is_done_or_says_why_not() {
     let wrong = bench.operator.ask("POST /v1/reload").await;
     assert_eq!((wrong.status, &wrong.json()["kind"]), (422, &Value::from("config")));
     let error = wrong.json()["error"].as_str().unwrap().to_owned();
-    assert!(error.starts_with("the config was not reloaded, everything goes on as it was:\n"), "{error}");
+    assert!(error.starts_with("the config was not reloaded; the running config stays in effect:\n"), "{error}");
     assert!(error.contains(": apps.marked.path: ") && error.contains(": apps.marked.paht: unknown key"), "{error}");
     assert_eq!(bench.host.connect("/moved").await.ask("who").await, "v1 who");
 }

@@ -1,5 +1,7 @@
 //! The test page in a real browser, used by keyboard as a developer uses it.
 
+mod versions;
+
 use std::path::Path;
 
 use fantoccini::key::Key;
@@ -8,9 +10,13 @@ use hassock::config::Config;
 use hassock_tests::{Browser, Client, app, app_with_database, example};
 use serde_json::{Value, json};
 
+/// The messages that the app `chat` offers.
+const SAMPLES: [&str; 2] = ["{\"say\":\"hi\"}", "{\"who\":true}"];
+
 /// A host with the test page and two apps.
 async fn serve(listen: &str) -> Host {
     let chat = app_with_database("chat", &example("chat"), "sqlite::memory:");
+    let chat = format!("{chat}samples = {}\n", json!(SAMPLES));
     let commands = app("commands", &example("commands"));
     let config = format!("listen = \"{listen}\"\ntest_page = true\n{chat}{commands}");
     Host::start(Config::parse(Path::new("hassock.toml"), &config).unwrap()).await.unwrap()
@@ -48,10 +54,13 @@ async fn send(browser: &Browser, text: &str) {
     browser.press(Key::Enter).await;
 }
 
-/// The errors on the console but for the one that each failed connection makes, whatever a page does.
+/// The errors on the console, without those that the browser writes by itself whenever it cannot reach a host.
 async fn console_errors(browser: &Browser) -> Vec<(String, String)> {
+    let is_about_the_network = |message: &str| {
+        message.contains("WebSocket connection to") || message.contains("Failed to load resource: net::ERR_")
+    };
     let mut entries = browser.console().await;
-    entries.retain(|(level, message)| level != "DEBUG" && !message.contains("WebSocket connection to"));
+    entries.retain(|(level, message)| level != "DEBUG" && !is_about_the_network(message));
     entries
 }
 
@@ -63,9 +72,9 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     let address = host.local_addr().to_string();
     let browser = page(&host, "").await;
     assert_eq!(browser.text("header p").await, hassock::VERSION);
-    status(&browser, "Open – /chat?room=lobby, no subprotocol, connected in ").await;
+    status(&browser, "Open – /chat, no subprotocol, connected in ").await;
     browser.until("document.querySelector('#bar').dataset.state === 'open'").await;
-    row(&browser, "notice", &format!("Connecting to ws://{address}/chat?room=lobby")).await;
+    row(&browser, "notice", &format!("Connecting to ws://{address}/chat")).await;
     row(&browser, "notice", "Open after ").await;
 
     let mut bob = Client::connect(&address, "/chat?name=bob").await;
@@ -101,7 +110,9 @@ async fn a_developer_tries_the_apps_by_keyboard() {
         assert!(order.len() < 20, "the focus goes in circles: {order:?}");
         browser.press(Key::Tab).await;
     }
-    assert_eq!(order, ["app", "path", "subprotocols", "connect", "quit", "pretty", "clear", "log", "message", "send"]);
+    let samples = ["button", "button"];
+    let before = ["app", "path", "subprotocols", "connect", "quit", "pretty", "clear", "log"];
+    assert_eq!(order, [&before[..], &samples, &["message", "send"]].concat());
     // Back to `quit`, and press it: no mouse needed.
     browser.eval("document.querySelector('#quit').focus()").await;
     browser.press(Key::Enter).await;
@@ -132,24 +143,48 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// What cannot be connected to is told in words, whoever refuses; waiting can be ended, by mouse too.
+/// The row of an error that begins so, and what is beside it.
+async fn error_row(browser: &Browser, beginning: &str) -> (String, String) {
+    row(browser, "error", beginning).await;
+    let rows = browser.texts(".row.error .text").await;
+    let beside = browser.texts(".row.error .meta").await;
+    let index = rows.iter().position(|text| text.starts_with(beginning)).unwrap();
+    (rows[index].clone(), beside[index].clone())
+}
+
+/// The page says which side refused a handshake, and why. All tries are one row. Waiting can be ended, by mouse too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_is_explained() {
     let host = serve("127.0.0.1:0").await;
     let address = host.local_addr().to_string();
     let taken = Client::connect(&address, "/chat?name=bob").await;
     let browser = page(&host, "#/nowhere").await;
-    for path in ["/nowhere", "/chat?name=bob"] {
+    for (path, explanation, short) in [
+        (
+            "/nowhere",
+            "The host refused /nowhere with 404 Not Found: no app has the path /nowhere",
+            "404 Not Found, refused by the host",
+        ),
+        (
+            "/chat?name=bob",
+            "The module refused /chat?name=bob with 409 Conflict: bob is taken",
+            "409 Conflict, refused by the module",
+        ),
+        (
+            "/chat?name=",
+            "The module refused /chat?name= with 400 Bad Request: a name has 1 to 32 characters",
+            "400 Bad Request",
+        ),
+    ] {
         if path != "/nowhere" {
             go(&browser, path).await;
         }
-        row(&browser, "error", &format!("Could not connect to {path}. ")).await;
-        let words = browser.texts(".row.error .text").await.join("\n");
-        for reason in ["host is not running", "no app is at this path", "module refused"] {
-            assert!(words.contains(reason), "`{reason}` is not in {words}");
-        }
-        // It tries again by itself, as a refusal looks like a host that is down.
-        row(&browser, "error", &format!("Could not connect to {path} (try 2)")).await;
+        error_row(&browser, explanation).await;
+        status(&browser, &format!("Could not connect – {short}")).await;
+        // It tries again by itself, because a restart or a new module may change the response.
+        browser.until("document.querySelector('.row.error .meta').textContent.startsWith('3 tries, last ')").await;
+        assert_eq!(browser.texts(".row.error").await.len(), 1);
+        assert_eq!(browser.texts(".row.notice").await.len(), 1, "each try has a row");
         browser.until("!document.querySelector('#retry').hidden").await;
         browser.click("#quit").await;
         browser.until("document.querySelector('#retry').hidden").await;
@@ -161,6 +196,72 @@ async fn a_refused_connection_is_explained() {
     status(&browser, "Open – /chat?name=bob").await;
     browser.click("#quit").await;
     status(&browser, "Closed – 1000").await;
+    assert_eq!(console_errors(&browser).await, []);
+    browser.close().await;
+    assert_eq!(host.drain().await, 0);
+}
+
+/// A sample message is put into the message field, where it can be changed before it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_of_the_config_can_be_sent() {
+    let host = serve("127.0.0.1:0").await;
+    let browser = page(&host, "#/chat?name=ann").await;
+    status(&browser, "Open – /chat?name=ann").await;
+    browser.until("document.querySelectorAll('#samples button').length === 2").await;
+    assert_eq!(browser.texts("#samples button").await, SAMPLES);
+    browser.click("#samples button").await;
+    assert_eq!(browser.focus().await, "message");
+    assert_eq!(browser.eval("document.querySelector('#message').value").await, SAMPLES[0]);
+    browser.press(Key::Enter).await;
+    row(&browser, "received", "{\"from\":\"ann\",\"say\":\"hi\"}").await;
+    // Coloured, and the same text.
+    assert_eq!(browser.texts(".row.received .json .k").await[..2], ["\"from\"", "\"say\""]);
+    assert_eq!(browser.texts(".row.received .json .s").await[..2], ["\"ann\"", "\"hi\""]);
+    // The other app has none.
+    go(&browser, "/commands").await;
+    status(&browser, "Open – /commands").await;
+    browser.until("document.querySelector('#samples').hidden").await;
+    browser.close().await;
+    assert_eq!(host.drain().await, 0);
+}
+
+/// Two clients side by side are two connections, each with its own log, and talk to each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_clients_talk_to_each_other() {
+    let host = serve("127.0.0.1:0").await;
+    let browser = page(&host, "#/chat?name=ann").await;
+    status(&browser, "Open – /chat?name=ann").await;
+    browser.click("#second").await;
+    browser
+        .until("document.querySelector('#status-2').textContent.includes('409 Conflict, refused by the module')")
+        .await;
+    browser.chord(Key::Alt, 'p').await;
+    assert_eq!(browser.focus().await, "path-2");
+    browser.chord(Key::Control, 'a').await;
+    browser.type_text("/chat?name=bob").await;
+    browser.press(Key::Enter).await;
+    browser.until("document.querySelector('#bar-2').dataset.state === 'open'").await;
+    assert_eq!(host.connections(), 2);
+    browser.chord(Key::Alt, 'm').await;
+    assert_eq!(browser.focus().await, "message-2");
+    browser.type_text("{\"say\":\"from bob\"}").await;
+    browser.press(Key::Enter).await;
+    let said = "{\"from\":\"bob\",\"say\":\"from bob\"}";
+    row(&browser, "received", said).await;
+    for client in ["#client-1", "#client-2"] {
+        browser.until(&format!("document.querySelector('{client} .log').textContent.includes({})", json!(said))).await;
+    }
+    assert_eq!(browser.texts("#client-1 .row.sent").await, [] as [&str; 0]);
+    // Every label names its own field, and no id is there twice.
+    let ids = "[...document.querySelectorAll('[id]')].map(e => e.id)";
+    assert_eq!(browser.eval(&format!("new Set({ids}).size === {ids}.length")).await, true);
+    let wrong = "[...document.querySelectorAll('.client label[for]')].filter(e => !e.closest('.client').contains(e.control)).length";
+    assert_eq!(browser.eval(wrong).await, 0);
+    browser.chord(Key::Alt, 'o').await;
+    assert_eq!(browser.focus().await, "message");
+    browser.chord(Key::Alt, 's').await;
+    browser.until("!document.querySelector('#client-2')").await;
+    row(&browser, "received", "{\"left\":\"bob\"}").await;
     assert_eq!(console_errors(&browser).await, []);
     browser.close().await;
     assert_eq!(host.drain().await, 0);
@@ -187,11 +288,15 @@ async fn a_restart_of_the_host_is_survived() {
     browser.eval(WATCH_COUNTDOWN).await;
     assert_eq!(host.drain().await, 0);
     row(&browser, "error", "Closed with 1001, going away").await;
-    row(&browser, "error", "Could not connect to /commands (try 3)").await;
+    let (reason, _) = error_row(&browser, "Could not connect to /commands: the host does not respond").await;
+    assert!(reason.ends_with("Is it running?"), "{reason}");
     browser.until("document.querySelector('#bar').dataset.state === 'failed' && waits.length >= 4").await;
     let waits = browser.eval("waits").await;
     let waits: Vec<f64> = waits.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
     assert!(waits.is_sorted_by(|one, next| next > one), "the waits do not grow: {waits:?}");
+    let (_, beside) = error_row(&browser, "Could not connect to /commands").await;
+    assert!(beside.starts_with(&format!("{} tries, last ", waits.len() - 1)), "{beside} after {waits:?}");
+    assert_eq!(browser.texts(".row.error").await.len(), 2, "each try has a row");
     assert!(browser.text("#countdown").await.starts_with("Retry in "), "there is no countdown");
 
     let host = serve(&address).await;
@@ -227,6 +332,22 @@ async fn the_page_fits_a_phone() {
     fits(&browser).await;
     go(&browser, "/nowhere?with=a&rather=long&query=that&has=no&place=to&break=anywhere").await;
     browser.until("!document.querySelector('#retry').hidden").await;
+    fits(&browser).await;
+    // The help is over the page, and the log stays as it is.
+    let height = browser.eval("document.querySelector('#log').clientHeight").await;
+    assert!(height.as_u64().is_some_and(|height| height >= 200), "the log has {height} pixels");
+    browser.click("#show-help").await;
+    browser.until("document.querySelector('#help').open").await;
+    assert_eq!(browser.eval("document.querySelector('#log').clientHeight").await, height);
+    fits(&browser).await;
+    browser.click("#hide-help").await;
+    // Of two clients, one is seen.
+    browser.click("#second").await;
+    fits(&browser).await;
+    let seen = "['client-1', 'client-2'].filter(id => document.getElementById(id).offsetHeight)";
+    assert_eq!(browser.eval(seen).await, json!(["client-2"]));
+    browser.click("#tab-1").await;
+    assert_eq!(browser.eval(seen).await, json!(["client-1"]));
     fits(&browser).await;
     browser.close().await;
     assert_eq!(host.drain().await, 0);

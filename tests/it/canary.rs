@@ -1,6 +1,6 @@
 //! A canary: a version that a share of the connections gets, until it is promoted or taken back.
 
-use hassock::deploy::{DeployError, Rollout, State};
+use hassock::deploy::{DeployError, Rollout, VersionStatus};
 use hassock_tests::{Client, Marked, Silent, Talkers, TestHost, eventually, guest, version_of};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -73,7 +73,7 @@ async fn a_larger_share_keeps_those_that_were_in() {
     let mut clients = marked.connect_all(200).await;
     let mut before = Vec::new();
     for share in ["5%", "20%", "60%"] {
-        assert_eq!(marked.canary("v2", share).await.state, State::Canary);
+        assert_eq!(marked.canary("v2", share).await.state, VersionStatus::Canary);
         let sides = sides(&mut clients).await;
         let chosen = places(&sides, "v2");
         assert!(chosen.len() > before.len(), "{share}: {chosen:?}");
@@ -96,11 +96,11 @@ async fn a_promotion_moves_all() {
     assert_eq!(places(&sides(&mut clients).await, "v1").len() + places(&sides(&mut clients).await, "v2").len(), 40);
     let outcome = marked.promote().unwrap();
     assert_eq!((outcome.version, outcome.previous), (version_of("v2"), Some(version_of("v1"))));
-    assert_eq!((outcome.state, outcome.canary_percent), (State::Serving, None));
+    assert_eq!((outcome.state, outcome.canary_percent), (VersionStatus::Serving, None));
     assert_eq!(places(&sides(&mut clients).await, "v2").len(), 40);
     assert_eq!(marked.connect().await.served_by().await, "v2");
     marked.serves("v1", 0).await;
-    assert_eq!((marked.version("v1").state, marked.host.serving("marked")), (State::Kept, version_of("v2")));
+    assert_eq!((marked.version("v1").state, marked.host.serving("marked")), (VersionStatus::Kept, version_of("v2")));
     drop(silent);
     // Both have served all, so both are there to go back to.
     marked.deploy("v3").await;
@@ -124,7 +124,7 @@ async fn a_rollback_of_a_canary_moves_all_back() {
     marked.serves("v2", 0).await;
     drop(silent);
     let version = marked.version("v2");
-    assert_eq!((version.state, version.canary_percent), (State::RolledBack, None));
+    assert_eq!((version.state, version.canary_percent), (VersionStatus::RolledBack, None));
     assert_eq!(version.reason.as_deref(), Some("an operator took it back"));
     let counts = marked.host.report("marked").counts;
     assert_eq!((counts.operator_rollbacks, counts.automatic_rollbacks), (1, 0));
@@ -139,10 +139,10 @@ async fn a_deploy_ends_a_canary() {
     for (deployed, serving) in [("v1", "v1"), ("v3", "v3"), ("v2", "v2")] {
         marked.canary("v2", "50%").await;
         assert!(!places(&sides(&mut clients).await, "v2").is_empty());
-        assert_eq!(marked.deploy(deployed).await.state, State::Serving);
+        assert_eq!(marked.deploy(deployed).await.state, VersionStatus::Serving);
         assert_eq!(places(&sides(&mut clients).await, serving).len(), 40, "{deployed}");
         let report = marked.host.report("marked");
-        assert!(report.versions.iter().all(|version| version.state != State::Canary), "{report:?}");
+        assert!(report.versions.iter().all(|version| version.state != VersionStatus::Canary), "{report:?}");
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_second_canary_replaces_the_first() {
     assert_eq!(places(&second, "v3"), chosen);
     assert_eq!(places(&second, "v1").len(), 40 - chosen.len());
     marked.serves("v2", 0).await;
-    assert_eq!((marked.version("v2").state, marked.version("v3").state), (State::Kept, State::Canary));
+    assert_eq!((marked.version("v2").state, marked.version("v3").state), (VersionStatus::Kept, VersionStatus::Canary));
     marked.promote().unwrap();
     assert_eq!(places(&sides(&mut clients).await, "v3").len(), 40);
     // Not v2, which was deployed between them and has never served all.
@@ -204,7 +204,7 @@ async fn a_canary_of_the_version_that_serves_changes_nothing() {
         }
         let before = (sides(&mut clients).await, marked.host.report("marked").counts);
         let outcome = marked.canary("v1", "50%").await;
-        assert_eq!((outcome.state, outcome.canary_percent), (State::Serving, None));
+        assert_eq!((outcome.state, outcome.canary_percent), (VersionStatus::Serving, None));
         assert!(outcome.notes.iter().any(|note| note.contains("nothing has changed")), "{:?}", outcome.notes);
         assert_eq!((sides(&mut clients).await, marked.host.report("marked").counts), before);
     }
@@ -217,7 +217,7 @@ async fn the_report_says_what_a_canary_is_and_has() {
     let mut clients = marked.connect_all(100).await;
     let outcome = marked.canary("v2", "12.5%").await;
     assert_eq!((outcome.version, outcome.previous), (version_of("v2"), Some(version_of("v1"))));
-    assert_eq!((outcome.state, outcome.canary_percent), (State::Canary, Some(12.5)));
+    assert_eq!((outcome.state, outcome.canary_percent), (VersionStatus::Canary, Some(12.5)));
     let sides = sides(&mut clients).await;
     let on_canary = places(&sides, "v2").len();
     marked.serves("v2", on_canary).await;
@@ -225,11 +225,11 @@ async fn the_report_says_what_a_canary_is_and_has() {
     let report = marked.host.report("marked");
     assert_eq!(report.file_version, version_of("v1"), "a restart serves the file");
     let [canary, serving] = &report.versions[..] else { panic!("{report:?}") };
-    assert_eq!((canary.state, canary.canary_percent), (State::Canary, Some(12.5)));
-    assert_eq!((serving.state, serving.canary_percent), (State::Serving, None));
+    assert_eq!((canary.state, canary.canary_percent), (VersionStatus::Canary, Some(12.5)));
+    assert_eq!((serving.state, serving.canary_percent), (VersionStatus::Serving, None));
     drop(clients);
     marked.serves("v2", 0).await;
-    assert_eq!(marked.version("v2").state, State::Canary, "new ones may come");
+    assert_eq!(marked.version("v2").state, VersionStatus::Canary, "new ones may come");
 }
 
 /// A host whose app `probe` has a canary, which does the same.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hassock::deploy::{Rollout, State};
+use hassock::deploy::{Rollout, VersionStatus};
 use hassock_tests::{TestDatabase, TestHost, app, eventually, example, for_both_engines, guest, hassock, marked};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ async fn whatever_is_wrong_with_a_module_the_old_one_goes_on() {
     assert_eq!(report.counts.refusals.values().sum::<u64>(), failures().len() as u64);
     assert_eq!(report.counts.deploys, 0);
     assert_eq!(report.versions.len(), 1, "{report:?}");
-    assert_eq!((&report.versions[0].version, report.versions[0].state), (&serving, State::Serving));
+    assert_eq!((&report.versions[0].version, report.versions[0].state), (&serving, VersionStatus::Serving));
     assert_eq!(report.versions[0].failures, 0, "a check is no call of the version that serves");
     assert_eq!(host.connect("/probe").await.ask("new ones too").await, "new ones too");
 }

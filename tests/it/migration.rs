@@ -1,7 +1,7 @@
 //! Attachments from one version to the next and back (invariant 3): each connection's own, once, in its turn.
 
 use futures_util::future;
-use hassock::deploy::{Pin, State};
+use hassock::deploy::{Pin, VersionStatus};
 use hassock_tests::{Client, Raw, TestHost, eventually, raw};
 
 /// So many calls fail a version here, for tests in which that is not the question.
@@ -32,7 +32,7 @@ async fn each_attachment_is_migrated_once() {
     let report = host.report("marked");
     assert_eq!((report.counts.migrations, report.counts.failed_migrations), (5, 0));
     let left = host.version(&v2);
-    assert_eq!((left.connections, left.state), (0, State::Kept));
+    assert_eq!((left.connections, left.state), (0, VersionStatus::Kept));
 }
 
 /// Invariant 1: the migration takes its turn. It comes after a call that runs in the old version, and before
@@ -77,7 +77,7 @@ async fn a_connection_that_cannot_be_migrated_stays_where_it_is() {
         assert_eq!((host.version(&bad).failures, host.version(&bad).connections), (2, 0), "{deed}");
         assert_eq!(host.report("marked").counts.failed_migrations, 2 * (before + 1), "{deed}");
         let still = host.version(&old);
-        assert_eq!((still.connections, still.state), (2, State::Draining), "{deed}");
+        assert_eq!((still.connections, still.state), (2, VersionStatus::Draining), "{deed}");
         assert_eq!(host.version(&old).failures, 0, "{deed}: it is not the old one that failed");
         // Who comes now has nothing to migrate.
         let mut newcomer = host.connect("/marked").await;
@@ -103,7 +103,7 @@ async fn migrations_that_fail_roll_a_version_back() {
     let mut clients = future::join_all((0..30).map(|_| host.connect("/marked"))).await;
     for (before, deed) in (0..).zip(["error", "trap", "spin", "huge"]) {
         let bad = host.deploy(&format!("bad migrate-{deed}")).await;
-        eventually("the rollback", || async { host.version(&bad).state == State::RolledBack }).await;
+        eventually("the rollback", || async { host.version(&bad).state == VersionStatus::RolledBack }).await;
         let (report, bad) = (host.report("marked"), host.version(&bad));
         assert_eq!(report.counts.automatic_rollbacks, before + 1, "{deed}");
         assert!(bad.failures >= 5, "{deed}: {bad:?}");

@@ -5,7 +5,7 @@ mod mistakes;
 
 use std::path::Path;
 
-use hassock::deploy::{AppReport, Outcome, PinOutcome, State};
+use hassock::deploy::{AppReport, Outcome, PinOutcome, VersionStatus};
 use hassock_tests::site::lines;
 use hassock_tests::{Client, Finished, Process, Site, app, eventually, hassock, marked, version_of};
 
@@ -95,7 +95,7 @@ async fn a_deploy_says_what_it_did() {
         app: "chat".to_owned(),
         version: v3.clone(),
         previous: Some(v2),
-        state: State::Serving,
+        state: VersionStatus::Serving,
         canary_percent: None,
         notes: vec![note.trim_end().to_owned()],
     };
@@ -208,7 +208,13 @@ async fn the_table_tells_where_each_version_stands() {
 
     let json = report(&site).await;
     let states: Vec<_> = json.versions.iter().map(|version| (version.version.clone(), version.state)).collect();
-    let states_expected = [State::Canary, State::RolledBack, State::Serving, State::Kept, State::Draining];
+    let states_expected = [
+        VersionStatus::Canary,
+        VersionStatus::RolledBack,
+        VersionStatus::Serving,
+        VersionStatus::Kept,
+        VersionStatus::Draining,
+    ];
     assert_eq!(states, expected.drain(..).map(|row| row.0).zip(states_expected).collect::<Vec<_>>());
     assert_eq!(json.versions[0].canary_percent, Some(10.0));
     assert_eq!(json.versions[1].reason.as_deref(), Some("an operator took it back"));
@@ -230,7 +236,7 @@ async fn an_automatic_rollback_is_told_with_its_reason() {
     assert_eq!((&loud[0]["level"], &loud[0]["version"]), (&"ERROR".into(), &version_of("bad all-trap").into()));
     assert_eq!(loud[0]["serving"], version_of("v1"));
     let report = report(&site).await;
-    let bad = report.versions.iter().find(|version| version.state == State::RolledBack).unwrap();
+    let bad = report.versions.iter().find(|version| version.state == VersionStatus::RolledBack).unwrap();
     let reason = bad.reason.clone().unwrap();
     assert!(loud[0]["message"].as_str().unwrap().contains(&reason), "{reason} is not in {loud:?}");
     let list = done(&site, "module list chat").await;
@@ -263,7 +269,7 @@ async fn a_canary_is_promoted_or_taken_back() {
     );
     assert_eq!(client.ask("who").await, "v2 who");
     let back: Outcome = serde_json::from_str(&done(&site, "module rollback chat --json").await).unwrap();
-    assert_eq!((back.version, back.previous, back.state), (v1, Some(v2), State::Serving));
+    assert_eq!((back.version, back.previous, back.state), (v1, Some(v2), VersionStatus::Serving));
     assert_eq!(client.ask("who").await, "v1 who");
     for (command, words) in [
         ("promote", "`chat` has no canary; deploy one with `hassock module deploy chat FILE --canary 10%`\n"),

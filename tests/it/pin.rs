@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hassock::deploy::{Pin, PinOutcome, State};
+use hassock::deploy::{Pin, PinOutcome, VersionStatus};
 use hassock_tests::{Client, Marked, Talkers, eventually, version_of};
 
 const PIN: &str = "swap = \"pin\"\n";
@@ -17,7 +17,7 @@ async fn moves(client: &mut Client, name: &str) {
 }
 
 /// The state of each version and how many connections it has, the newest first.
-fn standing(marked: &Marked) -> Vec<(State, u64)> {
+fn standing(marked: &Marked) -> Vec<(VersionStatus, u64)> {
     let report = marked.host.report("marked");
     report.versions.iter().map(|version| (version.state, version.connections)).collect()
 }
@@ -30,7 +30,7 @@ async fn connections_stay_with_their_version_and_new_ones_get_the_newest() {
     let mut clients = Vec::new();
     for name in ["v1", "v2", "v3"] {
         if name != "v1" {
-            assert_eq!(marked.deploy(name).await.state, State::Serving);
+            assert_eq!(marked.deploy(name).await.state, VersionStatus::Serving);
         }
         clients.push((name, marked.connect().await));
         for (name, client) in &mut clients {
@@ -40,7 +40,10 @@ async fn connections_stay_with_their_version_and_new_ones_get_the_newest() {
     }
     let report = marked.host.report("marked");
     assert_eq!(report.swap, "pin");
-    assert_eq!(standing(&marked), [(State::Serving, 1), (State::Draining, 1), (State::Draining, 1)]);
+    assert_eq!(
+        standing(&marked),
+        [(VersionStatus::Serving, 1), (VersionStatus::Draining, 1), (VersionStatus::Draining, 1)]
+    );
 }
 
 /// "For at most `pin_for`": then they move, those that talk and those that are silent, and nothing is lost.
@@ -53,7 +56,7 @@ async fn connections_move_when_their_time_is_over() {
     marked.deploy("v2").await;
     moves(&mut client, "v2").await;
     marked.serves("v2", 21).await;
-    assert_eq!(standing(&marked), [(State::Serving, 21), (State::Kept, 0)]);
+    assert_eq!(standing(&marked), [(VersionStatus::Serving, 21), (VersionStatus::Kept, 0)]);
     for mut talked in talkers.stop().await {
         assert!(talked.closed.is_none() && talked.names.is_sorted(), "{:?}", talked.names);
         assert_eq!(talked.client.served_by().await, "v2");
@@ -73,20 +76,23 @@ async fn connections_move_to_the_newest_past_those_between() {
     marked.deploy("v3").await;
     moves(&mut second, "v3").await;
     assert_eq!(first.served_by().await, "v1");
-    assert_eq!(standing(&marked), [(State::Serving, 1), (State::Kept, 0), (State::Draining, 1)]);
+    assert_eq!(
+        standing(&marked),
+        [(VersionStatus::Serving, 1), (VersionStatus::Kept, 0), (VersionStatus::Draining, 1)]
+    );
 }
 
 /// A version that its last connection leaves is only kept from then on, and unloaded if it is one too many.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_goes_with_its_last_connection() {
-    for (keep, left) in [("", Some(State::Kept)), ("keep_versions = 0\n", None)] {
+    for (keep, left) in [("", Some(VersionStatus::Kept)), ("keep_versions = 0\n", None)] {
         let marked = Marked::start("v1", &format!("{PIN}{keep}")).await;
         let (one, other) = (marked.connect().await, marked.connect().await);
         marked.deploy("v2").await;
-        assert_eq!(standing(&marked), [(State::Serving, 0), (State::Draining, 2)]);
+        assert_eq!(standing(&marked), [(VersionStatus::Serving, 0), (VersionStatus::Draining, 2)]);
         one.close().await;
         marked.serves("v1", 1).await;
-        assert_eq!(marked.version("v1").state, State::Draining);
+        assert_eq!(marked.version("v1").state, VersionStatus::Draining);
         other.close().await;
         eventually("the end of v1", || async { marked.find("v1").map(|version| version.state) == left }).await;
         assert_eq!(marked.host.serving("marked"), version_of("v2"));
@@ -98,7 +104,7 @@ async fn a_version_goes_with_its_last_connection() {
 async fn a_version_without_connections_is_not_drained() {
     let marked = Marked::start("v1", PIN).await;
     marked.deploy("v2").await;
-    assert_eq!(standing(&marked), [(State::Serving, 0), (State::Kept, 0)]);
+    assert_eq!(standing(&marked), [(VersionStatus::Serving, 0), (VersionStatus::Kept, 0)]);
 }
 
 /// An operator's word counts more than the config: pinned for a time, for the time of the config, or not at all,
@@ -157,7 +163,7 @@ async fn a_rollback_moves_pinned_connections_of_the_bad_version() {
     marked.roll_back().unwrap();
     assert_eq!((first.served_by().await, second.served_by().await), ("v1".to_owned(), "v1".to_owned()));
     marked.serves("v1", 7).await;
-    assert_eq!(standing(&marked), [(State::RolledBack, 0), (State::Serving, 7)]);
+    assert_eq!(standing(&marked), [(VersionStatus::RolledBack, 0), (VersionStatus::Serving, 7)]);
     drop(silent);
 }
 
@@ -170,7 +176,7 @@ async fn an_automatic_rollback_moves_pinned_connections_of_the_bad_version() {
     marked.deploy(bad).await;
     let mut survivors = marked.connect_all(5).await;
     for _ in 0..20 {
-        if marked.version(bad).state == State::RolledBack {
+        if marked.version(bad).state == VersionStatus::RolledBack {
             break;
         }
         assert_eq!(marked.connect().await.try_ask("3").await.unwrap_err().code, 1011);
@@ -207,7 +213,8 @@ async fn a_canary_only_takes_new_connections() {
         assert_eq!(client.served_by().await, "v1");
     }
     let on_canary = on_canary as u64;
-    let expected = [(State::Serving, 0), (State::Draining, on_canary), (State::Draining, 60 - on_canary)];
+    let expected =
+        [(VersionStatus::Serving, 0), (VersionStatus::Draining, on_canary), (VersionStatus::Draining, 60 - on_canary)];
     assert_eq!(standing(&marked), expected);
 }
 

@@ -175,8 +175,8 @@ async fn beginnings_and_ends_are_as_they_were() {
          c1 > {\"close\":{\"code\":3000,\"reason\":\"enough\"}}\n\
          c1 closed 3000 enough\n\
          connect c2 /probe?open=refuse refused 403 not you\n\
-         connect c3 /probe refused 403 pages of https://example.net may not connect here; the app's `origins` says who \
-         may\n  origin: https://example.net\n\
+         connect c3 /probe refused 403 pages of https://example.net may not connect here; the app's key `origins` does not \
+         allow them\n  origin: https://example.net\n\
          connect c4 /probe?open=greet\n  @id: 3\n\
          c4 < welcome\n\
          c4 > {\"fail\":\"on purpose\"}\n\

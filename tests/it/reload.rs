@@ -7,7 +7,7 @@ mod traffic;
 
 use std::fs;
 
-use hassock::deploy::{Rollout, State};
+use hassock::deploy::{Rollout, VersionStatus};
 use hassock_tests::{
     Client, Events, Marked, Raw, TestHost, app, app_with_database, guest, marked, module_file, refused, version_of,
 };
@@ -189,7 +189,10 @@ async fn a_module_is_deployed_again_only_if_its_file_changed() {
 
     marked_app.roll_back().unwrap();
     assert_eq!(reload().await, only_settings);
-    assert_eq!((client.served_by().await, marked_app.version("v1").state), ("v3".to_owned(), State::RolledBack));
+    assert_eq!(
+        (client.served_by().await, marked_app.version("v1").state),
+        ("v3".to_owned(), VersionStatus::RolledBack)
+    );
 }
 
 /// `swap` counts from the next deploy on: also from the one that comes with the same reload.
@@ -204,7 +207,7 @@ async fn another_swap_counts_for_the_module_that_comes_with_it() {
     assert_eq!((client.served_by().await, second.served_by().await), ("v1".to_owned(), "v2".to_owned()));
     assert_eq!(
         (marked_app.host.report("marked").swap.as_str(), marked_app.version("v1").state),
-        ("pin", State::Draining)
+        ("pin", VersionStatus::Draining)
     );
     fs::write(marked_app.file.path(), marked("v3")).unwrap();
     marked_app.host.reload(&config).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hassock::deploy::{DeployError, Rollout, State};
+use hassock::deploy::{DeployError, Rollout, VersionStatus};
 use hassock_tests::{
     Client, Closed, Marked, Process, Talkers, app, eventually, guest, marked, module_file, refused, version_of,
 };
@@ -23,7 +23,7 @@ fn trapped(mark: &str) -> Closed {
 /// so many times. Returns how many trapped.
 async fn trap(marked: &Marked, mark: &str, most: usize) -> usize {
     for trapped_before in 0..most {
-        if marked.version(mark).state == State::RolledBack {
+        if marked.version(mark).state == VersionStatus::RolledBack {
             return trapped_before;
         }
         assert_eq!(marked.connect().await.try_ask("3").await, Err(trapped(mark)));
@@ -38,8 +38,8 @@ async fn a_version_that_traps_is_taken_back_and_only_failed_calls_are_noticed() 
     let marked = Marked::start("v1", SOON).await;
     let silent = marked.connect_all(20).await;
     let talkers = Talkers::start(marked.connect_all(60).await);
-    assert_eq!(marked.deploy(BAD).await.state, State::Serving);
-    eventually("the rollback", || async { marked.version(BAD).state == State::RolledBack }).await;
+    assert_eq!(marked.deploy(BAD).await.state, VersionStatus::Serving);
+    eventually("the rollback", || async { marked.version(BAD).state == VersionStatus::RolledBack }).await;
     marked.serves(BAD, 0).await;
     let mut closes = 0;
     for mut talked in talkers.stop().await {
@@ -80,7 +80,7 @@ async fn a_canary_that_traps_is_taken_back_and_the_rest_never_notices() {
     let talkers = Talkers::start(clients);
     let bad = "v2 all-trap";
     marked.canary(bad, "40%").await;
-    eventually("the rollback", || async { marked.version(bad).state == State::RolledBack }).await;
+    eventually("the rollback", || async { marked.version(bad).state == VersionStatus::RolledBack }).await;
     marked.serves(bad, 0).await;
     let talked = talkers.stop().await;
     for (talked, chosen) in talked.iter().zip(chosen) {
@@ -116,7 +116,7 @@ async fn deadlines_and_memory_count_and_returned_errors_do_not() {
             (version.state, version.failures)
         };
         let mut closes = 0;
-        while closes < 12 && standing().0 == State::Serving {
+        while closes < 12 && standing().0 == VersionStatus::Serving {
             let closed = marked.connect().await.try_ask(misdeed).await.unwrap_err();
             assert!(
                 closed.code == 1011 && closed.reason.contains(&format!("(version {bad})")),
@@ -124,7 +124,8 @@ async fn deadlines_and_memory_count_and_returned_errors_do_not() {
             );
             closes += 1;
         }
-        let expected = if misdeed == "error" { (State::Serving, 0) } else { (State::RolledBack, closes) };
+        let expected =
+            if misdeed == "error" { (VersionStatus::Serving, 0) } else { (VersionStatus::RolledBack, closes) };
         assert_eq!(standing(), expected, "{misdeed}");
     }
     assert_eq!(marked.host.report("marked").counts.automatic_rollbacks, 5);
@@ -138,7 +139,7 @@ async fn failing_opens_count() {
     let bad = "v2 open-trap";
     marked.deploy(bad).await;
     let mut refusals = 0;
-    while marked.version(bad).state == State::Serving {
+    while marked.version(bad).state == VersionStatus::Serving {
         let (status, body) = refused(&marked.host.address(), "/marked", |_| {}).await;
         assert_eq!((status, body), (500, format!("the application failed (version {})\n", version_of(bad))));
         refusals += 1;
@@ -155,7 +156,7 @@ async fn a_few_failures_say_nothing() {
     let marked = Marked::start("v1", "[apps.marked.rollback]\nmin_calls = 1000\n").await;
     marked.deploy(BAD).await;
     assert_eq!(trap(&marked, BAD, 20).await, 20);
-    assert_eq!(marked.version(BAD).state, State::Serving);
+    assert_eq!(marked.version(BAD).state, VersionStatus::Serving);
 }
 
 /// Up to `failures` of the calls may fail.
@@ -165,7 +166,7 @@ async fn a_share_of_failures_is_borne() {
     marked.deploy(BAD).await;
     // Of the three calls of each connection, `open`, `receive` and `closed`, one fails.
     assert_eq!(trap(&marked, BAD, 20).await, 20);
-    assert_eq!(marked.version(BAD).state, State::Serving);
+    assert_eq!(marked.version(BAD).state, VersionStatus::Serving);
 }
 
 /// "For so long a version counts as new", and later it is not taken back.
@@ -201,7 +202,7 @@ async fn the_first_version_of_a_host_is_never_taken_back() {
     let error = marked.roll_back().unwrap_err();
     assert!(matches!(error, DeployError::NoPrevious { .. }), "{error}");
     assert!(error.to_string().contains("`marked` has no version to go back to"), "{error}");
-    assert_eq!(marked.version(BAD).state, State::Serving);
+    assert_eq!(marked.version(BAD).state, VersionStatus::Serving);
     // Nor when something was tried out in between.
     marked.canary("v2", "1%").await;
     marked.deploy(BAD).await;
@@ -222,11 +223,14 @@ async fn an_operator_goes_back_one_version_at_a_time() {
     for (from, to) in [("v3", "v2"), ("v2", "v1")] {
         let outcome = marked.roll_back().unwrap();
         assert_eq!((outcome.version, outcome.previous), (version_of(to), Some(version_of(from))));
-        assert_eq!((outcome.state, outcome.notes.is_empty()), (State::Serving, to == "v1"));
+        assert_eq!((outcome.state, outcome.notes.is_empty()), (VersionStatus::Serving, to == "v1"));
         assert_eq!(client.served_by().await, to);
         assert_eq!(marked.connect().await.served_by().await, to);
         let version = marked.version(from);
-        assert_eq!((version.state, version.reason.as_deref()), (State::RolledBack, Some("an operator took it back")));
+        assert_eq!(
+            (version.state, version.reason.as_deref()),
+            (VersionStatus::RolledBack, Some("an operator took it back"))
+        );
     }
     for _ in 0..2 {
         assert!(matches!(marked.roll_back(), Err(DeployError::NoPrevious { .. })));
@@ -270,7 +274,7 @@ async fn bad_bytes_may_be_deployed_again_and_are_watched_again() {
     let marked = Marked::start("v1", SOON).await;
     for round in 1..=3 {
         let outcome = marked.deploy(BAD).await;
-        assert_eq!((outcome.version, outcome.state), (version_of(BAD), State::Serving));
+        assert_eq!((outcome.version, outcome.state), (version_of(BAD), VersionStatus::Serving));
         let trapped = trap(&marked, BAD, 20).await;
         assert!((2..20).contains(&trapped), "{trapped} calls trapped in round {round}");
         assert_eq!(marked.host.serving("marked"), version_of("v1"));

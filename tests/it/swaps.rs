@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::{SinkExt, future};
-use hassock::deploy::State;
+use hassock::deploy::VersionStatus;
 use hassock_tests::{Client, SeparateHost, TestHost, eventually, within};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -167,7 +167,7 @@ async fn timers_topics_and_attachments_outlive_their_version() {
     assert_eq!(client.ask("attachment").await, "old changed");
     let new = host.deploy("new").await;
     eventually("the end of the old version", || async { host.standings().len() == 1 }).await;
-    assert_eq!(host.standings(), [(new, State::Serving)]);
+    assert_eq!(host.standings(), [(new, VersionStatus::Serving)]);
     assert_eq!(client.ask("attachment").await, "old changed");
     host.connect("/marked").await.send("nap").await;
     // The timer may be the first.
@@ -206,7 +206,8 @@ async fn a_silent_connection_moves_when_an_instance_is_free_again() {
     // They have to be read, or nobody answers the host's pings.
     let _clients: JoinSet<_> =
         [busy, silent].map(|mut client| async move { client.closed().await }).into_iter().collect();
-    eventually("the end of the old version", || async { host.standings() == [(new.clone(), State::Serving)] }).await;
+    eventually("the end of the old version", || async { host.standings() == [(new.clone(), VersionStatus::Serving)] })
+        .await;
     assert_eq!(host.version(&new).connections, 2);
 }
 
@@ -221,26 +222,26 @@ async fn versions_beyond_keep_versions_are_unloaded() {
         versions.push(host.deploy(mark).await);
         assert_eq!(client.ask("who").await, format!("{mark} who"));
     }
-    let standings = |expected: [(usize, State); 3]| {
+    let standings = |expected: [(usize, VersionStatus); 3]| {
         let (host, expected) = (&host, expected.map(|(version, state)| (versions[version].clone(), state)));
         async move {
             eventually(&format!("{expected:?}"), || async { host.standings() == expected }).await;
         }
     };
-    standings([(4, State::Serving), (3, State::Kept), (2, State::Kept)]).await;
+    standings([(4, VersionStatus::Serving), (3, VersionStatus::Kept), (2, VersionStatus::Kept)]).await;
 
     let outcome = host.host.control().rollback("marked").unwrap();
     assert_eq!((&outcome.version, outcome.previous.as_ref()), (&versions[3], Some(&versions[4])));
     assert_eq!(client.ask("back").await, "v3 back");
-    standings([(4, State::RolledBack), (3, State::Serving), (2, State::Kept)]).await;
+    standings([(4, VersionStatus::RolledBack), (3, VersionStatus::Serving), (2, VersionStatus::Kept)]).await;
 
     let calls = host.version(&versions[2]).calls;
     assert_eq!(host.deploy("v2").await, versions[2]);
     assert_eq!(client.ask("again").await, "v2 again");
-    standings([(2, State::Serving), (4, State::RolledBack), (3, State::Kept)]).await;
+    standings([(2, VersionStatus::Serving), (4, VersionStatus::RolledBack), (3, VersionStatus::Kept)]).await;
     assert!(host.version(&versions[2]).calls > calls, "it goes on counting");
 
     assert_eq!(host.deploy("v0").await, versions[0]);
     assert_eq!(client.ask("first").await, "v0 first");
-    standings([(0, State::Serving), (2, State::Kept), (4, State::RolledBack)]).await;
+    standings([(0, VersionStatus::Serving), (2, VersionStatus::Kept), (4, VersionStatus::RolledBack)]).await;
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use hassock::config::{Config, ConfigError, Overrides};
-use hassock::deploy::{AppReport, ReloadReport, State};
+use hassock::deploy::{AppReport, ReloadReport, VersionStatus};
 use hassock::{Host, StartError};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -118,7 +118,7 @@ impl TestHost {
     /// If there is no such app.
     pub fn serving(&self, app: &str) -> String {
         let report = self.report(app);
-        let serving = report.versions.iter().find(|version| version.state == State::Serving);
+        let serving = report.versions.iter().find(|version| version.state == VersionStatus::Serving);
         serving.unwrap_or_else(|| panic!("nothing serves {app}: {report:?}")).version.clone()
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hassock::deploy::{Rollout, State, VersionReport};
+use hassock::deploy::{Rollout, VersionReport, VersionStatus};
 
 use crate::{TestHost, app, marked};
 
@@ -41,7 +41,7 @@ impl TestHost {
     }
 
     /// The versions of `marked` and where they stand, the newest first.
-    pub fn standings(&self) -> Vec<(String, State)> {
+    pub fn standings(&self) -> Vec<(String, VersionStatus)> {
         let versions = self.report("marked").versions.into_iter();
         versions.map(|version| (version.version, version.state)).collect()
     }

@@ -1,28 +1,44 @@
-//! From a request to its answer.
+//! From a request to its response.
+//!
+//! | request | effect |
+//! |---|---|
+//! | `GET /health` | responds `ok`; the only path that needs no token |
+//! | `GET /metrics` | metrics in the OpenMetrics format |
+//! | `GET /v1/apps` | all apps and their versions |
+//! | `POST /v1/apps/APP/versions` | deploys the component in the body; `?canary=10%25` limits it to a share |
+//! | `POST /v1/apps/APP/promote` | gives all connections to the canary |
+//! | `POST /v1/apps/APP/rollback` | takes the canary back, or returns to the previous version |
+//! | `POST /v1/apps/APP/pin` | keeps open connections on their version: `?for=10m`; `?off` ends that |
+//! | `POST /v1/apps/APP/record` | records the next connections, line by line; `?connections=2`, by default 1 |
+//! | `POST /v1/reload` | reads the config again |
+//!
+//! The errors are in `error.rs`, the parameters in `query.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, EXPECT};
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::answer::{Answer, Failure, PLAIN, failed, json, recording, text};
+use super::error::ApiError;
 use super::metrics;
-use super::route::{Parameters, Route};
+use super::query::{DeployQuery, NoParameters, PinQuery, RecordQuery, read};
+use super::response::{PLAIN, Response, json, recording, text};
 use super::token::Token;
+use crate::app::recording::RecordOptions;
 use crate::config::AdminConfig;
 use crate::deploy::{Control, Pin, Rollout};
-use crate::record::Order;
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
 
-/// How long somebody may pause whose request is refused and who has not sent all of it.
+/// How long a client may pause while it sends the body of a request that was refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What all requests share.
@@ -30,7 +46,7 @@ pub(super) struct Api {
     control: Control,
     token: Token,
     config: AdminConfig,
-    /// One module at a time: so `module_bytes` bounds the memory, and a compilation has the cores to itself.
+    /// One module at a time: `module_bytes` then bounds the memory, and a compilation has the cores to itself.
     upload: Arc<Semaphore>,
 }
 
@@ -39,55 +55,65 @@ impl Api {
         Self { control, token, config, upload: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Answer a request, whatever it is.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Respond to any request.
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response {
         let (head, mut body) = request.into_parts();
-        match self.try_answer(&head, &mut body).await {
-            Ok(answer) => answer,
-            Err(failure) => {
-                tracing::debug!(%failure, "refused a request to the admin listener");
-                // Who waits to be asked for the body does not send it.
+        match self.route(&head, &mut body).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%error, "refused a request to the admin listener");
+                // A client that waits for `100 Continue` does not send the body.
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
                     tokio::spawn(discard(body));
                 }
-                failed(&failure)
+                error.into_response()
             }
         }
     }
 
-    async fn try_answer(&self, head: &Parts, body: &mut Incoming) -> Result<Answer, Failure> {
-        let route = Route::of(head.uri.path());
-        // Who has no token does not learn which paths there are.
-        if route != Some(Route::Health) && !self.is_authorized(&head.headers) {
-            return Err(Failure::Unauthorized);
+    async fn route(&self, head: &Parts, body: &mut Incoming) -> Result<Response, ApiError> {
+        let path = head.uri.path();
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
+        // A client without a token does not learn which paths exist.
+        if segments != ["health"] && !self.is_authorized(&head.headers) {
+            return Err(ApiError::Unauthorized);
         }
-        let route = route.ok_or_else(|| Failure::NoRoute(head.uri.path().to_owned()))?;
-        if head.method != route.method() {
-            return Err(Failure::Method(route.method()));
-        }
-        let parameters = Parameters::of(&head.uri)?;
-        match route {
-            Route::Deploy(app) => self.deploy(app, parameters.rollout()?, body).await,
-            Route::Pin(app) => self.pin(&app, parameters.pin()?),
-            Route::Record(app) => self.record(app, parameters.connections()?),
-            route => {
-                parameters.none()?;
-                self.without_parameters(route).await
+        let no_route = || ApiError::NoRoute(path.to_owned());
+        // Decoded after the path was split: the name of an app may contain any character, also a slash.
+        let name = |app: &str| match percent_decode_str(app).decode_utf8() {
+            Ok(app) => Ok(app.into_owned()),
+            Err(_) => Err(no_route()),
+        };
+        let parameters = &head.uri;
+        // Whatever changes something is a POST.
+        match (&head.method, segments.as_slice()) {
+            (&Method::GET, ["health"]) => read(parameters).map(|NoParameters {}| text(PLAIN, "ok\n")),
+            (&Method::GET, ["metrics"]) => read(parameters).and_then(|NoParameters {}| self.metrics()),
+            (&Method::GET, ["v1", "apps"]) => read(parameters).map(|NoParameters {}| json(&self.control.report())),
+            (&Method::POST, ["v1", "reload"]) => {
+                let NoParameters {} = read(parameters)?;
+                self.reload().await
             }
-        }
-    }
-
-    async fn without_parameters(&self, route: Route) -> Result<Answer, Failure> {
-        match route {
-            Route::Metrics => {
-                let metrics = metrics::text(self.control.report()).map_err(|_| Failure::Internal)?;
-                Ok(text(metrics::CONTENT_TYPE, metrics))
+            (&Method::POST, ["v1", "apps", app, "versions"]) => {
+                self.deploy(name(app)?, read(parameters).map(DeployQuery::rollout)?, body).await
             }
-            Route::Apps => Ok(json(&self.control.report())),
-            Route::Promote(app) => Ok(json(&self.control.promote(&app)?)),
-            Route::Rollback(app) => Ok(json(&self.control.rollback(&app)?)),
-            Route::Reload => self.reload().await,
-            Route::Health | Route::Deploy(_) | Route::Pin(_) | Route::Record(_) => Ok(text(PLAIN, "ok\n")),
+            (&Method::POST, ["v1", "apps", app, "promote"]) => {
+                let (app, NoParameters {}) = (name(app)?, read(parameters)?);
+                Ok(json(&self.control.promote(&app)?))
+            }
+            (&Method::POST, ["v1", "apps", app, "rollback"]) => {
+                let (app, NoParameters {}) = (name(app)?, read(parameters)?);
+                Ok(json(&self.control.rollback(&app)?))
+            }
+            (&Method::POST, ["v1", "apps", app, "pin"]) => {
+                self.pin(&name(app)?, read(parameters).and_then(PinQuery::pin)?)
+            }
+            (&Method::POST, ["v1", "apps", app, "record"]) => self.record(name(app)?, &read(parameters)?),
+            (_, ["health"] | ["metrics"] | ["v1", "apps"]) => Err(ApiError::Method(Method::GET)),
+            (_, ["v1", "reload"] | ["v1", "apps", _, "versions" | "promote" | "rollback" | "pin" | "record"]) => {
+                Err(ApiError::Method(Method::POST))
+            }
+            _ => Err(no_route()),
         }
     }
 
@@ -100,54 +126,59 @@ impl Api {
         }
     }
 
-    /// What has begun is done and logged even if the client goes away meanwhile.
-    async fn deploy(&self, app: String, rollout: Rollout, body: &mut Incoming) -> Result<Answer, Failure> {
-        let turn = Arc::clone(&self.upload).acquire_owned().await.map_err(|_| Failure::Internal)?;
+    fn metrics(&self) -> Result<Response, ApiError> {
+        let metrics = metrics::text(self.control.report()).map_err(|_| ApiError::Internal)?;
+        Ok(text(metrics::CONTENT_TYPE, metrics))
+    }
+
+    /// A deploy that has begun is finished and logged even if its client goes away.
+    async fn deploy(&self, app: String, rollout: Rollout, body: &mut Incoming) -> Result<Response, ApiError> {
+        let permit = Arc::clone(&self.upload).acquire_owned().await.map_err(|_| ApiError::Internal)?;
         let module = self.receive(body).await?;
         let control = self.control.clone();
         let work = tokio::spawn(async move {
             let outcome = control.deploy(&app, module, rollout).await;
-            drop(turn);
+            drop(permit);
             outcome
         });
-        Ok(json(&work.await.map_err(|_| Failure::Internal)??))
+        Ok(json(&work.await.map_err(|_| ApiError::Internal)??))
     }
 
-    async fn reload(&self) -> Result<Answer, Failure> {
+    async fn reload(&self) -> Result<Response, ApiError> {
         let control = self.control.clone();
         let work = tokio::spawn(async move { control.reload().await });
-        Ok(json(&work.await.map_err(|_| Failure::Internal)??))
+        Ok(json(&work.await.map_err(|_| ApiError::Internal)??))
     }
 
-    fn pin(&self, app: &str, pin: Pin) -> Result<Answer, Failure> {
+    fn pin(&self, app: &str, pin: Pin) -> Result<Response, ApiError> {
         Ok(json(&self.control.pin(app, pin)?))
     }
 
-    fn record(&self, app: String, connections: usize) -> Result<Answer, Failure> {
-        let order = Order { connections, bytes: self.config.record_bytes.bytes() };
-        let reader = self.control.record(&app, order)?;
-        Ok(recording(reader.ok_or(Failure::Recording(app))?))
+    fn record(&self, app: String, query: &RecordQuery) -> Result<Response, ApiError> {
+        let options = RecordOptions { connections: query.connections, bytes: self.config.record_bytes.bytes() };
+        let reader = self.control.record(&app, options)?;
+        Ok(recording(reader.ok_or(ApiError::Recording(app))?))
     }
 
     /// The whole body.
-    async fn receive(&self, body: &mut Incoming) -> Result<Vec<u8>, Failure> {
+    async fn receive(&self, body: &mut Incoming) -> Result<Vec<u8>, ApiError> {
         let (most, limit) = (self.config.module_bytes, self.config.upload_timeout);
-        // What says that it is too large need not be read.
+        // A body that announces too many bytes is refused before it is read.
         if body.size_hint().lower() > most.bytes() as u64 {
-            return Err(Failure::TooLarge(most));
+            return Err(ApiError::TooLarge(most));
         }
         let module = match timeout(limit.get(), collect(body, most.bytes())).await {
-            Ok(collected) => collected?.ok_or(Failure::TooLarge(most))?,
-            Err(_) => return Err(Failure::TooSlow(limit)),
+            Ok(collected) => collected?.ok_or(ApiError::TooLarge(most))?,
+            Err(_) => return Err(ApiError::TooSlow(limit)),
         };
         match module.is_empty() {
-            true => Err(Failure::Parameter("the body is empty; send the component, whole and as it is".to_owned())),
+            true => Err(ApiError::Parameter("the body is empty; send the whole component, unchanged".to_owned())),
             false => Ok(module),
         }
     }
 }
 
-/// The body, if it has at most so many bytes.
+/// The body, or none if it is longer than `most` bytes.
 async fn collect(body: &mut Incoming, most: usize) -> Result<Option<Vec<u8>>, hyper::Error> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -160,8 +191,8 @@ async fn collect(body: &mut Incoming, most: usize) -> Result<Option<Vec<u8>>, hy
     Ok(Some(bytes))
 }
 
-/// Take what is still being sent: a client whose bytes are refused may never read why. The connection ends
-/// `request_timeout` after the answer at the latest, and this with it.
+/// Read what the client is still sending: a client whose bytes are refused may never read the response. The
+/// connection, and this with it, ends `request_timeout` after the response at the latest.
 async fn discard(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(PAUSE, body.frame()).await {}
 }

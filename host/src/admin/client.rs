@@ -1,4 +1,4 @@
-//! The other side of the admin listener: how the command line talks to a running host.
+//! The client of the admin listener: the command line uses it to talk to a running host.
 
 use std::future::Future;
 use std::io;
@@ -18,37 +18,39 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::TOKEN_FILE;
-use super::answer::ErrorBody;
+use super::error::ErrorBody;
 use super::recorded::Recorded;
 use super::token::{Token, TokenError};
+use crate::app::versions::{AppReport, Outcome, PinOutcome};
 use crate::config::{AdminAddress, AdminConfig, ConfigError, Duration as Span, Locator, Problems, Size};
-use crate::deploy::{AppReport, Outcome, Pin, PinOutcome, Rollout};
+use crate::deploy::{Pin, Rollout};
+use crate::text::terminal_text;
 
-/// What stands unencoded in a part of a path or query (RFC 3986, "unreserved").
+/// What is not encoded in a segment of a path or in a query (RFC 3986, "unreserved").
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The host answers most requests at once; one that does not hangs, and so must no script.
+/// The host responds to most requests at once. A script must not wait for a host that hangs.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Compiling takes seconds, at low priority more, and other deploys come first. Then the answer is given up;
-/// the deploy is not.
+/// Compiling takes seconds, longer at low priority, and other deploys may come first. After this time the client
+/// stops waiting; the deploy continues.
 const DEPLOY_ANSWER: Duration = Duration::from_secs(15 * 60);
 
-/// Why a host did not do what was asked.
+/// Why a request to a host failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The config does not say where the host is.
+    /// The config does not name the address of the host.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The host that this config is for has made no token yet.
+    /// The host of this config has not created its token yet.
     #[error(
-        "{}: there is no such file; a host makes it when it starts: is it running, with this config?", file.display()
+        "{}: there is no such file; the host creates it when it starts: is it running with this config?", file.display()
     )]
     NoToken {
-        /// The token's file.
+        /// The token file.
         file: PathBuf,
     },
-    /// Nobody listens.
+    /// Nothing listens at the address.
     #[error("no host answers at {address}: is it running? ({source})")]
     Unreachable {
         /// The address.
@@ -56,15 +58,15 @@ pub enum ClientError {
         /// What the system says.
         source: io::Error,
     },
-    /// It is another host's token.
-    #[error("the host at {address} does not take the token in {}; was it started with this config?", file.display())]
+    /// The token belongs to another host.
+    #[error("the host at {address} does not accept the token in {}; was it started with this config?", file.display())]
     Unauthorized {
         /// The address.
         address: AdminAddress,
-        /// The token's file.
+        /// The token file.
         file: PathBuf,
     },
-    /// The host refused, and says why.
+    /// The host refused the request.
     #[error("{message}")]
     Refused {
         /// A word for the reason.
@@ -80,43 +82,45 @@ pub enum ClientError {
         /// What the host says.
         message: String,
     },
-    /// The module is larger than the host would take.
-    #[error("the module has {size}, and the host takes at most `admin.module_bytes` = {most}")]
+    /// The module is larger than the host accepts.
+    #[error("the module has {size}, and the host accepts at most `admin.module_bytes` = {most}")]
     TooLarge {
-        /// Of the module.
+        /// The size of the module.
         size: Size,
-        /// Of the config.
+        /// The limit in the config.
         most: Size,
     },
-    /// The host has not answered.
-    #[error("the host at {address} has not answered for {}; what it was asked to do may still be done", Span::from(*limit))]
+    /// The host has not responded in time.
+    #[error("the host at {address} has not answered for {}; it may still carry out the request", Span::from(*limit))]
     Silent {
         /// The address.
         address: AdminAddress,
-        /// How long.
+        /// How long the client has waited.
         limit: Duration,
     },
-    /// A recording has no end.
-    #[error("the host at {address} went away before the recording ended ({reason}); what came before is in the file")]
+    /// A recording ended before its last event.
+    #[error(
+        "the host at {address} went away before the recording ended ({reason}); the file has the events up to then"
+    )]
     BrokeOff {
         /// The address.
         address: AdminAddress,
-        /// What is known of it.
+        /// The reason, as far as it is known.
         reason: String,
     },
-    /// It answered with something else than this version understands.
-    #[error("the host at {address} gave no answer that can be understood: {reason}; is it a Hassock of this version?")]
+    /// This version of the client does not understand the response.
+    #[error("the response of the host at {address} cannot be understood: {reason}; is it a Hassock of this version?")]
     Strange {
         /// The address.
         address: AdminAddress,
-        /// What was wrong.
+        /// What is wrong with it.
         reason: String,
     },
 }
 
 /// Talks to the host that serves a config.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     address: AdminAddress,
     file: PathBuf,
     token: Token,
@@ -127,23 +131,24 @@ impl Client {
     /// The client for the host that was started with a config file.
     ///
     /// # Errors
-    /// If the file does not say where its host is, or the token is missing or not fit.
-    pub fn of_config(file: &Path) -> Result<Self, ClientError> {
+    /// If the file does not name the address of its host, or the token file is missing or cannot be used.
+    pub(crate) fn of_config(file: &Path) -> Result<Self, ClientError> {
         let (config, locator) = AdminConfig::load(file)?;
         let Some(config) = config else {
-            let message = "missing; the host can be talked to when it has a table `[admin]`. Add it and start it again";
+            let message =
+                "missing; a host accepts commands if its config has a table `[admin]`. Add it and restart the host";
             return Err(problem(&locator, "admin", message));
         };
         if let AdminAddress::Tcp(address) = config.listen
             && address.port() == 0
         {
-            let message = "port 0 is any free port, so that nobody knows which; give one, or a `unix:` socket";
+            let message = "port 0 is any free port, which this command cannot know; give a port or a `unix:` socket";
             return Err(problem(&locator, "admin.listen", message));
         }
         Self::new(&config, &config.listen, &locator)
     }
 
-    /// The client for a host at `address`, which knows the port when the config does not.
+    /// The client for a host at `address`, which has the real port if the config has port 0.
     pub(super) fn new(config: &AdminConfig, address: &AdminAddress, locator: &Locator) -> Result<Self, ClientError> {
         let file = locator.folder().join(&config.token_file);
         let token = Token::of_client(&file).map_err(|error| match error {
@@ -153,24 +158,24 @@ impl Client {
         Ok(Self { address: address.within(locator.folder()), file, token, module_bytes: config.module_bytes })
     }
 
-    /// Where the host is.
-    pub fn address(&self) -> &AdminAddress {
+    /// The address of the host.
+    pub(crate) fn address(&self) -> &AdminAddress {
         &self.address
     }
 
     /// All apps and their versions.
     ///
     /// # Errors
-    /// If the host does not answer.
-    pub async fn apps(&self) -> Result<Vec<AppReport>, ClientError> {
+    /// If the host does not respond.
+    pub(crate) async fn apps(&self) -> Result<Vec<AppReport>, ClientError> {
         self.send(Method::GET, "/v1/apps".to_owned(), Bytes::new(), ANSWER).await
     }
 
     /// Deploy a component.
     ///
     /// # Errors
-    /// If the host does not answer or refuses.
-    pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, ClientError> {
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, ClientError> {
         if module.len() > self.module_bytes.bytes() {
             return Err(ClientError::TooLarge { size: module.len().into(), most: self.module_bytes });
         }
@@ -181,27 +186,27 @@ impl Client {
         self.send(Method::POST, path(app, "versions", &query), module.into(), DEPLOY_ANSWER).await
     }
 
-    /// Give the canary everything.
+    /// Give all connections to the canary.
     ///
     /// # Errors
-    /// If the host does not answer or refuses.
-    pub async fn promote(&self, app: &str) -> Result<Outcome, ClientError> {
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn promote(&self, app: &str) -> Result<Outcome, ClientError> {
         self.send(Method::POST, path(app, "promote", ""), Bytes::new(), ANSWER).await
     }
 
-    /// Take the canary back, or go back to the version before.
+    /// Take the canary back, or return to the previous version.
     ///
     /// # Errors
-    /// If the host does not answer or refuses.
-    pub async fn rollback(&self, app: &str) -> Result<Outcome, ClientError> {
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn rollback(&self, app: &str) -> Result<Outcome, ClientError> {
         self.send(Method::POST, path(app, "rollback", ""), Bytes::new(), ANSWER).await
     }
 
-    /// Keep open connections on their version, or no longer.
+    /// Keep open connections on their version, or end that.
     ///
     /// # Errors
-    /// If the host does not answer or refuses.
-    pub async fn pin(&self, app: &str, pin: Pin) -> Result<PinOutcome, ClientError> {
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn pin(&self, app: &str, pin: Pin) -> Result<PinOutcome, ClientError> {
         let query = match pin {
             Pin::Default => String::new(),
             Pin::Off => "?off".to_owned(),
@@ -213,8 +218,8 @@ impl Client {
     /// Record the next connections of an app.
     ///
     /// # Errors
-    /// If the host does not answer or refuses.
-    pub async fn record(&self, app: &str, connections: usize) -> Result<Recorded, ClientError> {
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn record(&self, app: &str, connections: usize) -> Result<Recorded, ClientError> {
         let path = path(app, "record", &format!("?connections={connections}"));
         let response = self.in_time(ANSWER, self.ask(Method::POST, path, Bytes::new())).await?;
         if response.status().is_success() {
@@ -243,7 +248,7 @@ impl Client {
         }
     }
 
-    /// What an answer says that is no success.
+    /// The error of a response that is not a success.
     fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
         if status == StatusCode::UNAUTHORIZED {
             return ClientError::Unauthorized { address: self.address.clone(), file: self.file.clone() };
@@ -251,7 +256,7 @@ impl Client {
         let Ok(ErrorBody { error, kind }) = serde_json::from_slice(body) else {
             return self.strange(format!("status {status}"));
         };
-        let message = plain(&error);
+        let message = terminal_text(&error).into_owned();
         match status {
             StatusCode::UNPROCESSABLE_ENTITY => ClientError::Gate { kind, message },
             _ => ClientError::Refused { kind, message },
@@ -305,18 +310,6 @@ impl Client {
     fn strange(&self, reason: impl ToString) -> ClientError {
         ClientError::Strange { address: self.address.clone(), reason: reason.to_string() }
     }
-}
-
-/// A text that may be a module's: whatever it holds, it must not command the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() && c != '\n' {
-            false => result.push(c),
-            true => result.extend(c.escape_default()),
-        }
-    }
-    result
 }
 
 fn path(app: &str, action: &str, query: &str) -> String {

@@ -1,4 +1,4 @@
-//! The socket of the admin listener, TCP or Unix, and what serves its connections.
+//! The socket of the admin listener, TCP or Unix, and the tasks that serve its connections.
 
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
@@ -19,28 +19,28 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::Lasting;
 use super::api::Api;
+use super::response::Streaming;
 use crate::config::{AdminAddress, AdminConfig};
 
-/// Room for the head of a request, and for each piece of a module that is read.
+/// Buffer for the head of a request, and for each part of a module that is read.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// How long requests that are under way get when the host stops.
+/// How long requests that are in progress may continue when the host stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// How long to wait when the process has no file handle left: others have to close first.
+/// How long to wait when the process has no file descriptor left: others have to close first.
 const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
 
 /// Clients that may wait in the kernel's queue.
 const BACKLOG: u32 = 64;
 
-/// Who may connect to the Unix socket: the user of the host, as the token's file says too.
+/// Only the host's user may connect to the Unix socket, as only that user may read the token file.
 const SOCKET_MODE: u32 = 0o600;
 
 type Stream = Either<TcpStream, UnixStream>;
 
-/// A socket that is listened on.
+/// A listening socket.
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
@@ -59,7 +59,7 @@ impl Listener {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(super) fn address(&self) -> io::Result<AdminAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(AdminAddress::Tcp),
@@ -82,29 +82,30 @@ async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// A host that was killed leaves its socket behind. One that somebody listens on stays, and so does any
-/// other file. (Of two hosts that start with one config at the very same moment, both may see a dead socket;
-/// the sockets of their clients are in each other's way then too.)
+/// Remove the socket that a killed host left behind. A socket in use is not removed, and neither is any other
+/// file. (Two hosts that start with the same config at the same moment may both find a dead socket; their
+/// client listeners then conflict too.)
 async fn remove_stale(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.to_string()),
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err("there is a file that is no socket; remove it".to_owned());
+            return Err("there is a file that is not a socket; remove it".to_owned());
         }
         Ok(_) => {}
     }
     match UnixStream::connect(path).await {
         Ok(_) => Err("another host listens there".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            tracing::debug!(path = %path.display(), "removed the socket of a host that is gone");
-            fs::remove_file(path).map_err(|error| format!("cannot remove the socket of a host that is gone: {error}"))
+            tracing::debug!(path = %path.display(), "removed the socket of a host that no longer runs");
+            fs::remove_file(path)
+                .map_err(|error| format!("cannot remove the socket of a host that no longer runs: {error}"))
         }
-        Err(error) => Err(format!("there is a socket that cannot be looked at: {error}")),
+        Err(error) => Err(format!("there is a socket that cannot be checked: {error}")),
     }
 }
 
-/// Nobody can connect before `listen`, so that nobody can before the permissions are set.
+/// Nobody can connect before `listen`, and the permissions are set before that.
 fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
@@ -114,7 +115,7 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((socket.listen(BACKLOG)?, file))
 }
 
-/// The file of a Unix socket, removed in the end, unless somebody has put another in its place.
+/// The file of a Unix socket. It is removed when this is dropped, unless another file has replaced it.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -125,13 +126,13 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_ours = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
         if fs::symlink_metadata(&self.path).is_ok_and(|metadata| is_ours(&metadata)) {
-            // What is left behind is found stale by the next host.
+            // If this fails, the next host removes it as stale.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Accept connections until the listener stops, each under a permit and served by a task of its own.
+/// Accept connections until the listener stops. Each needs a permit and is served by its own task.
 pub(super) async fn listen(
     listener: Listener,
     api: Arc<Api>,
@@ -164,22 +165,22 @@ pub(super) async fn listen(
     }
 }
 
-/// One request a connection: so that the bounds of a request are those of its connection.
+/// One request per connection: the bounds of a connection are then those of its request.
 async fn serve(stream: Stream, api: &Arc<Api>, limit: Duration, stopping: &CancellationToken) {
-    let answered = Arc::new(Notify::new());
+    let responded = Arc::new(Notify::new());
     let service = service_fn(|request| {
-        let (api, answered) = (Arc::clone(api), Arc::clone(&answered));
+        let (api, responded) = (Arc::clone(api), Arc::clone(&responded));
         async move {
-            let answer = api.answer(request).await;
-            match answer.extensions().get::<Lasting>().cloned() {
-                None => answered.notify_one(),
-                // The time to take it counts from its end. However it ends, the token is cancelled.
-                Some(Lasting(ended)) => drop(tokio::spawn(async move {
+            let response = api.respond(request).await;
+            match response.extensions().get::<Streaming>().cloned() {
+                None => responded.notify_one(),
+                // The time to read it counts from its end. The token is cancelled however it ends.
+                Some(Streaming(ended)) => drop(tokio::spawn(async move {
                     ended.cancelled().await;
-                    answered.notify_one();
+                    responded.notify_one();
                 })),
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(response)
         }
     });
     let http = http1::Builder::new()
@@ -191,8 +192,8 @@ async fn serve(stream: Stream, api: &Arc<Api>, limit: Duration, stopping: &Cance
     let mut http = Box::pin(http);
     let deadline = async {
         tokio::select! {
-            // Somebody who does not read the answer must not hold the place.
-            () = async { answered.notified().await; sleep(limit).await } => {}
+            // A client that does not read the response must not keep its permit.
+            () = async { responded.notified().await; sleep(limit).await } => {}
             () = async { stopping.cancelled().await; sleep(LAST_REQUESTS).await } => {}
         }
     };

@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::deploy::{AppReport, State, VersionReport};
+use crate::app::versions::{AppReport, VersionReport, VersionStatus};
 
 /// Of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -166,13 +166,13 @@ fn buckets(version: &VersionReport) -> Vec<(f64, u64)> {
     buckets
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: VersionStatus) -> &'static str {
     match state {
-        State::Serving => "serving",
-        State::Canary => "canary",
-        State::Draining => "draining",
-        State::Kept => "kept",
-        State::RolledBack => "rolled-back",
+        VersionStatus::Serving => "serving",
+        VersionStatus::Canary => "canary",
+        VersionStatus::Draining => "draining",
+        VersionStatus::Kept => "kept",
+        VersionStatus::RolledBack => "rolled-back",
     }
 }
 
@@ -181,13 +181,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::deploy::Counts;
+    use crate::app::versions::Counts;
 
     /// An app with a canary and a version that serves.
     fn report() -> AppReport {
         let serving = VersionReport {
             version: "ba9876543210".to_owned(),
-            state: State::Serving,
+            state: VersionStatus::Serving,
             canary_percent: None,
             connections: 40,
             calls: 0,
@@ -216,7 +216,7 @@ mod tests {
     fn version() -> VersionReport {
         VersionReport {
             version: "0123456789ab".to_owned(),
-            state: State::Canary,
+            state: VersionStatus::Canary,
             canary_percent: Some(10.0),
             reason: None,
             age_seconds: 190,

@@ -1,16 +1,17 @@
-//! The admin listener: what operators, deploy scripts and scrapers ask a running host. It is another socket
-//! than that of the clients, of this machine only, and asks for a token: who gets through can replace code.
+//! The admin listener: the interface of a running host for operators, deploy scripts and scrapers. It has its own
+//! socket, which only this machine can reach, and requires a token: a client of it can replace code.
 //!
-//! [`Admin::start`] listens; [`Client`] is the other side, for the command line. The paths are in `route.rs`,
-//! the statuses in `answer.rs`.
+//! `Admin::start` listens; `Client` is the other side, for the command line. The paths are in `api.rs`, the
+//! errors and their statuses in `error.rs`.
 
-mod answer;
 mod api;
 mod client;
+mod error;
 mod listen;
 mod metrics;
+mod query;
 mod recorded;
-mod route;
+mod response;
 mod token;
 
 use std::sync::Arc;
@@ -18,20 +19,20 @@ use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use client::plain;
-pub use client::{Client, ClientError};
-pub use recorded::Recorded;
-pub use token::{Token, TokenError};
+pub(crate) use client::Client;
+pub use client::ClientError;
+pub(crate) use recorded::Recorded;
 
 use crate::config::{AdminAddress, AdminConfig, Config, Locator, Problem, Problems};
 use crate::deploy::Control;
 use api::Api;
 use listen::Listener;
+use token::Token;
 
-/// Why there is no admin listener.
+/// Why the admin listener does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The token is not fit.
+    /// The token file cannot be used.
     #[error("{0}")]
     Problem(Problem),
     /// The address cannot be listened on.
@@ -39,25 +40,25 @@ pub enum AdminError {
     Listen {
         /// The address.
         address: AdminAddress,
-        /// What is in the way.
+        /// What prevents it.
         reason: String,
     },
 }
 
 /// A running admin listener. It ends when this is dropped; [`Admin::stop`] waits for that.
 #[derive(Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     address: AdminAddress,
     stopping: DropGuard,
     tasks: TaskTracker,
 }
 
 impl Admin {
-    /// Read or make the token, and listen. When this returns, requests are answered.
+    /// Read or create the token, and listen. When this returns, the listener responds to requests.
     ///
     /// # Errors
-    /// If the token is not fit, or the address cannot be listened on.
-    pub async fn start(config: &AdminConfig, locator: &Locator, control: Control) -> Result<Self, AdminError> {
+    /// If the token file cannot be used, or the address cannot be listened on.
+    pub(crate) async fn start(config: &AdminConfig, locator: &Locator, control: Control) -> Result<Self, AdminError> {
         let file = locator.folder().join(&config.token_file);
         let token = Token::of_host(&file).map_err(|error| {
             AdminError::Problem(locator.problem(TOKEN_FILE, format!("{}: {error}", file.display())))
@@ -73,23 +74,22 @@ impl Admin {
         Ok(Self { address, stopping: stopping.drop_guard(), tasks })
     }
 
-    /// Where it listens: `http://127.0.0.1:9090` with the port that the system gave for port 0, or
-    /// `unix:/path`.
-    pub fn address(&self) -> String {
+    /// The address: `http://127.0.0.1:9090`, with the port that the system chose for port 0, or `unix:/path`.
+    pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Take no more requests, let those that run end soon, and remove a Unix socket. A deploy that runs goes
-    /// on without its client.
-    pub async fn stop(self) {
+    /// Accept no more requests, wait briefly for those that run, and remove the Unix socket. A deploy that runs
+    /// continues without its client.
+    pub(crate) async fn stop(self) {
         drop(self.stopping);
         self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
-/// Everything that would keep the admin listener from starting and can be seen without starting it.
-pub fn inspect(config: &Config) -> Problems {
+/// Every problem that would prevent the admin listener from starting and that can be found without starting it.
+pub(crate) fn inspect(config: &Config) -> Problems {
     let Some(admin) = &config.admin else { return Problems::default() };
     let file = config.locator.folder().join(&admin.token_file);
     match Token::inspect(&file) {
@@ -98,5 +98,5 @@ pub fn inspect(config: &Config) -> Problems {
     }
 }
 
-/// The key of the token's file.
+/// The key of the token file.
 const TOKEN_FILE: &str = "admin.token_file";

@@ -1,4 +1,4 @@
-//! A recording as its reader gets it.
+//! The events of a recording, as a client of the admin listener reads them.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -8,11 +8,11 @@ use super::ClientError;
 use crate::config::AdminAddress;
 use crate::record::Entry;
 
-/// The events of a recording that a host makes. When this is dropped, it ends.
+/// The events of a recording in progress. The recording ends when this is dropped.
 #[derive(Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     body: Incoming,
-    /// What came and is no whole line yet, from `read` on.
+    /// Received bytes; those from `read` on are not parsed yet.
     buffer: Vec<u8>,
     read: usize,
     address: AdminAddress,
@@ -23,11 +23,11 @@ impl Recorded {
         Self { body, buffer: Vec::new(), read: 0, address }
     }
 
-    /// Wait for the next event, which is not to be done after the last. Nothing is lost if this is cancelled.
+    /// Wait for the next event. Do not call this after the last one. Nothing is lost if this is cancelled.
     ///
     /// # Errors
-    /// If the host goes away, or says something else.
-    pub async fn next(&mut self) -> Result<Entry, ClientError> {
+    /// If the host goes away, or sends something else.
+    pub(crate) async fn next(&mut self) -> Result<Entry, ClientError> {
         loop {
             if let Some(line) = self.line() {
                 let strange = |error: serde_json::Error| ClientError::Strange {
@@ -41,7 +41,7 @@ impl Recorded {
                 Some(Err(error)) => return Err(self.broke_off(error.to_string())),
                 None => return Err(self.broke_off("there was no last event".to_owned())),
             };
-            // What was read goes only here, so that many lines in one piece cost one move.
+            // Parsed bytes are removed only here, so that many lines in one frame cost one move.
             self.buffer.drain(..std::mem::take(&mut self.read));
             self.buffer.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
         }

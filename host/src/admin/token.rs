@@ -1,96 +1,78 @@
-//! The secret that requests must carry: whoever has it can replace the code that a host runs. It is a file
-//! that only the host's user can read, so that it is in no config, no environment and no argument.
+//! The secret that a request must carry, because a client of the admin listener can replace the code that a host
+//! runs. It is in a file that only the host's user can read, and not in a config, an environment variable or an
+//! argument.
 
 use std::fmt;
-use std::fs::{File, Metadata, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use subtle::ConstantTimeEq;
 
-/// Random bytes of a token that the host makes; written in hex.
+use crate::private_file::{self, Created};
+
+/// Random bytes of a token that the host creates; they are written in hex.
 const RANDOM_BYTES: usize = 32;
 
-/// Shorter ones can be guessed.
+/// A shorter token can be guessed.
 const MIN_CHARS: usize = 16;
 
-/// More fits into no header field.
+/// A longer token does not fit into a header field.
 const MAX_CHARS: usize = 4096;
 
-/// Read and write for the owner, nothing for others.
-const MODE: u32 = 0o600;
-
-/// The permissions of group and others.
-const OTHERS: u32 = 0o077;
-
 /// A secret; `Debug` hides it.
-pub struct Token(String);
+pub(super) struct Token(String);
 
-/// Why a token file is not fit. Each says what to do; the caller says which file it is about.
+/// Why a token file cannot be used. Each message says what to do; the caller names the file.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// There is none.
+pub(super) enum TokenError {
     #[error("there is no such file")]
     Missing,
-    /// It cannot be read.
-    #[error("cannot read it: {0}; only the user whom it belongs to can: run the host, and this command, as that user")]
+    #[error("cannot read it: {0}; only its owner can: run the host, and this command, as that user")]
     Unreadable(io::Error),
-    /// Not a file.
-    #[error("is no regular file; name a file that holds nothing but the token")]
-    NoFile,
-    /// Others than its owner may read or change it.
+    #[error("is not a regular file; name a file that contains only the token")]
+    NotAFile,
     #[error(
-        "has mode {mode:04o}, so that others than its owner can read or change it, and with it replace the code that \
-         runs here; `chmod 600` it, and make a new token if somebody may have read this one"
+        "has mode {mode:04o}, so that users other than its owner can read or change it, and with it replace the code \
+         that runs here; `chmod 600` it, and create a new token if somebody may have read this one"
     )]
-    Open {
-        /// The permissions.
-        mode: u32,
-    },
-    /// Somebody else owns it.
+    Exposed { mode: u32 },
     #[error(
         "belongs to the user {owner}, who can change it; this process runs as the user {user}: `chown {user}` it, or \
-         remove it and the host makes a new one"
+         remove it and the host creates a new one"
     )]
-    Foreign {
-        /// Who owns it.
-        owner: u32,
-        /// Whom we run as.
-        user: u32,
-    },
-    /// What it holds is no token.
+    Foreign { owner: u32, user: u32 },
     #[error(
-        "holds no token: write {MIN_CHARS} to {MAX_CHARS} printable ASCII characters without spaces, or remove it and \
-         the host makes a new one"
+        "does not contain a token: write {MIN_CHARS} to {MAX_CHARS} printable ASCII characters without spaces, or \
+         remove it and the host creates a new one"
     )]
     Malformed,
-    /// It is missing and cannot be made.
-    #[error("is missing and cannot be made: {0}; name a place that the host may write to, or make it by hand")]
-    NotMade(io::Error),
+    #[error("is missing and cannot be created: {0}; name a place that the host may write to, or create it by hand")]
+    NotCreated(io::Error),
 }
 
 impl Token {
-    /// The token of a host: its file must be out of everyone's reach. If there is none it is made.
+    /// The token of a host. Only the host's user may be able to read and change its file. A missing file is created.
     ///
     /// # Errors
-    /// If it is not fit.
-    pub fn of_host(file: &Path) -> Result<Self, TokenError> {
+    /// If the file cannot be used.
+    pub(super) fn of_host(file: &Path) -> Result<Self, TokenError> {
         match read(file, Reader::Host) {
             Err(TokenError::Missing) => {
-                make(file).map_err(TokenError::NotMade)?;
-                // Read, because another host may have made one at the same moment.
+                create(file).map_err(TokenError::NotCreated)?;
+                // Read again, because another host may have created the file at the same moment.
                 read(file, Reader::Host)
             }
             result => result,
         }
     }
 
-    /// As [`Token::of_host`] without making one: a missing file is no obstacle.
+    /// Check the file as [`Token::of_host`] does, without creating it: a missing file is not an error.
     ///
     /// # Errors
-    /// If it is there and not fit.
-    pub fn inspect(file: &Path) -> Result<(), TokenError> {
+    /// If the file exists and cannot be used.
+    pub(super) fn inspect(file: &Path) -> Result<(), TokenError> {
         match read(file, Reader::Host) {
             Ok(_) | Err(TokenError::Missing) => Ok(()),
             Err(error) => Err(error),
@@ -100,18 +82,18 @@ impl Token {
     /// The token of a command that talks to a host. The administrator may read the file of another user.
     ///
     /// # Errors
-    /// If it is missing or not fit.
-    pub fn of_client(file: &Path) -> Result<Self, TokenError> {
+    /// If it is missing or cannot be used.
+    pub(super) fn of_client(file: &Path) -> Result<Self, TokenError> {
         read(file, Reader::Client)
     }
 
-    /// Whether it is what somebody presents. How long that takes tells nothing about how much of it is right.
-    pub fn matches(&self, presented: &[u8]) -> bool {
+    /// Whether a client presents this token. The time that this takes does not depend on how much of it is right.
+    pub(super) fn matches(&self, presented: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(presented).into()
     }
 
-    /// The secret itself: for the header of a request only.
-    pub fn expose(&self) -> &str {
+    /// The secret itself, only for the header of a request.
+    pub(super) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -122,7 +104,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Who reads.
+/// Which side reads the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reader {
     Host,
@@ -136,13 +118,15 @@ fn read(file: &Path, reader: Reader) -> Result<Token, TokenError> {
     })?;
     let metadata = opened.metadata().map_err(TokenError::Unreadable)?;
     if !metadata.is_file() {
-        return Err(TokenError::NoFile);
+        return Err(TokenError::NotAFile);
     }
-    check_permissions(&metadata)?;
+    if let Some(mode) = private_file::exposed_mode(&metadata) {
+        return Err(TokenError::Exposed { mode });
+    }
     if reader == Reader::Host {
         check_owner(metadata.uid(), rustix::process::geteuid().as_raw())?;
     }
-    // A little more than is allowed, for the newline of an editor and to see that it is too long.
+    // A little more than is allowed: for the newline of an editor, and to notice a token that is too long.
     let mut text = String::new();
     opened.take(MAX_CHARS as u64 + 2).read_to_string(&mut text).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => TokenError::Malformed,
@@ -154,43 +138,29 @@ fn read(file: &Path, reader: Reader) -> Result<Token, TokenError> {
     if well_formed { Ok(Token(token.to_owned())) } else { Err(TokenError::Malformed) }
 }
 
-fn check_permissions(metadata: &Metadata) -> Result<(), TokenError> {
-    match metadata.mode() & 0o7777 {
-        mode if mode & OTHERS != 0 => Err(TokenError::Open { mode }),
-        _ => Ok(()),
-    }
-}
-
-/// Root can change any file anyway.
+/// A file of root is accepted, because root can change any file anyway.
 fn check_owner(owner: u32, user: u32) -> Result<(), TokenError> {
     if owner == user || owner == 0 { Ok(()) } else { Err(TokenError::Foreign { owner, user }) }
 }
 
-/// Write the whole file, and only then give it its name: nobody ever reads half a token.
-fn make(file: &Path) -> io::Result<()> {
-    let mut random = [0; RANDOM_BYTES];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().permissions(Permissions::from_mode(MODE)).tempfile_in(folder)?;
-    writeln!(new, "{hex}")?;
-    new.as_file().sync_all()?;
-    match new.persist_noclobber(file) {
-        Ok(_) => {
-            tracing::info!(file = %file.display(), "made a new token for the admin listener");
-            Ok(())
-        }
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+fn create(file: &Path) -> io::Result<()> {
+    let random: [u8; RANDOM_BYTES] = private_file::random()?;
+    let mut token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    token.push('\n');
+    if private_file::create(file, token.as_bytes())? == Created::New {
+        tracing::info!(file = %file.display(), "created a new token for the admin listener");
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::Barrier;
 
     use super::*;
+    use crate::private_file::MODE;
 
     fn file(folder: &tempfile::TempDir, text: &str, mode: u32) -> std::path::PathBuf {
         let file = folder.path().join("token");
@@ -200,20 +170,20 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_token_is_made_once_for_the_owner_alone() {
+    fn a_missing_token_is_created_once_for_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hassock.token");
         assert!(matches!(Token::of_client(&file), Err(TokenError::Missing)));
         Token::inspect(&file).unwrap();
-        assert!(!file.exists(), "to look is not to make");
-        let made = Token::of_host(&file).unwrap();
-        assert_eq!(made.expose().len(), 2 * RANDOM_BYTES);
+        assert!(!file.exists(), "a check created the file");
+        let token = Token::of_host(&file).unwrap();
+        assert_eq!(token.expose().len(), 2 * RANDOM_BYTES);
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, MODE);
-        assert_eq!(Token::of_host(&file).unwrap().expose(), made.expose());
-        assert_eq!(Token::of_client(&file).unwrap().expose(), made.expose());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+        assert_eq!(Token::of_host(&file).unwrap().expose(), token.expose());
+        assert_eq!(Token::of_client(&file).unwrap().expose(), token.expose());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left behind");
         let other = Token::of_host(&folder.path().join("other")).unwrap();
-        assert_ne!(other.expose(), made.expose());
+        assert_ne!(other.expose(), token.expose());
     }
 
     #[test]
@@ -248,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_user_is_refused_unless_it_is_roots() {
+    fn a_token_of_another_user_is_refused_unless_that_is_root() {
         check_owner(1000, 1000).unwrap();
         check_owner(0, 1000).unwrap();
         let message = check_owner(1001, 1000).unwrap_err().to_string();
@@ -257,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn a_text_that_is_not_a_token_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for text in ["", "\n", "0123456789abcde\n", "0123456789 abcdef", "0123456789abcdef\nx", "ä123456789abcdef"] {
             let refused = Token::of_host(&file(&folder, text, MODE)).unwrap_err();
@@ -265,9 +235,9 @@ mod tests {
         }
         let refused = Token::of_host(&file(&folder, &"x".repeat(MAX_CHARS + 1), MODE)).unwrap_err();
         assert!(matches!(refused, TokenError::Malformed), "{refused}");
-        assert!(matches!(Token::of_host(folder.path()), Err(TokenError::NoFile)));
+        assert!(matches!(Token::of_host(folder.path()), Err(TokenError::NotAFile)));
         let nowhere = Token::of_host(&folder.path().join("no/such/folder")).unwrap_err();
-        assert!(matches!(nowhere, TokenError::NotMade(_)), "{nowhere}");
+        assert!(matches!(nowhere, TokenError::NotCreated(_)), "{nowhere}");
         assert_eq!(Token::of_host(&file(&folder, " 0123456789abcdef\r\n", MODE)).unwrap().expose().len(), MIN_CHARS);
     }
 

@@ -1,27 +1,28 @@
 //! An app: a module with its grants and limits, and the state that outlives any instance of it
 //! (invariant 3): connections, topics and timers.
 
-mod connections;
+pub mod call;
+pub mod connection;
+mod context;
+mod imports;
+pub(crate) mod recording;
 mod setup;
-mod surroundings;
 mod timers;
 mod topics;
+pub mod versions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-pub use connections::Connections;
+pub use context::HostContext;
 pub use setup::Setup;
-pub use surroundings::Surroundings;
 pub use timers::{Owner, TimerError, Timers};
 pub use topics::{TopicError, Topics};
 
-use crate::deploy::{self, Versions};
-use crate::module::Version;
-use crate::record::Recorder;
-use crate::session::Connection;
-use crate::session::close::Close;
+use connection::{Close, Connection, Connections};
+use recording::Recorder;
+use versions::{Version, Versions};
 
 /// A named entry of the config, running.
 pub struct App {
@@ -40,7 +41,7 @@ pub struct App {
     /// One deploy at a time: each decides by what the one before has left.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     /// What it shares with all of the host.
-    pub surroundings: Surroundings,
+    pub context: HostContext,
     setup: ArcSwap<Setup>,
     /// The config has it no more.
     gone: AtomicBool,
@@ -48,7 +49,7 @@ pub struct App {
 
 impl App {
     /// An app that serves `version`.
-    pub fn new(name: &str, setup: Arc<Setup>, version: Arc<Version>, surroundings: Surroundings) -> Arc<Self> {
+    pub fn new(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Arc<Self> {
         let app = Arc::new(Self {
             name: name.into(),
             connections: Connections::default(),
@@ -57,7 +58,7 @@ impl App {
             versions: Versions::new(version),
             recorder: Recorder::default(),
             deploying: tokio::sync::Mutex::default(),
-            surroundings,
+            context,
             setup: ArcSwap::new(setup),
             gone: AtomicBool::new(false),
         });
@@ -102,8 +103,8 @@ impl App {
         self.connections.remove(connection.id);
         self.topics.unsubscribe_all(connection);
         self.timers.cancel_all(connection.id);
-        if let Some(version) = connection.seat.leave() {
-            deploy::left_by_a_connection(self, &version);
+        if let Some(version) = connection.binding.leave() {
+            versions::left_by_a_connection(self, &version);
         }
     }
 }

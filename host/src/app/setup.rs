@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::call::Pool;
 use crate::config::{AppConfig, AppLimits, Duration};
 use crate::database::{Access, Handle, OpenError};
-use crate::module::{Pool, TICK};
+use crate::module::TICK;
 
 /// The grants, limits and settings of an app. Replaced as a whole when the config is read again: calls that
 /// run finish in the setup that they began in, and the next ones get fresh instances.
@@ -21,7 +22,7 @@ pub struct Setup {
     /// `cpu_time` in ticks, so that a call need not divide.
     pub max_ticks: u32,
     /// The instances.
-    pub pool: Pool,
+    pub(crate) pool: Pool,
 }
 
 impl Setup {

@@ -14,9 +14,8 @@ use parking_lot::Mutex;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
-use super::App;
-use crate::module::call;
-use crate::session::DueTimer;
+use super::connection::DueTimer;
+use super::{App, call};
 
 /// Bytes of a timer's name.
 const MAX_NAME: usize = 256;
@@ -43,11 +42,11 @@ pub enum TimerError {
 /// All timers of an app.
 #[derive(Default)]
 pub struct Timers {
-    state: Mutex<State>,
+    state: Mutex<TimerTable>,
 }
 
 #[derive(Default)]
-struct State {
+struct TimerTable {
     queue: DelayQueue<Due>,
     owners: HashMap<Owner, HashMap<Arc<str>, Set>>,
     generation: u64,

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::session::close::Close;
-use crate::session::{Connection, SendError};
+use super::connection::{Close, Connection, SendError};
 
 /// Bytes of a topic's name: it is kept once for each topic and once for each subscription.
 const MAX_NAME: usize = 256;
@@ -85,7 +84,7 @@ impl Topics {
         topic: &str,
         message: &Message,
         except: Option<u64>,
-        touched: &mut Vec<Arc<Connection>>,
+        dirty: &mut Vec<Arc<Connection>>,
     ) -> u32 {
         let topics = self.by_name.read();
         let Some(subscribers) = topics.get(topic) else { return 0 };
@@ -98,7 +97,7 @@ impl Topics {
                 Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
                 Err(SendError::Closing | SendError::TooLarge) => continue,
             }
-            touched.push(Arc::clone(connection));
+            dirty.push(Arc::clone(connection));
         }
         reached
     }
@@ -157,10 +156,10 @@ mod tests {
         topics.subscribe(&slow, "t", 1).unwrap();
         topics.subscribe(&fast, "t", 1).unwrap();
         slow.outbox.push_one(Message::text("x".repeat(100))).unwrap();
-        let mut touched = Vec::new();
-        assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut touched), 1);
-        assert_eq!(touched.len(), 2, "both have something to do");
+        let mut dirty = Vec::new();
+        assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut dirty), 1);
+        assert_eq!(dirty.len(), 2, "both have something to do");
         assert_eq!(slow.outbox.push_one(Message::text("")), Err(SendError::Closing));
-        assert_eq!(topics.publish("t", &Message::text("hello"), Some(2), &mut touched), 0);
+        assert_eq!(topics.publish("t", &Message::text("hello"), Some(2), &mut dirty), 0);
     }
 }

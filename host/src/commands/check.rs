@@ -7,7 +7,7 @@ use serde_json::json;
 use super::CommandError;
 use super::print::print_line;
 use crate::admin;
-use crate::app::Surroundings;
+use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy;
 
@@ -30,7 +30,7 @@ pub async fn run(file: &Path, print: fn(&Problems)) -> Result<(), CommandError> 
 }
 
 async fn prepare(config: &Config) -> Problems {
-    match deploy::prepare(config, &Surroundings::default()).await {
+    match deploy::prepare(config, &HostContext::default()).await {
         Ok(prepared) => {
             for database in prepared.databases.into_values() {
                 database.close().await;

@@ -40,27 +40,28 @@ pub async fn run(dir: &Path, listen: Option<SocketAddr>) -> Result<(), CommandEr
 
 /// Build until it succeeds, then start.
 async fn first_host(config: &Config, folder: &Path, watcher: &mut SourceWatcher) -> Result<Host, StartError> {
-    while !build_all(config).await {
+    while build_all(config).await.is_err() {
         eprintln!("Waiting for a change in {}", folder.display());
         watcher.changed().await;
     }
     Host::start(config.clone()).await
 }
 
-/// Build every app. False, with the reason printed, if one cannot be built.
-async fn build_all(config: &Config) -> bool {
+/// Build every app. If one cannot be built, print and return the reason.
+async fn build_all(config: &Config) -> Result<(), String> {
     for (name, app) in &config.apps {
         let started = Instant::now();
         eprintln!("Building {name} …");
         match build(config, app).await {
             Ok(module) => eprintln!("Built {} in {:.1} s", module.display(), started.elapsed().as_secs_f32()),
             Err(error) => {
-                eprintln!("{name}: {error}");
-                return false;
+                let reason = format!("{name}: {error}");
+                eprintln!("{reason}");
+                return Err(reason);
             }
         }
     }
-    true
+    Ok(())
 }
 
 fn announce(host: &Host, folder: &Path) {
@@ -80,19 +81,26 @@ async fn reload_on_changes(watcher: &mut SourceWatcher, config: &Config, host: &
             Ok(new) => config = new,
             Err(error) => {
                 eprintln!("{error}\nThe old config and module go on");
+                host.build_failed(&error.to_string());
                 continue;
             }
         }
-        if !build_all(&config).await {
+        if let Err(reason) = build_all(&config).await {
             eprintln!("The old module goes on");
+            // The compiler's messages are only in the terminal.
+            host.build_failed(&reason.replace("see above", "see the terminal"));
             continue;
         }
         // The config first: an app that is new in it is served by that.
         match host.control().reload().await {
             Ok(report) => {
+                host.build_succeeded();
                 report.changes.iter().for_each(|change| eprintln!("Now {change}; open connections stay open"))
             }
-            Err(error) => eprintln!("{error}\nThe old module goes on"),
+            Err(error) => {
+                eprintln!("{error}\nThe old module goes on");
+                host.build_failed(&error.to_string());
+            }
         }
     }
 }

@@ -12,10 +12,12 @@ use serde::Serialize;
 
 use super::CommandError;
 use super::print::{self, print_line};
-use crate::admin::{Client, ClientError, plain};
+use crate::admin::{Client, ClientError};
+use crate::app::versions::{AppReport, Outcome};
 use crate::cli::{ModuleCommand, RunningHost};
 use crate::config::{Share, Size};
-use crate::deploy::{AppReport, DeployError, Outcome, Pin, Rollout};
+use crate::deploy::{DeployError, Pin, Rollout};
+use crate::text::terminal_text;
 
 /// Ask a running host, and print what it says.
 ///
@@ -61,7 +63,10 @@ async fn list(client: &Client, app: Option<&str>) -> Result<Vec<AppReport>, Clie
         None => {
             let known = reports.into_iter().map(|report| report.app).collect();
             let error = DeployError::UnknownApp { app: app.to_owned(), known };
-            Err(ClientError::Refused { kind: "unknown-app".to_owned(), message: plain(&error.to_string()) })
+            Err(ClientError::Refused {
+                kind: "unknown-app".to_owned(),
+                message: terminal_text(&error.to_string()).into_owned(),
+            })
         }
     }
 }

@@ -206,6 +206,8 @@ pub struct AppConfig {
     pub keep_versions: usize,
     /// When the host takes a new version back by itself.
     pub rollback: RollbackConfig,
+    /// Messages that the test page offers to send to this app: at most 32, each at most 4 KiB.
+    pub samples: Vec<String>,
     /// What recordings of its traffic leave out.
     pub record: RecordConfig,
     /// Bounds of each connection, call and instance of this app.
@@ -227,6 +229,7 @@ impl Default for AppConfig {
             pinned_versions: 8,
             keep_versions: 3,
             rollback: RollbackConfig::default(),
+            samples: Vec::new(),
             record: RecordConfig::default(),
             limits: AppLimits::default(),
         }

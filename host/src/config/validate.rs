@@ -15,6 +15,12 @@ const MIN_SPAN: std::time::Duration = std::time::Duration::from_millis(10);
 /// Longer than any version lives.
 const MAX_SPAN: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
+/// The test page shows them all in one row of buttons.
+const MAX_SAMPLES: usize = 32;
+
+/// The test page loads all of them with each update.
+const MAX_SAMPLE_BYTES: usize = 4 << 10;
+
 /// Wasm's own limit of a 32-bit memory.
 const MAX_MEMORY: usize = 4 << 30;
 
@@ -137,6 +143,7 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         report.add(&format!("{key}.rollback.window"), "must be at least 100ms");
     }
     origins(report, &format!("{key}.origins"), app);
+    samples(report, &format!("{key}.samples"), app);
     redacted_headers(report, &format!("{key}.record.redact_headers"), app);
     app_limits(report, &format!("{key}.limits"), app);
 }
@@ -147,6 +154,18 @@ fn origins(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         let well_formed = host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
         if origin != "*" && origin != "null" && !well_formed {
             report.add(key, format!("`{origin}` is no origin; write `https://example.org`, `\"*\"` or `\"null\"`"));
+        }
+    }
+}
+
+fn samples(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    if app.samples.len() > MAX_SAMPLES {
+        report.add(key, format!("has {} messages; at most {MAX_SAMPLES} are possible", app.samples.len()));
+    }
+    for (index, sample) in app.samples.iter().enumerate() {
+        if sample.is_empty() || sample.len() > MAX_SAMPLE_BYTES {
+            let (number, bytes) = (index + 1, sample.len());
+            report.add(key, format!("message {number} has {bytes} bytes; a sample has 1 to {MAX_SAMPLE_BYTES}"));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::error::DatabaseError;
 use super::scanner::{Scanner, Token};
 use super::sqlite::INSTRUCTIONS_PER_CHECK;
 use super::{Access, Backend, Database, sqlite};
-use crate::lab::elsewhere;
+use crate::external::external;
 
 /// Why not all statements were run.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +49,10 @@ impl Database {
         let pool = pools.get(Access::ReadWrite, &self.limits).await?;
         // Waits for its turn like everybody who is about to write.
         let _turn = pool.lease().await?;
-        let mut session = elsewhere(sqlite::connect(&pools.source)).await.map_err(answer)?;
-        let done = elsewhere(run(&mut session, statements, self.limits.query_timeout)).await;
+        let mut session = external(sqlite::connect(&pools.source)).await.map_err(answer)?;
+        let done = external(run(&mut session, statements, self.limits.query_timeout)).await;
         // Undoes what is not finished.
-        elsewhere(session.close()).await.map_err(answer)?;
+        external(session.close()).await.map_err(answer)?;
         done
     }
 }

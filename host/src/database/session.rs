@@ -8,7 +8,7 @@ use super::error::{DatabaseError, Fault};
 use super::limits::{Access, DatabaseLimits, Meter};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
-use crate::lab::elsewhere;
+use crate::external::external;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::{Column, Either, Row};
@@ -53,7 +53,7 @@ impl<E: Engine> EnginePool<E> {
     /// # Errors
     /// Why there is none.
     pub(super) async fn connect(&self) -> Result<(), DatabaseError> {
-        elsewhere(self.pool.acquire()).await.map(drop).map_err(|error| self.no_session(error))
+        external(self.pool.acquire()).await.map(drop).map_err(|error| self.no_session(error))
     }
 
     /// A session of the pool, exclusively.
@@ -67,7 +67,7 @@ impl<E: Engine> EnginePool<E> {
             Ok(Err(_)) => return Err(closed()),
             Ok(Ok(permit)) => permit,
         };
-        match elsewhere(self.pool.acquire()).await {
+        match external(self.pool.acquire()).await {
             Ok(session) => Ok(Lease { session, busy: false, health: Arc::clone(&self.health), _permit: permit }),
             Err(error) => Err(self.no_session(error)),
         }
@@ -187,7 +187,7 @@ pub(super) struct Run<'a> {
 
 /// The backstop: the database has its own time limit, but may not be there to keep it.
 async fn within<T>(limits: &DatabaseLimits, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match timeout(limits.query_timeout.saturating_add(GRACE), elsewhere(work)).await {
+    match timeout(limits.query_timeout.saturating_add(GRACE), external(work)).await {
         Ok(result) => result,
         Err(_) => Err(Fault::fatal(DatabaseError::Timeout)),
     }

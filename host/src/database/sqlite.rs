@@ -6,7 +6,7 @@ use super::limits::{Access, DatabaseLimits};
 use super::scanner::Dialect;
 use super::statement::Verb;
 use super::value::{Outcome, Value};
-use crate::lab::elsewhere;
+use crate::external::external;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
@@ -84,14 +84,14 @@ pub(super) async fn probe(
         session.execute("SELECT count(*) FROM sqlite_schema").await?;
         Ok::<_, sqlx::Error>(session)
     };
-    let session = timeout(limits.connect_timeout, elsewhere(connect))
+    let session = timeout(limits.connect_timeout, external(connect))
         .await
         .map_err(|_| failed("it stayed locked for connect_timeout".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
     if source.in_memory {
         return Ok(Some(session));
     }
-    elsewhere(session.close()).await.map_err(|error| failed(error.to_string()))?;
+    external(session.close()).await.map_err(|error| failed(error.to_string()))?;
     Ok(None)
 }
 

@@ -217,8 +217,8 @@ async fn a_database_in_memory_lives_as_long_as_its_handles() {
     let reader = reader(&database).await;
     drop(database);
     assert_eq!(count(&reader, "SELECT count(*) FROM t").await, Value::S64(0));
-    let elsewhere = writer(&other).await;
-    let result = elsewhere.query("SELECT * FROM t", vec![]).await;
+    let external = writer(&other).await;
+    let result = external.query("SELECT * FROM t", vec![]).await;
     assert!(matches!(result, Err(DatabaseError::Syntax(_))));
 }
 

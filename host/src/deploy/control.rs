@@ -9,19 +9,17 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::describe;
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use super::prepare::Databases;
-use super::reload::{self, Apps, Running};
-use super::report::{AppReport, Outcome, PinOutcome, ReloadReport};
-use super::rollout;
-use super::standing::{Change, Missing, Swap};
+use super::reload::{self, Apps, ReloadReport, Running};
 use crate::app::App;
+use crate::app::recording::RecordOptions;
+use crate::app::versions::{self, AppReport, Change, Missing, Outcome, PinOutcome, Swap, Version, description};
 use crate::config::{Config, ConfigError, Share};
-use crate::handshake::{Directory, Doors};
-use crate::imports::log::cut;
-use crate::module::{Engine, LoadError, Version};
-use crate::record::{Order, Reader};
+use crate::host_state::{HostState, RoutingTable};
+use crate::module::{Engine, LoadError};
+use crate::record::Reader;
+use crate::text::log_line;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
 #[derive(Clone)]
@@ -29,7 +27,7 @@ pub struct Control(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    doors: Arc<Doors>,
+    state: Arc<HostState>,
     serving: Mutex<Serving>,
     /// Told when a config was put into effect, for the file watch.
     reloaded: Notify,
@@ -96,11 +94,11 @@ pub enum DeployError {
 }
 
 impl Control {
-    pub(crate) fn new(engine: Engine, doors: Arc<Doors>, config: Config, apps: Apps, databases: Databases) -> Self {
+    pub(crate) fn new(engine: Engine, state: Arc<HostState>, config: Config, apps: Apps, databases: Databases) -> Self {
         let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases };
         Self(Arc::new(Inner {
             engine,
-            doors,
+            state,
             serving: Mutex::new(serving),
             reloaded: Notify::new(),
             turn: tokio::sync::RwLock::new(()),
@@ -111,7 +109,7 @@ impl Control {
     pub fn report(&self) -> Vec<AppReport> {
         let Serving { config, apps, .. } = self.serving();
         let path = |name: &str| config.apps.get(name).map(|app| app.path.clone()).unwrap_or_default();
-        apps.iter().map(|(name, app)| describe::app(app, path(name))).collect()
+        apps.iter().map(|(name, app)| description::app(app, path(name))).collect()
     }
 
     /// Let a component through the gate and serve it.
@@ -196,9 +194,9 @@ impl Control {
             Pin::Off => Swap::Live,
         };
         running.versions.change(&setup, |state| state.order(swap));
-        rollout::announce(&running);
+        versions::announce(&running);
         tracing::info!(app, ?swap, "an operator said what becomes of open connections");
-        Ok(describe::pin(app, swap))
+        Ok(description::pin(app, swap))
     }
 
     /// Read the config again, and put it into effect in one step or not at all.
@@ -226,8 +224,8 @@ impl Control {
     ///
     /// # Errors
     /// If there is no such app.
-    pub(crate) fn record(&self, app: &str, order: Order) -> Result<Option<Reader>, DeployError> {
-        Ok(Reader::start(&self.app(app)?, order, self.0.doors.draining.clone()))
+    pub(crate) fn record(&self, app: &str, order: RecordOptions) -> Result<Option<Reader>, DeployError> {
+        Ok(Reader::start(&self.app(app)?, order, self.0.state.draining.clone()))
     }
 
     /// Wait until a config was put into effect.
@@ -259,12 +257,12 @@ impl Control {
             engine: &self.0.engine,
             apps: &before.apps,
             databases: &before.databases,
-            surroundings: &self.0.doors.surroundings,
+            context: &self.0.state.context,
         };
         let mut plan = reload::plan(&config, &running).await?;
         // From here on nothing can fail and nothing waits: for connections it is one step.
         plan.apply();
-        self.0.doors.lead_to(Directory::new(&config, &plan.apps));
+        self.0.state.set_routing(RoutingTable::new(&config, &plan.apps));
         let apps = Arc::new(plan.apps);
         *self.0.serving.lock() =
             Serving { config: Arc::new(config), apps: Arc::clone(&apps), databases: plan.databases.clone() };
@@ -275,8 +273,8 @@ impl Control {
         // Calls that use them end first, which nobody has to wait for.
         let last_use = reload::last_use(&before.config);
         self.0
-            .doors
-            .surroundings
+            .state
+            .context
             .tasks
             .spawn(async move { reload::close(before.databases, &plan.databases, last_use).await });
         Ok(ReloadReport { changes: plan.changes })
@@ -313,7 +311,7 @@ impl Control {
     }
 
     async fn admit(&self, app: &Arc<App>, version: &Arc<Version>) -> Result<(), DeployError> {
-        let admitted = gate::admit(&app.name, version, &app.setup(), &self.0.doors.surroundings).await;
+        let admitted = gate::admit(&app.name, version, &app.setup(), &self.0.state.context).await;
         admitted.map_err(|error| refused(app, error))
     }
 
@@ -330,14 +328,14 @@ impl Control {
                 tracing::info!(app = %app.name, version = %version.id, before, ?rollout, ?swap, "deployed");
                 self.changed(app, change)
             }
-            None => describe::no_change(app, version),
+            None => description::no_change(app, version),
         }
     }
 
     fn changed(&self, app: &Arc<App>, change: Change) -> Outcome {
-        rollout::announce(app);
+        versions::announce(app);
         let file = self.module_file(&app.name).unwrap_or_default();
-        describe::change(app, &change, &file)
+        description::change(app, &change, &file)
     }
 }
 
@@ -354,7 +352,7 @@ fn refused(app: &App, error: GateError) -> DeployError {
     }
     let kind = error.kind();
     // The names in it are the module's, which may have put anything into them.
-    let message = cut(&error.to_string()).into_owned();
+    let message = log_line(&error.to_string()).into_owned();
     tracing::error!(app = %app.name, kind, "a new version was refused, the running one goes on: {message}");
     app.versions.note_refusal(kind, message);
     DeployError::Gate(error)

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::read_whole;
-use crate::app::{App, Setup, Surroundings};
+use crate::app::versions::Version;
+use crate::app::{App, HostContext, Setup, call};
 use crate::config::{AppConfig, Grant};
 use crate::database::OpenError;
-use crate::lab::elsewhere;
-use crate::module::{CallError, Engine, LoadError, Version, call, stepping_back, version_id};
+use crate::external::external;
+use crate::module::{CallError, Engine, LoadError, run_niced, version_id};
 
 /// Why a version gets no traffic.
 #[derive(Debug, thiserror::Error)]
@@ -124,9 +125,9 @@ pub(super) async fn compile(
     let failed = |reason| Err(LoadError::Invalid { file: shown, reason });
     let compiling = spawn_blocking(move || match meanwhile {
         Meanwhile::Starting => Ok(work()),
-        Meanwhile::Serving => stepping_back(work),
+        Meanwhile::Serving => run_niced(work),
     });
-    match elsewhere(compiling).await {
+    match external(compiling).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => failed(format!("there is no thread to compile on: {error}")),
         Err(error) => failed(error.to_string()),
@@ -142,13 +143,13 @@ pub(super) async fn admit(
     name: &str,
     version: &Arc<Version>,
     setup: &Setup,
-    surroundings: &Surroundings,
+    context: &HostContext,
 ) -> Result<(), GateError> {
     version.check_grants(name, &setup.config.databases)?;
     let id = || Arc::clone(&version.id);
     // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
     let setup = setup.for_self_test().await.map_err(|source| GateError::Database { version: id(), source })?;
-    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), surroundings.clone());
+    let rehearsal = App::new(name, Arc::clone(&setup), Arc::clone(version), context.clone());
     // Boxed: a call is large, and whoever deploys keeps room for it.
     let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;
     checked.map_err(|source| match source {

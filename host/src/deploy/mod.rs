@@ -5,27 +5,19 @@
 //! `prepare` and `reload` (a whole config, at the start and again) → `control` (what can be done, in one place for
 //! all who may) → `watch` and `follow` (files that change).
 
-mod assign;
 mod control;
-mod describe;
 mod follow;
 mod gate;
 mod prepare;
 mod reload;
-mod report;
-mod rollout;
-mod standing;
-mod versions;
 mod watch;
 
+pub use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 pub use control::{Control, DeployError, Pin, Rollout};
 pub use gate::{GateError, Source};
 pub use prepare::{Databases, Prepared, prepare};
-pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, ReloadReport, State, VersionReport};
-pub use versions::Versions;
+pub use reload::ReloadReport;
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};
 
-pub(crate) use assign::{is_unsettled, last_version_for, version_for};
 pub(crate) use control::module_files;
 pub(crate) use follow::follow_files;
-pub(crate) use rollout::{left_by_a_connection, take_back};

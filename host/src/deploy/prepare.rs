@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
-use crate::app::{App, Setup, Surroundings};
+use crate::app::versions::Version;
+use crate::app::{App, HostContext, Setup};
 use crate::config::{AppConfig, Config, DatabaseConfig, Grant, Problem, Problems};
 use crate::database::{Access, Database, DatabaseLimits, Handle};
-use crate::module::{Engine, Version};
+use crate::module::Engine;
 
 /// Databases by their name in the config.
 pub type Databases = BTreeMap<String, Arc<Database>>;
@@ -29,7 +30,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// Everything that stands in the way, at once, with the key that it is about.
-pub async fn prepare(config: &Config, surroundings: &Surroundings) -> Result<Prepared, Problems> {
+pub async fn prepare(config: &Config, context: &HostContext) -> Result<Prepared, Problems> {
     let engine = match Engine::new(config) {
         Ok(engine) => engine,
         Err(error) => {
@@ -43,8 +44,8 @@ pub async fn prepare(config: &Config, surroundings: &Surroundings) -> Result<Pre
     let mut apps = BTreeMap::new();
     for (name, version) in versions {
         let Some(app) = config.apps.get(&name) else { continue };
-        match admitted(config, &name, app, &version, &databases, surroundings).await {
-            Ok(setup) => drop(apps.insert(name.clone(), App::new(&name, setup, version, surroundings.clone()))),
+        match admitted(config, &name, app, &version, &databases, context).await {
+            Ok(setup) => drop(apps.insert(name.clone(), App::new(&name, setup, version, context.clone()))),
             Err(found) => problems.extend(found),
         }
     }
@@ -67,12 +68,12 @@ async fn admitted(
     app: &AppConfig,
     version: &Arc<Version>,
     databases: &Databases,
-    surroundings: &Surroundings,
+    context: &HostContext,
 ) -> Result<Arc<Setup>, Vec<Problem>> {
     let setup = set_up(config, name, app, databases).await?;
     // Without a database that has not opened, which is a problem of its own, the test would tell nothing.
     if app.databases.keys().all(|database| databases.contains_key(database)) {
-        let admitted = gate::admit(name, version, &setup, surroundings).await;
+        let admitted = gate::admit(name, version, &setup, context).await;
         admitted.map_err(|error| module_problems(config, name, error))?;
     }
     Ok(setup)

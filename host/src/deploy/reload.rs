@@ -5,14 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
 use super::prepare::{Databases, module_problems, open_databases, set_up, sorted};
-use super::rollout;
-use crate::app::{App, Setup, Surroundings};
+use crate::app::versions::{self, Version};
+use crate::app::{App, HostContext, Setup};
 use crate::config::{AppConfig, Config, Problem, Problems};
-use crate::module::{Engine, Version};
+use crate::module::Engine;
+
+/// What a reload of the config has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// A sentence each; none if the config says the same as before.
+    pub changes: Vec<String>,
+}
 
 /// Apps by their name in the config.
 pub(super) type Apps = BTreeMap<String, Arc<App>>;
@@ -23,7 +31,7 @@ pub(super) struct Running<'a> {
     pub(super) engine: &'a Engine,
     pub(super) apps: &'a Apps,
     pub(super) databases: &'a Databases,
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) context: &'a HostContext,
 }
 
 /// Everything that a new config asks for, ready.
@@ -90,9 +98,9 @@ impl Plan {
             .await
             .map_err(|error| refused(error.into()))?;
         let setup = set_up(config, name, new, &self.databases).await?;
-        gate::admit(name, &version, &setup, running.surroundings).await.map_err(refused)?;
+        gate::admit(name, &version, &setup, running.context).await.map_err(refused)?;
         self.changes.push(format!("the app `{name}` is new, at {}, with version {}", new.path, version.id));
-        self.apps.insert(name.to_owned(), App::new(name, setup, version, running.surroundings.clone()));
+        self.apps.insert(name.to_owned(), App::new(name, setup, version, running.context.clone()));
         Ok(())
     }
 
@@ -126,7 +134,7 @@ impl Plan {
             (Some(setup), Some(_)) => app.versions.in_use_after_deploy(setup),
         };
         for version in version.iter().chain(&goes_on) {
-            gate::admit(name, version, &effective, running.surroundings).await.map_err(refused)?;
+            gate::admit(name, version, &effective, running.context).await.map_err(refused)?;
         }
         if let Some(old) = running.config.apps.get(name).filter(|old| old.path != new.path) {
             self.changes.push(format!("the app `{name}` is at {} now, not at {}", new.path, old.path));
@@ -152,7 +160,7 @@ impl Plan {
                 app.versions.set_file(&version.id);
                 let setup = app.setup();
                 app.versions.change(&setup, |state| state.deploy(&version, &setup, Instant::now()));
-                rollout::announce(&app);
+                versions::announce(&app);
             }
         }
     }

@@ -13,7 +13,10 @@
 //! What a module refuses with is its own.
 
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
@@ -29,7 +32,7 @@ pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\
     content-type: text/plain; charset=utf-8\r\nretry-after: 10\r\ncontent-length: 47\r\nconnection: close\r\n\r\n\
     too many connections from your network address\n";
 
-/// The page needs nothing from elsewhere, and nothing that was injected into it should reach anything.
+/// The page loads nothing from other servers, and markup that somebody injects into it must not either.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -46,19 +49,37 @@ pub(super) fn not_found(path: &str) -> Answer {
 }
 
 pub(super) fn wrong_origin(origin: &str) -> Answer {
-    text(StatusCode::FORBIDDEN, format!("pages of {origin} may not connect here; the app's `origins` says who may\n"))
+    text(
+        StatusCode::FORBIDDEN,
+        format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"),
+    )
 }
 
 pub(super) fn stopping() -> Answer {
     retry_later("the host is stopping\n")
 }
 
-pub(super) fn page(page: &Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(page.clone()));
+pub(super) fn page(page: String) -> Answer {
+    let mut answer = Response::new(Full::from(page));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     answer
+}
+
+/// What the host tells its test page. No other origin can read it: the response allows none.
+pub(super) fn page_data(data: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(Full::from(data.to_string()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    answer
+}
+
+pub(super) fn only_for_the_page() -> Answer {
+    text(StatusCode::FORBIDDEN, "only the test page of this host may ask this\n")
 }
 
 /// A request that is no WebSocket handshake, or a malformed one.
@@ -118,6 +139,10 @@ fn retry_later(sentence: impl Into<Bytes>) -> Answer {
     answer
 }
 
+/// Marks the module's own refusals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FromModule;
+
 /// The module's own refusal, if it is one that HTTP knows.
 pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
     let status = StatusCode::from_u16(refusal.status)
@@ -125,6 +150,7 @@ pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
         .filter(|status| status.is_client_error() || status.is_server_error())
         .ok_or_else(|| format!("the status {} of a refusal is not 400 to 599", refusal.status))?;
     let mut answer = text(status, refusal.body);
+    answer.extensions_mut().insert(FromModule);
     for (name, value) in &refusal.headers {
         let (name, value) = header(name, value)?;
         answer.headers_mut().insert(name, value);

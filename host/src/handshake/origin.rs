@@ -1,17 +1,25 @@
-//! The origin check (RFC 6455, section 10.2): a browser lets any page open a WebSocket anywhere, with the
-//! user's cookies, so the server has to look at where the page came from.
+//! The origin check (RFC 6455, section 10.2). A browser lets any page open a WebSocket to any server, with the
+//! user's cookies, so the server has to check which page asks.
 
-/// Whether a page of `origin` may connect. `allowed` is the app's list; without one, only pages of the
-/// host that the request is for. Clients that are no browsers send no origin, and are not what this is about.
+/// Whether a page of `origin` may connect. `allowed` is the app's list. An app without a list allows only pages of
+/// the host that the request names. A client without an origin is not a browser, and is not restricted here.
 pub(super) fn is_allowed(allowed: Option<&[String]>, origin: Option<&str>, host: Option<&str>) -> bool {
     let Some(origin) = origin else { return true };
     match allowed {
         Some(allowed) => allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin)),
-        None => same_host(origin, host.unwrap_or_default()),
+        None => is_same_host(origin, host.unwrap_or_default()),
     }
 }
 
-fn same_host(origin: &str, host: &str) -> bool {
+/// The line of the config that would allow `origin` as well.
+pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> String {
+    let entries = allowed.unwrap_or_default().iter().map(String::as_str).chain([origin]);
+    // What escapes a string in JSON does so in TOML.
+    let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
+    format!("origins = [{}]", quoted.join(", "))
+}
+
+fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme {
         "https" => ":443",
@@ -24,10 +32,10 @@ fn same_host(origin: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_allowed;
+    use super::*;
 
     #[test]
-    fn without_a_list_only_the_same_host_may() {
+    fn without_a_list_only_pages_of_the_same_host_are_allowed() {
         let host = Some("example.org:8080");
         assert!(is_allowed(None, None, host));
         assert!(is_allowed(None, Some("http://example.org:8080"), host));
@@ -40,11 +48,26 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_all_there_is() {
+    fn a_list_allows_nothing_else() {
         let list = ["https://example.org".to_owned()];
         assert!(is_allowed(Some(&list), Some("https://example.org"), Some("x")));
         assert!(!is_allowed(Some(&list), Some("https://x"), Some("x")));
         assert!(!is_allowed(Some(&[]), Some("https://x"), Some("x")));
         assert!(is_allowed(Some(&["*".to_owned()]), Some("https://x"), None));
+    }
+
+    #[test]
+    fn the_line_allows_the_origin() {
+        #[derive(serde::Deserialize)]
+        struct Keys {
+            origins: Vec<String>,
+        }
+        let list = ["https://example.org".to_owned()];
+        assert_eq!(line_that_allows(None, "http://localhost:5173"), r#"origins = ["http://localhost:5173"]"#);
+        for origin in ["http://localhost:5173", "null", "http://a\"] #", "http://a\\"] {
+            let Keys { origins } = toml::from_str(&line_that_allows(Some(&list), origin)).unwrap();
+            assert_eq!(origins, ["https://example.org", origin]);
+            assert!(is_allowed(Some(&origins), Some(origin), None));
+        }
     }
 }

@@ -1,21 +1,154 @@
-//! The test page, as one response.
+//! The test page, and what the host tells it: the state of the apps, which the page asks for each second, and why a
+//! handshake of the page was refused, which a browser does not tell its pages.
+//!
+//! Only a page that this host has served may ask, and only about the path and query that it names.
 
-use bytes::Bytes;
-use serde_json::json;
+use std::sync::{Arc, LazyLock};
 
-use super::routes::Routes;
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, Method, Request};
+use serde_json::{Value, json};
 
-const PAGE: &str = include_str!("page.html");
+use super::answer::{self, Answer};
+use super::origin;
+use crate::app::App;
+use crate::host_state::{Routes, RoutingTable};
+use crate::notices::Notices;
 
-/// The page with the apps that it can talk to.
-pub(super) fn render(routes: &Routes) -> Bytes {
-    let apps: Vec<_> = routes
-        .all()
-        .iter()
-        // A path with `/*` stands for many; the page offers the shortest of them.
-        .map(|(app, path)| json!({ "app": app, "path": path.trim_end_matches('*') }))
-        .collect();
-    // `<` could end the script element that the list stands in.
+/// The state of the apps.
+const STATUS: &str = "/.hassock/status";
+
+/// The last refusal of a handshake with the path and query in the parameter `target`.
+const REFUSAL: &str = "/.hassock/refusal";
+
+/// What browsers send with a request from a page that they trust the address of.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The page without the list of apps.
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let script = concat!(
+        include_str!("page/text.js"),
+        include_str!("page/log.js"),
+        include_str!("page/client.js"),
+        include_str!("page/page.js"),
+    );
+    include_str!("page/page.html")
+        .replace("{{STYLE}}", include_str!("page/page.css"))
+        .replace("{{SCRIPT}}", script)
+        .replace("{{VERSION}}", crate::VERSION)
+});
+
+/// Respond to a plain HTTP request if it is for the test page.
+pub(super) fn respond<B>(request: &Request<B>, table: &RoutingTable, notices: &Notices) -> Option<Answer> {
+    if !table.test_page {
+        return None;
+    }
+    match request.uri().path() {
+        "/" => Some(answer::page(render(&table.routes))),
+        path @ (STATUS | REFUSAL) if request.method() == Method::GET => Some(match path {
+            _ if !is_from_page(request.headers()) => answer::only_for_the_page(),
+            STATUS => answer::page_data(&status(&table.routes, notices)),
+            _ => answer::page_data(&refusal(request, notices)),
+        }),
+        _ => None,
+    }
+}
+
+/// Path and query of a handshake whose refusal the test page may want to know.
+pub(super) fn target_of_interest<B>(request: &Request<B>, table: &RoutingTable) -> Option<String> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let origin = header(ORIGIN).filter(|_| table.test_page)?;
+    origin::is_allowed(None, Some(origin), header(HOST))
+        .then(|| request.uri().path_and_query())
+        .flatten()
+        .map(ToString::to_string)
+}
+
+/// Whether the headers of a request allow that it comes from a page of this host. A browser sets them, and a page
+/// cannot change them.
+fn is_from_page(headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    header(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin")
+        && origin::is_allowed(None, header(ORIGIN), header(HOST))
+}
+
+/// The page with the apps that it can connect to.
+fn render(routes: &Routes) -> String {
+    let apps: Vec<_> = routes.all().iter().map(|(app, path)| json!({ "app": app, "path": path })).collect();
+    // `<` could end the script element that contains the list.
     let apps = json!(apps).to_string().replace('<', "\\u003c");
-    Bytes::from(PAGE.replace("{{APPS}}", &apps).replace("{{VERSION}}", crate::VERSION))
+    PAGE.replace("{{APPS}}", &apps)
+}
+
+fn status(routes: &Routes, notices: &Notices) -> Value {
+    let paths = routes.all();
+    let mut apps: Vec<&Arc<App>> = routes.apps().collect();
+    apps.sort_by(|one, other| one.name.cmp(&other.name));
+    let apps: Vec<Value> = apps.into_iter().map(|app| app_status(app, paths.get(&*app.name))).collect();
+    json!({ "apps": apps, "build_failure": notices.build_failure() })
+}
+
+fn app_status(app: &App, path: Option<&String>) -> Value {
+    let brief = app.versions.brief();
+    let canary = brief.canary.map(|(version, share)| json!({ "version": &*version, "share": share.to_string() }));
+    let refusal = brief.refusal.map(|refusal| json!({ "kind": refusal.kind, "reason": refusal.message }));
+    json!({
+        "app": &*app.name,
+        "path": path,
+        "version": &*brief.serving,
+        "canary": canary,
+        "refusals": brief.refusals,
+        "refusal": refusal,
+        "samples": app.setup().config.samples,
+    })
+}
+
+fn refusal<B>(request: &Request<B>, notices: &Notices) -> Value {
+    let query = request.uri().query().unwrap_or_default();
+    let target = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "target");
+    let found = target.and_then(|(_, target)| notices.refusal(&target));
+    let describe = |(when, refusal): (tokio::time::Instant, crate::notices::Refusal)| {
+        json!({
+            // The page asks at once, and takes an old refusal for one of an earlier handshake.
+            "age_ms": when.elapsed().as_millis() as u64,
+            "by": refusal.by,
+            "status": refusal.status.as_u16(),
+            "status_text": refusal.status.canonical_reason().unwrap_or_default(),
+            "reason": refusal.reason,
+        })
+    };
+    json!({ "refusal": found.map(describe) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn only_a_page_of_this_host_may_ask() {
+        let host = ("host", "localhost:8080");
+        for fields in [
+            vec![host],
+            vec![host, ("sec-fetch-site", "same-origin")],
+            vec![host, ("origin", "http://localhost:8080"), ("sec-fetch-site", "same-origin")],
+        ] {
+            assert!(is_from_page(&headers(&fields)), "{fields:?}");
+        }
+        for fields in [
+            vec![host, ("sec-fetch-site", "cross-site")],
+            vec![host, ("sec-fetch-site", "same-site")],
+            vec![host, ("sec-fetch-site", "none")],
+            vec![host, ("origin", "http://localhost:5173")],
+            vec![host, ("origin", "null"), ("sec-fetch-site", "same-origin")],
+        ] {
+            assert!(!is_from_page(&headers(&fields)), "{fields:?}");
+        }
+    }
 }

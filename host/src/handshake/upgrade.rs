@@ -6,56 +6,82 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Doors, Pending, origin};
-use crate::app::{App, Setup};
+use super::{Pending, origin, page};
+use crate::app::connection::{Close, Connection, Opened};
+use crate::app::recording::PendingHandshake;
+use crate::app::{App, Setup, call};
+use crate::host_state::HostState;
 use crate::module::bindings::hassock::host::types::{Acceptance, Request};
-use crate::module::call;
-use crate::record::Asking;
-use crate::session::close::Close;
-use crate::session::{Connection, Opened};
+use crate::notices::{Refusal, Refuser};
 
 /// Answer a request. If it becomes a WebSocket, that is left in `accepted`.
 pub(super) async fn answer(
     request: http::Request<Incoming>,
     peer: SocketAddr,
-    doors: &Arc<Doors>,
+    state: &Arc<HostState>,
+    accepted: &Mutex<Option<Pending>>,
+) -> Answer {
+    let target = page::target_of_interest(&request, &state.routing());
+    let answer = respond(request, peer, state, accepted).await;
+    if let Some(target) = target
+        && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        tell_page(state, target, &answer).await;
+    }
+    answer
+}
+
+/// Let the test page say why its handshake was refused: a browser does not tell it.
+async fn tell_page(state: &HostState, target: String, answer: &Answer) {
+    let Ok(body) = answer.body().clone().collect().await;
+    let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
+    let reason = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    state.notices.refused(Refusal { target, by, status: answer.status(), reason });
+}
+
+async fn respond(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let path = request.uri().path();
-    let directory = doors.directory();
+    let routing = state.routing();
     let switch = create_response_with_body(&request, Full::default);
-    if let (Some(page), "/", Err(_)) = (&directory.page, path, &switch) {
-        return answer::page(page);
+    if switch.is_err()
+        && let Some(answer) = page::respond(&request, &routing, &state.notices)
+    {
+        return answer;
     }
-    let Some(app) = directory.routes.find(path) else { return answer::not_found(path) };
+    let Some(app) = routing.routes.find(path) else { return answer::not_found(path) };
     let mut switch = match switch {
         Ok(switch) => switch,
         Err(error) => return answer::no_handshake(&error),
     };
-    if doors.draining.is_cancelled() {
+    if state.draining.is_cancelled() {
         return answer::stopping();
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asking = app.recorder.ask(|| to_contract(&request, peer));
     if !origin::is_allowed(app.setup().config.origins.as_deref(), header(ORIGIN), header(HOST)) {
         let origin = header(ORIGIN).unwrap_or_default();
-        tracing::warn!(app = %app.name, %peer, origin, "refused: the origin may not connect");
+        let line = origin::line_that_allows(app.setup().config.origins.as_deref(), origin);
+        tracing::warn!(app = %app.name, %peer, origin, "refused: pages of this origin may not connect; to allow them: {line}");
         let answer = answer::wrong_origin(origin);
         note_refusal(asking, &answer).await;
         return answer;
     }
-    let id = doors.next_id.fetch_add(1, Ordering::Relaxed);
+    let id = state.next_id.fetch_add(1, Ordering::Relaxed);
     // A task of its own: if the client goes away, hyper drops this future, but a call of a module is
     // never cut off for that, and an accepted connection gets its `closed`.
-    let opening =
-        doors.surroundings.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
+    let opening = state.context.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
     match opening.await {
         Ok(Ok((opened, headers))) => {
             switch.headers_mut().extend(headers);
@@ -72,7 +98,7 @@ async fn open_recorded(
     app: Arc<App>,
     id: u64,
     request: Request,
-    asking: Option<Asking>,
+    asking: Option<PendingHandshake>,
 ) -> Result<(Opened, HeaderMap), Answer> {
     let outcome = open(app, id, request).await;
     match (&outcome, asking) {
@@ -83,7 +109,7 @@ async fn open_recorded(
     outcome
 }
 
-async fn note_refusal(asking: Option<Asking>, answer: &Answer) {
+async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     if let Some(asking) = asking {
         let Ok(body) = answer.body().clone().collect().await;
         asking.refused(answer.status(), body.to_bytes());
@@ -169,7 +195,7 @@ fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
 
 /// The version that has just opened a connection.
 fn version_of(connection: &Connection) -> String {
-    connection.seat.version().map(|version| version.id.to_string()).unwrap_or_default()
+    connection.binding.version().map(|version| version.id.to_string()).unwrap_or_default()
 }
 
 fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {

@@ -17,7 +17,7 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
     with: {
-        "hassock:host/sql.database": crate::imports::sql::OpenDatabase,
-        "hassock:host/sql.transaction": crate::imports::sql::OpenTransaction,
+        "hassock:host/sql.database": super::resources::OpenDatabase,
+        "hassock:host/sql.transaction": super::resources::OpenTransaction,
     },
 });

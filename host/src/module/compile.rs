@@ -11,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use wasmtime::component::Component;
 
 use super::cache::CodeCache;
-use super::version::version_id;
+use super::version_id;
 
 /// A thread at 0 gets nine times as much. At the lowest priority, 19, it would be 68 times, which disturbs others a little
 /// less; but a host that is overloaded could not take the version that mends it for minutes.
@@ -81,10 +81,10 @@ impl Compiler {
 ///
 /// # Errors
 /// If there is no such thread.
-pub fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub(crate) fn run_niced<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let work = || {
-            step_back();
+            lower_priority();
             work()
         };
         let thread = thread::Builder::new().name("compile".into()).spawn_scoped(scope, work)?;
@@ -105,16 +105,16 @@ fn pool() -> wasmtime::Result<ThreadPool> {
 /// Lower the priority of the calling thread: on Linux, each thread has one of its own. A host that was started at a
 /// lower one keeps it.
 #[cfg(target_os = "linux")]
-fn step_back() {
+fn lower_priority() {
     let lower = rustix::process::getpriority_process(None).map_or(NICE, |nice| nice.max(NICE));
     if let Err(error) = rustix::process::setpriority_process(None, lower) {
         tracing::debug!("a thread cannot lower its priority: {error}");
     }
 }
 
-/// Elsewhere the priority is that of the whole process.
+/// ExternalWork the priority is that of the whole process.
 #[cfg(not(target_os = "linux"))]
-fn step_back() {}
+fn lower_priority() {}
 
 #[cfg(test)]
 mod tests {
@@ -131,8 +131,8 @@ mod tests {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = priority();
         let all = || pool().unwrap().broadcast(|_| priority());
-        assert_eq!(stepping_back(priority).unwrap(), NICE.max(before));
-        assert!(stepping_back(all).unwrap().iter().all(|found| *found == NICE.max(before)));
+        assert_eq!(run_niced(priority).unwrap(), NICE.max(before));
+        assert!(run_niced(all).unwrap().iter().all(|found| *found == NICE.max(before)));
         assert!(all().iter().all(|found| *found == before));
         assert_eq!(priority(), before);
     }

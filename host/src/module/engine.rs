@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// Make a component: from the cache, or by compiling it. Takes up to many seconds: call it off the runtime's
-    /// threads, and [`stepping_back`](super::stepping_back) if the host serves.
+    /// threads, and [`run_niced`](super::run_niced) if the host serves.
     ///
     /// # Errors
     /// If it does not compile.

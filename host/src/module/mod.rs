@@ -1,26 +1,16 @@
-//! Modules: from a component's bytes to calls of its functions.
+//! Modules as code: from the bytes of a component to what wasmtime can instantiate, and what can go wrong with either.
 //!
-//! [`Engine`] compiles and meters, [`Version`] is one exact module, [`Pool`] has the instances of an app,
-//! and [`call`] has one function for each export that the host calls.
+//! [`Engine`] compiles and measures, with a cache of compiled code. [`bindings`] is the contract of `wit/`.
 
 pub mod bindings;
 mod cache;
-pub mod call;
 mod compile;
 mod engine;
 mod error;
-mod output;
-mod pool;
-mod state;
-mod stats;
-mod version;
-mod watch;
+mod id;
+pub mod resources;
 
-pub use compile::stepping_back;
+pub(crate) use compile::run_niced;
 pub use engine::{Engine, TICK};
 pub use error::{CallError, FailedCall, LoadError};
-pub use pool::Pool;
-pub use state::{CallContext, LogBudget, State};
-pub use stats::Stats;
-pub use version::{Version, VersionId, version_id};
-pub use watch::Watch;
+pub use id::{VersionId, version_id};

@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::Order;
 use super::event::{Entry, Event};
-use super::recording::{End, Next, Recording};
 use super::redact::Redaction;
 use crate::app::App;
+use crate::app::recording::{End, Next, RecordOptions, Recording};
 use crate::config::Size;
 
 /// Bytes of lines that go together.
@@ -30,12 +29,12 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Begin to record an app. None if somebody does already.
-    pub(crate) fn start(app: &Arc<App>, order: Order, draining: CancellationToken) -> Option<Self> {
+    pub(crate) fn start(app: &Arc<App>, options: RecordOptions, draining: CancellationToken) -> Option<Self> {
         let clock = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let recording = app.recorder.start(order)?;
-        tracing::info!(app = %app.name, connections = order.connections, "recording begins");
+        let recording = app.recorder.start(options)?;
+        tracing::info!(app = %app.name, connections = options.connections, "recording begins");
         let version = app.versions.serving().id.to_string();
-        let first = Event::Began { app: app.name.to_string(), version, connections: order.connections, clock };
+        let first = Event::Began { app: app.name.to_string(), version, connections: options.connections, clock };
         let reader = Self {
             redaction: Redaction::new(&app.setup().config.record),
             app: Arc::clone(app),
@@ -80,7 +79,7 @@ impl Reader {
         }
         while lines.len() < CHUNK && !self.is_over {
             match self.recording.next() {
-                Next::Happening(at, happening) => write(&mut lines, at, self.redaction.event(happening)),
+                Next::RawEvent(at, event) => write(&mut lines, at, self.redaction.event(event)),
                 Next::Nothing => break,
                 Next::End(end) => {
                     self.is_over = true;
@@ -99,7 +98,7 @@ impl Reader {
                 error: format!(
                     "the recording was not read as fast as the traffic came: more than `admin.record_bytes` = {} \
                      waited; what came before is complete. Record fewer connections, or raise it",
-                    Size::from(self.recording.order().bytes)
+                    Size::from(self.recording.options().bytes)
                 ),
             },
         }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::event::{Asked, EndedBy, Event, Received, Sent};
-use super::recording::Happening;
+use crate::app::recording::RawEvent;
 use crate::config::RecordConfig;
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
 
@@ -51,28 +51,28 @@ impl Redaction {
     }
 
     /// What happened, as it may be told.
-    pub(super) fn event(&self, happening: Happening) -> Event {
-        match happening {
-            Happening::Connected { client, request, id, answer } => Event::Connected {
+    pub(super) fn event(&self, event: RawEvent) -> Event {
+        match event {
+            RawEvent::Connected { client, request, id, answer } => Event::Connected {
                 client: client.to_string(),
                 request: self.request(&request),
                 id,
                 answer: self.answer(&answer),
             },
-            Happening::Refused { client, request, status, body } => Event::Refused {
+            RawEvent::Refused { client, request, status, body } => Event::Refused {
                 client: client.to_string(),
                 request: self.request(&request),
                 status: status.as_u16(),
                 body: String::from_utf8_lossy(&body).into_owned(),
             },
-            Happening::Sent { client, message } => {
+            RawEvent::Sent { client, message } => {
                 Event::Sent { client: client.to_string(), message: self.sent(message) }
             }
-            Happening::Received { client, frame } => {
+            RawEvent::Received { client, frame } => {
                 Event::Received { client: client.to_string(), message: self.received(&frame) }
             }
-            Happening::Fired => Event::Fired,
-            Happening::Ended { client, close } => Event::Ended {
+            RawEvent::Fired => Event::Fired,
+            RawEvent::Ended { client, close } => Event::Ended {
                 client: client.to_string(),
                 by: ended_by(close.by),
                 code: close.code,

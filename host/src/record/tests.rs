@@ -1,16 +1,16 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::event::{Asked, Entry, Event, Received, Sent};
-use super::recording::{Happening, Next, Recording};
 use super::redact::Redaction;
-use super::*;
+use crate::app::connection::{Close, Connection};
+use crate::app::recording::{Next, RawEvent, RecordOptions, Recorder, Recording};
 use crate::config::RecordConfig;
-use crate::module::bindings::hassock::host::types::Message;
-use crate::session::Connection;
-use crate::session::close::Close;
+use crate::module::bindings::hassock::host::types::{Message, Request};
 
 fn request(query: Option<&str>, headers: &[(&str, &str)]) -> Request {
     Request {
@@ -29,7 +29,7 @@ fn redaction(fields: &[&str]) -> Redaction {
 }
 
 fn sent(redaction: &Redaction, message: Message) -> Sent {
-    match redaction.event(Happening::Sent { client: "c1".into(), message }) {
+    match redaction.event(RawEvent::Sent { client: "c1".into(), message }) {
         Event::Sent { message, .. } => message,
         other => panic!("{other:?}"),
     }
@@ -43,7 +43,7 @@ fn sent_text(redaction: &Redaction, text: &str) -> String {
 }
 
 fn received(redaction: &Redaction, frame: Frame) -> Received {
-    match redaction.event(Happening::Received { client: "c1".into(), frame }) {
+    match redaction.event(RawEvent::Received { client: "c1".into(), frame }) {
         Event::Received { message, .. } => message,
         other => panic!("{other:?}"),
     }
@@ -100,13 +100,13 @@ fn texts_stay_as_they_are() {
     let frame = Frame::text(r#"{"a":["${any}"]}"#);
     assert_eq!(received(&redaction, frame), Received::Json { value: json!({ "a": ["${any}"] }), redacted: Vec::new() });
     let request = request(Some("a=${b}"), &[("origin", "${c}")]);
-    let happening = Happening::Refused {
+    let event = RawEvent::Refused {
         client: "c1".into(),
         request: request.into(),
         status: StatusCode::FORBIDDEN,
         body: "${d}".into(),
     };
-    match redaction.event(happening) {
+    match redaction.event(event) {
         Event::Refused { request, body, .. } => {
             assert_eq!(request.target, "/chat?a=${b}");
             assert_eq!(request.headers, [("origin".to_owned(), "${c}".to_owned())]);
@@ -118,7 +118,7 @@ fn texts_stay_as_they_are() {
 
 fn target(redaction: &Redaction, query: &str) -> String {
     let (request, answer) = (request(Some(query), &[]).into(), HeaderMap::new().into());
-    match redaction.event(Happening::Connected { client: "c1".into(), request, id: 7, answer }) {
+    match redaction.event(RawEvent::Connected { client: "c1".into(), request, id: 7, answer }) {
         Event::Connected { request, .. } => request.target,
         other => panic!("{other:?}"),
     }
@@ -153,7 +153,7 @@ fn requests_and_answers_keep_their_secrets() {
     let mut answer = HeaderMap::new();
     answer.insert("set-cookie", HeaderValue::from_static("session=secret"));
     answer.append("x-room", HeaderValue::from_static("a"));
-    let happening = Happening::Connected { client: "c1".into(), request: request.into(), id: 7, answer: answer.into() };
+    let event = RawEvent::Connected { client: "c1".into(), request: request.into(), id: 7, answer: answer.into() };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = Event::Connected {
         client: "c1".to_owned(),
@@ -169,7 +169,7 @@ fn requests_and_answers_keep_their_secrets() {
         id: 7,
         answer: vec![("set-cookie".to_owned(), None), ("x-room".to_owned(), Some("a".to_owned()))],
     };
-    assert_eq!(redaction(&["token"]).event(happening), expected);
+    assert_eq!(redaction(&["token"]).event(event), expected);
 }
 
 /// Whoever names one more secret does not mean to show the others.
@@ -178,8 +178,8 @@ fn naming_a_field_adds_to_those_with_credentials() {
     let config = RecordConfig { redact_headers: vec!["X-Key".to_owned()], ..RecordConfig::default() };
     let headers = [("x-key", "secret"), ("cookie", "secret"), ("x-room", "a")];
     let (request, answer) = (request(None, &headers).into(), HeaderMap::new().into());
-    let happening = Happening::Connected { client: "c1".into(), request, id: 7, answer };
-    let Event::Connected { request, .. } = Redaction::new(&config).event(happening) else { panic!("connected") };
+    let event = RawEvent::Connected { client: "c1".into(), request, id: 7, answer };
+    let Event::Connected { request, .. } = Redaction::new(&config).event(event) else { panic!("connected") };
     let shown: Vec<&str> = request.headers.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(shown, ["redacted", "redacted", "a"]);
 }
@@ -202,7 +202,7 @@ fn an_event_survives_its_line() {
 }
 
 fn recording(connections: usize, bytes: usize) -> Arc<Recording> {
-    Arc::new(Recording::new(Order { connections, bytes }))
+    Arc::new(Recording::new(RecordOptions { connections, bytes }))
 }
 
 fn accept(recording: &Arc<Recording>, id: u64) -> Arc<Connection> {
@@ -216,12 +216,12 @@ fn read(recording: &Recording) -> Vec<String> {
     let mut words = Vec::new();
     loop {
         words.push(match recording.next() {
-            Next::Happening(_, Happening::Connected { client, .. }) => format!("{client} connected"),
-            Next::Happening(_, Happening::Refused { client, status, .. }) => format!("{client} refused {status}"),
-            Next::Happening(_, Happening::Sent { client, .. }) => format!("{client} sent"),
-            Next::Happening(_, Happening::Received { client, .. }) => format!("{client} received"),
-            Next::Happening(_, Happening::Fired) => "fired".to_owned(),
-            Next::Happening(_, Happening::Ended { client, .. }) => format!("{client} ended"),
+            Next::RawEvent(_, RawEvent::Connected { client, .. }) => format!("{client} connected"),
+            Next::RawEvent(_, RawEvent::Refused { client, status, .. }) => format!("{client} refused {status}"),
+            Next::RawEvent(_, RawEvent::Sent { client, .. }) => format!("{client} sent"),
+            Next::RawEvent(_, RawEvent::Received { client, .. }) => format!("{client} received"),
+            Next::RawEvent(_, RawEvent::Fired) => "fired".to_owned(),
+            Next::RawEvent(_, RawEvent::Ended { client, .. }) => format!("{client} ended"),
             Next::Nothing => return words,
             Next::End(end) => {
                 words.push(format!("{end:?}"));
@@ -278,7 +278,7 @@ fn more_than_the_bytes_end_it_and_what_came_before_is_read() {
 #[test]
 fn an_app_has_room_for_one() {
     let recorder = Recorder::default();
-    let order = Order { connections: 1, bytes: 1000 };
+    let order = RecordOptions { connections: 1, bytes: 1000 };
     let recording = recorder.start(order).unwrap();
     assert!(recorder.start(order).is_none());
     assert!(recorder.ask(|| request(None, &[])).is_some());

@@ -11,18 +11,16 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::batch::{Batch, poll_batch};
-use super::close::Close;
-use super::connection::{Connection, Opened};
-use super::farewell::say_goodbye;
-use super::pace::Pace;
+use super::close_handshake::close_handshake;
+use super::rate_limiter::RateLimiter;
+use super::read::{Batch, poll_batch};
 use super::transport::Transport;
-use super::writer::Writer;
-use crate::app::App;
+use super::write::Writer;
+use crate::app::connection::{Close, Connection, Opened};
+use crate::app::{App, call, versions};
 use crate::config::AppLimits;
-use crate::deploy;
+use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
-use crate::module::{FailedCall, call};
 
 /// Measured: tungstenite's 128 KiB make a message a quarter dearer, and an idle connection twenty times.
 const READ_BUFFER: usize = 4 << 10;
@@ -55,13 +53,13 @@ async fn end(writer: Writer<impl Transport>, opened: Opened, close: Close) {
     let Writer { socket, is_stuck, .. } = writer;
     opened.connection.note_end(&close);
     // The module hears of the end at once; the client's answer may take its time.
-    let farewell = async {
+    let close_handshake = async {
         // Who took no more bytes will not take a close frame either.
         if !is_stuck {
-            let _ = timeout(close_timeout, say_goodbye(socket, &close)).await;
+            let _ = timeout(close_timeout, close_handshake(socket, &close)).await;
         }
     };
-    tokio::join!(farewell, opened.finish(close.clone()));
+    tokio::join!(close_handshake, opened.finish(close.clone()));
 }
 
 struct Session<S> {
@@ -69,7 +67,7 @@ struct Session<S> {
     limits: Arc<AppLimits>,
     connection: Arc<Connection>,
     writer: Writer<S>,
-    pace: Pace,
+    rate: RateLimiter,
     alarm: Pin<Box<Sleep>>,
     /// The client sent too fast: nothing is read until then.
     paused_until: Option<Instant>,
@@ -83,7 +81,7 @@ struct Session<S> {
 
 enum Event {
     /// The outbox or a timer wants something.
-    Mailbox,
+    Wakeup,
     /// The client sent something.
     Batch(Batch),
     /// Time to resume reading, or to ask whether the client is still there.
@@ -96,7 +94,7 @@ impl<S: Transport> Session<S> {
         let limits = Arc::clone(&opened.limits);
         let now = Instant::now();
         Self {
-            pace: Pace::new(limits.messages_per_second, now),
+            rate: RateLimiter::new(limits.messages_per_second, now),
             alarm: Box::pin(sleep_until(now + limits.keepalive.get())),
             writer: Writer::new(socket, limits.write_timeout.get()),
             paused_until: None,
@@ -125,7 +123,7 @@ impl<S: Transport> Session<S> {
     async fn serve(&mut self) -> Close {
         loop {
             let done = match poll_fn(|context| self.poll_event(context)).await {
-                Event::Mailbox => self.mailbox().await,
+                Event::Wakeup => self.wakeup().await,
                 Event::Batch(batch) => self.batch(batch).await,
                 Event::Alarm => self.alarm().await,
             };
@@ -136,8 +134,8 @@ impl<S: Transport> Session<S> {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        if self.connection.has_mail(context.waker()) {
-            return Poll::Ready(Event::Mailbox);
+        if self.connection.take_wakeup(context.waker()) {
+            return Poll::Ready(Event::Wakeup);
         }
         let this_poll = self.polls.load(Ordering::Relaxed);
         if self.paused_until.is_none()
@@ -152,9 +150,9 @@ impl<S: Transport> Session<S> {
         self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
     }
 
-    async fn mailbox(&mut self) -> Result<(), Close> {
-        if deploy::is_unsettled(&self.app, &self.connection)
-            && let Err(failed) = deploy::version_for(&self.app, Some(&self.connection)).await
+    async fn wakeup(&mut self) -> Result<(), Close> {
+        if versions::is_unsettled(&self.app, &self.connection)
+            && let Err(failed) = versions::version_for(&self.app, Some(&self.connection)).await
         {
             return Err(self.call_failed(&failed));
         }
@@ -179,7 +177,7 @@ impl<S: Transport> Session<S> {
         if batch.messages.is_empty() {
             return batch.end.map_or(Ok(()), Err);
         }
-        if let Some(resume) = self.pace.count(batch.messages.len(), now) {
+        if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);
             self.alarm.as_mut().reset(resume);
         }
@@ -234,7 +232,7 @@ impl<S: Transport> Session<S> {
 
     /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
     async fn alarm(&mut self) -> Result<(), Close> {
-        if deploy::is_unsettled(&self.app, &self.connection) {
+        if versions::is_unsettled(&self.app, &self.connection) {
             // No instance was free for its migration when it was woken, and it has said nothing since.
             self.connection.wake();
         }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::in_process_host::InProcessHost;
 use super::socket::Socket;
 use super::{Answer, Message, Received, TestError};
-use crate::session::Connection;
+use crate::app::connection::Connection;
 
 /// One client of a [`TestHost`](super::TestHost). What it does happens at once, with everything that follows
 /// from it: when [`send_text`](Self::send_text) returns, all answers are there. When it is dropped, its connection

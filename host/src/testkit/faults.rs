@@ -3,10 +3,10 @@
 use hassock_transcript::backend::{CallFault, FailedCall};
 
 use crate::app::App;
+use crate::app::connection::Close;
 use crate::config::AppLimits;
-use crate::lab::Failure;
 use crate::module::{self, CallError};
-use crate::session::close::Close;
+use crate::sim::Failure;
 
 /// The error that the host reports for a fault.
 pub(super) fn call_error(fault: CallFault, limits: &AppLimits) -> CallError {

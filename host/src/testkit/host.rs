@@ -13,7 +13,7 @@ use super::in_process_host::InProcessHost;
 use super::socket::Socket;
 use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, TestError};
 use crate::database::DatabaseError;
-use crate::lab::Failure;
+use crate::sim::Failure;
 
 /// A whole host for tests: the same engine, imports and limits as in production, without sockets, database
 /// servers and a real clock. It belongs to one thread and runs only while a method runs: everything that can happen

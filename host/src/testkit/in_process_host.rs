@@ -14,13 +14,14 @@ use tracing::Dispatch;
 use super::log::Log;
 use super::socket::{self, Socket};
 use super::{Answer, Connect, LogLine, TestError};
-use crate::app::{App, Surroundings};
+use crate::app::connection::Connection;
+use crate::app::{App, HostContext};
 use crate::config::Config;
 use crate::deploy::{self, Control, Databases, Prepared, Rollout};
-use crate::handshake::{Directory, Doors};
-use crate::lab::{Elsewhere, Lab};
+use crate::external::ExternalWork;
+use crate::host_state::{HostState, RoutingTable};
 use crate::listen;
-use crate::session::Connection;
+use crate::sim::Lab;
 
 /// Bytes in transit between a client and the host: about as many as the kernel buffers for a socket.
 const ON_THE_WAY: usize = 64 << 10;
@@ -33,11 +34,11 @@ pub(super) struct InProcessHost {
     pub(super) lab: Arc<Lab>,
     pub(super) control: Control,
     pub(super) databases: Databases,
-    doors: Arc<Doors>,
+    state: Arc<HostState>,
     next_port: AtomicU16,
     log: Log,
     dispatch: Dispatch,
-    elsewhere: Arc<Elsewhere>,
+    external: Arc<ExternalWork>,
     /// None once the host has ended.
     runtime: Option<Runtime>,
 }
@@ -45,28 +46,28 @@ pub(super) struct InProcessHost {
 impl InProcessHost {
     /// Start a host for a config. Its clock begins at `now`, and random numbers follow from `seed`.
     pub(super) fn start(config: Config, now: SystemTime, seed: u64) -> Result<Rc<Self>, TestError> {
-        let (log, elsewhere) = (Log::default(), Arc::new(Elsewhere::default()));
-        let (dispatch, runtime) = (log.dispatch(), runtime(&elsewhere)?);
+        let (log, external) = (Log::default(), Arc::new(ExternalWork::default()));
+        let (dispatch, runtime) = (log.dispatch(), runtime(&external)?);
         let start = Box::pin(async {
             let lab = Arc::new(Lab::new(now, seed));
-            let surroundings = Surroundings { lab: Some(Arc::clone(&lab)), ..Surroundings::default() };
-            let Prepared { engine, apps, databases } = deploy::prepare(&config, &surroundings).await?;
-            let doors = Arc::new(Doors::new(Directory::new(&config, &apps), surroundings));
-            let control = Control::new(engine, Arc::clone(&doors), config, apps, databases.clone());
-            Ok::<_, TestError>((lab, control, databases, doors))
+            let context = HostContext { lab: Some(Arc::clone(&lab)), ..HostContext::default() };
+            let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
+            let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
+            let control = Control::new(engine, Arc::clone(&state), config, apps, databases.clone());
+            Ok::<_, TestError>((lab, control, databases, state))
         });
         // A self-test may sleep, and nothing else lets time pass meanwhile.
-        let started = run(&runtime, &elsewhere, &dispatch, elsewhere.working(start));
-        let (lab, control, databases, doors) = match started {
+        let started = run(&runtime, &external, &dispatch, external.working(start));
+        let (lab, control, databases, state) = match started {
             Ok(started) => started,
             Err(error) => {
-                end(runtime, &elsewhere);
+                end(runtime, &external);
                 return Err(log.explain(error));
             }
         };
         let next_port = AtomicU16::new(50_000);
         let runtime = Some(runtime);
-        Ok(Rc::new(Self { lab, control, databases, doors, next_port, log, dispatch, elsewhere, runtime }))
+        Ok(Rc::new(Self { lab, control, databases, state, next_port, log, dispatch, external, runtime }))
     }
 
     /// Do some work, and everything that follows from it. Time passes only if the work waits for that, as a self-test
@@ -75,8 +76,8 @@ impl InProcessHost {
         // A deploy has all of the host in it: without optimisation each move of it would take that room on the stack.
         let work = Box::pin(work);
         self.run(async {
-            let result = self.elsewhere.working(work).await;
-            self.elsewhere.settled().await;
+            let result = self.external.working(work).await;
+            self.external.settled().await;
             result
         })
     }
@@ -84,22 +85,22 @@ impl InProcessHost {
     /// The same for work that is given up instead if it waits for time to pass.
     pub(super) fn work_at_once<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.run(async {
-            let result = self.elsewhere.without_time(work).await;
-            self.elsewhere.settled().await;
+            let result = self.external.without_time(work).await;
+            self.external.settled().await;
             result
         })
     }
 
     /// Run everything that can run without time passing.
     pub(super) fn settle(&self) {
-        self.run(self.elsewhere.settled());
+        self.run(self.external.settled());
     }
 
     /// Let time pass, and run everything that becomes due meanwhile.
     pub(super) fn advance(&self, time: Duration) {
         self.run(async {
-            self.elsewhere.passing(tokio::time::sleep(time)).await;
-            self.elsewhere.settled().await;
+            self.external.passing(tokio::time::sleep(time)).await;
+            self.external.settled().await;
         });
     }
 
@@ -111,7 +112,7 @@ impl InProcessHost {
     /// Connect a client.
     pub(super) fn connect(&self, connect: &Connect) -> Result<(Answer, Option<Socket>), TestError> {
         if let Some(id) = connect.id {
-            self.doors.next_id.fetch_max(id, Ordering::Relaxed);
+            self.state.next_id.fetch_max(id, Ordering::Relaxed);
         }
         // Time passes only if `open` waits for that.
         let answer = self.work(self.spawn_connection(connect.clone())).map_err(|error| TestError(error.to_string()))?;
@@ -120,7 +121,7 @@ impl InProcessHost {
 
     /// The id that was given last.
     pub(super) fn newest_id(&self) -> u64 {
-        self.doors.next_id.load(Ordering::Relaxed).saturating_sub(1)
+        self.state.next_id.load(Ordering::Relaxed).saturating_sub(1)
     }
 
     /// A connection, if it is open.
@@ -132,9 +133,9 @@ impl InProcessHost {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let doors = Arc::clone(&self.doors);
+        let state = Arc::clone(&self.state);
         let _entered = self.runtime.as_ref().map(Runtime::enter);
-        tokio::spawn(async move { listen::serve(theirs, peer, &doors).await });
+        tokio::spawn(async move { listen::serve(theirs, peer, &state).await });
         tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
     }
 
@@ -175,7 +176,7 @@ impl InProcessHost {
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
         match &self.runtime {
-            Some(runtime) => run(runtime, &self.elsewhere, &self.dispatch, work),
+            Some(runtime) => run(runtime, &self.external, &self.dispatch, work),
             None => unreachable!("the runtime is there until the host is dropped"),
         }
     }
@@ -187,22 +188,22 @@ impl Drop for InProcessHost {
         {
             // What is dropped now may spawn tasks, which then never run.
             let _entered = runtime.enter();
-            self.doors.draining.cancel();
+            self.state.draining.cancel();
             self.databases.clear();
         }
-        end(runtime, &self.elsewhere);
+        end(runtime, &self.external);
     }
 }
 
 /// A runtime of one thread whose clock is paused.
-fn runtime(elsewhere: &Arc<Elsewhere>) -> Result<Runtime, TestError> {
+fn runtime(external: &Arc<ExternalWork>) -> Result<Runtime, TestError> {
     // A runtime cannot wait for another one.
     if tokio::runtime::Handle::try_current().is_ok() {
         let hint = "a TestHost has a runtime of its own with a paused clock; use it in a plain `#[test]`, not in a \
                     `#[tokio::test]`";
         return Err(TestError(hint.to_owned()));
     }
-    let ask = Arc::clone(elsewhere);
+    let ask = Arc::clone(external);
     Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -213,12 +214,12 @@ fn runtime(elsewhere: &Arc<Elsewhere>) -> Result<Runtime, TestError> {
         .map_err(|error| TestError(format!("the runtime cannot be made: {error}")))
 }
 
-fn run<T>(runtime: &Runtime, elsewhere: &Arc<Elsewhere>, dispatch: &Dispatch, work: impl Future<Output = T>) -> T {
-    let _here = elsewhere.enter();
+fn run<T>(runtime: &Runtime, external: &Arc<ExternalWork>, dispatch: &Dispatch, work: impl Future<Output = T>) -> T {
+    let _here = external.enter();
     tracing::dispatcher::with_default(dispatch, || runtime.block_on(work))
 }
 
-fn end(runtime: Runtime, elsewhere: &Elsewhere) {
-    elsewhere.end();
+fn end(runtime: Runtime, external: &ExternalWork) {
+    external.end();
     runtime.shutdown_background();
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hassock::deploy::Rollout;
+use hassock::deploy::{Rollout, VersionStatus};
 use hassock_tests::admin::answer;
 use hassock_tests::{eventually, within};
 use tokio::io::AsyncWriteExt;
@@ -83,7 +83,7 @@ async fn half_a_module_is_thrown_away() {
     }
     assert_eq!(bench.operator.ask("GET /health").await.status, 200);
     assert_eq!(bench.host.report("marked").counts, Default::default());
-    assert_eq!(bench.standings(), [(version_of("v1"), State::Serving)]);
+    assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)]);
 }
 
 /// Modules come one after the other, and all are served: the last one stays.

@@ -106,14 +106,14 @@ async fn a_killed_host_is_in_nobodys_way() {
     assert!(!site.file("admin.sock").exists());
 }
 
-/// What is no socket is never removed: neither when the host starts, nor when it stops and finds another file, or
+/// A file that is not a socket is never removed: neither when the host starts, nor when it stops and finds another file, or
 /// another host's socket, in the place of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_file_is_never_removed() {
     let place = Place::new();
     fs::write(&place.socket, "precious").unwrap();
     let words = refused(&place.listen).await;
-    assert!(words.contains("there is a file that is no socket; remove it"), "{words}");
+    assert!(words.contains("there is a file that is not a socket; remove it"), "{words}");
     assert_eq!(fs::read_to_string(&place.socket).unwrap(), "precious");
     fs::remove_file(&place.socket).unwrap();
 

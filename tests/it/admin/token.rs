@@ -1,4 +1,4 @@
-//! The token: made by the host, and refused as a problem of the config when it is not fit.
+//! The token: created by the host, and refused as a problem of the config when its file cannot be used.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -27,24 +27,24 @@ fn mode(site: &Site, file: &str) -> u32 {
     fs::metadata(site.file(file)).unwrap().permissions().mode() & 0o7777
 }
 
-/// A missing token is made: 32 random bytes, for the owner alone, said in the log but not shown there. It stays
-/// the same from then on.
+/// A missing token is created: 32 random bytes, only for the owner. The log says so without showing it. It stays the
+/// same from then on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_token_is_made_and_kept() {
+async fn a_missing_token_is_created_and_kept() {
     let site = site("");
     assert_eq!(site.run("check").await.code, Some(0));
-    assert!(!site.file("hassock.token").exists(), "to check is not to make");
+    assert!(!site.file("hassock.token").exists(), "`check` created the token");
     let host = site.serve().await;
     let token = fs::read_to_string(site.file("hassock.token")).unwrap();
     assert!(token.trim().len() == 64 && token.trim().bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
     assert_eq!(mode(&site, "hassock.token"), 0o600);
     let log = host.stop().await;
-    assert_eq!(lines(&log, "made a new token for the admin listener").len(), 1, "{log}");
+    assert_eq!(lines(&log, "created a new token for the admin listener").len(), 1, "{log}");
     assert!(!log.contains(token.trim()), "{log}");
     let host = site.serve().await;
     assert_eq!(fs::read_to_string(site.file("hassock.token")).unwrap(), token);
     let log = host.stop().await;
-    assert!(!log.contains("made a new token") && !log.contains(token.trim()), "{log}");
+    assert!(!log.contains("created a new token") && !log.contains(token.trim()), "{log}");
     let other = self::site("");
     other.serve().await.stop().await;
     assert_ne!(fs::read_to_string(other.file("hassock.token")).unwrap(), token);
@@ -99,7 +99,7 @@ async fn a_token_that_is_not_fit_is_a_problem_of_the_config() {
     }
     for none in ["", "\n", "0123456789abcde", "0123456789abcdef 0", "0123456789abcdef\n0"] {
         put(&site, none, 0o600);
-        is_refused(&site, key, &["hassock.token: holds no token", "16 to 4096 printable"]).await;
+        is_refused(&site, key, &["hassock.token: does not contain a token", "16 to 4096 printable"]).await;
     }
     // Only root may give files away, and for anybody else root's files are fit.
     put(&site, GOOD, 0o600);
@@ -108,7 +108,7 @@ async fn a_token_that_is_not_fit_is_a_problem_of_the_config() {
     }
     fs::remove_file(site.file("hassock.token")).unwrap();
     fs::create_dir(site.file("hassock.token")).unwrap();
-    is_refused(&site, key, &["hassock.token: is no regular file"]).await;
+    is_refused(&site, key, &["hassock.token: is not a regular file"]).await;
 }
 
 /// With a key of its own, the problem is on that key's line; behind a link, the file counts and not the link.
@@ -120,9 +120,9 @@ async fn the_problem_is_on_the_line_of_the_key() {
     is_refused(&site, "5: admin.token_file", &["link: has mode 0644"]).await;
 }
 
-/// A token that cannot be made is a problem too, and of the start only: `check` makes nothing.
+/// A token that cannot be created is a problem too, but only at the start: `check` creates nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_cannot_be_made_is_a_problem() {
+async fn a_token_that_cannot_be_created_is_a_problem() {
     let module = module_file(&marked("v1"));
     let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"no/such/folder/token\"\n";
     let Err(refused) = TestHost::try_start(&format!("{admin}{}", app("m", module.path()))).await else {
@@ -130,5 +130,5 @@ async fn a_token_that_cannot_be_made_is_a_problem() {
     };
     let StartError::Admin(AdminError::Problem(problem)) = refused else { panic!("{refused}") };
     assert_eq!((problem.key.as_str(), problem.line), ("admin.token_file", Some(4)));
-    assert!(problem.message.contains("no/such/folder/token: is missing and cannot be made"), "{problem}");
+    assert!(problem.message.contains("no/such/folder/token: is missing and cannot be created"), "{problem}");
 }

@@ -27,7 +27,7 @@ async fn ends(site: &Site, command: &str, code: i32, expected: &str) {
 async fn no_host_is_running() {
     let site = site("");
     let never =
-        "hassock.token: there is no such file; a host makes it when it starts: is it running, with this config?";
+        "hassock.token: there is no such file; the host creates it when it starts: is it running with this config?";
     all_end(&site, 1, never).await;
     let host = site.serve().await;
     host.stop().await;
@@ -45,7 +45,7 @@ async fn another_hosts_token_is_refused() {
     let site = site("");
     let host = site.serve().await;
     site.put("hassock.token", "0123456789abcdef");
-    let refused = "does not take the token in ./hassock.token; was it started with this config?";
+    let refused = "does not accept the token in ./hassock.token; was it started with this config?";
     all_end(&site, 1, refused).await;
     assert!(lines(&host.stop().await, "deployed").is_empty());
 }
@@ -57,13 +57,13 @@ async fn what_is_wrong_with_the_config_is_said_with_its_line() {
     let site = site("");
     let database = "[databases.main]\nurl = \"mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@h/d\"\n";
     for (config, expected) in [
-        ("", "hassock.toml: admin: missing; the host can be talked to when it has a table `[admin]`. Add it"),
+        ("", "hassock.toml: admin: missing; a host accepts commands if its config has a table `[admin]`. Add it"),
         ("[admin]\nlisten = \"127.0.0.1:0\"", "hassock.toml:4: admin.listen: port 0 is any free port, so that nobody"),
         ("[admin]\nlisten = \"192.0.2.1:80\"", "hassock.toml:4: admin.listen: `192.0.2.1:80` can be reached from"),
         ("[admin]\nlisten = \"here\"", "hassock.toml:4: admin.listen: `here` is no address; write it as"),
         ("[admin]\nlisen = 1", "hassock.toml:4: admin.lisen: unknown key `lisen`, expected one of `listen`"),
         ("[admin]\ntoken_file = \"open\"", "hassock.toml:4: admin.token_file: ./open: has mode 0644"),
-        ("[admin]\ntoken_file = \"short\"", "hassock.toml:4: admin.token_file: ./short: holds no token"),
+        ("[admin]\ntoken_file = \"short\"", "hassock.toml:4: admin.token_file: ./short: does not contain a token"),
         ("[admin", "hassock.toml:3: "),
     ] {
         site.configure(&format!("{config}\n{database}"));
@@ -108,8 +108,8 @@ async fn what_is_not_there_or_mistyped_is_named() {
         ends(&site, command, 2, expected).await;
     }
     // What only the host refuses.
-    ends(&site, "pin chat --for 0s", 1, "`for` is more than nothing and at most a year").await;
-    ends(&site, "pin chat --for 2years", 1, "`for` is more than nothing and at most a year").await;
+    ends(&site, "pin chat --for 0s", 1, "`for` must be longer than zero and at most a year").await;
+    ends(&site, "pin chat --for 2years", 1, "`for` must be longer than zero and at most a year").await;
     let log = host.stop().await;
     assert!(!log.contains("deployed") && !log.contains(&version_of("v2")), "{log}");
 }
@@ -126,7 +126,7 @@ async fn a_module_that_is_too_large_is_not_sent() {
     let mut large = marked("v2");
     large.resize(8 << 20, 0);
     site.put("large.wasm", large);
-    let here = "the module has 8.0 MiB, and the host takes at most `admin.module_bytes` = 1.0 MiB";
+    let here = "the module has 8.0 MiB, and the host accepts at most `admin.module_bytes` = 1.0 MiB";
     ends(&site, "deploy chat large.wasm", 1, here).await;
     site.put("hassock.toml", bounded("64MiB"));
     let there = "the module is larger than `admin.module_bytes` = 1.0 MiB\n";
@@ -158,7 +158,7 @@ async fn a_port_is_as_good_as_a_socket() {
     site.put("hassock.toml", config.replace("unix:admin.sock", &address.to_string()));
     // It hangs up without a word.
     let hang_up = std::thread::spawn(move || drop(other.accept()));
-    let words = format!("the host at http://{address} gave no answer that can be understood: ");
+    let words = format!("the response of the host at http://{address} cannot be understood: ");
     ends(&site, "list", 1, &words).await;
     hang_up.join().unwrap();
     ends(&site, "list", 1, &format!("no host answers at http://{address}: is it running? (Connection refused")).await;

@@ -77,9 +77,14 @@ async fn errors_have_their_status_and_kind() {
     for (line, status, kind, text) in [
         ("POST /v1/apps/nobody/record", 404, "unknown-app", "there is no app `nobody`; the config has `marked`"),
         ("POST /v1/apps/marked/record", 409, "recording", "`marked` is being recorded already"),
-        ("POST /v1/apps/marked/record?connections=0", 400, "parameter", "`connections` is how many connections to"),
+        ("POST /v1/apps/marked/record?connections=0", 400, "parameter", "`connections` is the number of connections"),
         ("POST /v1/apps/marked/record?connections=many", 400, "parameter", "at least 1"),
-        ("POST /v1/apps/marked/record?connection=1", 400, "parameter", "`connection` is no parameter of this path"),
+        (
+            "POST /v1/apps/marked/record?connection=1",
+            400,
+            "parameter",
+            "unknown parameter `connection`, expected `connections`",
+        ),
         ("GET /v1/apps/marked/record", 405, "method", "use POST here"),
     ] {
         let answer = bench.operator.ask(line).await;

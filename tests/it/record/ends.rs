@@ -116,7 +116,8 @@ async fn what_cannot_begin_leaves_nothing_behind() {
     let process = record(&site, "probe", "").await;
     let second = site.run("record probe new").await;
     assert_eq!(second.code, Some(1));
-    let expected = "`probe` is being recorded already, and each app has room for one recording; wait for it, or end it";
+    let expected =
+        "`probe` is being recorded already, and an app can have only one recording at a time; wait for it or end it";
     assert!(second.stderr.contains(expected), "{}", second.stderr);
     assert!(!site.file("new").exists());
     drop(host.connect("/probe").await);

@@ -1,8 +1,8 @@
 //! The table of `hassock module list`.
 
 use super::words::{age, span, state};
-use crate::admin::plain;
-use crate::deploy::{AppReport, Refusal, State, VersionReport};
+use crate::app::versions::{AppReport, Refusal, VersionReport, VersionStatus};
+use crate::text::terminal_text;
 
 /// A column: its name, and on which side its cells stand.
 type Column = (&'static str, Side);
@@ -37,7 +37,7 @@ fn app(report: &AppReport) -> String {
     lines.extend(versions(&report.versions));
     lines.extend(report.last_refusal.as_ref().map(refusal));
     lines.extend(file_note(report));
-    lines.iter().map(|line| format!("{}\n", plain(line))).collect()
+    lines.iter().map(|line| format!("{}\n", terminal_text(line))).collect()
 }
 
 /// The table, with the reason below each version that has one.
@@ -94,7 +94,7 @@ fn refusal(refusal: &Refusal) -> String {
 
 /// What an operator would not expect of the next start.
 fn file_note(report: &AppReport) -> Option<String> {
-    let serving = report.versions.iter().find(|version| version.state == State::Serving)?;
+    let serving = report.versions.iter().find(|version| version.state == VersionStatus::Serving)?;
     let file = &report.file_version;
     (!file.is_empty() && *file != serving.version)
         .then(|| format!("{INDENT}the module's file holds {file}: a restart would serve that"))

@@ -1,7 +1,7 @@
 use super::{table, words};
-use crate::deploy::{AppReport, Counts, Outcome, PinOutcome, Refusal, State, VersionReport};
+use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 
-fn version(name: &str, state: State) -> VersionReport {
+fn version(name: &str, state: VersionStatus) -> VersionReport {
     VersionReport {
         version: name.to_owned(),
         state,
@@ -24,7 +24,7 @@ fn reports() -> Vec<AppReport> {
         calls: 1_200,
         mean_micros: 12.34,
         p99_micros: 80.0,
-        ..version("0123456789ab", State::Canary)
+        ..version("0123456789ab", VersionStatus::Canary)
     };
     let serving = VersionReport {
         age_seconds: 200_000,
@@ -33,11 +33,11 @@ fn reports() -> Vec<AppReport> {
         failures: 12,
         mean_micros: 8.5,
         p99_micros: 1_520.0,
-        ..version("ba9876543210", State::Serving)
+        ..version("ba9876543210", VersionStatus::Serving)
     };
     let failed = VersionReport {
         reason: Some("3 of 40 calls failed\nthe last: the module trapped: \u{1b}[31mred".to_owned()),
-        ..version("111111111111", State::RolledBack)
+        ..version("111111111111", VersionStatus::RolledBack)
     };
     let chat = AppReport {
         app: "chat".to_owned(),
@@ -56,7 +56,7 @@ fn reports() -> Vec<AppReport> {
         app: "echo".to_owned(),
         path: "/echo".to_owned(),
         swap: "pin".to_owned(),
-        versions: vec![version("222222222222", State::Serving)],
+        versions: vec![version("222222222222", VersionStatus::Serving)],
         file_version: "222222222222".to_owned(),
         last_refusal: None,
         counts: Counts::default(),
@@ -110,13 +110,13 @@ fn figures_are_in_units_for_people() {
     }
 }
 
-fn outcome(state: State, previous: Option<&str>) -> Outcome {
+fn outcome(state: VersionStatus, previous: Option<&str>) -> Outcome {
     Outcome {
         app: "chat".to_owned(),
         version: "0123456789ab".to_owned(),
         previous: previous.map(ToOwned::to_owned),
         state,
-        canary_percent: (state == State::Canary).then_some(10.0),
+        canary_percent: (state == VersionStatus::Canary).then_some(10.0),
         notes: Vec::new(),
     }
 }
@@ -126,20 +126,21 @@ fn what_was_done_is_said_in_a_sentence() {
     let before = Some("ba9876543210");
     for (outcome, expected) in [
         (
-            outcome(State::Serving, before),
+            outcome(VersionStatus::Serving, before),
             "chat serves 0123456789ab now (before: ba9876543210); open connections stay\n",
         ),
-        (outcome(State::Serving, None), "chat serves 0123456789ab now; open connections stay\n"),
-        (outcome(State::Serving, Some("0123456789ab")), "chat serves 0123456789ab already\n"),
+        (outcome(VersionStatus::Serving, None), "chat serves 0123456789ab now; open connections stay\n"),
+        (outcome(VersionStatus::Serving, Some("0123456789ab")), "chat serves 0123456789ab already\n"),
         (
-            outcome(State::Canary, before),
+            outcome(VersionStatus::Canary, before),
             "chat serves 0123456789ab to 10% of connections now (the others: ba9876543210); `hassock module promote chat` \
              gives it to all, `hassock module rollback chat` takes it back\n",
         ),
     ] {
         assert_eq!(words::deployed(&outcome), expected);
     }
-    let noted = Outcome { notes: vec!["One.".to_owned(), "Two.\u{7}".to_owned()], ..outcome(State::Serving, before) };
+    let noted =
+        Outcome { notes: vec!["One.".to_owned(), "Two.\u{7}".to_owned()], ..outcome(VersionStatus::Serving, before) };
     assert_eq!(
         words::rolled_back(&noted),
         "chat serves 0123456789ab; ba9876543210 was taken back; open connections stay\nOne.\nTwo.\\u{7}\n"

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::admin::plain;
-use crate::deploy::{Outcome, PinOutcome, State, VersionReport};
+use crate::app::versions::{Outcome, PinOutcome, VersionReport, VersionStatus};
+use crate::text::terminal_text;
 
 /// After a deploy or a promotion.
 pub(super) fn deployed(outcome: &Outcome) -> String {
     let Outcome { app, version, previous, .. } = outcome;
     let sentence = match (outcome.state, previous) {
-        (State::Canary, _) => {
+        (VersionStatus::Canary, _) => {
             let others = previous.as_ref().map(|previous| format!(" (the others: {previous})")).unwrap_or_default();
             let share = outcome.canary_percent.map(percent).unwrap_or_else(|| "a share".to_owned());
             format!(
@@ -17,11 +17,11 @@ pub(super) fn deployed(outcome: &Outcome) -> String {
                  to all, `hassock module rollback {app}` takes it back"
             )
         }
-        (State::Serving, Some(previous)) if previous == version => format!("{app} serves {version} already"),
-        (State::Serving, Some(previous)) => {
+        (VersionStatus::Serving, Some(previous)) if previous == version => format!("{app} serves {version} already"),
+        (VersionStatus::Serving, Some(previous)) => {
             format!("{app} serves {version} now (before: {previous}); open connections stay")
         }
-        (State::Serving, None) => format!("{app} serves {version} now; open connections stay"),
+        (VersionStatus::Serving, None) => format!("{app} serves {version} now; open connections stay"),
         (other, _) => format!("{app}: {version} is {}", state_word(other)),
     };
     with_notes(&sentence, &outcome.notes)
@@ -52,10 +52,10 @@ pub(super) fn pinned(outcome: &PinOutcome) -> String {
 }
 
 fn with_notes(sentence: &str, notes: &[String]) -> String {
-    let mut text = plain(sentence);
+    let mut text = terminal_text(sentence).into_owned();
     text.push('\n');
     for note in notes {
-        let _ = writeln!(text, "{}", plain(note));
+        let _ = writeln!(text, "{}", terminal_text(note));
     }
     text
 }
@@ -63,18 +63,18 @@ fn with_notes(sentence: &str, notes: &[String]) -> String {
 /// Where a version stands.
 pub(super) fn state(version: &VersionReport) -> String {
     match (version.state, version.canary_percent) {
-        (State::Canary, Some(share)) => format!("canary {}", percent(share)),
+        (VersionStatus::Canary, Some(share)) => format!("canary {}", percent(share)),
         (state, _) => state_word(state).to_owned(),
     }
 }
 
-fn state_word(state: State) -> &'static str {
+fn state_word(state: VersionStatus) -> &'static str {
     match state {
-        State::Serving => "serving",
-        State::Canary => "canary",
-        State::Draining => "draining",
-        State::Kept => "kept",
-        State::RolledBack => "rolled back",
+        VersionStatus::Serving => "serving",
+        VersionStatus::Canary => "canary",
+        VersionStatus::Draining => "draining",
+        VersionStatus::Kept => "kept",
+        VersionStatus::RolledBack => "rolled back",
     }
 }
 

@@ -16,10 +16,11 @@ use self::progress::{Counted, Progress, Tally, count};
 use self::script::Script;
 use super::CommandError;
 use super::print::print_line;
-use crate::admin::{Client, Recorded, plain};
+use crate::admin::{Client, Recorded};
 use crate::cli::RecordArguments;
 use crate::record::{Entry, Event};
 use crate::shutdown::Signals;
+use crate::text::terminal_text;
 
 /// Why a recording failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// The host reports that this side was too slow.
-    #[error("{}", plain(.0))]
+    #[error("{}", terminal_text(.0))]
     TooSlow(String),
 }
 

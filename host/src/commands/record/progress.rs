@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::admin::plain;
 use crate::record::Event;
+use crate::text::terminal_text;
 
 /// The shortest time between two updates of a terminal.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -65,7 +65,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(app: &str, wanted: usize) -> Self {
-        let (app, is_terminal) = (plain(app).replace('\n', " "), stderr().is_terminal());
+        let (app, is_terminal) = (terminal_text(app).replace('\n', " "), stderr().is_terminal());
         Self { app, wanted, is_terminal, told: None, latest: Tally::default() }
     }
 

@@ -12,7 +12,7 @@ use notify::{Event, EventKind};
 /// Build tools write a file in several steps, and each would be loaded: wait until it is quiet.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// Only Linux tells when a writer closes a file. Elsewhere quiet has to do, and a writer that pauses is not seen.
+/// Only Linux tells when a writer closes a file. ExternalWork quiet has to do, and a writer that pauses is not seen.
 const CLOSE_IS_TOLD: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// For each watched file, the names that [`super::route::trace`] found.

@@ -84,7 +84,7 @@ mod tests {
             "/app/Cargo.lock",
             "/app/src/.lib.rs.swp",
             "/app/src/lib.rs~",
-            "/elsewhere/lib.rs",
+            "/external/lib.rs",
             "/app",
         ] {
             assert!(!source(path), "{path}");

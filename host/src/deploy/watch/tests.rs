@@ -244,23 +244,23 @@ async fn a_folder_that_is_made_again_is_watched_again() {
     let mut watched = Watched::new();
     let folder = watched.path("app");
     // Nobody tells of the end of a folder while a process stands in it, so with and without one.
-    for standing in [None, Some(File::open(&folder).unwrap())] {
+    for state in [None, Some(File::open(&folder).unwrap())] {
         fs::remove_dir_all(&folder).unwrap();
         watched.does_not_report_chat().await;
-        drop(standing);
+        drop(state);
         fs::create_dir(&folder).unwrap();
         watched.does_not_report_chat().await;
         fs::write(&watched.chat, "new").unwrap();
         watched.reports_chat().await;
     }
-    for standing in [None, Some(File::open(&folder).unwrap())] {
+    for state in [None, Some(File::open(&folder).unwrap())] {
         fs::remove_dir_all(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
         fs::write(&watched.chat, "at once").unwrap();
         watched.reports_chat().await;
         fs::write(&watched.chat, "and again").unwrap();
         watched.reports_chat().await;
-        drop(standing);
+        drop(state);
     }
 }
 

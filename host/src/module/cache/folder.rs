@@ -1,7 +1,7 @@
 //! The folder of the cache, its key, and whom both may belong to.
 
 use std::fs::{self, DirBuilder, File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use sha2::Sha256;
+
+use crate::private_file;
 
 /// As long as the tags that are made with it.
 const KEY_BYTES: usize = 32;
@@ -78,7 +80,7 @@ pub(super) fn mac(folder: &Path) -> Result<Hmac<Sha256>, FolderError> {
     let key = match read_key(&path)? {
         Some(key) => key,
         None => {
-            create_key(folder, &path).map_err(io_error(&path))?;
+            create_key(&path).map_err(io_error(&path))?;
             // Read, not remembered: another host may have been faster, and the checks are for any key.
             let gone = || io_error(&path)(io::ErrorKind::NotFound.into());
             read_key(&path)?.ok_or_else(gone)?
@@ -97,8 +99,7 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, FolderError> {
         Opened::NotFile => return Err(FolderError::NotFile { path: path.to_owned() }),
     };
     check_owner(path, &metadata)?;
-    let mode = metadata.mode();
-    if mode & 0o077 != 0 {
+    if let Some(mode) = private_file::exposed_mode(&metadata) {
         return Err(FolderError::Exposed { path: path.to_owned(), mode });
     }
     let mut key = Vec::new();
@@ -114,19 +115,9 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, FolderError> {
     }
 }
 
-/// Two hosts may start at the same moment: the key appears as a whole, and the first one stays.
-fn create_key(folder: &Path, path: &Path) -> io::Result<()> {
-    let mut key = [0; KEY_BYTES];
-    getrandom::fill(&mut key)?;
-    // Temporary files are made with mode 0600.
-    let mut file = tempfile::Builder::new().prefix(".key").tempfile_in(folder)?;
-    file.write_all(&key)?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
-    }
+fn create_key(path: &Path) -> io::Result<()> {
+    let key: [u8; KEY_BYTES] = private_file::random()?;
+    private_file::create(path, &key).map(drop)
 }
 
 fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), FolderError> {

@@ -177,9 +177,9 @@ fn a_damaged_key_is_made_again() {
 fn only_regular_files_are_read() {
     let place = Place::new();
     place.origin(b'a');
-    let (file, elsewhere) = (place.file(b'a'), place.0.path().join("elsewhere"));
-    fs::rename(&file, &elsewhere).unwrap();
-    symlink(&elsewhere, &file).unwrap();
+    let (file, external) = (place.file(b'a'), place.0.path().join("external"));
+    fs::rename(&file, &external).unwrap();
+    symlink(&external, &file).unwrap();
     assert_eq!(place.origin(b'a'), Origin::Compiled, "a link to a sound file");
     assert_eq!(place.origin(b'a'), Origin::Cache);
     fs::remove_file(&file).unwrap();
@@ -236,9 +236,9 @@ fn a_key_that_others_can_read_is_refused() {
 fn a_key_that_is_a_link_is_refused() {
     let place = Place::new();
     place.open();
-    let elsewhere = place.0.path().join("elsewhere");
-    fs::rename(place.key_file(), &elsewhere).unwrap();
-    symlink(&elsewhere, place.key_file()).unwrap();
+    let external = place.0.path().join("external");
+    fs::rename(place.key_file(), &external).unwrap();
+    symlink(&external, place.key_file()).unwrap();
     assert!(matches!(place.refusal(), FolderError::NotFile { .. }));
 }
 

@@ -1,0 +1,207 @@
+//! The instances of an app: a bounded number for all its versions together, reused, and thrown away when
+//! something went wrong in one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use wasmtime::Store;
+
+use super::state::{CallContext, InstanceState, on_tick};
+use crate::app::versions::Version;
+use crate::config::AppLimits;
+use crate::module::CallError;
+use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+
+/// One live instance with its store.
+pub(super) struct Instance {
+    pub(super) store: Store<InstanceState>,
+    pub(super) handler: handler::Guest,
+    pub(super) timer_handler: Option<timer_handler::Guest>,
+    pub(super) self_test: Option<self_test::Guest>,
+    pub(super) migration: Option<migration::Guest>,
+    calls: u32,
+    _alive: Alive,
+}
+
+/// The idle instances of an app, and how many more there may be.
+pub(crate) struct Pool {
+    #[expect(clippy::vec_box, reason = "an instance moves twice for each call")]
+    idle: Mutex<Vec<Box<Instance>>>,
+    free: Semaphore,
+    /// Idle or in a call.
+    live: Arc<AtomicU32>,
+    most: u32,
+    /// Another pool has taken its place: nothing is kept any more.
+    closed: AtomicBool,
+}
+
+/// Counts an instance for as long as it lives.
+struct Alive(Arc<AtomicU32>);
+
+/// An instance for one call. Unless the call is [`finished`](Lease::finish), the instance is thrown away
+/// with the lease: after a trap or a dropped call it would refuse every further one.
+pub(super) struct Lease<'a> {
+    pub(super) instance: Box<Instance>,
+    version: &'a Version,
+    pool: &'a Pool,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Pool {
+    /// A pool for so many calls at the same time.
+    pub(crate) fn new(instances: u32) -> Self {
+        Self {
+            idle: Mutex::default(),
+            free: Semaphore::new(instances as usize),
+            live: Arc::default(),
+            most: instances,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// How many calls are under way.
+    pub(crate) fn calls(&self) -> usize {
+        (self.most as usize).saturating_sub(self.free.available_permits())
+    }
+
+    /// Drop the idle instances of versions that serve no new connections.
+    pub(crate) fn drop_retired(&self) {
+        // Not under the lock: to drop an instance unmaps its memory.
+        let _retired: Vec<_> = self.idle.lock().extract_if(.., |idle| idle.store.data().version.is_retired()).collect();
+    }
+
+    /// Drop all idle instances, and with them what they have kept in their memory.
+    pub(crate) fn drop_idle(&self) {
+        let _idle = std::mem::take(&mut *self.idle.lock());
+    }
+
+    /// Keep no instance any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let _idle = std::mem::take(&mut *self.idle.lock());
+    }
+
+    /// Take an idle instance of `version`, or make one, or wait until one may be made.
+    pub(super) async fn lease<'a>(
+        &'a self,
+        version: &'a Arc<Version>,
+        context: CallContext,
+    ) -> Result<Lease<'a>, CallError> {
+        let permit = self.permit(&context.setup.limits).await?;
+        let instance = match self.take(version) {
+            Some(mut instance) => {
+                begin(&mut instance.store, context);
+                instance
+            }
+            // Boxed, like all that is rare: its room would be kept for each connection.
+            None => Box::pin(self.instantiate(version, context)).await?,
+        };
+        Ok(Lease { instance, version, pool: self, _permit: permit })
+    }
+
+    async fn permit(&self, limits: &AppLimits) -> Result<SemaphorePermit<'_>, CallError> {
+        if let Ok(permit) = self.free.try_acquire() {
+            return Ok(permit);
+        }
+        match Box::pin(timeout(limits.instance_wait.get(), self.free.acquire())).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { instances: limits.instances, wait: limits.instance_wait }),
+        }
+    }
+
+    /// An idle instance of the version. If there is none and another version has the room for it, the one
+    /// that was idle for longest gives way.
+    fn take(&self, version: &Arc<Version>) -> Option<Box<Instance>> {
+        let mut idle = self.idle.lock();
+        if let Some(place) = idle.iter().rposition(|idle| Arc::ptr_eq(&idle.store.data().version, version)) {
+            return Some(idle.remove(place));
+        }
+        let supersedes = self.live.load(Ordering::Relaxed) >= self.most && !idle.is_empty();
+        let oldest = supersedes.then(|| idle.remove(0));
+        drop(idle);
+        drop(oldest);
+        None
+    }
+
+    async fn instantiate(&self, version: &Arc<Version>, context: CallContext) -> Result<Box<Instance>, CallError> {
+        let alive = Alive::new(&self.live);
+        let mut store = Store::new(version.pre.engine(), InstanceState::new(&context, version));
+        store.limiter(|state| &mut state.memory);
+        store.epoch_deadline_callback(on_tick);
+        begin(&mut store, context);
+        let failed = |error: wasmtime::Error| CallError::Instantiate(format!("{error:#}"));
+        let instance = version.pre.instantiate_async(&mut store).await.map_err(failed)?;
+        /// The functions of an optional export.
+        macro_rules! load {
+            ($export:ident) => {
+                match &version.exports.$export {
+                    Some(indices) => Some(indices.load(&mut store, &instance).map_err(failed)?),
+                    None => None,
+                }
+            };
+        }
+        Ok(Box::new(Instance {
+            handler: version.exports.handler.load(&mut store, &instance).map_err(failed)?,
+            timer_handler: load!(timer_handler),
+            self_test: load!(self_test),
+            migration: load!(migration),
+            store,
+            calls: 0,
+            _alive: alive,
+        }))
+    }
+
+    fn put_back(&self, instance: Box<Instance>, version: &Version) {
+        let mut idle = self.idle.lock();
+        // Asked under the lock: who retires the version afterwards finds the instance here.
+        if !version.is_retired() && !self.closed.load(Ordering::Acquire) {
+            idle.push(instance);
+        }
+    }
+}
+
+fn begin(store: &mut Store<InstanceState>, context: CallContext) {
+    store.set_epoch_deadline(1);
+    let state = store.data_mut();
+    let suppressed = state.log.renew(context.setup.limits.log_lines_per_call);
+    if suppressed > 0 {
+        tracing::warn!(app = %context.app.name, version = %state.version.id, suppressed, "a call logged more than `log_lines_per_call`");
+    }
+    // What an earlier call of this instance ran into says nothing about this one.
+    state.memory.exceeded = false;
+    state.call = Some(context);
+}
+
+impl Lease<'_> {
+    /// The call returned: undo what it left open, wake whom it wrote to, and give the instance back.
+    pub(super) async fn finish(mut self) {
+        let state = self.instance.store.data_mut();
+        let max_calls = match state.call.take() {
+            Some(context) => context.setup.limits.instance_calls,
+            None => 0,
+        };
+        if state.sql.has_open_transactions() {
+            Box::pin(state.sql.end_call()).await;
+        }
+        self.instance.calls += 1;
+        if self.instance.calls < max_calls {
+            self.pool.put_back(self.instance, self.version);
+        }
+    }
+}
+
+impl Alive {
+    fn new(live: &Arc<AtomicU32>) -> Self {
+        live.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(live))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

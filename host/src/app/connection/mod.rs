@@ -1,0 +1,18 @@
+//! One accepted WebSocket, as everything but its session sees it.
+
+mod close;
+#[expect(clippy::module_inception, reason = "the one type that the folder is named after")]
+mod connection;
+mod opened;
+mod outbox;
+mod registry;
+mod version_binding;
+
+pub use close::{Close, MAX_REASON, is_allowed};
+pub use connection::{Connection, DueTimer};
+pub use opened::Opened;
+pub(crate) use outbox::Next;
+pub use outbox::{Outbox, SendError};
+pub use registry::Connections;
+pub(crate) use version_binding::PreviousVersion;
+pub use version_binding::VersionBinding;

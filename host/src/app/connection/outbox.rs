@@ -1,0 +1,221 @@
+//! The outbox of a connection: what modules sent and the socket has not taken yet. Bounded in bytes.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::close::Close;
+
+/// What the outbox counts for a message beside its payload: its place in the queue and its frame's head.
+/// Without it, a flood of empty messages would be free.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// It does not fit beside what is queued.
+    Full,
+    /// It would not even fit into an empty outbox.
+    TooLarge,
+    /// The connection is closing.
+    Closing,
+}
+
+/// Messages on their way to one client.
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    limit: usize,
+}
+
+/// What a session does next with its socket.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Write these.
+    Messages,
+    /// Everything is written, and then the connection is to be closed.
+    Close(Close),
+    /// Everything is written.
+    Nothing,
+}
+
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    /// Bytes queued, and taken but not yet written: memory that this client occupies.
+    bytes: usize,
+    /// Of these, what was taken and is being written.
+    taken: usize,
+    close: Option<Close>,
+    /// Nothing is taken in any more; the session ends, or has ended.
+    shut: bool,
+}
+
+impl Outbox {
+    /// An outbox for at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { queue: Mutex::default(), limit }
+    }
+
+    /// Queue messages in order: all, or none. Returns how full the outbox is now, in percent.
+    ///
+    /// # Errors
+    /// If they do not fit, or nothing is sent any more.
+    pub fn push(&self, messages: impl IntoIterator<Item = Message, IntoIter: Clone>) -> Result<u8, SendError> {
+        let messages = messages.into_iter();
+        let bytes: usize = messages.clone().map(|message| message.len() + MESSAGE_OVERHEAD).sum();
+        self.push_sized(messages, bytes)
+    }
+
+    /// The same for one message.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_one(&self, message: Message) -> Result<u8, SendError> {
+        let bytes = message.len() + MESSAGE_OVERHEAD;
+        self.push_sized(std::iter::once(message), bytes)
+    }
+
+    fn push_sized(&self, messages: impl Iterator<Item = Message>, bytes: usize) -> Result<u8, SendError> {
+        let mut queue = self.queue.lock();
+        if queue.shut || queue.close.is_some() {
+            return Err(SendError::Closing);
+        }
+        if bytes > self.limit {
+            return Err(SendError::TooLarge);
+        }
+        if queue.bytes + bytes > self.limit {
+            return Err(SendError::Full);
+        }
+        queue.bytes += bytes;
+        queue.messages.extend(messages);
+        Ok(u8::try_from(queue.bytes * 100 / self.limit).unwrap_or(100))
+    }
+
+    /// Close the connection once what is queued was written. The first close counts.
+    ///
+    /// # Errors
+    /// If it is closing already.
+    pub fn close(&self, close: Close) -> Result<(), SendError> {
+        let mut queue = self.queue.lock();
+        if queue.shut || queue.close.is_some() {
+            return Err(SendError::Closing);
+        }
+        queue.close = Some(close);
+        Ok(())
+    }
+
+    /// Close the connection, and forget what is queued: the client does not take it anyway.
+    pub fn overflow(&self, close: Close) {
+        let mut queue = self.queue.lock();
+        queue.messages.clear();
+        queue.bytes = queue.taken;
+        queue.close.get_or_insert(close);
+    }
+
+    /// Be full, as if the client had taken nothing for long, until the session next writes.
+    pub fn fill(&self) {
+        let mut queue = self.queue.lock();
+        let free = self.limit.saturating_sub(queue.bytes);
+        queue.bytes += free;
+        queue.taken += free;
+    }
+
+    /// What is to be written next. What was taken before is in the kernel's hands now: its bytes are free
+    /// again. `messages` is empty, and gets what is queued.
+    pub(crate) fn next(&self, messages: &mut VecDeque<Message>) -> Next {
+        let mut queue = self.queue.lock();
+        queue.bytes -= std::mem::take(&mut queue.taken);
+        if !queue.messages.is_empty() {
+            std::mem::swap(&mut queue.messages, messages);
+            queue.taken = queue.bytes;
+            return Next::Messages;
+        }
+        match queue.close.take() {
+            Some(close) => {
+                queue.shut = true;
+                Next::Close(close)
+            }
+            None => Next::Nothing,
+        }
+    }
+
+    /// Whether there are messages to take.
+    pub(crate) fn has_messages(&self) -> bool {
+        !self.queue.lock().messages.is_empty()
+    }
+
+    /// The close that was asked for, whatever is queued before it.
+    pub(crate) fn take_close(&self) -> Option<Close> {
+        self.queue.lock().close.take()
+    }
+
+    /// Take nothing in any more, and forget what is queued.
+    pub fn shut(&self) {
+        let mut queue = self.queue.lock();
+        queue.shut = true;
+        queue.messages = VecDeque::new();
+        queue.bytes = queue.taken;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: usize) -> Message {
+        Message::text("x".repeat(bytes))
+    }
+
+    #[test]
+    fn the_limit_holds_until_the_bytes_are_written() {
+        let outbox = Outbox::new(1000);
+        assert_eq!(outbox.push_one(text(436)), Ok(50));
+        assert_eq!(outbox.push_one(text(436)), Ok(100));
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        let mut taken = VecDeque::new();
+        outbox.next(&mut taken);
+        assert_eq!(taken.len(), 2);
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "taken is not written");
+        taken.clear();
+        outbox.next(&mut taken);
+        assert_eq!(outbox.push_one(text(0)), Ok(6));
+    }
+
+    #[test]
+    fn empty_messages_are_not_free() {
+        let outbox = Outbox::new(640);
+        let sent = std::iter::repeat_with(|| outbox.push_one(text(0))).take_while(Result::is_ok).count();
+        assert_eq!(sent, 10);
+    }
+
+    #[test]
+    fn a_filled_one_is_full_until_the_session_writes() {
+        let outbox = Outbox::new(1000);
+        outbox.push_one(text(100)).unwrap();
+        outbox.fill();
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        let mut taken = VecDeque::new();
+        outbox.next(&mut taken);
+        taken.clear();
+        outbox.next(&mut taken);
+        assert_eq!(outbox.push_one(text(936)), Ok(100));
+    }
+
+    #[test]
+    fn several_go_together_or_not_at_all() {
+        let outbox = Outbox::new(300);
+        assert_eq!(outbox.push(vec![text(100), text(100)]), Err(SendError::TooLarge));
+        assert!(!outbox.has_messages());
+    }
+
+    #[test]
+    fn a_close_comes_after_what_was_queued_and_ends_sending() {
+        let outbox = Outbox::new(1000);
+        outbox.push_one(text(1)).unwrap();
+        outbox.close(Close::going_away()).unwrap();
+        assert_eq!(outbox.push_one(text(1)), Err(SendError::Closing));
+        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Messages));
+        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Close(Close { code: 1001, .. })));
+    }
+}

@@ -1,0 +1,64 @@
+//! `hassock:host/connections`
+
+use bytes::Bytes;
+
+use super::frame;
+use crate::app::call::InstanceState;
+use crate::app::connection::{Close, MAX_REASON, SendError, is_allowed};
+use crate::module::bindings::hassock::host::connections::{Error, Fullness, Host};
+use crate::module::bindings::hassock::host::types::{ClosedBy, Message};
+
+impl Host for InstanceState {
+    fn send(&mut self, id: u64, message: Message) -> Result<Fullness, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let fullness = connection.outbox.push_one(frame(message)).map_err(refused)?;
+        self.mark_dirty(connection);
+        Ok(fullness)
+    }
+
+    fn send_many(&mut self, id: u64, messages: Vec<Message>) -> Result<Fullness, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let frames: Vec<_> = messages.into_iter().map(frame).collect();
+        let fullness = connection.outbox.push(frames).map_err(refused)?;
+        self.mark_dirty(connection);
+        Ok(fullness)
+    }
+
+    fn close(&mut self, id: u64, code: u16, reason: String) -> Result<(), Error> {
+        if !is_allowed(code) {
+            return Err(Error::Invalid(format!("{code} is not 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")));
+        }
+        if reason.len() > MAX_REASON {
+            return Err(Error::Invalid(format!("the reason has more than {MAX_REASON} bytes")));
+        }
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let close = Close { code, reason: reason.into(), by: ClosedBy::Module };
+        connection.outbox.close(close).map_err(refused)?;
+        self.mark_dirty(connection);
+        Ok(())
+    }
+
+    fn attachment(&mut self, id: u64) -> Result<Vec<u8>, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let attachment = connection.attachment.lock().to_vec();
+        Ok(attachment)
+    }
+
+    fn set_attachment(&mut self, id: u64, attachment: Vec<u8>) -> Result<(), Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let limit = self.call.as_ref().map_or(0, |call| call.setup.limits.attachment_bytes.bytes());
+        if attachment.len() > limit {
+            return Err(Error::TooLarge(format!("{} bytes; `attachment_bytes` is {limit}", attachment.len())));
+        }
+        *connection.attachment.lock() = Bytes::from(attachment);
+        Ok(())
+    }
+}
+
+fn refused(error: SendError) -> Error {
+    match error {
+        SendError::Full => Error::OutboxFull,
+        SendError::TooLarge => Error::TooLarge("more than `outbox_bytes`".to_owned()),
+        SendError::Closing => Error::Closing,
+    }
+}

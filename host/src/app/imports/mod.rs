@@ -1,0 +1,69 @@
+//! What modules import: one file for each interface of `wit/`, implemented on the [`InstanceState`] of an instance.
+
+mod connections;
+mod log;
+mod settings;
+mod sql;
+mod timers;
+mod topics;
+
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::Message as Frame;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::app::call::InstanceState;
+use crate::module::Engine;
+use crate::module::bindings::CompleteModule;
+use crate::module::bindings::hassock::host::{about, types};
+
+use crate::app::connection::Connection;
+pub(crate) use sql::SqlContext;
+
+/// Everything that the host can give a module.
+///
+/// # Errors
+/// If two interfaces have the same name.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
+    let mut linker = Linker::new(engine.get());
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    CompleteModule::add_to_linker::<_, HasSelf<InstanceState>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+impl types::Host for InstanceState {}
+
+impl about::Host for InstanceState {
+    fn host(&mut self) -> String {
+        crate::VERSION.to_owned()
+    }
+}
+
+/// A module's message as it goes to the socket. The bytes are moved, not copied.
+fn frame(message: types::Message) -> Frame {
+    match message {
+        types::Message::Text(text) => Frame::text(text),
+        types::Message::Binary(data) => Frame::binary(data),
+    }
+}
+
+impl InstanceState {
+    /// The connection with that id, if this app has it. Most calls are about the connection of the call.
+    fn connection(&self, id: u64) -> Option<Arc<Connection>> {
+        let call = self.call.as_ref()?;
+        match &call.connection {
+            Some(own) if own.id == id => Some(Arc::clone(own)),
+            _ => call.app.connections.get(id),
+        }
+    }
+
+    /// Have the connection's session look at its outbox when this call ends or waits. The connection that
+    /// the call is about needs no waking: its session runs the call, and looks when it ends or waits.
+    fn mark_dirty(&mut self, connection: Arc<Connection>) {
+        let Some(call) = &mut self.call else { return };
+        let is_known = |known: Option<&Arc<Connection>>| known.is_some_and(|known| known.id == connection.id);
+        if !is_known(call.connection.as_ref()) && !is_known(call.dirty.last()) {
+            call.dirty.push(connection);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `hassock:host/sql`: grants, handles and transactions. What a statement does is the `database` module's.
+
+use std::collections::HashMap;
+
+use wasmtime::component::Resource;
+
+use crate::app::call::InstanceState;
+use crate::database::{DatabaseError, Handle, Outcome as Done, RowSet as Found, Transaction, Value as Stored};
+use crate::module::bindings::hassock::host::sql::{Error, Host, HostDatabase, HostTransaction, Outcome, RowSet, Value};
+use crate::module::resources::{OpenDatabase, OpenTransaction};
+
+/// Handles that one instance may hold: a module that opens and never drops must not grow the host.
+const MAX_HANDLES: usize = 64;
+
+/// What the handles of one instance stand for. Numbers are never used twice, so that a handle to a
+/// transaction that the host has ended can never reach another one.
+#[derive(Default)]
+pub(crate) struct SqlContext {
+    databases: HashMap<u32, Handle>,
+    transactions: HashMap<u32, Transaction>,
+    next: u32,
+}
+
+impl SqlContext {
+    /// Whether the call left a transaction open.
+    pub(crate) fn has_open_transactions(&self) -> bool {
+        !self.transactions.is_empty()
+    }
+
+    /// Invariant 8: a transaction ends with the call that began it.
+    pub(crate) async fn end_call(&mut self) {
+        for (_, transaction) in self.transactions.drain() {
+            if let Err(error) = transaction.rollback().await {
+                tracing::warn!(%error, "a transaction that a module left open could not be rolled back at once");
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<u32, Error> {
+        if self.databases.len() + self.transactions.len() >= MAX_HANDLES {
+            return Err(Error::Other(format!(
+                "more than {MAX_HANDLES} databases and transactions are open; drop some"
+            )));
+        }
+        self.next = self.next.checked_add(1).ok_or_else(|| Error::Other("too many handles".to_owned()))?;
+        Ok(self.next)
+    }
+
+    fn database(&self, handle: &Resource<OpenDatabase>) -> Result<Handle, Error> {
+        self.databases.get(&handle.rep()).cloned().ok_or_else(|| Error::Other("the database is closed".to_owned()))
+    }
+
+    /// The transaction leaves the table while it is used: if the call is dropped meanwhile, it is dropped
+    /// too, and rolled back.
+    fn take(&mut self, number: u32) -> Result<Transaction, Error> {
+        let ended = || Error::Other("the transaction has ended; it ends with the call that began it".to_owned());
+        self.transactions.remove(&number).ok_or_else(ended)
+    }
+}
+
+impl InstanceState {
+    /// A statement is about to run, unless a test has it fail.
+    fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
+        self.before_waiting();
+        let Some(lab) = self.call.as_ref().and_then(|call| call.lab.as_ref()) else { return Ok(()) };
+        lab.meter.ran_statement();
+        lab.faults.next_statement(database).map_or(Ok(()), Err)
+    }
+
+    /// Before a call waits, those who got something from it are woken.
+    fn before_waiting(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.wake_dirty();
+        }
+    }
+}
+
+impl Host for InstanceState {}
+
+impl HostDatabase for InstanceState {
+    fn open(&mut self, name: String) -> Result<Resource<OpenDatabase>, Error> {
+        let call = self.call.as_ref().ok_or_else(|| Error::UnknownDatabase(name.clone()))?;
+        let Some(handle) = call.setup.grants.get(&name).cloned() else {
+            return Err(match call.setup.databases.contains(&name) {
+                true => Error::Denied(format!("the app `{}` has no grant for the database `{name}`", call.app.name)),
+                false => Error::UnknownDatabase(format!("the config has no database `{name}`")),
+            });
+        };
+        let number = self.sql.number()?;
+        self.sql.databases.insert(number, handle);
+        Ok(Resource::new_own(number))
+    }
+
+    async fn query(
+        &mut self,
+        this: Resource<OpenDatabase>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<RowSet, Error> {
+        let database = self.sql.database(&this)?;
+        self.before_statement(database.name())?;
+        let found = database.query(&statement, bind(parameters)).await?;
+        Ok(found.into())
+    }
+
+    async fn execute(
+        &mut self,
+        this: Resource<OpenDatabase>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<Outcome, Error> {
+        let database = self.sql.database(&this)?;
+        self.before_statement(database.name())?;
+        let done = database.execute(&statement, bind(parameters)).await?;
+        Ok(done.into())
+    }
+
+    async fn begin(&mut self, this: Resource<OpenDatabase>) -> Result<Resource<OpenTransaction>, Error> {
+        let database = self.sql.database(&this)?;
+        let number = self.sql.number()?;
+        self.before_waiting();
+        let transaction = database.begin().await?;
+        self.sql.transactions.insert(number, transaction);
+        Ok(Resource::new_own(number))
+    }
+
+    fn drop(&mut self, this: Resource<OpenDatabase>) -> wasmtime::Result<()> {
+        self.sql.databases.remove(&this.rep());
+        Ok(())
+    }
+}
+
+impl HostTransaction for InstanceState {
+    async fn query(
+        &mut self,
+        this: Resource<OpenTransaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<RowSet, Error> {
+        let mut transaction = self.sql.take(this.rep())?;
+        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        self.before_statement(transaction.database())?;
+        let found = transaction.query(&statement, bind(parameters)).await;
+        self.sql.transactions.insert(this.rep(), transaction);
+        Ok(found?.into())
+    }
+
+    async fn execute(
+        &mut self,
+        this: Resource<OpenTransaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<Outcome, Error> {
+        let mut transaction = self.sql.take(this.rep())?;
+        // If it fails, the transaction is gone: some errors of a database end it, so all of these do.
+        self.before_statement(transaction.database())?;
+        let done = transaction.execute(&statement, bind(parameters)).await;
+        self.sql.transactions.insert(this.rep(), transaction);
+        Ok(done?.into())
+    }
+
+    async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Result<(), Error> {
+        let transaction = self.sql.take(transaction.rep())?;
+        self.before_waiting();
+        Ok(transaction.commit().await?)
+    }
+
+    async fn rollback(&mut self, transaction: Resource<OpenTransaction>) -> Result<(), Error> {
+        let transaction = self.sql.take(transaction.rep())?;
+        self.before_waiting();
+        Ok(transaction.rollback().await?)
+    }
+
+    fn drop(&mut self, this: Resource<OpenTransaction>) -> wasmtime::Result<()> {
+        // A transaction that is dropped is rolled back.
+        self.sql.transactions.remove(&this.rep());
+        Ok(())
+    }
+}
+
+fn bind(parameters: Vec<Value>) -> Vec<Stored> {
+    parameters.into_iter().map(Into::into).collect()
+}
+
+/// The database's values and the contract's are the same list of cases.
+macro_rules! same_cases {
+    ($($case:ident),*) => {
+        impl From<Value> for Stored {
+            fn from(value: Value) -> Self {
+                match value {
+                    Value::Null => Self::Null,
+                    $(Value::$case(inner) => Self::$case(inner),)*
+                }
+            }
+        }
+
+        impl From<Stored> for Value {
+            fn from(value: Stored) -> Self {
+                match value {
+                    Stored::Null => Self::Null,
+                    $(Stored::$case(inner) => Self::$case(inner),)*
+                }
+            }
+        }
+    };
+}
+same_cases!(Boolean, S64, U64, F64, Decimal, Text, Bytes, Date, Time, Datetime, Timestamp, Json);
+
+impl From<Found> for RowSet {
+    fn from(found: Found) -> Self {
+        let rows = found.rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()).collect();
+        Self { columns: found.columns, rows }
+    }
+}
+
+impl From<Done> for Outcome {
+    fn from(done: Done) -> Self {
+        Self { affected_rows: done.affected_rows, last_insert_id: done.last_insert_id }
+    }
+}
+
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Denied(reason) => Self::Denied(reason),
+            DatabaseError::UnknownDatabase(reason) => Self::UnknownDatabase(reason),
+            DatabaseError::Timeout => Self::Timeout,
+            DatabaseError::PoolExhausted => Self::PoolExhausted,
+            DatabaseError::Constraint(reason) => Self::Constraint(reason),
+            DatabaseError::Syntax(reason) => Self::Syntax(reason),
+            DatabaseError::TooLarge(reason) => Self::TooLarge(reason),
+            DatabaseError::ConnectionLost(reason) => Self::ConnectionLost(reason),
+            DatabaseError::Other(reason) => Self::Other(reason),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `hassock:host/topics`
+
+use super::frame;
+use crate::app::TopicError;
+use crate::app::call::InstanceState;
+use crate::module::bindings::hassock::host::topics::{Error, Host};
+use crate::module::bindings::hassock::host::types::Message;
+
+impl Host for InstanceState {
+    fn subscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
+        let most = call.setup.limits.topics_per_connection;
+        call.app.topics.subscribe(&connection, &topic, most).map_err(Into::into)
+    }
+
+    fn unsubscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        if let Some(call) = &self.call {
+            call.app.topics.unsubscribe(&connection, &topic);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, topic: String, message: Message) -> Result<u32, Error> {
+        self.publish_to_all_but(&topic, message, None)
+    }
+
+    fn publish_except(&mut self, topic: String, message: Message, except: u64) -> Result<u32, Error> {
+        self.publish_to_all_but(&topic, message, Some(except))
+    }
+
+    fn subscribers(&mut self, topic: String) -> Vec<u64> {
+        self.call.as_ref().map(|call| call.app.topics.subscribers(&topic)).unwrap_or_default()
+    }
+}
+
+impl InstanceState {
+    fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
+        let Some(call) = &mut self.call else { return Ok(0) };
+        let message = frame(message);
+        if message.len() > call.setup.limits.outbox_bytes.bytes() {
+            return Err(Error::TooLarge);
+        }
+        Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))
+    }
+}
+
+impl From<TopicError> for Error {
+    fn from(error: TopicError) -> Self {
+        match error {
+            TopicError::InvalidName => Self::InvalidTopic,
+            TopicError::TooMany => Self::TooManyTopics,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The versions of an app, shared by all its connections. One serves; beside it there may be a canary, versions
+//! that open connections are pinned to, and versions that are kept for a rollback.
+//!
+//! Reading order: `version` (one exact module) → `table` (which of them is there for what) → `assign` (which of them
+//! serves a call) → `rollout` (what follows from a change) → `report` and `describe` (what is said about them).
+
+mod assign;
+mod describe;
+mod health;
+mod report;
+mod rollout;
+mod stats;
+mod table;
+mod version;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::app::Setup;
+use crate::config::Share;
+use crate::module::VersionId;
+
+pub(crate) use assign::{is_unsettled, last_version_for, version_for};
+pub(crate) use health::HealthMonitor;
+pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
+pub(crate) use rollout::{announce, left_by_a_connection, take_back};
+pub use stats::Stats;
+pub(crate) use table::{Change, Missing, Swap};
+use table::{VersionState, VersionTable};
+pub use version::Version;
+pub(crate) mod description {
+    //! What is said about an app and its versions.
+    pub(crate) use super::describe::{app, change, no_change, pin};
+}
+
+/// All versions of an app that are loaded.
+pub struct Versions {
+    /// Counts the changes below, so that a connection sees with one load that it need not ask again.
+    generation: AtomicU64,
+    /// Silent connections will be woken soon to see the change.
+    sweep_is_due: AtomicBool,
+    state: Mutex<VersionTable>,
+}
+
+impl Versions {
+    /// The versions of an app that has just started.
+    pub(crate) fn new(version: Arc<Version>) -> Self {
+        // 0 is what a connection begins with, which has asked for nothing yet.
+        Self {
+            generation: AtomicU64::new(1),
+            sweep_is_due: AtomicBool::new(false),
+            state: Mutex::new(VersionTable::new(version)),
+        }
+    }
+
+    /// Changes whenever a connection may have to move.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The version for all connections that no other one is for, and for the app's own timers.
+    pub fn serving(&self) -> Arc<Version> {
+        self.state.lock().serving()
+    }
+
+    /// The version for a connection that `on` served last, if any did.
+    pub(crate) fn choose(&self, connection: u64, on: Option<&Arc<Version>>, setup: &Setup) -> Arc<Version> {
+        self.state.lock().choose(connection, on, setup)
+    }
+
+    /// A summary for the test page.
+    pub(crate) fn brief(&self) -> Brief {
+        let state = self.state.lock();
+        let canary = state.entries.iter().find_map(|entry| match entry.state {
+            VersionState::Canary(share) => Some((Arc::clone(&entry.version.id), share)),
+            _ => None,
+        });
+        Brief {
+            serving: Arc::clone(&state.serving().id),
+            canary,
+            refusals: state.counts.refusals.values().sum(),
+            refusal: state.last_refusal.as_ref().map(|(_, refusal)| refusal.clone()),
+        }
+    }
+
+    /// What the module's file held when it was read last.
+    pub(crate) fn file(&self) -> VersionId {
+        Arc::clone(&self.state.lock().file)
+    }
+
+    /// The module's file was read and deployed.
+    pub(crate) fn set_file(&self, id: &VersionId) {
+        self.state.lock().file = Arc::clone(id);
+    }
+
+    /// All versions that connections may have.
+    pub(crate) fn in_use(&self) -> Vec<Arc<Version>> {
+        let state = self.state.lock();
+        let used = state.entries.iter().filter(|entry| {
+            matches!(entry.state, VersionState::Serving | VersionState::Canary(_) | VersionState::Pinned { .. })
+        });
+        used.map(|entry| Arc::clone(&entry.version)).collect()
+    }
+
+    /// The same once another version was deployed to all with `setup`: those that open connections stay with.
+    pub(crate) fn in_use_after_deploy(&self, setup: &Setup) -> Vec<Arc<Version>> {
+        let state = self.state.lock();
+        let swap = state.swap(setup);
+        let used = state.entries.iter().filter(|entry| match entry.state {
+            VersionState::Serving | VersionState::Canary(_) => swap != Swap::Live,
+            VersionState::Pinned { .. } => true,
+            VersionState::Kept | VersionState::RolledBack { .. } => false,
+        });
+        used.map(|entry| Arc::clone(&entry.version)).collect()
+    }
+
+    /// The loaded version of that name: it need not be compiled again.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Version>> {
+        self.state.lock().entries.iter().find(|entry| &*entry.version.id == id).map(|entry| Arc::clone(&entry.version))
+    }
+
+    /// Whether a version was taken back, so that its connections have to leave it.
+    pub(crate) fn is_rolled_back(&self, version: &Version) -> bool {
+        let state = self.state.lock();
+        state.entry(version).is_some_and(|entry| matches!(entry.state, VersionState::RolledBack { .. }))
+    }
+
+    /// Take a step that every connection sees, if it comes to something.
+    pub(crate) fn change<T: IsChange>(&self, setup: &Setup, step: impl FnOnce(&mut VersionTable) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = step(&mut state);
+        let mut unloaded = Vec::new();
+        if result.is_change() {
+            unloaded = state.prune(setup);
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+        drop(state);
+        // Outside the lock: to unload code takes a while.
+        drop(unloaded);
+        result
+    }
+
+    /// What happens to open connections now.
+    pub(crate) fn swap(&self, setup: &Setup) -> Swap {
+        self.state.lock().swap(setup)
+    }
+
+    /// When the next pinned version is to be left, if nobody waits for that yet. The caller then does.
+    pub(crate) fn take_next_release(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let next = state.next_release()?;
+        if state.awaited_release.is_some_and(|awaited| awaited <= next) {
+            return None;
+        }
+        state.awaited_release = Some(next);
+        Some(next)
+    }
+
+    /// Have connections leave the versions that they were pinned to for long enough.
+    pub(crate) fn release(&self, setup: &Setup, now: Instant) {
+        self.change(setup, |state| {
+            state.awaited_release = None;
+            state.release_pinned(|until| until <= now)
+        });
+    }
+
+    /// True for the first who wants a sweep; it will be for all who want one until it begins.
+    pub(crate) fn ask_for_sweep(&self) -> bool {
+        !self.sweep_is_due.swap(true, Ordering::AcqRel)
+    }
+
+    /// The sweep begins: who changes something from now on wants another one.
+    pub(crate) fn take_sweep(&self) {
+        self.sweep_is_due.store(false, Ordering::Release);
+    }
+
+    /// Unload versions that have nothing to do and are not kept.
+    pub(crate) fn prune(&self, setup: &Setup) {
+        let unloaded = self.state.lock().prune(setup);
+        drop(unloaded);
+    }
+
+    /// A version did not get through the gate.
+    pub(crate) fn note_refusal(&self, kind: &str, message: String) {
+        let mut state = self.state.lock();
+        *state.counts.refusals.entry(kind.to_owned()).or_default() += 1;
+        let refusal = Refusal { age_seconds: 0, kind: kind.to_owned(), message };
+        state.last_refusal = Some((Instant::now(), refusal));
+    }
+
+    /// Look at, or note something in, the state.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut VersionTable) -> T) -> T {
+        look(&mut self.state.lock())
+    }
+}
+
+/// What the test page shows of an app's versions.
+pub(crate) struct Brief {
+    pub(crate) serving: VersionId,
+    pub(crate) canary: Option<(VersionId, Share)>,
+    /// Versions that the gate refused since the host started.
+    pub(crate) refusals: u64,
+    /// The last one of them.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Whether a step has come to something.
+pub(crate) trait IsChange {
+    fn is_change(&self) -> bool;
+}
+
+impl<T> IsChange for Option<T> {
+    fn is_change(&self) -> bool {
+        self.is_some()
+    }
+}
+
+impl<T, E> IsChange for Result<T, E> {
+    fn is_change(&self) -> bool {
+        self.is_ok()
+    }
+}
