@@ -91,7 +91,7 @@ fn the_place_of_a_redacted_value_can_be_found() {
     assert!(redacted.iter().all(|pointer| value.pointer(pointer) == Some(&json!("redacted"))), "{value}");
 }
 
-/// Transcripts have a syntax of their own, which is no matter of a recording.
+/// The syntax of transcripts does not matter in a recording.
 #[test]
 fn texts_stay_as_they_are() {
     let redaction = redaction(&["token"]);
@@ -172,7 +172,7 @@ fn requests_and_answers_keep_their_secrets() {
     assert_eq!(redaction(&["token"]).event(event), expected);
 }
 
-/// Whoever names one more secret does not mean to show the others.
+/// A name in the config adds to the default names.
 #[test]
 fn naming_a_field_adds_to_those_with_credentials() {
     let config = RecordConfig { redact_headers: vec!["X-Key".to_owned()], ..RecordConfig::default() };

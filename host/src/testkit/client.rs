@@ -1,4 +1,4 @@
-//! A virtual client: one WebSocket to a host in a laboratory.
+//! A virtual client: one WebSocket to a simulated host.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A database of a host in a laboratory, as a test sees it.
+//! A database of a simulated host, as a test sees it.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The host in a laboratory, as a test sees it.
+//! The simulated host, as a test sees it.
 
 use std::path::Path;
 use std::rc::Rc;

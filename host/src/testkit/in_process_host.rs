@@ -29,7 +29,7 @@ const ON_THE_WAY: usize = 64 << 10;
 /// The authority of every request: there is no real one.
 const AUTHORITY: &str = "localhost";
 
-/// A host in a laboratory, and the runtime that drives it. The runtime runs only while a method of this type does.
+/// A simulated host, and the runtime that drives it. The runtime runs only while a method of this type does.
 pub(super) struct InProcessHost {
     pub(super) lab: Arc<Lab>,
     pub(super) control: Control,

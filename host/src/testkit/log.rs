@@ -1,4 +1,4 @@
-//! The host's log, kept for whoever wants to know why a test failed.
+//! The host's log, kept to show why a test failed.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};

@@ -1,4 +1,4 @@
-//! The client's side of a WebSocket: the same over the buffers of a laboratory and over TCP.
+//! The client's side of a WebSocket: the same over in-memory buffers and over TCP.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -45,7 +45,7 @@ struct InboxState {
     /// All that the host has written.
     bytes: Vec<u8>,
     pongs: u64,
-    /// The client has closed: what the host answers is no news.
+    /// The client has closed, so that the host's answer is not reported.
     leaving: bool,
     over: bool,
 }

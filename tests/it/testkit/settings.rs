@@ -42,10 +42,10 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         ("limits.instances", "\"many\"", "instances"),
         ("limits.instances", "0", "`apps.probe.limits.instances`: must be at least 1"),
         ("limits.call_timeout", "5", "call_timeout"),
-        ("settings.greeting.more", "5", "`more` cannot be a key in what is no table"),
-        ("settings.greeting", "hello", "`hello` is no value of TOML"),
-        ("settings.greeting", "1\nother = 2", "is no value of TOML"),
-        ("settings.greeting", "", "is no value of TOML"),
+        ("settings.greeting.more", "5", "`more` cannot be a key of a value that is not a table"),
+        ("settings.greeting", "hello", "`hello` is not a value of TOML"),
+        ("settings.greeting", "1\nother = 2", "is not a value of TOML"),
+        ("settings.greeting", "", "is not a value of TOML"),
         ("path", "\"no slash\"", "path"),
         ("databases.other", "\"read-write\"", "other"),
         ("module", "\"nowhere.wasm\"", "nowhere.wasm"),
@@ -80,7 +80,7 @@ fn a_value_that_the_module_refuses_is_its_error() {
 #[test]
 fn a_builder_takes_the_same_keys() {
     let error = probe().set("limits.instances", "many").build().err().unwrap().to_string();
-    assert!(error.contains("`many` is no value of TOML"), "{error}");
+    assert!(error.contains("`many` is not a value of TOML"), "{error}");
     let error = probe().set("limits.instances", "0").build().err().unwrap().to_string();
     assert!(error.contains("must be at least 1"), "{error}");
     let modules = probe().modules().unwrap();

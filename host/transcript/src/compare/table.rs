@@ -27,7 +27,7 @@ pub fn table(expected: &Table, got: &Rows, captures: &Captures) -> Result<(), Mi
     Err(Mismatch::new(
         aligned(&expected.columns, &resolved, &widths),
         match got.columns.is_empty() && got.rows.is_empty() {
-            true => "no rows, and no columns: the statement is no query".to_owned(),
+            true => "no rows, and no columns: the statement is not a query".to_owned(),
             false => aligned(&got.columns, &got.rows, &widths),
         },
     ))

@@ -194,7 +194,7 @@ fn a_statement_without_rows_is_not_an_empty_table() {
     let nothing = Table { columns: vec!["id".to_owned()], rows: Vec::new() };
     assert_eq!(compare_rows(&nothing, &rows(&["id"], &[])), Ok(()));
     let mismatch = compare_rows(&nothing, &rows(&[], &[])).unwrap_err();
-    assert_eq!(mismatch, Mismatch::new("| id |", "no rows, and no columns: the statement is no query"));
+    assert_eq!(mismatch, Mismatch::new("| id |", "no rows, and no columns: the statement is not a query"));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn check_answer(connect: &ConnectStep, answer: &Answer) -> Result<(), Reason> {
             let (expected, got) = match body {
                 // Nobody has written what the body is to be.
                 None => (String::new(), ""),
-                // A body that is right is no difference.
+                // A body that is right is not a difference.
                 Some(body) if body_matches(body, &answer.body) => (answer.body.clone(), answer.body.as_str()),
                 Some(body) => (shown(body), answer.body.as_str()),
             };

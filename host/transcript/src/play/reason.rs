@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::backend::{BackendError, FailedCall, LogLine, Message};
 use crate::compare::{Mismatch, show_message};
 
-/// Messages that are quoted in a sentence. Whoever floods a client is seen by the first ones.
+/// The number of messages that a sentence quotes. The first messages show what floods a client.
 const QUOTED: usize = 5;
 
 /// Characters of a message in a sentence.

@@ -192,7 +192,7 @@ fn json(lines: &Lines<'_>, text: &str) -> Result<Json, ParseError> {
     })
 }
 
-/// What may have been meant by what is no JSON from a byte on.
+/// Advice for a text that is not JSON from this byte on.
 fn advice(text: &str, byte: usize) -> &'static str {
     if text.get(byte..).is_some_and(|rest| rest.starts_with('#')) {
         return COMMENT_ADVICE;

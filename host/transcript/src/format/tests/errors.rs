@@ -395,13 +395,3 @@ fn settings() {
     check("set a b", "1:7: expected `= VALUE` after `set a`");
     check("set a =", "1:8: expected a value as TOML after `set a =`, such as `5` or `\"text\"`");
 }
-
-#[test]
-fn failed_calls() {
-    let forms = "expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`";
-    check("failed fired trap", &format!("1:14: {forms}"));
-    check("failed 5", &format!("1:8: {forms}"));
-    check("failed fired:", "1:14: expected the error after `:`, as a text or as `/regex/`");
-    check("failed fired # why", "1:14: a comment has a line of its own");
-    check("failed fired: /(/", "1:15: the regular expression does not compile: unclosed group");
-}

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::super::{Action, Cell, ConnectStep, Fault, Outcome, Step, Table, TextPattern, Transcript, parse};
-use super::{ALICE, last, of_alice, read, regex};
+use super::{ALICE, error, last, of_alice, read, regex};
 use crate::backend::{CallFault, Connect, StatementFault};
 
 fn name(name: &str) -> String {
@@ -191,4 +191,14 @@ fn faults() {
     assert_eq!(last("fail instances"), Action::Fail(Fault::Instances { app: None }));
     assert_eq!(last("fail instances chat"), Action::Fail(Fault::Instances { app: Some(name("chat")) }));
     assert_eq!(last(&format!("{ALICE}fail outbox alice")), Action::Fail(Fault::Outbox { client: name("alice") }));
+}
+
+#[test]
+fn what_no_failed_call_can_be() {
+    let forms = "expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`";
+    assert_eq!(error("failed fired trap"), format!("1:14: {forms}"));
+    assert_eq!(error("failed 5"), format!("1:8: {forms}"));
+    assert_eq!(error("failed fired:"), "1:14: expected the error after `:`, as a text or as `/regex/`");
+    assert_eq!(error("failed fired # why"), "1:14: a comment has a line of its own");
+    assert_eq!(error("failed fired: /(/"), "1:15: the regular expression does not compile: unclosed group");
 }
