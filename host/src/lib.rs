@@ -39,7 +39,6 @@ pub mod telemetry;
 
 pub mod build;
 pub mod testkit;
-pub mod transcript;
 
 pub mod commands;
 

@@ -6,6 +6,7 @@ mod determinism;
 mod endings;
 mod errors;
 mod expectations;
+mod failed_calls;
 mod faults;
 mod harm;
 mod settings;
@@ -23,13 +24,13 @@ use tempfile::TempDir;
 
 /// The module `probe`, to be changed before it is started.
 fn probe() -> TestHostBuilder {
-    TestHost::module(guest("probe")).unwrap()
+    TestHost::builder().module(guest("probe"))
 }
 
 /// A host with the module `faults`, whose calls may compute and live for this long, and its table.
 fn faults() -> TestHost {
-    let builder = TestHost::module(guest("faults")).unwrap().set("limits.cpu_time", "\"100ms\"").unwrap();
-    let host = builder.set("limits.memory", "\"16MiB\"").unwrap().build().unwrap();
+    let builder = TestHost::builder().module(guest("faults")).set("limits.cpu_time", "\"100ms\"");
+    let host = builder.set("limits.memory", "\"16MiB\"").build().unwrap();
     host.database("main").unwrap().run("CREATE TABLE leak (n INTEGER)").unwrap();
     host
 }
@@ -110,7 +111,7 @@ fn two_clients_talk_and_time_passes_when_it_is_told_to() {
     bob.expect_json(&json!({ "away": "bob" }));
     let rows = host.database("main").unwrap().run("SELECT author, body FROM message").unwrap();
     assert_eq!(rows.rows.len(), 1);
-    host.fail_statement("main", DatabaseError::ConnectionLost("as the test wants it".to_owned())).unwrap();
+    host.fail_sql("main", DatabaseError::ConnectionLost("as the test wants it".to_owned())).unwrap();
     bob.send_text(r#"{"say":"lost"}"#);
     assert_eq!(bob.closed().0, 1011);
     let refused = host.request(&Connect::to("/chat?name=alice")).unwrap().err().unwrap();

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 mod agreement;
 mod bless;
 mod examples;
+mod failed_calls;
 mod failures;
 mod misdeeds;
 mod mistakes;

@@ -1,51 +1,10 @@
-//! Reads any text as a transcript: it never panics, errors are about places that exist, and what was read can be
-//! written and read again.
+//! Reads any text as a transcript, and checks what must hold for it.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, unused_imports, reason = "the target uses the parser and the writer, not what plays transcripts")]
-#[path = "../../src/transcript/format/mod.rs"]
-mod format;
+#[path = "../../transcript/tests/properties/mod.rs"]
+mod properties;
 
-use format::{ParseError, Step, Transcript};
-
-fuzz_target!(|text: &str| {
-    match format::parse(text) {
-        Ok(transcript) => check_round_trip(text, transcript),
-        Err(error) => check_place(text, &error),
-    }
-});
-
-fn check_round_trip(text: &str, transcript: Transcript) {
-    check_lines(text, &transcript);
-    let written = format::write(&transcript);
-    let again = format::parse(&written).unwrap_or_else(|error| panic!("{error}\nin what was written:\n{written}"));
-    assert_eq!(without_lines(transcript), without_lines(again), "in what was written:\n{written}");
-}
-
-/// Steps follow each other, within the text.
-fn check_lines(text: &str, transcript: &Transcript) {
-    let mut before = 0;
-    for step in &transcript.steps {
-        assert!(before < step.line && step.line <= step.last_line, "{step:?} begins after line {before}");
-        before = step.last_line;
-    }
-    assert!(before <= text.lines().count());
-}
-
-fn check_place(text: &str, error: &ParseError) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let line = error.line.checked_sub(1).and_then(|line| text.lines().nth(line));
-    let line = line.unwrap_or_else(|| panic!("no such line: {error}"));
-    let columns = 1..=line.chars().count() + 1;
-    assert!(columns.contains(&error.column), "no such column: {error}\nin: {line}");
-    assert!(!error.message.is_empty());
-}
-
-fn without_lines(mut transcript: Transcript) -> Transcript {
-    let plain = |step: Step| Step { line: 0, last_line: 0, action: step.action };
-    transcript.steps = transcript.steps.into_iter().map(plain).collect();
-    transcript
-}
+fuzz_target!(|text: &str| properties::check(text));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use crate::sim::Lab;
+use crate::sim::Simulation;
 
 /// The host context of an app. All apps of a host have the same one; clones share it.
 #[derive(Clone, Default)]
@@ -12,5 +12,5 @@ pub struct HostContext {
     /// The host's tasks. The host waits for tasks that are spawned here when it drains.
     pub tasks: TaskTracker,
     /// The simulation, if modules are tested here instead of served.
-    pub lab: Option<Arc<Lab>>,
+    pub sim: Option<Arc<Simulation>>,
 }

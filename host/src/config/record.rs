@@ -1,17 +1,18 @@
-//! `[apps.NAME.record]`: what recordings leave out.
+//! `[apps.NAME.record]`: what `hassock record` redacts.
 
 use serde::Deserialize;
 
-/// What is left out of recordings before they leave the host: they are kept with tests, where many people read them.
+/// What is redacted in recordings before they leave the host: they are kept with tests, where anybody can read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordConfig {
-    /// Header fields of requests and responses whose values are left out, beside those that carry credentials:
-    /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` always are.
+    /// Header fields of requests and responses whose values are redacted, besides those with credentials:
+    /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` are always redacted.
     pub redact_headers: Vec<String>,
     /// Fields of JSON messages, at any depth and in both directions, and parameters of the query, whose values are
-    /// left out. Capital letters do not matter.
+    /// redacted. Capital letters do not matter. The parameters `token`, `access_token`, `password` and `key` of the
+    /// query are always redacted; fields of messages only if they are named here.
     pub redact_fields: Vec<String>,
 }
 

@@ -72,7 +72,7 @@ pub enum LoadError {
 }
 
 /// Why a call of a module did not return.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
     /// The module returned an error.
     #[error("the module returned an error: {0}")]
@@ -121,7 +121,7 @@ pub enum CallError {
 }
 
 /// A failed call, and the version that served it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("version {version}: {error}")]
 pub struct FailedCall {
     /// The version.

@@ -1,19 +1,20 @@
-//! What a recording tells its reader: one JSON object a line, with everything left out that must not leave the host.
+//! The events of a recording, as its reader gets them: one JSON object per line, without what must not leave the host.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// Something that happened, and when.
+/// An event and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Microseconds since the recording began.
     pub at: u64,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened. In texts and JSON, `${` that the traffic had is written `$${`, as transcripts want it.
+/// What happened. Texts and JSON are those of the traffic. Where a value was redacted, the word `redacted` stands
+/// instead, or the event says explicitly that the value is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -37,7 +38,7 @@ pub enum Event {
         request: Asked,
         /// The id that the host gave it.
         id: u64,
-        /// The header fields of the answer that the module chose; none as value if it was left out.
+        /// The header fields of the answer that the module chose; a value is none if it was redacted.
         answer: Vec<(String, Option<String>)>,
     },
     /// A client asked and did not get it.
@@ -54,14 +55,14 @@ pub enum Event {
     },
     /// The module is about to get a message.
     Sent {
-        /// Whose.
+        /// The client that sent it.
         client: String,
         /// The message.
         message: Sent,
     },
     /// A client gets a message.
     Received {
-        /// Who.
+        /// The client.
         client: String,
         /// The message.
         message: Received,
@@ -70,7 +71,7 @@ pub enum Event {
     Fired,
     /// A connection has ended.
     Ended {
-        /// Whose.
+        /// The client of the connection.
         client: String,
         /// Who ended it.
         by: EndedBy,
@@ -81,9 +82,9 @@ pub enum Event {
     },
     /// The recording is complete; the last event.
     Complete,
-    /// The host stops, or has the app no more, so that no more connections will come; the last event.
+    /// The host stops or no longer has the app, so that no more connections will come; the last event.
     CutShort,
-    /// The reader was too slow and has missed something, so that the rest would be of no use; the last event.
+    /// The reader was too slow and has missed an event, so that later events would be useless; the last event.
     TooSlow {
         /// A sentence with what to do.
         error: String,
@@ -116,8 +117,14 @@ pub enum Sent {
 pub enum Received {
     /// A text message.
     Text(String),
-    /// A text message that is JSON; `"${any}"` where something was left out.
-    Json(Json),
+    /// A text message that is JSON.
+    Json {
+        /// The JSON; the text `redacted` stands for each redacted value.
+        value: Json,
+        /// The redacted values, as JSON Pointers (RFC 6901); the pointer `""` is the whole message.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redacted: Vec<String>,
+    },
     /// A binary message, two hex digits a byte.
     #[serde(with = "hex")]
     Binary(Vec<u8>),
@@ -155,6 +162,6 @@ mod hex {
             |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
         let bytes: Option<Vec<u8>> =
             text.as_bytes().chunks(2).map(|digits| byte(digits).filter(|_| digits.len() == 2)).collect();
-        bytes.ok_or_else(|| de::Error::custom("no hex digits"))
+        bytes.ok_or_else(|| de::Error::custom("not pairs of hex digits"))
     }
 }

@@ -1,4 +1,4 @@
-//! The one who asked for a recording reads it, line by line; when he goes, it ends.
+//! The reader of a recording, which gets it line by line. The recording ends when the reader is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,7 +28,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Begin to record an app. None if somebody does already.
+    /// Begin to record an app. None if the app is being recorded already.
     pub(crate) fn start(app: &Arc<App>, options: RecordOptions, draining: CancellationToken) -> Option<Self> {
         let clock = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let recording = app.recorder.start(options)?;

@@ -1,4 +1,4 @@
-//! What leaves the host of a recording, and in which form: secrets left out, `${` escaped.
+//! Redaction: what of a recording leaves the host.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +11,25 @@ use super::event::{Asked, EndedBy, Event, Received, Sent};
 use crate::app::recording::RawEvent;
 use crate::config::RecordConfig;
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
-use crate::transcript::format::placeholder::escape;
 
-/// What stands for a value that is sent and was left out.
+/// Stands for a redacted value.
 const REDACTED: &str = "redacted";
 
-/// What stands for a value that is expected and was left out: transcripts let it be anything.
-const ANY: &str = "${any}";
-
-/// Header fields that every client of a transcript makes for itself, beside those of the handshake.
+/// Header fields that each client makes for itself, besides those of the WebSocket handshake. They are not recorded.
 const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"];
 
-/// Header fields that carry credentials: left out in any case.
+/// Header fields with credentials, which are always redacted.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
-/// What to leave out, in lower case: who names a secret does not want it shown for how it is written.
+/// Parameters of the query with credentials, which are always redacted.
+const SECRET_PARAMETERS: [&str; 4] = ["token", "access_token", "password", "key"];
+
+/// The names of what is redacted, in lower case: capital letters do not matter.
 pub(super) struct Redaction {
     headers: BTreeSet<String>,
+    /// Parameters of the query.
+    parameters: BTreeSet<String>,
+    /// Fields of JSON.
     fields: BTreeSet<String>,
 }
 
@@ -35,11 +37,16 @@ impl Redaction {
     pub(super) fn new(config: &RecordConfig) -> Self {
         Self {
             headers: CREDENTIALS.iter().map(|name| (*name).to_owned()).chain(named(&config.redact_headers)).collect(),
+            parameters: SECRET_PARAMETERS
+                .iter()
+                .map(|name| (*name).to_owned())
+                .chain(named(&config.redact_fields))
+                .collect(),
             fields: named(&config.redact_fields).collect(),
         }
     }
 
-    fn leaves_out(&self, field: &str) -> bool {
+    fn redacts_field(&self, field: &str) -> bool {
         !self.fields.is_empty() && self.fields.contains(&field.to_lowercase())
     }
 
@@ -82,14 +89,14 @@ impl Redaction {
         let recorded = request.headers.iter().filter(|(name, _)| !is_own(name));
         let headers = recorded.map(|(name, value)| match self.headers.contains(name) {
             true => (name.clone(), REDACTED.to_owned()),
-            false => (name.clone(), escape(value)),
+            false => (name.clone(), value.clone()),
         });
-        Asked { target: escape(&target), headers: headers.collect() }
+        Asked { target, headers: headers.collect() }
     }
 
     fn query(&self, query: &str) -> String {
         let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if self.leaves_out(&decoded(name)) => format!("{name}={REDACTED}"),
+            Some((name, _)) if self.parameters.contains(&decoded(name).to_lowercase()) => format!("{name}={REDACTED}"),
             _ => parameter.to_owned(),
         });
         parameters.collect::<Vec<_>>().join("&")
@@ -106,7 +113,7 @@ impl Redaction {
 
     fn sent(&self, message: Message) -> Sent {
         match message {
-            Message::Text(text) => Sent::Text(escape(&self.redacted(&text).unwrap_or(text))),
+            Message::Text(text) => Sent::Text(self.redacted(&text).unwrap_or(text)),
             Message::Binary(data) => Sent::Binary(self.binary(data)),
         }
     }
@@ -114,73 +121,74 @@ impl Redaction {
     fn received(&self, frame: &Frame) -> Received {
         let Frame::Text(text) = frame else { return Received::Binary(self.binary(frame.clone().into_data().into())) };
         match serde_json::from_str(text) {
-            Ok(json) => Received::Json(self.expected(json)),
-            Err(error) if self.is_beyond_us(&error) => Received::Json(ANY.into()),
-            Err(_) => Received::Text(escape(text)),
+            Ok(mut value) => {
+                let redacted = self.redact_json(&mut value);
+                Received::Json { value, redacted }
+            }
+            Err(error) if self.may_hide_fields(&error) => {
+                Received::Json { value: REDACTED.into(), redacted: vec![String::new()] }
+            }
+            Err(_) => Received::Text(text.as_str().to_owned()),
         }
     }
 
-    /// Binary messages may be JSON too. Nothing in hex can stand for anything, so what is left out there makes a
-    /// transcript that has to be mended by hand; but the secret stays here.
+    /// Binary messages may be JSON too. An event cannot mark a redacted value in them, so a transcript of it has to be
+    /// corrected by hand; but the secret stays in the host.
     fn binary(&self, data: Vec<u8>) -> Vec<u8> {
         let text = std::str::from_utf8(&data).ok();
         text.and_then(|text| self.redacted(text)).map_or(data, String::into_bytes)
     }
 
-    /// A text that was sent, if something of it is left out. Otherwise it stays as it is, to the byte.
+    /// A text without its secrets; none if it has none, so that it stays as it is, to the byte.
     fn redacted(&self, text: &str) -> Option<String> {
         if self.fields.is_empty() {
             return None;
         }
         match serde_json::from_str::<Json>(text) {
-            Ok(mut json) => self.leave_out(&mut json, REDACTED).then(|| json.to_string()),
-            Err(error) => self.is_beyond_us(&error).then(|| REDACTED.to_owned()),
+            Ok(mut json) => (!self.redact_json(&mut json).is_empty()).then(|| json.to_string()),
+            Err(error) => self.may_hide_fields(&error).then(|| REDACTED.to_owned()),
         }
     }
 
-    /// JSON so deep that it is not read may hold anything.
-    fn is_beyond_us(&self, error: &serde_json::Error) -> bool {
+    /// JSON that is too deep to be read may hold any field.
+    fn may_hide_fields(&self, error: &serde_json::Error) -> bool {
         !self.fields.is_empty() && error.to_string().starts_with("recursion limit")
     }
 
-    /// Whether there was something to leave out. Depth is bounded by that of the reader of JSON.
-    fn leave_out(&self, json: &mut Json, instead: &str) -> bool {
-        let mut found = false;
+    /// Replace the values of secret fields. Returns where they are, as JSON Pointers.
+    fn redact_json(&self, json: &mut Json) -> Vec<String> {
+        let mut redacted = Vec::new();
+        if !self.fields.is_empty() {
+            self.redact_below(json, &mut String::new(), &mut redacted);
+        }
+        redacted
+    }
+
+    /// The same for a value at `pointer`. The reader of JSON bounds the depth.
+    fn redact_below(&self, json: &mut Json, pointer: &mut String, redacted: &mut Vec<String>) {
+        let length = pointer.len();
         match json {
             Json::Array(items) => {
-                for item in items {
-                    found |= self.leave_out(item, instead);
+                for (index, item) in items.iter_mut().enumerate() {
+                    pointer.push_str(&format!("/{index}"));
+                    self.redact_below(item, pointer, redacted);
+                    pointer.truncate(length);
                 }
             }
             Json::Object(fields) => {
                 for (name, value) in fields {
-                    if self.leaves_out(name) {
-                        *value = instead.into();
-                        found = true;
+                    pointer.push_str(&format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+                    if self.redacts_field(name) {
+                        *value = REDACTED.into();
+                        redacted.push(pointer.clone());
                     } else {
-                        found |= self.leave_out(value, instead);
+                        self.redact_below(value, pointer, redacted);
                     }
+                    pointer.truncate(length);
                 }
             }
             _ => {}
         }
-        found
-    }
-
-    /// JSON that is expected: other strings may hold `${`, and mean it.
-    fn expected(&self, mut json: Json) -> Json {
-        escape_all(&mut json);
-        self.leave_out(&mut json, ANY);
-        json
-    }
-}
-
-fn escape_all(json: &mut Json) {
-    match json {
-        Json::String(text) => *text = escape(text),
-        Json::Array(items) => items.iter_mut().for_each(escape_all),
-        Json::Object(fields) => fields.values_mut().for_each(escape_all),
-        _ => {}
     }
 }
 

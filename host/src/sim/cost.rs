@@ -5,20 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The total cost of the calls in a simulation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// The number of calls, including failed ones.
-    pub calls: u64,
-    /// The CPU time of the calls. It varies between runs, and depends on the load of the machine.
-    pub cpu_time: Duration,
-    /// The largest linear memory of an instance, in bytes.
-    pub peak_memory: usize,
-    /// The number of statements that the calls ran, including failed ones.
-    pub statements: u64,
-}
-
-/// Adds up the cost.
+/// Adds up what the calls in a simulation cost.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -28,14 +15,24 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// The cost so far.
-    pub fn cost(&self) -> Cost {
-        Cost {
-            calls: self.calls.load(Ordering::Relaxed),
-            cpu_time: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
-            peak_memory: self.peak_memory.load(Ordering::Relaxed),
-            statements: self.statements.load(Ordering::Relaxed),
-        }
+    /// Calls of modules, failed calls included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The CPU time of the calls. It varies from run to run, and with the load of the machine.
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// Bytes: the largest linear memory of an instance.
+    pub fn peak_memory(&self) -> usize {
+        self.peak_memory.load(Ordering::Relaxed)
+    }
+
+    /// Statements that the calls ran, failed statements included.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// A call ended. It began when this thread had used `began` of CPU time.

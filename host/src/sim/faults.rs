@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
 
-use crate::config::AppLimits;
 use crate::database::DatabaseError;
 use crate::module::CallError;
 
@@ -12,22 +11,7 @@ use crate::module::CallError;
 #[derive(Default)]
 pub struct Faults {
     statements: Mutex<BTreeMap<String, VecDeque<DatabaseError>>>,
-    calls: Mutex<BTreeMap<String, VecDeque<CallFault>>>,
-}
-
-/// How a call can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallFault {
-    /// The module traps.
-    Trap,
-    /// The module needs more memory than `memory`.
-    Memory,
-    /// The module computes for longer than `cpu_time`.
-    CpuTime,
-    /// The call takes longer than `call_timeout`.
-    Timeout,
-    /// No instance becomes free within `instance_wait`.
-    Busy,
+    calls: Mutex<BTreeMap<String, VecDeque<CallError>>>,
 }
 
 impl Faults {
@@ -37,8 +21,8 @@ impl Faults {
     }
 
     /// Make the next call of an app's module fail. If the call has an instance, the instance is dropped.
-    pub fn fail_call(&self, app: &str, fault: CallFault) {
-        self.calls.lock().entry(app.to_owned()).or_default().push_back(fault);
+    pub fn fail_call(&self, app: &str, error: CallError) {
+        self.calls.lock().entry(app.to_owned()).or_default().push_back(error);
     }
 
     /// A sentence about a fault that has not happened. None if all faults have happened.
@@ -54,7 +38,7 @@ impl Faults {
         self.statements.lock().get_mut(database)?.pop_front()
     }
 
-    pub(crate) fn next_call(&self, app: &str) -> Option<CallFault> {
+    pub(crate) fn next_call(&self, app: &str) -> Option<CallError> {
         self.calls.lock().get_mut(app)?.pop_front()
     }
 }
@@ -62,18 +46,4 @@ impl Faults {
 /// The name of an app or database that a fault waits for.
 fn waiting<T>(faults: &BTreeMap<String, VecDeque<T>>) -> Option<String> {
     faults.iter().find(|(_, queue)| !queue.is_empty()).map(|(name, _)| name.clone())
-}
-
-impl CallFault {
-    /// The error that the host would report.
-    pub(crate) fn to_error(self, limits: &AppLimits) -> CallError {
-        let (reason, backtrace) = ("the test had the call fail".to_owned(), String::new());
-        match self {
-            Self::Trap => CallError::Trap { reason, backtrace },
-            Self::Memory => CallError::Memory { limit: limits.memory, reason },
-            Self::CpuTime => CallError::CpuTime { limit: limits.cpu_time, backtrace },
-            Self::Timeout => CallError::Timeout(limits.call_timeout),
-            Self::Busy => CallError::Busy { instances: limits.instances, wait: limits.instance_wait },
-        }
-    }
 }

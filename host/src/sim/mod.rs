@@ -2,40 +2,51 @@
 //! repeat, faults happen on demand, and the cost of each call is counted.
 //!
 //! Everything else of the host is the production code. Outside a simulation, nothing of this exists: an
-//! [`App`](crate::app::App) without a [`Lab`] has the system's clocks and random numbers.
+//! [`App`](crate::app::App) without a [`Simulation`] has the system's clocks and random numbers.
 
 mod clock;
 mod cost;
+mod failures;
 mod faults;
+mod probe;
 mod random;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use clock::Clock;
-pub(crate) use cost::thread_time;
-pub use cost::{Cost, Meter};
-pub use faults::{CallFault, Faults};
+pub use cost::Meter;
+pub use failures::{Failure, Failures};
+pub use faults::Faults;
+pub(crate) use probe::CallProbe;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use random::Random;
 
 /// One simulation. A host belongs to it from its start to its end.
-pub struct Lab {
+pub struct Simulation {
     /// The simulated time.
     pub clock: Clock,
     /// The faults to inject.
     pub faults: Faults,
+    /// The calls that failed.
+    pub failures: Failures,
     /// The cost of the calls.
     pub meter: Arc<Meter>,
     random: Random,
 }
 
-impl Lab {
+impl Simulation {
     /// A simulation in which the current time is `now`, whatever the system's time is, and random numbers are derived
     /// from `seed`. Create it on a runtime whose time is paused.
     pub fn new(now: SystemTime, seed: u64) -> Self {
-        Self { clock: Clock::new(now), faults: Faults::default(), meter: Arc::default(), random: Random::new(seed) }
+        Self {
+            clock: Clock::new(now),
+            faults: Faults::default(),
+            failures: Failures::default(),
+            meter: Arc::default(),
+            random: Random::new(seed),
+        }
     }
 
     /// Give a new instance the clocks and random numbers of the simulation.

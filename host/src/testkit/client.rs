@@ -1,32 +1,38 @@
-//! A virtual client: one WebSocket to a host in a laboratory.
+//! A virtual client: one WebSocket to a simulated host.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::TestError;
+use super::in_process_host::InProcessHost;
 use super::socket::Socket;
-use super::stand::Stand;
-use super::types::{Answer, Message, Received};
+use super::{Answer, Message, Received, TestError};
 use crate::app::connection::Connection;
 
 /// One client of a [`TestHost`](super::TestHost). What it does happens at once, with everything that follows
-/// from it: when [`send_text`](Self::send_text) returns, all answers are there. Dropped, its connection breaks
-/// as if it [vanished](Self::vanish).
+/// from it: when [`send_text`](Self::send_text) returns, all answers are there. When it is dropped, its connection
+/// breaks as after [`vanish`](Self::vanish).
 pub struct Client {
-    stand: Rc<Stand>,
+    host: Rc<InProcessHost>,
     socket: Socket,
     answer: Answer,
+    id: u64,
     connection: Option<Arc<Connection>>,
 }
 
 impl Client {
-    pub(super) fn new(stand: Rc<Stand>, answer: Answer, socket: Socket, connection: Option<Arc<Connection>>) -> Self {
-        Self { stand, socket, answer, connection }
+    pub(super) fn new(host: Rc<InProcessHost>, answer: Answer, socket: Socket, id: u64) -> Self {
+        let connection = host.connection(id);
+        Self { host, socket, answer, id, connection }
     }
 
-    /// The answer to its request: the subprotocol and other header fields that the module chose.
+    /// The id of the connection, as the module sees it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The answer to the request: the subprotocol and other header fields that the module chose.
     pub fn answer(&self) -> &Answer {
         &self.answer
     }
@@ -70,40 +76,40 @@ impl Client {
     /// run when this returns.
     ///
     /// # Errors
-    /// If it is closed already.
+    /// If the connection is closed already.
     pub fn disconnect(&self, close: Option<(u16, &str)>) -> Result<(), TestError> {
         self.did(self.socket.close(close))
     }
 
-    /// Break the connection without a close frame, as a client does whose machine is switched off.
+    /// Break the connection without a close frame, as if the client's machine were switched off.
     ///
     /// # Errors
-    /// If it is closed already.
+    /// If the connection is closed already.
     pub fn vanish(&self) -> Result<(), TestError> {
         self.did(self.socket.vanish())
     }
 
-    /// What came next: a message, or the end of the connection unless it was the client who ended it.
+    /// Take what the client received next: a message, or the end of the connection unless the client ended it.
     pub fn receive(&self) -> Option<Received> {
         self.socket.take()
     }
 
-    /// All messages that have come and were not taken yet.
+    /// Take all messages that the client has received so far.
     pub fn messages(&self) -> Vec<Message> {
         std::iter::from_fn(|| self.socket.take_message()).collect()
     }
 
-    /// Whether neither side has closed it.
+    /// Whether neither side has closed the connection.
     pub fn is_open(&self) -> bool {
         self.socket.is_open()
     }
 
-    /// Have its outbox be full, as if it had read nothing for long: until its session writes next, a `send` of
+    /// Fill the outbox, as if the client had read nothing for a long time: until its session writes next, a `send` of
     /// the module fails with `outbox-full`, and a publish closes the connection with 1013.
     ///
     /// # Errors
     /// If the connection is closed.
-    pub fn fill_outbox(&self) -> Result<(), TestError> {
+    pub fn fail_outbox(&self) -> Result<(), TestError> {
         match &self.connection {
             Some(connection) if self.is_open() => {
                 connection.outbox.fill();
@@ -113,7 +119,7 @@ impl Client {
         }
     }
 
-    /// All bytes that the host has written to it so far, its answer to the request included.
+    /// All bytes that the host has written so far, the answer to the request included.
     pub fn received_bytes(&self) -> Vec<u8> {
         self.socket.bytes()
     }
@@ -127,14 +133,14 @@ impl Client {
     }
 
     fn did(&self, was_open: bool) -> Result<(), TestError> {
-        self.stand.settle();
+        self.host.settle();
         if was_open { Ok(()) } else { Err(closed()) }
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // A test that has failed has seen enough.
+        // A test that has failed needs nothing further.
         if !std::thread::panicking() {
             self.did(self.socket.vanish()).ok();
         }

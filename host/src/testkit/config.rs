@@ -1,4 +1,4 @@
-//! The config of a host in a laboratory: that of an app's folder, or one made up for a bare module, with
+//! The config of a simulated host: that of an app's folder, or one made up for a bare module, with
 //! databases in memory and without all that belongs to a machine.
 
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Draft {
             .file_stem()
             .map(|stem| stem.to_string_lossy().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
             .unwrap_or_else(|| "module".to_owned());
-        // There is no config, so whatever is wrong is wrong with the module.
+        // There is no config, so every problem is a problem of the module.
         let locator = Locator::new(&path, "");
         let mut draft = Self { file: path.with_file_name("hassock.toml"), table: Table::new(), locator };
         let module = path.to_str().ok_or_else(|| TestError(format!("{} is not UTF-8", path.display())))?;
@@ -103,7 +103,7 @@ impl Draft {
     /// The config as the host takes it.
     pub(super) fn finish(&self) -> Result<Config, TestError> {
         let mut table = self.table.clone();
-        // Whoever sets an url must not reach a real database with a test.
+        // A test must not reach a real database, even if it sets a URL.
         let databases = table.get_mut("databases").and_then(Value::as_table_mut);
         let databases = databases.into_iter().flat_map(|databases| databases.iter_mut());
         for database in databases.filter_map(|(_, database)| database.as_table_mut()) {
@@ -145,7 +145,7 @@ pub(super) fn value(text: &str) -> Result<Value, TestError> {
     let table = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     table.and_then(|mut table| table.remove("value")).ok_or_else(|| {
         let text = text.replace('\n', "\\n");
-        TestError(format!("`{text}` is no value of TOML; texts stand in quotation marks: \"{text}\""))
+        TestError(format!("`{text}` is not a value of TOML; texts stand in quotation marks: \"{text}\""))
     })
 }
 
@@ -160,6 +160,6 @@ fn put(place: &mut Value, path: &[&str], value: Value) -> Result<(), TestError> 
     };
     match place {
         Value::Table(table) => put(table.entry(*first).or_insert_with(|| Value::Table(Table::new())), rest, value),
-        _ => Err(TestError(format!("`{first}` cannot be a key in what is no table"))),
+        _ => Err(TestError(format!("`{first}` cannot be a key of a value that is not a table"))),
     }
 }

@@ -1,9 +1,9 @@
-//! A database of a host in a laboratory, as a test sees it.
+//! A database of a simulated host, as a test sees it.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::stand::Stand;
+use super::in_process_host::InProcessHost;
 use crate::database::{Access, BatchError, Database, DatabaseError, RowSet, Value};
 
 /// Why a statement is not run.
@@ -11,13 +11,13 @@ const IN_USE: &str = "a call that waits for time to pass has a transaction open 
 
 /// One in-memory database of a [`TestHost`](super::TestHost): the same that the module uses.
 pub struct TestDatabase {
-    stand: Rc<Stand>,
+    host: Rc<InProcessHost>,
     database: Arc<Database>,
 }
 
 impl TestDatabase {
-    pub(super) fn new(stand: Rc<Stand>, database: Arc<Database>) -> Self {
-        Self { stand, database }
+    pub(super) fn new(host: Rc<InProcessHost>, database: Arc<Database>) -> Self {
+        Self { host, database }
     }
 
     /// Run a statement, and get its rows if it has any. Values stand as `?` in it. Neither the faults that a
@@ -26,7 +26,7 @@ impl TestDatabase {
     /// # Errors
     /// What the database says; or that a call which waits for time to pass has a transaction open in it.
     pub fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
-        let done = self.stand.work_at_once(async {
+        let done = self.host.work_at_once(async {
             let granted = self.database.grant(Access::ReadWrite).await;
             let handle = granted.map_err(|error| DatabaseError::Other(error.to_string()))?;
             handle.query(statement, parameters).await
@@ -48,7 +48,7 @@ impl TestDatabase {
     /// # Errors
     /// Which one fails, and what the database says. Those before it have been run.
     pub fn execute_batch(&self, statements: &str) -> Result<(), BatchError> {
-        let done = self.stand.work_at_once(self.database.execute_batch(statements));
+        let done = self.host.work_at_once(self.database.execute_batch(statements));
         done.unwrap_or_else(|| Err(BatchError::Database(DatabaseError::Other(IN_USE.to_owned()))))
     }
 }

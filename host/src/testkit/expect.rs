@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::client::Client;
-use super::types::{Message, Received};
+use super::{Message, Received};
 
 impl Client {
     /// Take the next message, which must be this text.

@@ -1,25 +1,26 @@
-//! The host in a laboratory, and how it is put together.
+//! The simulated host, as a test sees it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use super::builder::TestHostBuilder;
 use super::client::Client;
 use super::config::{Draft, value};
 use super::database::TestDatabase;
-use super::stand::Stand;
-use super::types::{Answer, Connect, LogLine};
-use super::{TestError, socket::Socket};
-use crate::config::Config;
+use super::faults::{call_error, failed_call};
+use super::in_process_host::InProcessHost;
+use super::socket::Socket;
+use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, TestError};
 use crate::database::DatabaseError;
-use crate::sim::{CallFault, Cost};
-
-/// 2025-01-01T00:00:00Z, in seconds: when it is now in a laboratory, unless a test says otherwise.
-const NOW: Duration = Duration::from_secs(1_735_689_600);
+use crate::sim::Failure;
 
 /// A whole host for tests: the same engine, imports and limits as in production, without sockets, database
-/// servers and a real clock. It belongs to one thread and does nothing by itself: all that can happen without
-/// time passing has happened when a method returns, so a test never sleeps.
+/// servers and a real clock. It belongs to one thread and runs only while a method runs: everything that can happen
+/// without time passing has happened when the method returns, so a test never sleeps.
+///
+/// Two other types have this name: the SDK's `testing::TestHost` is a mock for unit tests without WebAssembly, and the
+/// tests of this repository start a host with real sockets.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -40,42 +41,26 @@ const NOW: Duration = Duration::from_secs(1_735_689_600);
 /// # }
 /// ```
 pub struct TestHost {
-    stand: Rc<Stand>,
+    host: Rc<InProcessHost>,
     draft: Draft,
-}
-
-/// A [`TestHost`] that is being put together.
-#[derive(Debug, Clone)]
-pub struct TestHostBuilder {
-    draft: Draft,
-    now: SystemTime,
-    seed: u64,
 }
 
 impl TestHost {
-    /// A host with one module, at every path, with an empty database `main`.
+    /// Begin to put a host together.
+    pub fn builder() -> TestHostBuilder {
+        TestHostBuilder::new()
+    }
+
+    /// A host with one module and defaults: `TestHost::builder().module(FILE).build()`.
     ///
     /// # Errors
     /// If the module cannot be loaded, or does not pass its own check.
     pub fn load(module: impl AsRef<Path>) -> Result<Self, TestError> {
-        Self::module(module)?.build()
+        Self::builder().module(module).build()
     }
 
-    /// The same, to be changed before it is built.
-    ///
-    /// # Errors
-    /// If there is no such path.
-    pub fn module(module: impl AsRef<Path>) -> Result<TestHostBuilder, TestError> {
-        Ok(TestHostBuilder::new(Draft::of_module(module.as_ref())?))
-    }
-
-    /// A host with the apps of a config: their modules, paths, grants, limits and settings. All databases are
-    /// empty ones in memory, whatever it says.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn config(file: impl AsRef<Path>) -> Result<TestHostBuilder, TestError> {
-        Ok(TestHostBuilder::new(Draft::of_file(file.as_ref())?))
+    pub(super) fn new(host: Rc<InProcessHost>, draft: Draft) -> Self {
+        Self { host, draft }
     }
 
     /// Connect a client, which the module is expected to accept.
@@ -95,28 +80,28 @@ impl TestHost {
         }
     }
 
-    /// Have a client ask for a connection. The inner error is the answer to a client that is refused. Time passes
+    /// Connect a client that the module may refuse. The inner error is the answer to a client that is refused. Time passes
     /// only as far as the module's `open` waits for it.
     ///
     /// # Errors
     /// If the request is malformed.
     pub fn request(&self, connect: &Connect) -> Result<Result<Client, Answer>, TestError> {
-        let (answer, socket) = self.stand.connect(connect)?;
+        let (answer, socket) = self.host.connect(connect)?;
         Ok(match socket {
             Some(socket) => Ok(self.client(answer, socket)),
             None => Err(answer),
         })
     }
 
-    /// Let time pass. All timers that are due meanwhile fire in turn, at their times. It passes in milliseconds:
-    /// a part of one counts as one.
+    /// Let time pass. All timers that become due meanwhile fire in order, at their times. Time passes in whole
+    /// milliseconds: a part of a millisecond counts as one.
     pub fn advance(&self, time: Duration) {
-        self.stand.advance(time);
+        self.host.advance(time);
     }
 
-    /// What time it is there.
+    /// The time of the virtual clock.
     pub fn now(&self) -> SystemTime {
-        self.stand.now()
+        self.host.now()
     }
 
     /// One of its databases.
@@ -124,19 +109,19 @@ impl TestHost {
     /// # Errors
     /// If the config has no such database.
     pub fn database(&self, name: &str) -> Result<TestDatabase, TestError> {
-        let database = self.stand.databases.get(name).ok_or_else(|| {
-            let names: Vec<_> = self.stand.databases.keys().map(|name| format!("`{name}`")).collect();
+        let database = self.host.databases.get(name).ok_or_else(|| {
+            let names: Vec<_> = self.host.databases.keys().map(|name| format!("`{name}`")).collect();
             TestError(format!("there is no database `{name}`; there is {}", names.join(", ")))
         })?;
-        Ok(TestDatabase::new(Rc::clone(&self.stand), database.clone()))
+        Ok(TestDatabase::new(Rc::clone(&self.host), database.clone()))
     }
 
     /// Deploy another component, through the gate, as `hassock module deploy` does. Without a name, to the only app.
     ///
     /// # Errors
-    /// If it does not pass the gate: the one before goes on.
+    /// If it does not pass the gate; then the version before it continues.
     pub fn swap(&self, app: Option<&str>, module: impl AsRef<Path>) -> Result<(), TestError> {
-        self.stand.swap(app, module.as_ref())
+        self.host.swap(app, module.as_ref())
     }
 
     /// Change a key of the config, as a reload does: `settings.greeting`, `limits.outbox_bytes`, or
@@ -154,135 +139,114 @@ impl TestHost {
             )));
         }
         let mut config = draft.finish()?;
-        config.listen = self.stand.control.config().listen;
-        let applied = self.stand.work(self.stand.control.apply(config));
+        config.listen = self.host.control.config().listen;
+        let applied = self.host.work(self.host.control.apply(config));
         applied.map_err(|error| TestError(error.to_string()))?;
         self.draft = draft;
         Ok(())
     }
 
-    /// Have the next statement of a module in a database fail. If it belongs to a transaction, that is rolled back.
+    /// Make the next statement of a module in a database fail. If it belongs to a transaction, that is rolled back.
     ///
     /// # Errors
     /// If the config has no such database.
-    pub fn fail_statement(&self, database: &str, error: DatabaseError) -> Result<(), TestError> {
+    pub fn fail_sql(&self, database: &str, error: DatabaseError) -> Result<(), TestError> {
         self.database(database)?;
-        self.stand.lab.faults.fail_statement(database, error);
+        self.host.sim.faults.fail_statement(database, error);
         Ok(())
     }
 
-    /// Have the next call of a module fail. Without a name, of the only app's.
+    /// Make the next call of a module fail. Without a name, the next call of the only app.
     ///
     /// # Errors
     /// If there is no such app.
     pub fn fail_call(&self, app: Option<&str>, fault: CallFault) -> Result<(), TestError> {
-        let app = self.stand.app(app)?;
-        self.stand.lab.faults.fail_call(&app.name, fault);
+        let app = self.host.app(app)?;
+        self.host.sim.faults.fail_call(&app.name, call_error(fault, &app.setup().limits));
         Ok(())
     }
 
-    /// Drop all idle instances, and with them what the module kept in its memory and should not have.
+    /// Drop all idle instances, and with them everything that the module kept in its memory.
     ///
     /// # Errors
     /// If there is no such app.
     pub fn fail_instances(&self, app: Option<&str>) -> Result<(), TestError> {
-        self.stand.drop_instances(app)
+        self.host.drop_instances(app)
     }
 
-    /// Whether a call of a module is under way, and goes on only when time [passes](Self::advance).
+    /// Whether a call of a module is running that continues only when time [passes](Self::advance).
     pub fn is_waiting(&self) -> bool {
-        self.stand.control.apps().values().any(|app| app.setup().pool.calls() > 0)
+        self.host.control.apps().values().any(|app| app.setup().pool.calls() > 0)
     }
 
-    /// A sentence about a fault that was asked for and has not come about; none if all have.
+    /// A sentence about an injected fault that has not occurred yet; none if all have occurred.
     pub fn unmet_fault(&self) -> Option<String> {
-        self.stand.lab.faults.unmet()
+        self.host.sim.faults.unmet()
     }
 
-    /// The lines of the host's log since this was asked last: what the module logs and prints, and why calls failed.
+    /// Take the lines of the host's log since the last time: what the module logs and prints, and why calls failed.
     pub fn take_log(&self) -> Vec<LogLine> {
-        self.stand.take_log()
+        self.host.take_log()
+    }
+
+    /// Take the calls of modules that have failed since the last time, in order: an app's timer that returned an error,
+    /// a `closed` that panicked, and also the calls whose failure a client notices.
+    pub fn take_failed_calls(&self) -> Vec<FailedCall> {
+        self.host.sim.failures.take().into_iter().map(|failure| self.failed_call(failure)).collect()
+    }
+
+    /// Take the first call of this name that has failed, such as `fired` or `closed`.
+    ///
+    /// # Panics
+    /// If no such call has failed.
+    #[track_caller]
+    #[allow(clippy::panic, reason = "this is what a failed test does")]
+    pub fn failed(&self, call: &str) -> FailedCall {
+        match self.host.sim.failures.take_first(call) {
+            Some(failure) => self.failed_call(failure),
+            None => panic!("expected that a call `{call}` has failed, got {}", shown(&self.take_failed_calls())),
+        }
+    }
+
+    /// No call may have failed that [`failed`](Self::failed) or [`take_failed_calls`](Self::take_failed_calls) has not
+    /// taken.
+    ///
+    /// # Panics
+    /// If a call has failed.
+    #[track_caller]
+    #[allow(clippy::panic, reason = "this is what a failed test does")]
+    pub fn expect_no_failed_calls(&self) {
+        let failed = self.take_failed_calls();
+        if !failed.is_empty() {
+            panic!("expected that no call has failed, got {}", shown(&failed));
+        }
     }
 
     /// What the calls of modules have cost so far.
     pub fn cost(&self) -> Cost {
-        self.stand.lab.meter.cost()
+        let meter = &self.host.sim.meter;
+        Cost {
+            calls: meter.calls(),
+            cpu_time: meter.cpu_time(),
+            peak_memory: meter.peak_memory(),
+            statements: meter.statements(),
+        }
+    }
+
+    fn failed_call(&self, failure: Failure) -> FailedCall {
+        let app = self.host.control.apps().get(&*failure.app).cloned();
+        failed_call(failure, app.as_deref())
     }
 
     fn client(&self, answer: Answer, socket: Socket) -> Client {
-        Client::new(Rc::clone(&self.stand), answer, socket, self.stand.newest_connection())
+        let id = self.host.newest_id();
+        Client::new(Rc::clone(&self.host), answer, socket, id)
     }
 }
 
-impl TestHostBuilder {
-    fn new(draft: Draft) -> Self {
-        Self { draft, now: UNIX_EPOCH + NOW, seed: 0 }
-    }
-
-    /// Set a key of the config; see [`TestHost::set`].
-    ///
-    /// # Errors
-    /// If the value is none.
-    pub fn set(mut self, key: &str, value_as_toml: &str) -> Result<Self, TestError> {
-        self.draft.set(key, value(value_as_toml)?)?;
-        Ok(self)
-    }
-
-    /// Set what the module reads as a setting.
-    ///
-    /// # Errors
-    /// If there are several apps.
-    pub fn setting(mut self, key: &str, setting: impl Into<String>) -> Result<Self, TestError> {
-        self.draft.set(&format!("settings.{key}"), toml::Value::String(setting.into()))?;
-        Ok(self)
-    }
-
-    /// Grant one more database, empty and in memory.
-    ///
-    /// # Errors
-    /// If the name cannot be one.
-    pub fn database(mut self, name: &str) -> Result<Self, TestError> {
-        self.draft.grant(name)?;
-        Ok(self)
-    }
-
-    /// When the test begins.
-    #[must_use]
-    pub fn now(mut self, now: SystemTime) -> Self {
-        self.now = now;
-        self
-    }
-
-    /// What random numbers follow from.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Load the modules and start the host.
-    ///
-    /// # Errors
-    /// All that stands in the way.
-    pub fn build(self) -> Result<TestHost, TestError> {
-        let stand = Stand::start(self.draft.finish()?, self.now, self.seed)?;
-        Ok(TestHost { stand, draft: self.draft })
-    }
-
-    /// The config that it will start with.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub(crate) fn config(&self) -> Result<Config, TestError> {
-        self.draft.finish()
-    }
-
-    /// The files of the modules that it will load.
-    ///
-    /// # Errors
-    /// All that is wrong with the config.
-    pub fn modules(&self) -> Result<Vec<PathBuf>, TestError> {
-        let config = self.draft.finish()?;
-        Ok(config.apps.values().map(|app| config.locator.folder().join(&app.module)).collect())
+fn shown(failed: &[FailedCall]) -> String {
+    match failed {
+        [] => "no failed call".to_owned(),
+        failed => failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     }
 }

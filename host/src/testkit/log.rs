@@ -1,4 +1,4 @@
-//! The host's log, kept for whoever wants to know why a test failed.
+//! The host's log, kept to show why a test failed.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
@@ -10,8 +10,7 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 
-use super::TestError;
-use super::types::LogLine;
+use super::{LogLine, TestError};
 
 /// More lines than anyone reads: the oldest go.
 const MOST: usize = 1000;

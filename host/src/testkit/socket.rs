@@ -1,4 +1,4 @@
-//! The client's side of a WebSocket: the same over the buffers of a laboratory and over TCP.
+//! The client's side of a WebSocket: the same over in-memory buffers and over TCP.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 
-use super::types::{Answer, Connect, Message, Received};
+use super::{Answer, Connect, Message, Received};
 use crate::session::Transport;
 
 /// Any key will do (RFC 6455, section 4.1, is about caches); a fixed one makes the answer the same each time.
@@ -30,27 +30,27 @@ const KEY: &str = "aGFzc29jayB0ZXN0a2l0IQ==";
 /// One end of a connection. When it is dropped, the connection breaks.
 pub(crate) struct Socket {
     inbox: Arc<Inbox>,
-    orders: mpsc::UnboundedSender<RecordOptions>,
+    orders: mpsc::UnboundedSender<WriteOrder>,
 }
 
 #[derive(Default)]
 struct Inbox {
-    state: Mutex<State>,
+    state: Mutex<InboxState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct InboxState {
     received: VecDeque<Received>,
     /// All that the host has written.
     bytes: Vec<u8>,
     pongs: u64,
-    /// The client has closed: what the host answers is no news.
+    /// The client has closed, so that the host's answer is not reported.
     leaving: bool,
     over: bool,
 }
 
-enum RecordOptions {
+enum WriteOrder {
     Send(Frame),
     Vanish,
 }
@@ -109,7 +109,7 @@ fn request(authority: &str, connect: &Connect) -> Result<Request<Empty<Bytes>>, 
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Read and write until the connection is over. Both at once: a host that waits for us to read reads nothing.
-async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<RecordOptions>) {
+async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<WriteOrder>) {
     let (writer, reader) = socket.split();
     tokio::select! {
         () = read(reader, &inbox) => {}
@@ -138,16 +138,12 @@ async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox) {
         });
     }
     if !is_closed {
-        inbox.change(State::lose);
+        inbox.change(InboxState::lose);
     }
 }
 
-async fn write(
-    mut writer: SplitSink<Stream, Frame>,
-    inbox: &Inbox,
-    mut orders: mpsc::UnboundedReceiver<RecordOptions>,
-) {
-    while let Some(RecordOptions::Send(frame)) = orders.recv().await {
+async fn write(mut writer: SplitSink<Stream, Frame>, inbox: &Inbox, mut orders: mpsc::UnboundedReceiver<WriteOrder>) {
+    while let Some(WriteOrder::Send(frame)) = orders.recv().await {
         if writer.send(frame).await.is_err() {
             // The reading side sees why.
             return std::future::pending().await;
@@ -163,25 +159,25 @@ impl Socket {
             Message::Text(text) => Frame::text(text),
             Message::Binary(bytes) => Frame::binary(bytes),
         };
-        self.is_open() && self.orders.send(RecordOptions::Send(frame)).is_ok()
+        self.is_open() && self.orders.send(WriteOrder::Send(frame)).is_ok()
     }
 
     /// Ask the other side for a sign of life.
     pub(crate) fn ping(&self) -> bool {
-        self.is_open() && self.orders.send(RecordOptions::Send(Frame::Ping(Bytes::new()))).is_ok()
+        self.is_open() && self.orders.send(WriteOrder::Send(Frame::Ping(Bytes::new()))).is_ok()
     }
 
     /// Send a close frame. False if the connection is over already.
     pub(crate) fn close(&self, close: Option<(u16, &str)>) -> bool {
         let frame = close.map(|(code, reason)| CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) });
         let was_open = self.leave();
-        was_open && self.orders.send(RecordOptions::Send(Frame::Close(frame))).is_ok()
+        was_open && self.orders.send(WriteOrder::Send(Frame::Close(frame))).is_ok()
     }
 
     /// Break the connection. False if it is over already.
     pub(crate) fn vanish(&self) -> bool {
         let was_open = self.leave();
-        was_open && self.orders.send(RecordOptions::Vanish).is_ok()
+        was_open && self.orders.send(WriteOrder::Vanish).is_ok()
     }
 
     fn leave(&self) -> bool {
@@ -236,7 +232,7 @@ impl Socket {
         }
     }
 
-    async fn wait_for(&self, done: impl Fn(&State) -> bool) {
+    async fn wait_for(&self, done: impl Fn(&InboxState) -> bool) {
         loop {
             let changed = self.inbox.changed.notified();
             {
@@ -251,13 +247,13 @@ impl Socket {
 }
 
 impl Inbox {
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut InboxState)) {
         change(&mut self.state.lock());
         self.changed.notify_waiters();
     }
 }
 
-impl State {
+impl InboxState {
     fn push(&mut self, message: Message) {
         self.received.push_back(Received::Message(message));
     }

@@ -125,6 +125,30 @@ async fn it_lasts_for_as_long_as_it_is_read() {
     eventually("room for another", begins).await;
 }
 
+/// Redacted values are marked with JSON Pointers, and everything else is as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn redacted_values_are_marked() {
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let app = app_with_database("probe", &guest("probe"), "sqlite::memory:");
+    let record = "[apps.probe.record]\nredact_fields = [\"pin\"]\n";
+    let host = TestHost::start(&format!("{admin}{app}\n{record}")).await;
+    let stream = Stream::begin(&Operator::of(&host), "probe/record").await;
+    let mut client = host.connect("/probe?token=s3cret").await;
+    let text = "[{\"pin\":5,\"a/b\":\"${any}\"}]";
+    assert_eq!(client.ask(text).await, text);
+    client.close().await;
+    let value = json!([{ "pin": "redacted", "a/b": "${any}" }]);
+    let target = "/probe?token=redacted";
+    let expected = [
+        json!({ "event": "connected", "client": "c1", "target": target, "headers": [], "id": 1, "answer": [] }),
+        json!({ "event": "sent", "client": "c1", "message": { "text": "[{\"pin\":\"redacted\",\"a/b\":\"${any}\"}]" } }),
+        json!({ "event": "received", "client": "c1", "message": { "json": { "value": value, "redacted": ["/0/pin"] } } }),
+        json!({ "event": "ended", "client": "c1", "by": "client", "code": 1005, "reason": "" }),
+        json!({ "event": "complete" }),
+    ];
+    assert_eq!(stream.events().await, expected);
+}
+
 /// An app that the config has no more has no more connections to record.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_app_is_its_end() {

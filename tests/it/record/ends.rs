@@ -45,7 +45,7 @@ async fn a_drain_cuts_it_short() {
     let ((), closed) = tokio::join!(async { drop(host.stop().await) }, client.closed());
     assert_eq!(closed.code, 1001);
     let finished = recorded(process).await;
-    let remark = "cut short: the host stops, or has the app no more";
+    let remark = "cut short: the host stops, or no longer has the app";
     assert_eq!(finished.stdout, format!("recorded 1 connection, 2 messages to {FILE}; {remark}\n"));
     let expected = "connect c1 /probe\n  @id: 1\nc1 > hi\nc1 < hi\nc1 closed 1001 the host is stopping\n";
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
@@ -100,7 +100,7 @@ async fn what_cannot_begin_leaves_nothing_behind() {
     let host = site.serve().await;
     site.put("old", "what was there");
     for (line, expected) in [
-        ("probe old", "old: there is such a file already; give another name, or `--force` to write over it"),
+        ("probe old", "old: the file exists already; give another name, or `--force` to overwrite it"),
         ("nobody new", "there is no app `nobody`; the config has `probe`"),
         ("nobody old --force", "there is no app `nobody`"),
         ("probe no/such/new", "cannot write the transcript no/such/new: No such file or directory"),

@@ -80,7 +80,7 @@ fn paths_and_origins_are_those_of_the_config() {
         "{}databases.main = \"read-only\"\n[databases.main]\nurl = \"sqlite://x.db\"\n",
         app("probe", &guest("probe"))
     ));
-    let host = TestHost::config(&file).unwrap().build().unwrap();
+    let host = TestHost::builder().config(&file).build().unwrap();
     let status = |connect: Connect| host.request(&connect).unwrap().err().map(|answer| answer.status);
     assert_eq!(status(Connect::to("/elsewhere")), Some(404));
     assert_eq!(status(Connect::to("/probe")), None);
@@ -155,7 +155,7 @@ fn each_end_is_told_to_the_module_once() {
         ),
         (|client| client.send_json(&json!({ "fail": "on purpose" })), "1011 ClosedBy::Host the application failed"),
     ];
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     for (number, (end, detail)) in (1..).zip(ends) {
         end(host.connect("/"));
         let events = closed_events(&host);
@@ -220,7 +220,7 @@ fn a_connection_that_is_over_takes_nothing() {
         client.send_text("before");
         end(&client);
         assert!(!client.is_open());
-        for result in [client.send("after"), client.disconnect(None), client.vanish(), client.fill_outbox()] {
+        for result in [client.send("after"), client.disconnect(None), client.vanish(), client.fail_outbox()] {
             assert_eq!(result.unwrap_err().to_string(), "the connection is closed");
         }
         client.expect_text("before");
@@ -232,7 +232,7 @@ fn a_connection_that_is_over_takes_nothing() {
 
 #[test]
 fn a_close_that_no_client_may_send_does_not_hang() {
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     let client = host.connect("/");
     // 1006 must never be on the wire; whatever becomes of it, the module hears of the end once.
     client.disconnect(Some((1006, "no"))).unwrap();

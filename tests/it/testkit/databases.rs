@@ -34,7 +34,7 @@ fn test_and_module_share_a_database() {
 
 #[test]
 fn there_can_be_two_databases() {
-    let host = probe().database("other").unwrap().build().unwrap();
+    let host = probe().database("other").build().unwrap();
     let client = host.connect("/");
     for name in ["main", "other"] {
         assert_eq!(ok(&client, &json!({ "open": name })), "open");
@@ -53,7 +53,7 @@ fn a_read_only_grant_is_one() {
     let text =
         app("probe", &guest("probe")) + "databases.main = \"read-only\"\n[databases.main]\nurl = \"${NOT_SET}\"\n";
     let (_folder, file) = config(&text);
-    let host = TestHost::config(file).unwrap().build().unwrap();
+    let host = TestHost::builder().config(file).build().unwrap();
     host.database("main").unwrap().run("CREATE TABLE t (n INTEGER)").unwrap();
     let client = host.connect("/probe");
     assert_eq!(ok(&client, &query("SELECT * FROM t")), json!([]));
@@ -109,7 +109,7 @@ fn of_many_statements_the_one_that_fails_is_named() {
     let limited =
         "databases.main = \"read-write\"\n[databases.main]\nurl = \"sqlite::memory:\"\nquery_timeout = \"200ms\"\n";
     let (_folder, file) = config(&(app("probe", &guest("probe")) + limited));
-    let host = TestHost::config(file).unwrap().build().unwrap();
+    let host = TestHost::builder().config(file).build().unwrap();
     let database = host.database("main").unwrap();
     let error = database.execute_batch("CREATE TABLE t (n UNIQUE); INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)");
     assert_eq!(error.unwrap_err().to_string(), "statement 3: a constraint refused it: UNIQUE constraint failed: t.n");
@@ -156,7 +156,7 @@ fn nobody_waits_for_a_transaction_that_waits_for_time() {
         let text = app("probe", &guest("probe"))
             + &format!("databases.main = \"{grant}\"\n[databases.main]\nurl = \"sqlite::memory:\"\n");
         let (_folder, file) = config(&text);
-        let host = TestHost::config(file).unwrap().build().unwrap();
+        let host = TestHost::builder().config(file).build().unwrap();
         let database = host.database("main").unwrap();
         database.run("CREATE TABLE t (n INTEGER)").unwrap();
         let client = host.connect("/probe");
@@ -195,7 +195,7 @@ fn the_module_sees_each_error_once() {
     let client = host.connect("/");
     for (error, case) in errors() {
         let has_text = !matches!(error, DatabaseError::Timeout | DatabaseError::PoolExhausted);
-        host.fail_statement("main", error).unwrap();
+        host.fail_sql("main", error).unwrap();
         assert_eq!(rows(&host, "t"), 0, "the test's own statements are not meant");
         let answer = ask(&client, &execute("INSERT INTO t VALUES (1)"));
         assert_eq!(answer["sql"], case, "{answer}");
@@ -205,7 +205,7 @@ fn the_module_sees_each_error_once() {
     }
     // Several wait in a row.
     for (error, _) in errors() {
-        host.fail_statement("main", error).unwrap();
+        host.fail_sql("main", error).unwrap();
     }
     for (_, case) in errors() {
         assert_eq!(ask(&client, &query("SELECT * FROM t"))["sql"], case);
@@ -215,13 +215,13 @@ fn the_module_sees_each_error_once() {
 
 #[test]
 fn a_fault_within_a_transaction_rolls_it_back() {
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     host.database("main").unwrap().run("CREATE TABLE t (n INTEGER)").unwrap();
     let client = host.connect("/");
     let insert = execute("INSERT INTO t VALUES (1)");
     let steps = json!({ "transaction": [insert, insert, "commit"] });
     for (error, case) in errors() {
-        host.fail_statement("main", error).unwrap();
+        host.fail_sql("main", error).unwrap();
         let answer = ok(&client, &steps);
         assert_eq!(answer[0]["sql"], case, "{answer}");
         assert!(answer[1]["error"].is_string() && answer[2]["error"].is_string(), "{answer}");
@@ -248,7 +248,7 @@ fn what_a_transaction_did_before_the_fault_is_undone() {
     assert_eq!((rows(&host, "entry"), rows(&host, "deleted")), (1, 0));
     database.run("DROP TABLE praise").unwrap();
     host.take_log();
-    host.fail_statement("main", DatabaseError::ConnectionLost("pulled".into())).unwrap();
+    host.fail_sql("main", DatabaseError::ConnectionLost("pulled".into())).unwrap();
     client.send_json(&json!({ "id": 3, "delete": 1 }));
     client.expect_json(&json!({ "id": 3, "error": "the guestbook is out of order, please try again later" }));
     assert_eq!(super::logged(&host, "pulled").len(), 1);
@@ -274,10 +274,10 @@ fn constraints_are_sqlites_own() {
 
 #[test]
 fn a_fault_belongs_to_one_database() {
-    let host = probe().database("other").unwrap().build().unwrap();
+    let host = probe().database("other").build().unwrap();
     let client = host.connect("/");
-    host.fail_statement("other", DatabaseError::Timeout).unwrap();
+    host.fail_sql("other", DatabaseError::Timeout).unwrap();
     ok(&client, &query("SELECT 1"));
-    let error = host.fail_statement("third", DatabaseError::Timeout).unwrap_err().to_string();
+    let error = host.fail_sql("third", DatabaseError::Timeout).unwrap_err().to_string();
     assert!(error.starts_with("there is no database `third`"), "{error}");
 }

@@ -18,7 +18,7 @@ struct Seen {
 
 /// A test in which a bit of everything happens.
 fn play(seed: u64) -> Seen {
-    let host = probe().seed(seed).setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().seed(seed).setting("events", "yes").build().unwrap();
     let alice = host.connect(Connect::to("/?open=describe&topic=t").subprotocol("v1"));
     let bob = host.connect("/?open=greet&topic=t");
     assert_eq!((alice.messages().len(), bob.messages().len()), (1, 1));

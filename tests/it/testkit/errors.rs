@@ -32,27 +32,27 @@ fn errors_are_shown_as_they_are() {
 #[test]
 fn a_missing_grant_is_named() {
     let (_folder, file) = config(&app("probe", &guest("probe")));
-    let error = TestHost::config(&file).unwrap().build().err().unwrap().to_string();
+    let error = TestHost::builder().config(&file).build().err().unwrap().to_string();
     assert!(error.contains("hassock:host/sql") && error.contains("databases"), "{error}");
-    TestHost::config(&file).unwrap().database("main").unwrap().build().unwrap();
+    TestHost::builder().config(&file).database("main").build().unwrap();
 }
 
 #[test]
 fn mistakes_of_a_config_have_their_lines() {
     let text = "listen = \"127.0.0.1:8080\"\n[apps.a]\npath = \"no-slash\"\nmodule = \"a.wasm\"\n[apps.a.limits]\ninstances = 0\n";
     let (_folder, file) = config(text);
-    let error = TestHost::config(&file).err().unwrap().to_string();
+    let error = TestHost::builder().config(&file).build().err().unwrap().to_string();
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 2, "all at once: {error}");
     assert!(lines[0].contains("hassock.toml:3: apps.a.path: "), "{error}");
     assert!(lines[1].contains("hassock.toml:6: apps.a.limits.instances: "), "{error}");
     let (_folder, file) = config("[apps.a]\npath = \"/a\"\nmodul = \"a.wasm\"\n");
-    let error = TestHost::config(&file).err().unwrap().to_string();
+    let error = TestHost::builder().config(&file).build().err().unwrap().to_string();
     assert!(error.contains("hassock.toml:3") && error.contains("modul"), "{error}");
     let (_folder, file) = config("[apps.a\n");
-    let error = TestHost::config(&file).err().unwrap().to_string();
+    let error = TestHost::builder().config(&file).build().err().unwrap().to_string();
     assert!(error.contains("hassock.toml:1"), "{error}");
-    let error = TestHost::config("/nowhere/hassock.toml").err().unwrap().to_string();
+    let error = TestHost::builder().config("/nowhere/hassock.toml").build().err().unwrap().to_string();
     assert!(error.contains("/nowhere/hassock.toml: cannot read the config"), "{error}");
 }
 
@@ -60,14 +60,14 @@ fn mistakes_of_a_config_have_their_lines() {
 fn what_belongs_to_a_machine_is_left_out() {
     let text = "listen = \"256.0.0.1:8080\"\n";
     let (_folder, file) = config(text);
-    assert!(TestHost::config(&file).is_err(), "but a mistake is one");
+    assert!(TestHost::builder().config(&file).build().is_err(), "but a mistake is one");
     let text = format!(
         "listen = \"127.0.0.1:1\"\ntest_page = true\nwatch = true\n[admin]\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"error\"\n\
          {}databases.main = \"read-write\"\n[databases.main]\nurl = \"mysql://root:${{NOT_SET}}@db.example/x\"\nmax_connections = 3\n",
         app("probe", &guest("probe"))
     );
     let (_folder, file) = config(&text);
-    let host = TestHost::config(&file).unwrap().build().unwrap();
+    let host = TestHost::builder().config(&file).build().unwrap();
     host.database("main").unwrap().run("CREATE TABLE t (n INTEGER)").unwrap();
     host.connect("/probe").expect_nothing();
 }

@@ -16,7 +16,7 @@ const FAULTS: [(CallFault, u16, &str, u16); 5] = [
 
 #[test]
 fn each_fault_closes_as_in_production() {
-    let host = probe().set("rollback.watch_for", "\"0s\"").unwrap().build().unwrap();
+    let host = probe().set("rollback.watch_for", "\"0s\"").build().unwrap();
     let bystander = host.connect("/");
     for (fault, code, reason, _) in FAULTS {
         let victim = host.connect("/");
@@ -52,7 +52,7 @@ fn an_instance_that_fails_is_replaced() {
 
 #[test]
 fn a_fault_in_open_refuses_the_client() {
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     host.connect("/").disconnect(None).unwrap();
     let before = rows(&host, "event");
     for (fault, _, _, status) in FAULTS {
@@ -110,7 +110,7 @@ fn lost_instances_lose_their_memory_and_nothing_else() {
 fn a_send_into_a_full_outbox_fails_once() {
     let host = probe().build().unwrap();
     let (victim, client) = (host.connect("/"), host.connect("/"));
-    victim.fill_outbox().unwrap();
+    victim.fail_outbox().unwrap();
     let send = json!({ "send-to": { "id": 1, "text": "hello" } });
     let answer = ask(&client, &send);
     assert_eq!(answer, json!({ "error": "the connection's outbox is full" }));
@@ -121,16 +121,16 @@ fn a_send_into_a_full_outbox_fails_once() {
     ok(&client, &send);
     victim.expect_text("hello");
     // A module that lets the error of its answer through has failed.
-    victim.fill_outbox().unwrap();
+    victim.fail_outbox().unwrap();
     victim.send_text("echo");
     assert_eq!(victim.closed().0, 1011);
 }
 
 #[test]
 fn a_publish_into_a_full_outbox_closes_that_client() {
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     let clients = [host.connect("/?topic=t"), host.connect("/?topic=t"), host.connect("/?topic=t")];
-    clients[1].fill_outbox().unwrap();
+    clients[1].fail_outbox().unwrap();
     ok(&clients[0], &json!({ "subscribers": "t" }));
     clients[0].send_json(&json!({ "publish": { "topic": "t", "text": "news" } }));
     clients[0].expect_text("news");

@@ -8,7 +8,7 @@ use super::{app, ask, config, ok, probe};
 
 #[test]
 fn a_setting_changes_for_the_next_call() {
-    let mut host = probe().setting("greeting", "hello").unwrap().build().unwrap();
+    let mut host = probe().setting("greeting", "hello").build().unwrap();
     let client = host.connect("/");
     let setting = json!({ "setting": "greeting" });
     assert_eq!(ok(&client, &setting), "hello");
@@ -34,7 +34,7 @@ fn a_limit_changes_too() {
 
 #[test]
 fn what_is_wrong_is_said_and_changes_nothing() {
-    let mut host = probe().setting("greeting", "hello").unwrap().build().unwrap();
+    let mut host = probe().setting("greeting", "hello").build().unwrap();
     let client = host.connect("/");
     let wrong = [
         ("nonsense", "5", "nonsense"),
@@ -42,10 +42,10 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         ("limits.instances", "\"many\"", "instances"),
         ("limits.instances", "0", "`apps.probe.limits.instances`: must be at least 1"),
         ("limits.call_timeout", "5", "call_timeout"),
-        ("settings.greeting.more", "5", "`more` cannot be a key in what is no table"),
-        ("settings.greeting", "hello", "`hello` is no value of TOML"),
-        ("settings.greeting", "1\nother = 2", "is no value of TOML"),
-        ("settings.greeting", "", "is no value of TOML"),
+        ("settings.greeting.more", "5", "`more` cannot be a key of a value that is not a table"),
+        ("settings.greeting", "hello", "`hello` is not a value of TOML"),
+        ("settings.greeting", "1\nother = 2", "is not a value of TOML"),
+        ("settings.greeting", "", "is not a value of TOML"),
         ("path", "\"no slash\"", "path"),
         ("databases.other", "\"read-write\"", "other"),
         ("module", "\"nowhere.wasm\"", "nowhere.wasm"),
@@ -79,9 +79,9 @@ fn a_value_that_the_module_refuses_is_its_error() {
 
 #[test]
 fn a_builder_takes_the_same_keys() {
-    let error = probe().set("limits.instances", "many").unwrap_err().to_string();
-    assert!(error.contains("`many` is no value of TOML"), "{error}");
-    let error = probe().set("limits.instances", "0").unwrap().build().err().unwrap().to_string();
+    let error = probe().set("limits.instances", "many").build().err().unwrap().to_string();
+    assert!(error.contains("`many` is not a value of TOML"), "{error}");
+    let error = probe().set("limits.instances", "0").build().err().unwrap().to_string();
     assert!(error.contains("must be at least 1"), "{error}");
     let modules = probe().modules().unwrap();
     assert_eq!(modules, [guest("probe")]);
@@ -95,7 +95,7 @@ fn databases_stay_in_memory() {
     let file = folder.path().join("real.db");
     let url = format!("\"sqlite://{}\"", file.display());
     let whole = format!("{{ url = {url}, max_rows = 1 }}");
-    let mut host = probe().set("databases.main", &whole).unwrap().build().unwrap();
+    let mut host = probe().set("databases.main", &whole).build().unwrap();
     let error = host.set("databases.main.url", &url).unwrap_err().to_string();
     assert!(error.contains("in memory here"), "{error}");
     for (key, value) in [("databases.main.max_rows", "2"), ("databases.other.max_rows", "2"), ("databases.main", "{}")]
@@ -119,7 +119,7 @@ fn with_several_apps_the_key_names_one() {
         app("b", &guest("probe"))
     );
     let (_folder, file) = config(&text);
-    let mut host = TestHost::config(file).unwrap().build().unwrap();
+    let mut host = TestHost::builder().config(file).build().unwrap();
     let error = host.set("settings.x", "1").unwrap_err().to_string();
     assert_eq!(error, "`settings.x`: say of which app, as `apps.a|b.settings.x`");
     host.set("apps.b.settings.x", "1").unwrap();
@@ -134,9 +134,9 @@ fn with_several_apps_the_key_names_one() {
 fn the_examples_run_from_their_configs() {
     for name in ["chat", "guestbook"] {
         let folder = hassock_tests::workspace().join("examples-wasm").join(name);
-        let builder = TestHost::config(folder.join("hassock.toml")).unwrap();
+        let builder = TestHost::builder().config(folder.join("hassock.toml"));
         let module = example(name);
-        let host = builder.set("module", &format!("{:?}", module.to_str().unwrap())).unwrap().build().unwrap();
+        let host = builder.set("module", &format!("{:?}", module.to_str().unwrap())).build().unwrap();
         host.connect(format!("/{name}")).send_text("{}");
     }
 }

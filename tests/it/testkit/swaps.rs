@@ -39,7 +39,7 @@ fn a_swap_is_there_at_once_for_all() {
 #[test]
 fn a_bad_version_is_refused_and_the_old_one_goes_on() {
     let file = version("v1");
-    let host = TestHost::module(file.path()).unwrap().set("limits.cpu_time", "\"100ms\"").unwrap().build().unwrap();
+    let host = TestHost::builder().module(file.path()).set("limits.cpu_time", "\"100ms\"").build().unwrap();
     let client = host.connect("/");
     let bad = [
         ("bad check-error", "the check says no"),
@@ -95,8 +95,8 @@ fn attachments_are_migrated_once() {
 #[test]
 fn pinned_connections_stay() {
     let file = version("v1");
-    let host = TestHost::module(file.path()).unwrap().set("swap", "\"pin\"").unwrap();
-    let host = host.set("pin_for", "\"1h\"").unwrap().build().unwrap();
+    let host = TestHost::builder().module(file.path()).set("swap", "\"pin\"");
+    let host = host.set("pin_for", "\"1h\"").build().unwrap();
     let old = host.connect("/");
     host.swap(None, version("v2").path()).unwrap();
     assert_eq!(served_by(&old), "v1");
@@ -123,7 +123,7 @@ fn a_call_that_runs_ends_in_its_version() {
 #[test]
 fn with_several_apps_the_name_is_needed() {
     let (_folder, file) = config(&(app("a", &guest("marked")) + &app("b", &guest("marked"))));
-    let host = TestHost::config(file).unwrap().build().unwrap();
+    let host = TestHost::builder().config(file).build().unwrap();
     let error = host.swap(None, version("v2").path()).unwrap_err().to_string();
     assert_eq!(error, "say which app: there are `a`, `b`");
     host.swap(Some("b"), version("v2").path()).unwrap();
@@ -134,7 +134,7 @@ fn with_several_apps_the_name_is_needed() {
 /// What calls cost grows as they do.
 #[test]
 fn costs_are_those_of_calls() {
-    let host = super::probe().setting("check", "read").unwrap().setting("events", "yes").unwrap();
+    let host = super::probe().setting("check", "read").setting("events", "yes");
     // The check reads a table that is not there: it is a failure, and no call.
     let error = host.build().err().unwrap().to_string();
     assert!(error.contains("check"), "{error}");
@@ -165,7 +165,7 @@ fn costs_are_those_of_calls() {
 fn a_self_test_meets_no_faults() {
     let mut host = super::probe().build().unwrap();
     host.database("main").unwrap().run("CREATE TABLE event (kind TEXT)").unwrap();
-    host.fail_statement("main", DatabaseError::Timeout).unwrap();
+    host.fail_sql("main", DatabaseError::Timeout).unwrap();
     host.fail_call(None, CallFault::Trap).unwrap();
     host.set("settings.check", "\"read\"").unwrap();
     host.swap(None, guest("probe")).unwrap();

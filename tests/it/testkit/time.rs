@@ -60,7 +60,7 @@ fn timers_that_repeat_fire_exactly_as_often_as_their_time_passes() {
 
 #[test]
 fn timers_of_several_owners_fire_in_one_order() {
-    let host = probe().setting("events", "yes").unwrap().build().unwrap();
+    let host = probe().setting("events", "yes").build().unwrap();
     let clients = [host.connect("/"), host.connect("/?topic=timers")];
     for number in 0..10 {
         let client = &clients[number % 2];
@@ -89,7 +89,7 @@ impl Drop for Rest<'_> {
 fn calls_of_the_same_moment_go_in_the_same_order_every_time() {
     let busy = AtomicBool::new(true);
     let order = || {
-        let host = probe().setting("events", "yes").unwrap().build().unwrap();
+        let host = probe().setting("events", "yes").build().unwrap();
         let clients: Vec<_> = (0..40).map(|_| host.connect("/")).collect();
         for client in &clients {
             ok(client, &timer("t", SECOND));
@@ -213,7 +213,7 @@ fn a_call_that_sleeps_for_too_long_is_ended_on_time() {
 
 #[test]
 fn a_wait_for_an_instance_is_as_long_as_the_config_says() {
-    let builder = TestHost::module(guest("faults")).unwrap().set("limits.instances", "1").unwrap();
+    let builder = TestHost::builder().module(guest("faults")).set("limits.instances", "1");
     let host = builder.build().unwrap();
     let (first, second) = (host.connect("/"), host.connect("/"));
     first.send_text("sleep");
@@ -238,7 +238,7 @@ fn with_numbers(host: &TestHost) {
 /// No limit in virtual time is reached because SQLite is slow in real time, not even the smallest.
 #[test]
 fn no_time_passes_while_a_statement_runs() {
-    let host = probe().set("limits.call_timeout", "\"10ms\"").unwrap().build().unwrap();
+    let host = probe().set("limits.call_timeout", "\"10ms\"").build().unwrap();
     with_numbers(&host);
     let client = host.connect("/");
     ok(&client, &timer("soon", Duration::from_millis(1)));
@@ -254,7 +254,7 @@ fn no_time_passes_while_a_statement_runs() {
 /// The same within an `advance`, where time jumps as soon as nobody here has anything to do.
 #[test]
 fn no_time_passes_while_a_statement_runs_in_an_advance() {
-    let builder = probe().setting("events", "yes").unwrap().set("limits.call_timeout", "\"10ms\"").unwrap();
+    let builder = probe().setting("events", "yes").set("limits.call_timeout", "\"10ms\"");
     let host = builder.build().unwrap();
     // The probe's own table, in which a certain event is slow to check.
     let table = "CREATE TABLE event (connection BIGINT, kind TEXT, \
@@ -279,7 +279,7 @@ fn no_time_passes_while_a_statement_runs_in_an_advance() {
 fn a_version_is_watched_for_as_long_as_the_config_says() {
     for (waits, served_by) in [(SECOND * 599, "v1"), (SECOND * 601, "v2")] {
         let (old, new) = (module_file(&marked("v1")), module_file(&marked("v2 third-traps")));
-        let builder = TestHost::module(old.path()).unwrap().set("rollback.min_calls", "10").unwrap();
+        let builder = TestHost::builder().module(old.path()).set("rollback.min_calls", "10");
         let host = builder.build().unwrap();
         host.swap(None, new.path()).unwrap();
         host.advance(waits);

@@ -44,7 +44,7 @@ fn messages_wait_for_a_call_that_waits() {
 
 #[test]
 fn a_message_may_be_as_large_as_the_limit() {
-    let host = probe().set("limits.outbox_bytes", "\"4MiB\"").unwrap().build().unwrap();
+    let host = probe().set("limits.outbox_bytes", "\"4MiB\"").build().unwrap();
     let limit = 1 << 20;
     let client = host.connect("/");
     client.send_binary(vec![7; limit]);
@@ -62,7 +62,7 @@ fn a_message_may_be_as_large_as_the_limit() {
 
 #[test]
 fn a_client_that_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
-    let host = probe().set("limits.messages_per_second", "10").unwrap().build().unwrap();
+    let host = probe().set("limits.messages_per_second", "10").build().unwrap();
     let client = host.connect("/");
     for number in 0..30 {
         client.send_text(number.to_string());
@@ -98,7 +98,7 @@ fn a_publish_reaches_all_at_once() {
 /// A client of the laboratory reads all the time: more than an outbox holds arrives, one call after the other.
 #[test]
 fn more_than_an_outbox_arrives() {
-    let host = probe().set("limits.outbox_bytes", "\"100KiB\"").unwrap().build().unwrap();
+    let host = probe().set("limits.outbox_bytes", "\"100KiB\"").build().unwrap();
     let (client, sender) = (host.connect("/"), host.connect("/"));
     for number in 0..20 {
         let text = format!("{number} {}", "x".repeat(60_000));

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use hassock::commands::test::{InProcess, Remote, in_process_only};
 use hassock::testkit;
-use hassock::transcript::format::{Transcript, parse};
-use hassock::transcript::play::{Mode, play};
-use hassock::transcript::stage::{Inside, Wire, inside_only};
 use hassock_tests::raw::Frame;
 use hassock_tests::raw::opcode::{BINARY, FIN, PING, TEXT};
 use hassock_tests::{TestHost, app, app_with_database, example, guest};
+use hassock_transcript::format::{Transcript, parse};
+use hassock_transcript::play::{Mode, play};
 use tokio::runtime::Runtime;
 
 use super::recorder::{Recorder, Tape, Tapped, frames};
@@ -27,12 +27,12 @@ pub(super) fn read(file: &Path) -> Transcript {
 
 /// Whether a running host will do.
 pub(super) fn is_wireable(transcript: &Transcript) -> bool {
-    transcript.steps.iter().all(|step| inside_only(&step.action).is_none())
+    transcript.steps.iter().all(|step| in_process_only(&step.action).is_none())
 }
 
-/// What its clients get on a stage. It has to pass.
-fn tapes<S: Tapped>(file: &Path, stage: S) -> Vec<Tape> {
-    let mut recorder = Recorder::new(stage);
+/// What its clients get on a backend. It has to pass.
+fn tapes<B: Tapped>(file: &Path, backend: B) -> Vec<Tape> {
+    let mut recorder = Recorder::new(backend);
     let played = play(&read(file), file.parent().unwrap(), &mut recorder, Mode::Verify);
     if let Some(failure) = played.failure {
         panic!("{}:{}: {}\n{:?}", file.display(), failure.line, failure.reason, failure.log);
@@ -43,14 +43,14 @@ fn tapes<S: Tapped>(file: &Path, stage: S) -> Vec<Tape> {
 /// The same in this process, with the apps of a config.
 pub(super) fn inside(config: &Path, file: &Path) -> Vec<Tape> {
     let transcript = read(file);
-    let mut builder = testkit::TestHost::config(config).unwrap();
+    let mut builder = testkit::TestHost::builder().config(config);
     if let Some(seed) = transcript.seed {
         builder = builder.seed(seed);
     }
     if let Some(clock) = transcript.clock {
         builder = builder.now(clock);
     }
-    tapes(file, Inside::new(builder.build().unwrap()))
+    tapes(file, InProcess::new(builder.build().unwrap()))
 }
 
 /// The same through sockets, with a host of its own.
@@ -66,7 +66,7 @@ fn over_the_wire(config: &Path, file: &Path) -> Vec<Tape> {
     let runtime = Runtime::new().unwrap();
     let host = runtime.block_on(TestHost::start(&lines.collect::<String>()));
     let url = format!("ws://{}", host.address()).parse().unwrap();
-    let tapes = tapes(file, Wire::new(url, PATIENCE).unwrap());
+    let tapes = tapes(file, Remote::new(url, PATIENCE).unwrap());
     runtime.block_on(host.drain());
     tapes
 }

@@ -1,25 +1,28 @@
-//! A stage that keeps what came through it, byte by byte.
+//! A backend that keeps what came through it, byte by byte.
 
 use std::path::Path;
 use std::time::Duration;
 
-use hassock::transcript::format::{CallFault, Connect, StatementFault};
-use hassock::transcript::stage::{Answer, Cost, Inside, LogLine, Message, Received, Rows, Stage, StageError, Wire};
+use hassock::commands::test::{InProcess, Remote};
 use hassock_tests::raw::Frame;
 use hassock_tests::raw::opcode::{FIN, PING, PONG};
+use hassock_transcript::backend::{
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    StatementFault,
+};
 
-/// A stage whose clients keep the bytes that they got.
-pub(super) trait Tapped: Stage {
+/// A backend whose clients keep the bytes that they got.
+pub(super) trait Tapped: Backend {
     fn bytes(&self, client: &str) -> Vec<u8>;
 }
 
-impl Tapped for Inside {
+impl Tapped for InProcess {
     fn bytes(&self, client: &str) -> Vec<u8> {
         self.received_bytes(client)
     }
 }
 
-impl Tapped for Wire {
+impl Tapped for Remote {
     fn bytes(&self, client: &str) -> Vec<u8> {
         self.received_bytes(client)
     }
@@ -32,21 +35,21 @@ pub(super) struct Tape {
     pub(super) answer: Answer,
     /// The head of a 101, without its `date`.
     pub(super) head: String,
-    /// All bytes after the head, but for pongs, which only a stage over the wire asks for, and for pings after
+    /// All bytes after the head, but for pongs, which only a backend over the wire asks for, and for pings after
     /// the first one in a row, of which there are as many as time passes.
     pub(super) frames: Vec<u8>,
 }
 
-/// Plays on another stage.
-pub(super) struct Recorder<S> {
-    stage: S,
+/// Plays on another backend.
+pub(super) struct Recorder<B> {
+    backend: B,
     finished: Vec<Tape>,
     current: Vec<(String, Answer)>,
 }
 
-impl<S: Tapped> Recorder<S> {
-    pub(super) fn new(stage: S) -> Self {
-        Self { stage, finished: Vec::new(), current: Vec::new() }
+impl<B: Tapped> Recorder<B> {
+    pub(super) fn new(backend: B) -> Self {
+        Self { backend, finished: Vec::new(), current: Vec::new() }
     }
 
     /// What came, connection by connection.
@@ -59,7 +62,7 @@ impl<S: Tapped> Recorder<S> {
 
     fn keep(&mut self, client: String, mut answer: Answer) {
         answer.headers.retain(|(name, _)| name != "date");
-        let bytes = self.stage.bytes(&client);
+        let bytes = self.backend.bytes(&client);
         let accepted = answer.status == 101;
         let (head, frames) = if accepted { split(&bytes) } else { (String::new(), Vec::new()) };
         self.finished.push(Tape { client, answer, head, frames });
@@ -106,78 +109,86 @@ pub(super) fn frames(mut bytes: &[u8]) -> Vec<Frame> {
     frames
 }
 
-impl<S: Tapped> Stage for Recorder<S> {
-    fn connect(&mut self, connect: &Connect) -> Result<Answer, StageError> {
-        if let Some(at) = self.current.iter().position(|(client, _)| *client == connect.client) {
+impl<B: Tapped> Backend for Recorder<B> {
+    fn connect(&mut self, name: &str, request: &Connect) -> Result<Answer, BackendError> {
+        if let Some(at) = self.current.iter().position(|(client, _)| client == name) {
             let (client, answer) = self.current.remove(at);
             self.keep(client, answer);
         }
-        let answer = self.stage.connect(connect)?;
-        self.current.push((connect.client.clone(), answer.clone()));
+        let answer = self.backend.connect(name, request)?;
+        self.current.push((name.to_owned(), answer.clone()));
         Ok(answer)
     }
 
-    fn send(&mut self, client: &str, message: Message) -> Result<(), StageError> {
-        self.stage.send(client, message)
+    fn send(&mut self, client: &str, message: Message) -> Result<(), BackendError> {
+        self.backend.send(client, message)
     }
 
-    fn receive(&mut self, client: &str) -> Result<Option<Received>, StageError> {
-        self.stage.receive(client)
+    fn receive(&mut self, client: &str) -> Result<Option<Received>, BackendError> {
+        self.backend.receive(client)
     }
 
-    fn poll(&mut self, client: &str) -> Result<Option<Received>, StageError> {
-        self.stage.poll(client)
+    fn poll(&mut self, client: &str) -> Result<Option<Received>, BackendError> {
+        self.backend.poll(client)
     }
 
-    fn disconnect(&mut self, client: &str, close: Option<(u16, &str)>) -> Result<(), StageError> {
-        self.stage.disconnect(client, close)
+    fn disconnect(&mut self, client: &str, close: Option<(u16, &str)>) -> Result<(), BackendError> {
+        self.backend.disconnect(client, close)
     }
 
-    fn vanish(&mut self, client: &str) -> Result<(), StageError> {
-        self.stage.vanish(client)
+    fn vanish(&mut self, client: &str) -> Result<(), BackendError> {
+        self.backend.vanish(client)
     }
 
-    fn sql(&mut self, database: &str, statement: &str) -> Result<Rows, StageError> {
-        self.stage.sql(database, statement)
+    fn sql(&mut self, database: &str, statement: &str) -> Result<Rows, BackendError> {
+        self.backend.sql(database, statement)
     }
 
-    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), StageError> {
-        self.stage.execute_batch(database, statements)
+    fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError> {
+        self.backend.execute_batch(database, statements)
     }
 
-    fn advance(&mut self, time: Duration) -> Result<(), StageError> {
-        self.stage.advance(time)
+    fn advance(&mut self, time: Duration) -> Result<(), BackendError> {
+        self.backend.advance(time)
     }
 
-    fn swap(&mut self, app: Option<&str>, file: &Path) -> Result<(), StageError> {
-        self.stage.swap(app, file)
+    fn swap(&mut self, app: Option<&str>, file: &Path) -> Result<(), BackendError> {
+        self.backend.swap(app, file)
     }
 
-    fn fail_statement(&mut self, database: &str, fault: StatementFault) -> Result<(), StageError> {
-        self.stage.fail_statement(database, fault)
+    fn fail_sql(&mut self, database: &str, fault: StatementFault) -> Result<(), BackendError> {
+        self.backend.fail_sql(database, fault)
     }
 
-    fn fail_call(&mut self, app: Option<&str>, fault: CallFault) -> Result<(), StageError> {
-        self.stage.fail_call(app, fault)
+    fn fail_call(&mut self, app: Option<&str>, fault: CallFault) -> Result<(), BackendError> {
+        self.backend.fail_call(app, fault)
     }
 
-    fn fail_instances(&mut self, app: Option<&str>) -> Result<(), StageError> {
-        self.stage.fail_instances(app)
+    fn fail_instances(&mut self, app: Option<&str>) -> Result<(), BackendError> {
+        self.backend.fail_instances(app)
     }
 
-    fn fail_outbox(&mut self, client: &str) -> Result<(), StageError> {
-        self.stage.fail_outbox(client)
+    fn fail_outbox(&mut self, client: &str) -> Result<(), BackendError> {
+        self.backend.fail_outbox(client)
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), StageError> {
-        self.stage.set(key, value)
+    fn set(&mut self, key: &str, value: &str) -> Result<(), BackendError> {
+        self.backend.set(key, value)
+    }
+
+    fn take_failed_calls(&mut self) -> Vec<FailedCall> {
+        self.backend.take_failed_calls()
+    }
+
+    fn client_of(&self, connection: u64) -> Option<&str> {
+        self.backend.client_of(connection)
     }
 
     fn take_log(&mut self) -> Vec<LogLine> {
-        self.stage.take_log()
+        self.backend.take_log()
     }
 
     fn cost(&self) -> Option<Cost> {
-        self.stage.cost()
+        self.backend.cost()
     }
 }

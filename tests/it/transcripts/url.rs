@@ -80,7 +80,7 @@ async fn addresses_that_are_none() {
     let folder = Folder::new().with("x.transcript", "connect a /\n");
     for (arguments, said) in [
         ("--url http://127.0.0.1:1", "`http://127.0.0.1:1` does not begin with ws://"),
-        ("--url wss://example.org", "needs TLS, which is not spoken here"),
+        ("--url wss://example.org", "needs TLS, which `hassock test` does not support"),
         ("--url ws://127.0.0.1:1 --bless", "cannot be used with"),
         ("--wait 5s", "--url"),
         ("--url ws://127.0.0.1:1 --wait soon", "invalid value 'soon'"),
@@ -111,10 +111,12 @@ async fn steps_that_need_the_inside_are_refused_before_anything_is_sent() {
         ("fail call: trap", "fail call"),
         ("fail instances", "fail instances"),
         ("fail outbox a", "fail outbox"),
+        ("failed fired", "failed"),
         ("advance 61s", "advance by more than a minute"),
     ] {
         folder.put("x.transcript", format!("connect a /\na > x\n{step}\n"));
-        let said = format!("x.transcript:3: `{name}` needs the inside of the host: play this transcript without --url");
+        let said =
+            format!("x.transcript:3: `{name}` works only inside this process: play this transcript without --url");
         assert_said(&folder.test(&format!(". --url ws://{address}")).await, 2, &[&said]);
     }
     std::io::Write::write_all(&mut std::net::TcpStream::connect(address).unwrap(), b"the end").unwrap();

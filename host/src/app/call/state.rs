@@ -11,7 +11,7 @@ use crate::app::connection::Connection;
 use crate::app::imports::SqlContext;
 use crate::app::versions::Version;
 use crate::app::{App, Setup};
-use crate::sim::{Lab, Meter};
+use crate::sim::{Meter, Simulation};
 
 /// The data of a wasmtime store: one for each instance.
 pub(crate) struct InstanceState {
@@ -40,7 +40,7 @@ pub(crate) struct CallContext {
     /// a connection at each send would cost a system call per message instead of one per batch.
     pub dirty: Vec<Arc<Connection>>,
     /// The simulation that counts the call and injects faults into it. A self-test has none.
-    pub lab: Option<Arc<Lab>>,
+    pub sim: Option<Arc<Simulation>>,
     ticks: u32,
 }
 
@@ -50,9 +50,9 @@ impl CallContext {
         app: Arc<App>,
         setup: Arc<Setup>,
         connection: Option<Arc<Connection>>,
-        lab: Option<Arc<Lab>>,
+        sim: Option<Arc<Simulation>>,
     ) -> Self {
-        Self { app, setup, connection, dirty: Vec::new(), lab, ticks: 0 }
+        Self { app, setup, connection, dirty: Vec::new(), sim, ticks: 0 }
     }
 
     /// Wake the dirty connections.
@@ -83,8 +83,8 @@ impl InstanceState {
         // The module gets no folders, variables, arguments or network. Clocks and random numbers work.
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout)).stderr(output(Stream::Stderr)).allow_tcp(false).allow_udp(false);
-        if let Some(lab) = &context.app.context.lab {
-            lab.install(&mut wasi);
+        if let Some(sim) = &context.app.context.sim {
+            sim.install(&mut wasi);
         }
         Self {
             wasi: wasi.build(),
@@ -92,7 +92,7 @@ impl InstanceState {
             memory: MemoryLimit {
                 bytes: context.setup.limits.memory.bytes(),
                 exceeded: false,
-                meter: context.lab.as_ref().map(|lab| Arc::clone(&lab.meter)),
+                meter: context.sim.as_ref().map(|sim| Arc::clone(&sim.meter)),
             },
             log,
             version: Arc::clone(version),
@@ -116,7 +116,7 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
         if call.ticks > call.setup.max_ticks {
             return Ok(UpdateDeadline::Interrupt);
         }
-        if call.app.context.lab.is_some() {
+        if call.app.context.sim.is_some() {
             return Ok(UpdateDeadline::Continue(1));
         }
     }

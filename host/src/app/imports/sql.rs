@@ -63,9 +63,9 @@ impl InstanceState {
     /// A statement is about to run. It fails if a test asks for that.
     fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
         self.before_waiting();
-        let Some(lab) = self.call.as_ref().and_then(|call| call.lab.as_ref()) else { return Ok(()) };
-        lab.meter.ran_statement();
-        lab.faults.next_statement(database).map_or(Ok(()), Err)
+        let Some(sim) = self.call.as_ref().and_then(|call| call.sim.as_ref()) else { return Ok(()) };
+        sim.meter.ran_statement();
+        sim.faults.next_statement(database).map_or(Ok(()), Err)
     }
 
     /// Wake the dirty connections before the call waits.

@@ -1,25 +1,35 @@
 //! Which files are transcripts.
 
-use std::fs;
-use std::io;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use ignore::{DirEntry, WalkBuilder};
 
 use super::TestsError;
 
-/// How the name of a transcript ends.
+/// The extension of a transcript's name.
 const EXTENSION: &str = "transcript";
 
-/// Folders that nobody writes transcripts into.
+/// Folders with build results and dependencies, which are skipped even if no `.gitignore` names them.
 const SKIPPED: [&str; 2] = ["target", "node_modules"];
 
-/// The transcripts below a folder, in the order of their names.
+/// The transcripts below a folder, in the order of their names. Hidden files, and what a `.gitignore` names, are left
+/// out; links are not followed, because they may lead in a circle.
 ///
 /// # Errors
 /// If there is none, or a folder cannot be read.
 pub(super) fn transcripts(folder: &Path) -> Result<Vec<PathBuf>, TestsError> {
+    // A `.gitignore` counts outside a repository too; what a user has ignored for all repositories does not.
+    let mut walk = WalkBuilder::new(folder);
+    walk.require_git(false).git_global(false).filter_entry(is_wanted);
     let mut found = Vec::new();
-    let collected = collect(folder, &mut found);
-    collected.map_err(|(folder, source)| TestsError::Unreadable { file: folder, source })?;
+    for entry in walk.build() {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
+        let path = entry.path();
+        if path.extension() == Some(OsStr::new(EXTENSION)) && !is_folder(&entry) {
+            found.push(entry.into_path());
+        }
+    }
     found.sort();
     match found.is_empty() {
         true => Err(TestsError::NoTranscripts(folder.to_owned())),
@@ -27,42 +37,64 @@ pub(super) fn transcripts(folder: &Path) -> Result<Vec<PathBuf>, TestsError> {
     }
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-    let failed = |source| (folder.to_owned(), source);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        // Not through links, which may lead round in a circle.
-        if entry.file_type().map_err(failed)?.is_dir() {
-            if !name.starts_with('.') && !SKIPPED.contains(&&*name) {
-                collect(&path, found)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            found.push(path);
-        }
-    }
-    Ok(())
+fn is_wanted(entry: &DirEntry) -> bool {
+    // The folder itself may have any name.
+    entry.depth() == 0 || !is_folder(entry) || !SKIPPED.iter().any(|name| entry.file_name() == *name)
+}
+
+fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_some_and(|kind| kind.is_dir())
+}
+
+fn unreadable(folder: &Path, error: ignore::Error) -> TestsError {
+    let text = error.to_string();
+    let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other(text));
+    TestsError::Unreadable { file: folder.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn all_below_a_folder_are_found_but_not_in_what_was_built() {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["b.transcript", "a/c.transcript", "target/d.transcript", ".git/e.transcript", "f.txt"] {
+        let files = [
+            "b.transcript",
+            "a/c.transcript",
+            "a/.hidden.transcript",
+            "a/draft.transcript",
+            "a/folder.transcript/d.transcript",
+            "target/d.transcript",
+            "node_modules/d.transcript",
+            ".git/e.transcript",
+            "f.txt",
+        ];
+        for file in files {
             let file = folder.path().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "").unwrap();
         }
+        fs::write(folder.path().join(".gitignore"), "/a/draft*\n").unwrap();
         let found = transcripts(folder.path()).unwrap();
-        assert_eq!(found, [folder.path().join("a/c.transcript"), folder.path().join("b.transcript")]);
-        let none = transcripts(&folder.path().join(".git/..").join("target/..").join("a/.."));
-        assert_eq!(none.unwrap().len(), 2);
+        let expected = ["a/c.transcript", "a/folder.transcript/d.transcript", "b.transcript"];
+        assert_eq!(found, expected.map(|file| folder.path().join(file)));
+        let around = transcripts(&folder.path().join(".git/..").join("target/..").join("a/.."));
+        assert_eq!(around.unwrap().len(), 3);
         fs::create_dir(folder.path().join("empty")).unwrap();
         let error = transcripts(&folder.path().join("empty")).unwrap_err().to_string();
         assert!(error.contains("no transcript"), "{error}");
+    }
+
+    #[test]
+    fn a_gitignore_counts_without_a_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".gitignore"), "*.transcript\n!kept.transcript\n").unwrap();
+        for file in ["a.transcript", "kept.transcript"] {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        assert_eq!(transcripts(folder.path()).unwrap(), [folder.path().join("kept.transcript")]);
     }
 }

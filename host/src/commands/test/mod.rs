@@ -1,30 +1,33 @@
-//! `hassock test`: transcripts against the modules as they are, inside this process or over the wire.
+//! `hassock test`: plays transcripts against the modules of an app inside this process, or against a running host.
 
 mod find;
+mod in_process;
+mod remote;
 mod suite;
+mod target;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use hassock_transcript::BackendError;
+use hassock_transcript::play::Mode;
+use hassock_transcript::report::{self, Finished, Verdict, junit};
 use tokio::task::spawn_blocking;
 
-use self::suite::Place;
+pub use self::in_process::InProcess;
+pub use self::remote::{BadUrl, Remote, Url, in_process_only};
+use self::target::Target;
 use super::print::print;
 use super::{CONFIG_FILE, CommandError};
 use crate::build::build;
 use crate::config::Config;
 use crate::testkit::{TestError, TestHost, TestHostBuilder};
-use crate::transcript::diff::Style;
-use crate::transcript::junit;
-use crate::transcript::play::Mode;
-use crate::transcript::report::{self, Finished, Verdict};
-use crate::transcript::stage::{StageError, Url};
 
-/// What the command is asked.
+/// The arguments.
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// An app's folder, with a hassock.toml, or a component
@@ -33,19 +36,19 @@ pub struct TestArgs {
     /// Transcripts, instead of all `*.transcript` below the folder
     #[arg(value_name = "FILES")]
     pub files: Vec<PathBuf>,
-    /// Correct the transcripts: what the module does now is right. Look at the changes before you keep them
+    /// Correct the transcripts: what the module does now is right. Review the changes before you keep them
     #[arg(long, conflicts_with = "url")]
     pub bless: bool,
-    /// Also write a report that build servers read
+    /// Also write a JUnit report, which CI systems read
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Print a JSON object a transcript
+    /// Print a JSON object for each transcript
     #[arg(long)]
     pub json: bool,
     /// Play against a running host, such as ws://127.0.0.1:8080, through real sockets
     #[arg(long, value_name = "URL")]
     pub url: Option<Url>,
-    /// With --url: how long a message that is expected may take
+    /// With --url: how long an expected message may take
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "5s", requires = "url")]
     pub wait: Duration,
     /// Do not build the modules first
@@ -53,13 +56,13 @@ pub struct TestArgs {
     pub no_build: bool,
 }
 
-/// Why the tests are not all passed.
+/// Why not all transcripts passed.
 #[derive(Debug, thiserror::Error)]
 pub enum TestsError {
-    /// Some failed. They were reported.
+    /// Some failed. They have been reported.
     #[error("{}", count(*.0, "transcript failed", "transcripts failed"))]
     Failed(usize),
-    /// Some could not be played. They were reported.
+    /// Some could not be played. They have been reported.
     #[error("{}", count(*.0, "transcript could not be played", "transcripts could not be played"))]
     Broken(usize),
     /// There is nothing to play.
@@ -89,7 +92,7 @@ pub enum TestsError {
     Host(#[from] TestError),
     /// The running host cannot be reached.
     #[error("{0}; is it running, and is that its address?")]
-    Absent(StageError),
+    Absent(BackendError),
     /// The modules cannot be built, or the config is wrong.
     #[error(transparent)]
     Prepare(Box<CommandError>),
@@ -118,14 +121,14 @@ pub async fn run(args: TestArgs) -> Result<(), TestsError> {
         return Err(TestsError::NoTarget(args.target));
     }
     let files = files(&args)?;
-    let place = match &args.url {
+    let target = match &args.url {
         Some(url) => {
             url.reach(args.wait).await.map_err(TestsError::Absent)?;
-            Place::Running(url.clone(), args.wait)
+            Target::Running(url.clone(), args.wait)
         }
-        None => laboratory(&args).await?,
+        None => in_process(&args).await?,
     };
-    let work = move || play(&args, &files, &place);
+    let work = move || play(&args, &files, &target);
     spawn_blocking(work).await.map_err(|error| TestError(error.to_string()))?
 }
 
@@ -147,18 +150,18 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Build the modules, and make sure that they load: then only transcripts can fail.
-async fn laboratory(args: &TestArgs) -> Result<Place, TestsError> {
+/// Build the modules and make sure that they load, so that afterwards only transcripts can fail.
+async fn in_process(args: &TestArgs) -> Result<Target, TestsError> {
     let is_module = args.target.extension().is_some_and(|extension| extension == "wasm");
-    let (builder, place): (TestHostBuilder, fn(TestHostBuilder) -> Place) = match is_module {
-        true => (TestHost::module(&args.target)?, Place::Module),
+    let (builder, target): (TestHostBuilder, fn(TestHostBuilder) -> Target) = match is_module {
+        true => (TestHost::builder().module(&args.target), Target::Module),
         false => {
             let file = if args.target.is_dir() { args.target.join(CONFIG_FILE) } else { args.target.clone() };
-            let builder = TestHost::config(&file)?;
+            let builder = TestHost::builder().config(&file);
             if !args.no_build {
-                build_all(&builder.config()?).await.map_err(|error| TestsError::Prepare(Box::new(error)))?;
+                build_all(&builder.to_config()?).await.map_err(|error| TestsError::Prepare(Box::new(error)))?;
             }
-            (builder, Place::App)
+            (builder, Target::App)
         }
     };
     if !args.json {
@@ -170,7 +173,7 @@ async fn laboratory(args: &TestArgs) -> Result<Place, TestsError> {
         Ok(Ok(loaded)) => loaded?,
         _ => return Err(TestError("the modules cannot be loaded".to_owned()).into()),
     }
-    Ok(place(builder))
+    Ok(target(builder))
 }
 
 async fn build_all(config: &Config) -> Result<(), CommandError> {
@@ -184,13 +187,12 @@ fn shown(files: &[PathBuf]) -> String {
     files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn play(args: &TestArgs, files: &[PathBuf], place: &Place) -> Result<(), TestsError> {
-    let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+fn play(args: &TestArgs, files: &[PathBuf], target: &Target) -> Result<(), TestsError> {
     let mode = if args.bless { Mode::Bless } else { Mode::Verify };
     let began = Instant::now();
-    let finished = suite::play_all(files, place, mode, |result| match args.json {
+    let finished = suite::play_all(files, target, mode, |result| match args.json {
         true => print(format!("{}\n", report::object(result))),
-        false => print(format!("{}{}", report::line(result, style), report::failure(result, style))),
+        false => print_in_colour(&format!("{}{}", report::line(result), report::failure(result))),
     });
     let time = began.elapsed();
     if !args.json {
@@ -198,13 +200,22 @@ fn play(args: &TestArgs, files: &[PathBuf], place: &Place) -> Result<(), TestsEr
     }
     if args.bless && finished.iter().any(|result| matches!(result.verdict, Verdict::Failed(_))) {
         eprintln!(
-            "transcripts that failed were not corrected: what comes after a step that cannot be taken is not known"
+            "transcripts that failed were not corrected: what comes after a step that cannot be played is not known"
         );
     }
     if let Some(file) = &args.junit {
         write_report(file, &finished, time)?;
     }
     judge(&finished)
+}
+
+/// Print a text that has colours, which go only to a terminal, and not if `NO_COLOR` is set.
+fn print_in_colour(text: &str) {
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    match choice {
+        anstream::ColorChoice::Never => print(anstream::adapter::strip_str(text).to_string()),
+        _ => print(text),
+    }
 }
 
 fn write_report(file: &Path, finished: &[Finished], time: Duration) -> Result<(), TestsError> {

@@ -1,0 +1,191 @@
+//! The functions that a module exports: what each takes, and what it may return.
+
+use super::pool::Instance;
+use crate::config::AppLimits;
+use crate::module::CallError;
+use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
+use crate::module::bindings::hassock::host::types::Message;
+use crate::text::log_line;
+
+/// One exported function with its arguments.
+pub(super) trait Export: Send {
+    /// Its name in the log.
+    const NAME: &'static str;
+
+    /// What the function returns.
+    type Returned: Send;
+
+    /// What the caller gets.
+    type Value: Send;
+
+    /// Call the function. An instance without an optional export returns at once.
+    fn call(self, instance: &mut Instance) -> impl Future<Output = wasmtime::Result<Self::Returned>> + Send;
+
+    /// Find a failure in what the function returned.
+    fn check(returned: Self::Returned, limits: &AppLimits) -> Result<Self::Value, CallError>;
+
+    /// Whether the module failed. An error that it returned is usually an answer.
+    fn is_failure(error: &CallError) -> bool {
+        error.is_failure()
+    }
+}
+
+/// `handler.open`
+pub(super) struct Open<'a> {
+    pub(super) connection: u64,
+    pub(super) request: &'a Request,
+}
+
+/// `handler.receive`
+pub(super) struct Receive<'a> {
+    pub(super) connection: u64,
+    pub(super) messages: &'a [Message],
+}
+
+/// `handler.closed`
+pub(super) struct Closed<'a> {
+    pub(super) connection: u64,
+    pub(super) closing: &'a Closing,
+}
+
+/// `timer-handler.connection-timer`
+pub(super) struct ConnectionTimer<'a> {
+    pub(super) connection: u64,
+    pub(super) name: &'a str,
+    pub(super) payload: &'a [u8],
+}
+
+/// `timer-handler.app-timer`
+pub(super) struct AppTimer<'a> {
+    pub(super) name: &'a str,
+    pub(super) payload: &'a [u8],
+}
+
+/// `migration.migrate`
+pub(super) struct Migrate<'a> {
+    pub(super) from: &'a str,
+    pub(super) attachment: &'a [u8],
+}
+
+/// `self-test.check`
+pub(super) struct Check;
+
+impl Export for Open<'_> {
+    const NAME: &'static str = "open";
+    type Returned = Result<Acceptance, Refusal>;
+    type Value = Self::Returned;
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        instance.handler.call_open(&mut instance.store, self.connection, self.request).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        Ok(returned)
+    }
+}
+
+impl Export for Receive<'_> {
+    const NAME: &'static str = "receive";
+    type Returned = Result<(), String>;
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        instance.handler.call_receive(&mut instance.store, self.connection, self.messages).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        without_error(returned)
+    }
+}
+
+impl Export for Closed<'_> {
+    const NAME: &'static str = "closed";
+    type Returned = ();
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        instance.handler.call_closed(&mut instance.store, self.connection, self.closing).await
+    }
+
+    fn check((): Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        Ok(())
+    }
+}
+
+impl Export for ConnectionTimer<'_> {
+    const NAME: &'static str = "connection-timer";
+    type Returned = Result<(), String>;
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(handler) = &instance.timer_handler else { return Ok(Ok(())) };
+        handler.call_connection_timer(&mut instance.store, self.connection, self.name, self.payload).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        without_error(returned)
+    }
+}
+
+impl Export for AppTimer<'_> {
+    const NAME: &'static str = "app-timer";
+    type Returned = Result<(), String>;
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(handler) = &instance.timer_handler else { return Ok(Ok(())) };
+        handler.call_app_timer(&mut instance.store, self.name, self.payload).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        without_error(returned)
+    }
+}
+
+impl Export for Migrate<'_> {
+    const NAME: &'static str = "migrate";
+    type Returned = Result<Vec<u8>, String>;
+    type Value = Vec<u8>;
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(migration) = &instance.migration else { return Ok(Ok(self.attachment.to_vec())) };
+        migration.call_migrate(&mut instance.store, self.from, self.attachment).await
+    }
+
+    fn check(returned: Self::Returned, limits: &AppLimits) -> Result<Self::Value, CallError> {
+        let attachment = without_error(returned)?;
+        match attachment.len() <= limits.attachment_bytes.bytes() {
+            true => Ok(attachment),
+            false => Err(CallError::Returned(format!(
+                "an attachment of {} bytes, more than `attachment_bytes` = {}",
+                attachment.len(),
+                limits.attachment_bytes
+            ))),
+        }
+    }
+
+    /// A refused attachment is a failure too: the version does not fit the connections that are open.
+    fn is_failure(error: &CallError) -> bool {
+        error.is_failure() || matches!(error, CallError::Returned(_))
+    }
+}
+
+impl Export for Check {
+    const NAME: &'static str = "check";
+    type Returned = Result<(), String>;
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(test) = &instance.self_test else { return Ok(Ok(())) };
+        test.call_check(&mut instance.store).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        without_error(returned)
+    }
+}
+
+/// The text of an error is the module's, which may have put anything into it.
+fn without_error<T>(returned: Result<T, String>) -> Result<T, CallError> {
+    returned.map_err(|text| CallError::Returned(log_line(&text).into_owned()))
+}

@@ -1,0 +1,97 @@
+//! One call of a module, and what follows from its result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::CallContext;
+use super::export::Export;
+use super::failure::{classify, log};
+use crate::app::connection::Connection;
+use crate::app::versions::{self, Version};
+use crate::app::{App, Setup};
+use crate::lazy_timeout::lazy_timeout;
+use crate::module::{CallError, FailedCall};
+use crate::sim::{CallProbe, Simulation};
+
+/// A call of the version that serves a connection or the app itself.
+pub(super) struct Call<'a> {
+    app: &'a Arc<App>,
+    version: &'a Arc<Version>,
+    connection: Option<&'a Arc<Connection>>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(app: &'a Arc<App>, version: &'a Arc<Version>, connection: Option<&'a Arc<Connection>>) -> Self {
+        Self { app, version, connection }
+    }
+
+    /// Make the call and count it. A call that failed is logged, and may cause a rollback of its version.
+    pub(super) async fn serve<E: Export>(self, export: E) -> Result<E::Value, FailedCall> {
+        let (app, version, setup) = (self.app, self.version, self.app.setup());
+        let sim = app.context.sim.as_ref();
+        let (result, time) = run(export, app, &setup, version, self.connection, sim).await;
+        if let Some(time) = time {
+            version.stats.count(time);
+        }
+        match result {
+            Ok(value) => {
+                version.health.call_succeeded();
+                Ok(value)
+            }
+            Err(error) => Err(self.failed::<E>(error, time)),
+        }
+    }
+
+    fn failed<E: Export>(&self, error: CallError, time: Option<Duration>) -> FailedCall {
+        let Self { app, version, connection } = *self;
+        let connection = connection.map(|connection| connection.id);
+        let failed = FailedCall { version: Arc::clone(&version.id), error };
+        log(E::NAME, app, connection, &failed);
+        if let Some(sim) = &app.context.sim {
+            sim.call_failed(&app.name, E::NAME, connection, &failed);
+        }
+        if E::is_failure(&failed.error) {
+            version.stats.count_failure();
+            if let Some(reason) = version.health.call_failed() {
+                versions::take_back(app, version, reason);
+            }
+        } else if time.is_some() {
+            version.health.call_succeeded();
+        }
+        failed
+    }
+}
+
+/// Call one exported function in a leased instance of a version, within `call_timeout`. Returns the result, and how long
+/// the call took if an instance was free for it.
+pub(super) async fn run<E: Export>(
+    export: E,
+    app: &Arc<App>,
+    setup: &Arc<Setup>,
+    version: &Arc<Version>,
+    connection: Option<&Arc<Connection>>,
+    sim: Option<&Arc<Simulation>>,
+) -> (Result<E::Value, CallError>, Option<Duration>) {
+    let probe = CallProbe::begin(sim, &app.name);
+    let began = Instant::now();
+    let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), sim.cloned());
+    let mut lease = match setup.pool.lease(version, context).await {
+        Ok(lease) => lease,
+        Err(error) => return (Err(error), None),
+    };
+    if let Some(error) = probe.fault() {
+        return (Err(error), Some(began.elapsed()));
+    }
+    let limit = setup.limits.call_timeout;
+    let result = match lazy_timeout(limit.get(), export.call(&mut lease.instance)).await {
+        Ok(Ok(returned)) => {
+            lease.finish().await;
+            E::check(returned, &setup.limits)
+        }
+        Ok(Err(error)) => Err(classify(&lease, &setup.limits, &error)),
+        Err(_) => Err(CallError::Timeout(limit)),
+    };
+    (result, Some(began.elapsed()))
+}

@@ -1,0 +1,142 @@
+//! Turns the events of a recording into a transcript: each event becomes a step, and the time between them `advance`.
+
+use std::time::Duration;
+
+use hassock_transcript::backend::Connect;
+use hassock_transcript::format::placeholder::{Kind, escape, placeholder};
+use hassock_transcript::format::{Action, ConnectStep, Expected, Outcome, Payload, TextPattern, step};
+use hassock_transcript::stable::stable_pattern;
+use serde_json::Value as Json;
+
+use crate::record::{Asked, EndedBy, Entry, Event, Received, Sent};
+
+/// A shorter time between two steps is not a pause, but the time that they took. Before a timer, each millisecond
+/// counts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Makes the text of a transcript from the events of a recording.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// How far `advance` has moved the transcript's clock.
+    clock: Duration,
+}
+
+impl Script {
+    /// The lines for an event; nothing for some.
+    pub(super) fn lines(&mut self, entry: Entry) -> String {
+        let now = Duration::from_micros(entry.at);
+        let passed = now.saturating_sub(self.clock);
+        match entry.event {
+            Event::Began { app, version, clock, .. } => head(&app, &version, &clock),
+            Event::Fired => self.advance(passed),
+            Event::Complete | Event::CutShort | Event::TooSlow { .. } => String::new(),
+            event => {
+                let time = if passed >= PAUSE { self.advance(passed) } else { String::new() };
+                time + &skip(&event) + &action(event).map(|action| line(&action)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Bring the clock to a whole millisecond, never behind the recording's: a timer that fired there fires here.
+    fn advance(&mut self, passed: Duration) -> String {
+        let whole = u64::try_from(passed.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        let time = Duration::from_millis(whole);
+        self.clock += time;
+        if time.is_zero() { String::new() } else { line(&Action::Advance(time)) }
+    }
+}
+
+fn head(app: &str, version: &str, clock: &str) -> String {
+    // A name may hold any character, and a comment ends with its line.
+    let app = app.replace(char::is_control, " ");
+    format!("# recorded from {app} (version {version}) at {clock}\nclock {clock}\n")
+}
+
+fn line(action: &Action) -> String {
+    let mut text = step(action).trim_end().to_owned();
+    text.push('\n');
+    text
+}
+
+/// When a client leaves, a message to it may never arrive. In the replay everything arrives.
+fn skip(event: &Event) -> String {
+    match event {
+        Event::Ended { client, by: EndedBy::Client | EndedBy::Transport, .. } => {
+            line(&Action::Skip { client: client.clone() })
+        }
+        _ => String::new(),
+    }
+}
+
+/// The step for an event; none for an event that is not a step.
+fn action(event: Event) -> Option<Action> {
+    match event {
+        Event::Connected { client, request, id, answer } => {
+            let value = |value: Option<String>| value.map_or_else(TextPattern::anything, TextPattern::Exact);
+            let answer = answer.into_iter().map(|(name, content)| (name, value(content))).collect();
+            let outcome = Outcome::Accepted(answer);
+            let request = Connect { id: Some(id), ..asked(request) };
+            Some(Action::Connect(ConnectStep { client, request, outcome }))
+        }
+        Event::Refused { client, request, status, body } => {
+            let outcome = Outcome::Refused { status, body: stable_pattern(body.trim()) };
+            Some(Action::Connect(ConnectStep { client, request: asked(request), outcome }))
+        }
+        Event::Sent { client, message } => Some(Action::Send { client, payload: payload(message) }),
+        Event::Received { client, message } => Some(Action::Expect { client, expected: expected(message) }),
+        Event::Ended { client, by, code, reason } => Some(ended(client, by, code, &reason)),
+        Event::Began { .. } | Event::Fired | Event::Complete | Event::CutShort | Event::TooSlow { .. } => None,
+    }
+}
+
+/// A request. Strings of the traffic that look like placeholders are escaped.
+fn asked(request: Asked) -> Connect {
+    let headers = request.headers.into_iter().map(|(name, value)| (name, escape(&value))).collect();
+    Connect { target: escape(&request.target), headers, id: None }
+}
+
+/// JSON that is expected: redacted values may be anything, and other strings are escaped.
+fn expected_json(mut value: Json, redacted: &[String]) -> Json {
+    escape_all(&mut value);
+    for pointer in redacted {
+        if let Some(place) = value.pointer_mut(pointer) {
+            *place = placeholder(&Kind::Any).into();
+        }
+    }
+    value
+}
+
+fn escape_all(json: &mut Json) {
+    match json {
+        Json::String(text) => *text = escape(text),
+        Json::Array(items) => items.iter_mut().for_each(escape_all),
+        Json::Object(fields) => fields.values_mut().for_each(escape_all),
+        _ => {}
+    }
+}
+
+fn payload(message: Sent) -> Payload {
+    match message {
+        Sent::Text(text) => Payload::Text(escape(&text)),
+        Sent::Binary(data) => Payload::Binary(data),
+    }
+}
+
+fn expected(message: Received) -> Expected {
+    match message {
+        Received::Text(text) => Expected::Text(escape(&text)),
+        Received::Json { value, redacted } => Expected::Json(expected_json(value, &redacted)),
+        Received::Binary(data) => Expected::Binary(data),
+    }
+}
+
+fn ended(client: String, by: EndedBy, code: u16, reason: &str) -> Action {
+    match by {
+        EndedBy::Transport => Action::Vanish { client },
+        // A close frame without a code.
+        EndedBy::Client if code == 1005 => Action::Disconnect { client, close: None },
+        // A step is a line.
+        EndedBy::Client => Action::Disconnect { client, close: Some((code, reason.replace(char::is_control, " "))) },
+        EndedBy::Module | EndedBy::Host => Action::Closed { client, code, reason: stable_pattern(reason) },
+    }
+}

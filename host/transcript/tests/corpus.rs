@@ -1,0 +1,72 @@
+//! The texts with which fuzzing begins: they have an example of everything, and each has all properties that the
+//! fuzz target checks. `host/fuzz/run` looks for further texts.
+
+mod properties;
+
+use std::fs;
+use std::path::Path;
+
+use hassock_transcript::format::{Action, parse};
+
+/// Each file with its text.
+fn corpus() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/transcript");
+    let files = fs::read_dir(folder).expect("the corpus").map(|file| file.expect("a file").path());
+    let named = |path: std::path::PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, fs::read_to_string(path).expect("a text"))
+    };
+    files.map(named).collect()
+}
+
+#[test]
+fn files_are_right_unless_their_name_says_that_they_are_wrong() {
+    let corpus = corpus();
+    assert!(corpus.len() >= 30, "{} files", corpus.len());
+    for (name, text) in corpus {
+        assert_eq!(parse(&text).is_err(), name.starts_with("wrong-"), "{name}: {:?}", parse(&text));
+    }
+}
+
+#[test]
+fn each_file_has_all_properties() {
+    corpus().iter().for_each(|(_, text)| properties::check(text));
+}
+
+/// A fixed part of what fuzzing tries at random: files that end early, and files without one of their bytes.
+#[test]
+fn each_file_that_is_damaged_has_all_properties() {
+    for (_, text) in corpus() {
+        for (at, char) in text.char_indices() {
+            properties::check(&text[..at]);
+            properties::check(&[&text[..at], &text[at + char.len_utf8()..]].concat());
+        }
+    }
+}
+
+#[test]
+fn there_is_a_step_of_each_kind() {
+    let kinds = [
+        "Connect",
+        "Send",
+        "Expect",
+        "Nothing",
+        "Skip",
+        "Disconnect",
+        "Vanish",
+        "Closed",
+        "Failed",
+        "Sql",
+        "Script",
+        "Advance",
+        "Swap",
+        "Fail(",
+        "Set",
+    ];
+    let right = corpus().into_iter().filter(|(name, _)| !name.starts_with("wrong-"));
+    let steps = right.flat_map(|(_, text)| parse(&text).expect("a transcript").steps);
+    let actions: Vec<Action> = steps.map(|step| step.action).collect();
+    for kind in kinds {
+        assert!(actions.iter().any(|action| format!("{action:?}").starts_with(kind)), "no {kind}");
+    }
+}
