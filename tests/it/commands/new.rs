@@ -46,7 +46,7 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     };
     let transcript = app.join("hello.transcript");
     let text = fs::read_to_string(&transcript).unwrap();
-    fs::write(&transcript, format!("{text}\n{}", block("# Who shouts is asked not to.\n"))).unwrap();
+    fs::write(&transcript, format!("{text}\n{}", block("# A client that shouts is asked not to.\n"))).unwrap();
     let failed = run(&binary(), &["test", ".", "--no-build"], &app);
     assert_eq!(failed.status.code(), Some(1), "{}", words(&failed));
     for line in block("hello/hello.transcript:19:").lines() {
