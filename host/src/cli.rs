@@ -52,7 +52,7 @@ enum Command {
     ///   alice closed 1011
     ///
     /// Databases are in memory and begin empty, time passes only when a step says so, and the same file gives
-    /// the same result every time. The README has all steps. Ends with 0 if all pass, with 1 if a
+    /// the same result every time. The book lists all steps. Ends with 0 if all pass, with 1 if a
     /// step fails, and with 2 if a transcript, a module or the host cannot be used at all.
     #[command(
         verbatim_doc_comment,
