@@ -104,6 +104,23 @@ pub trait Handler: Start + 'static {
     /// find its columns? Databases are read-only meanwhile, and there are no connections. It is not part of
     /// any instance's life: [`start`](Start::start) has not run, and may be called from here if it only reads.
     ///
+    /// ```
+    /// # use hassock_sdk::prelude::*;
+    /// # #[derive(Default)]
+    /// # struct Shop;
+    /// # impl Handler for Shop {
+    /// #     type Message = Message;
+    /// #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    /// #         connection.send(message)
+    /// #     }
+    /// fn check() -> Result<()> {
+    ///     settings::require("currency")?;
+    ///     Database::open("main")?.query("SELECT id, price FROM item LIMIT 1", [])?;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Any error is what the person or program that deploys the version reads; it then never serves.
     fn check() -> Result<()> {
@@ -113,6 +130,30 @@ pub trait Handler: Start + 'static {
     /// Turn the attachment of a connection that was served by another version until now into what this one
     /// expects. Runs once for each connection that moves here. `from_version` has 12 hex digits. Unless a
     /// module says otherwise, attachments stay as they are.
+    ///
+    /// ```
+    /// # use hassock_sdk::prelude::*;
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Member {
+    ///     name: String,
+    ///     /// New in this version.
+    ///     #[serde(default)]
+    ///     muted: bool,
+    /// }
+    ///
+    /// # #[derive(Default)]
+    /// # struct Chat;
+    /// # impl Handler for Chat {
+    /// #     type Message = Message;
+    /// #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    /// #         connection.send(message)
+    /// #     }
+    /// fn migrate(_from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>> {
+    ///     let member: Member = serde_json::from_slice(&attachment)?;
+    ///     Ok(serde_json::to_vec(&member)?)
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Any error leaves the connection with the version that it has, and counts as a failed call.

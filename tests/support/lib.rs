@@ -9,6 +9,7 @@ mod events;
 mod guests;
 mod host;
 mod mariadb;
+pub mod markdown;
 mod marked;
 mod process;
 pub mod raw;

@@ -19,7 +19,7 @@ fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What the README tells, with the README's own lines.
+/// What the book tells about the first transcript, with the book's own lines.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     example("echo");
@@ -39,10 +39,10 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
     assert!(words(&passed).contains("ok ./hello.transcript  9 steps, 4 calls"), "{}", words(&passed));
 
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let chapter = fs::read_to_string(workspace().join("host/book/src/testing.md")).unwrap();
     let block = |begin: &str| {
-        let from = readme.find(begin).unwrap_or_else(|| panic!("the README has no {begin}"));
-        readme[from..].split("```").next().unwrap().to_owned()
+        let from = chapter.find(begin).unwrap_or_else(|| panic!("the chapter has no {begin}"));
+        chapter[from..].split("```").next().unwrap().to_owned()
     };
     let transcript = app.join("hello.transcript");
     let text = fs::read_to_string(&transcript).unwrap();
@@ -56,8 +56,8 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     let source = app.join("src/lib.rs");
     let text = fs::read_to_string(&source).unwrap();
     let publish = "        topics::publish(";
-    let mended = block("        if text.len() > 3") + publish;
-    fs::write(&source, text.replacen(publish, &mended, 1)).unwrap();
+    let corrected = block("        if text.len() > 3") + publish;
+    fs::write(&source, text.replacen(publish, &corrected, 1)).unwrap();
     let passed = run(&binary(), &["test", "."], &app);
     assert_eq!(passed.status.code(), Some(0), "{}", words(&passed));
 
@@ -86,7 +86,7 @@ async fn a_copy_of_an_example_passes_its_transcripts() {
     }
 }
 
-/// The first words of the README about it: what was made can be served.
+/// What was made can be served.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_app_is_fit_to_be_served() {
     let folder = tempfile::tempdir().unwrap();
