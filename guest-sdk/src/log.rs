@@ -3,7 +3,7 @@
 //! connection of the call by itself. The host cuts a line at 8 KiB, and leaves lines out (it counts them)
 //! after the app's `log_lines_per_call` in one call.
 //!
-//! These are the macros of the crate [`log`](::log), so the lines of a library that uses it are among them. Every
+//! These are the macros of the crate [`log`], so the lines of a library that uses it are among them. Every
 //! line reaches the host, which decides what it writes; [`set_max_level`] drops lines within the module.
 //!
 //! What a module prints to its standard output and standard error becomes log lines, too.

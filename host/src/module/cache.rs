@@ -188,7 +188,7 @@ impl CodeCache {
         let mut mac = self.mac.clone();
         mac.update(&MAGIC);
         mac.update(&self.engine);
-        mac.update(&key);
+        mac.update(key);
         mac.update(code);
         mac
     }

@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// Get a component from the cache or by compiling it. This takes up to many seconds, so call it off the runtime's
-    /// threads, and in [`run_niced`](super::run_niced) if the host serves clients.
+    /// threads, and in `run_niced` if the host serves clients.
     ///
     /// # Errors
     /// If it does not compile.

@@ -20,17 +20,17 @@ impl Meter {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// The CPU time of the calls. It varies from run to run, and with the load of the machine.
+    /// The CPU time of the calls. It varies between runs, and depends on the load of the machine.
     pub fn cpu_time(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
     }
 
-    /// Bytes: the largest linear memory of an instance.
+    /// The largest linear memory of an instance, in bytes.
     pub fn peak_memory(&self) -> usize {
         self.peak_memory.load(Ordering::Relaxed)
     }
 
-    /// Statements that the calls ran, failed statements included.
+    /// The number of statements that the calls ran, including failed statements.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }

@@ -1,22 +1,23 @@
 //! The texts with which fuzzing begins: they have an example of everything, and each has all properties that the
 //! fuzz target checks. `host/fuzz/run` looks for further texts.
+#![allow(clippy::panic, reason = "this is what a failed test does")]
 
 mod properties;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hassock_transcript::format::{Action, parse};
 
 /// Each file with its text.
 fn corpus() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/transcript");
-    let files = fs::read_dir(folder).expect("the corpus").map(|file| file.expect("a file").path());
-    let named = |path: std::path::PathBuf| {
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        (name, fs::read_to_string(path).expect("a text"))
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text)
     };
-    files.map(named).collect()
+    files.filter_map(|file| Some(read(file.ok()?.path()))).collect()
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //! tell how long the queue is. Rounds take turns, because a shared machine's speed drifts; what counts is the
 //! median of the ratios of neighbouring rounds.
 
+#![recursion_limit = "256"]
+
 mod component;
 mod load;
 mod server;

@@ -5,6 +5,8 @@
 //! take turns in short rounds, because a shared machine's speed drifts; what counts is the median of the
 //! ratios of neighbouring rounds.
 
+#![recursion_limit = "256"]
+
 mod load;
 mod server;
 

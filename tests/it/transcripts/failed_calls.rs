@@ -28,14 +28,14 @@ async fn a_timer_of_the_app_that_panics_fails_the_transcript() {
     let finished = probe(&app_timer("trap")).test("probe.wasm").await;
     let said = [
         "FAILED ./x.transcript\n",
-        "x.transcript:4: the call `fired` of `probe` (version ",
+        "x.transcript:4: the call `app-timer` of `probe` (version ",
         ") failed: the module trapped: wasm trap: ",
-        "; no step expects that; if it should fail, add `failed fired`\n  | advance 2s\n",
+        "; no step expects that; if it should fail, add `failed app-timer`\n  | advance 2s\n",
         "  log:\n",
         "told to app=probe",
         "    ERROR the module trapped: wasm trap: ",
         "\n      at probe.wasm!",
-        "\n      <- probe.wasm!hassock:host/timer-handler@0.1.0#fired\n",
+        "\n      <- probe.wasm!hassock:host/timer-handler@0.1.0#app-timer\n",
         "\n0 passed, 1 failed in ",
     ];
     assert_said(&finished, 1, &said);
@@ -45,8 +45,8 @@ async fn a_timer_of_the_app_that_panics_fails_the_transcript() {
 async fn a_timer_of_the_app_that_returns_an_error_fails_the_transcript() {
     let finished = probe(&app_timer("fail")).test("probe.wasm").await;
     let said =
-        ") failed: the module returned an error: told to; no step expects that; if it should fail, add `failed fired`";
-    assert_said(&finished, 1, &["x.transcript:4: the call `fired` of `probe` (version ", said]);
+        ") failed: the module returned an error: told to; no step expects that; if it should fail, add `failed app-timer`";
+    assert_said(&finished, 1, &["x.transcript:4: the call `app-timer` of `probe` (version ", said]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,11 +74,11 @@ async fn programs_get_the_reason_and_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_call_that_a_step_expects_passes() {
-    for expected in ["failed", "failed fired", "failed fired: /wasm trap/", "failed: /trapped/"] {
+    for expected in ["failed", "failed app-timer", "failed app-timer: /wasm trap/", "failed: /trapped/"] {
         let finished = probe(&format!("{}{expected}\n", app_timer("trap"))).test("probe.wasm").await;
         assert_said(&finished, 0, &["1 passed, 0 failed"]);
     }
-    let error = "failed fired: the module returned an error: told to\n";
+    let error = "failed app-timer: the module returned an error: told to\n";
     assert_said(&probe(&(app_timer("fail") + error)).test("probe.wasm").await, 0, &["1 passed"]);
     let closed = format!("{TRAP_IN_CLOSED}failed closed: /trap/\n");
     assert_said(&faults(&closed).test("faults.wasm").await, 0, &["1 passed"]);
@@ -103,13 +103,13 @@ async fn another_failure_than_expected_is_shown() {
     for (step, said) in [
         (
             "failed closed",
-            "  expected: failed closed\n  got:      failed fired: the module returned an error: told to\n",
+            "  expected: failed closed\n  got:      failed app-timer: the module returned an error: told to\n",
         ),
         (
-            "failed fired: no",
-            "  expected: failed fired: no\n  got:      failed fired: the module returned an error: told to\n",
+            "failed app-timer: no",
+            "  expected: failed app-timer: no\n  got:      failed app-timer: the module returned an error: told to\n",
         ),
-        ("failed fired\nfailed fired", "  expected: failed fired\n  got:      nothing\n"),
+        ("failed app-timer\nfailed app-timer", "  expected: failed app-timer\n  got:      nothing\n"),
     ] {
         let finished = probe(&format!("{steps}{step}\n")).test("probe.wasm").await;
         assert_said(&finished, 1, &[": no call has failed as expected\n", said]);
@@ -120,7 +120,7 @@ async fn another_failure_than_expected_is_shown() {
 async fn a_failed_call_is_blessed() {
     let folder = probe(&format!("{}# the end\n", app_timer("fail")));
     assert_said(&folder.test("probe.wasm --bless").await, 0, &["1 passed (1 of them corrected)"]);
-    let expected = format!("{}failed fired: the module returned an error: told to\n# the end\n", app_timer("fail"));
+    let expected = format!("{}failed app-timer: the module returned an error: told to\n# the end\n", app_timer("fail"));
     assert_eq!(folder.text("x.transcript"), expected);
     assert_said(&folder.test("probe.wasm").await, 0, &["1 passed, 0 failed"]);
 }

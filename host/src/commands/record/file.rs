@@ -4,8 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use super::RecordArgs;
-use super::RecordError;
+use super::{RecordArgs, RecordError};
 
 /// The file. It is created at the beginning, so that an error comes early.
 pub(super) struct TranscriptFile {

@@ -63,7 +63,7 @@ fn compiler(folder: &Path, bytes: Size, engine: wasmtime::Engine) -> Compiler {
 }
 
 fn origin(compiler: &Compiler, letter: u8) -> Origin {
-    compiler.component(&component(letter)).unwrap().1
+    compiler.component(&Binary::new(component(letter))).unwrap().1
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {

@@ -82,7 +82,7 @@ pub struct Cost {
 /// A call of a module that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedCall {
-    /// The exported function, as the log names it in the field `call`: `receive`, `fired`, `closed`, ….
+    /// The exported function, as the log names it in the field `call`: `receive`, `app-timer`, `closed`, ….
     pub call: String,
     /// The app.
     pub app: String,

@@ -79,7 +79,7 @@ pub enum Action {
         /// The reason, if it matters.
         reason: Option<TextPattern>,
     },
-    /// `failed`, `failed fired`, `failed closed: /trap/`, `failed fired: the exact error`: a call of a module has
+    /// `failed`, `failed app-timer`, `failed closed: /trap/`, `failed app-timer: the exact error`: a call of a module has
     /// failed. `alice closed 1011` expects the failed call that closed the connection, `connect … refused 500` the
     /// failed `open`, and `fail call: …` the failure that it causes. Every other failed call needs this step.
     Failed {

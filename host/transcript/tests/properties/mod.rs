@@ -2,6 +2,7 @@
 //! and a transcript that was read can be written and read again.
 //!
 //! The test of the corpus and the fuzz target in `host/fuzz` share this file.
+#![allow(clippy::panic, reason = "this is what a failed test does")]
 
 use hassock_transcript::format::{self, ParseError, Step, Transcript};
 

@@ -185,7 +185,7 @@ fn failed(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
     if !cursor.eat(":") {
         here.expect_no_comment()?;
         return Err(
-            here.error("expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`")
+            here.error("expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed app-timer: /trap/`")
         );
     }
     cursor.skip_blanks();

@@ -195,7 +195,7 @@ fn faults() {
 
 #[test]
 fn what_no_failed_call_can_be() {
-    let forms = "expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed fired: /trap/`";
+    let forms = "expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed app-timer: /trap/`";
     assert_eq!(error("failed fired trap"), format!("1:14: {forms}"));
     assert_eq!(error("failed 5"), format!("1:8: {forms}"));
     assert_eq!(error("failed fired:"), "1:14: expected the error after `:`, as a text or as `/regex/`");
