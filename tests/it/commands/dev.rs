@@ -94,12 +94,12 @@ async fn a_change_reaches_the_open_connection() {
     answers(&mut client, "test", "This is another test!").await;
     dev.complains("the app `app` serves version").await;
 
-    project.edit("fn answer", "fn anwser");
-    dev.complains("error[E0425]: cannot find function `answer`").await;
+    project.edit("message.as_text()", "mesage.as_text()");
+    dev.complains("error[E0425]: cannot find value `mesage`").await;
     dev.complains("The old module goes on").await;
     assert_eq!(client.ask("test").await, "This is another test!");
 
-    project.edit("fn anwser", "fn answer");
+    project.edit("mesage.as_text()", "message.as_text()");
     project.edit("another test", "a corrected test");
     answers(&mut client, "test", "This is a corrected test!").await;
     assert_eq!(client.ask("version").await, hassock::VERSION);

@@ -145,15 +145,12 @@ type Leave = fn(&Client);
 #[test]
 fn each_end_is_told_to_the_module_once() {
     let ends: [(End, &str); 6] = [
-        (|client| client.disconnect(Some((4001, "bye"))).unwrap(), "4001 ClosedBy::Client bye"),
-        (|client| client.disconnect(None).unwrap(), "1005 ClosedBy::Client "),
-        (|client| client.vanish().unwrap(), "1006 ClosedBy::Transport the client went away"),
-        (drop, "1006 ClosedBy::Transport the client went away"),
-        (
-            |client| client.send_json(&json!({ "close": { "code": 3000, "reason": "enough" } })),
-            "3000 ClosedBy::Module enough",
-        ),
-        (|client| client.send_json(&json!({ "fail": "on purpose" })), "1011 ClosedBy::Host the application failed"),
+        (|client| client.disconnect(Some((4001, "bye"))).unwrap(), "4001 Client bye"),
+        (|client| client.disconnect(None).unwrap(), "1005 Client "),
+        (|client| client.vanish().unwrap(), "1006 Transport the client went away"),
+        (drop, "1006 Transport the client went away"),
+        (|client| client.send_json(&json!({ "close": { "code": 3000, "reason": "enough" } })), "3000 Module enough"),
+        (|client| client.send_json(&json!({ "fail": "on purpose" })), "1011 Host the application failed"),
     ];
     let host = probe().setting("events", "yes").build().unwrap();
     for (number, (end, detail)) in (1..).zip(ends) {

@@ -27,7 +27,7 @@ fn a_timer_of_the_app_that_fails_is_seen() {
     assert!(errors[0].starts_with("the module trapped: wasm trap: "), "{errors:?}");
     assert_eq!(errors[1], "the module returned an error: told to");
     for call in &failed {
-        assert_eq!((call.call.as_str(), call.app.as_str(), call.connection), ("fired", "probe", None));
+        assert_eq!((call.call.as_str(), call.app.as_str(), call.connection), ("app-timer", "probe", None));
     }
     assert!(failed[0].backtrace.contains("probe.wasm!"), "{}", failed[0].backtrace);
     assert_eq!(failed[1].backtrace, "");

@@ -44,8 +44,7 @@ async fn a_timer_of_the_app_that_panics_fails_the_transcript() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timer_of_the_app_that_returns_an_error_fails_the_transcript() {
     let finished = probe(&app_timer("fail")).test("probe.wasm").await;
-    let said =
-        ") failed: the module returned an error: told to; no step expects that; if it should fail, add `failed app-timer`";
+    let said = ") failed: the module returned an error: told to; no step expects that; if it should fail, add `failed app-timer`";
     assert_said(&finished, 1, &["x.transcript:4: the call `app-timer` of `probe` (version ", said]);
 }
 

@@ -69,7 +69,10 @@ async fn what_a_transcript_names_and_is_not_there() {
         ),
         ("sql main: file open.sql", "open.sql: a transaction is left open; end it with COMMIT"),
         ("sql main: file probe.wasm", "the step cannot be played: probe.wasm: invalid utf-8 sequence"),
-        ("set settings.x = unquoted", "`unquoted` is not a value of TOML; texts stand in quotation marks: \"unquoted\""),
+        (
+            "set settings.x = unquoted",
+            "`unquoted` is not a value of TOML; texts stand in quotation marks: \"unquoted\"",
+        ),
         ("set databases.main.url = \"mysql://h/d\"", "`databases.main.url`: databases are in memory here"),
         ("set apps.other.settings.x = 5", "there is no app `other`; there is `probe`"),
         ("set databases.other = \"read-only\"", "`apps.probe.databases.other`: there is no such database"),

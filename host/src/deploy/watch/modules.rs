@@ -89,14 +89,15 @@ impl ModuleWatcher {
     /// does not lose a change.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
+            // Also what a check has found whose future was dropped. A check that still runs reports later.
+            let due = self.watched.try_lock().map(|mut watched| watched.take_due()).unwrap_or_default();
+            if !due.is_empty() {
+                return due;
+            }
             self.poll.tick().await;
             let watched = Arc::clone(&self.watched);
             // Checking files on a network mount may take long. If this panics, the next check finds the same changes.
             let _ = spawn_blocking(move || watched.lock().look()).await;
-            let due = self.watched.lock().take_due();
-            if !due.is_empty() {
-                return due;
-            }
         }
     }
 }

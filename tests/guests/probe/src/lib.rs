@@ -186,7 +186,7 @@ impl Handler for Probe {
 fn fired(timer: &Timer) -> Result<Message> {
     match timer.name() {
         "trap" => panic!("told to"),
-        "fail" => return Err("told to".into()),
+        "fail" => bail!("told to"),
         _ => {}
     }
     Message::json(&json!({ "fired": timer.name(), "text": timer.payload::<String>()? }))

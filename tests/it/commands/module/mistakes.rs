@@ -58,7 +58,10 @@ async fn what_is_wrong_with_the_config_is_said_with_its_line() {
     let database = "[databases.main]\nurl = \"mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@h/d\"\n";
     for (config, expected) in [
         ("", "hassock.toml: admin: missing; a host accepts commands if its config has a table `[admin]`. Add it"),
-        ("[admin]\nlisten = \"127.0.0.1:0\"", "hassock.toml:4: admin.listen: port 0 is any free port, so that nobody"),
+        (
+            "[admin]\nlisten = \"127.0.0.1:0\"",
+            "hassock.toml:4: admin.listen: port 0 is any free port, which this command cannot know",
+        ),
         ("[admin]\nlisten = \"192.0.2.1:80\"", "hassock.toml:4: admin.listen: `192.0.2.1:80` can be reached from"),
         ("[admin]\nlisten = \"here\"", "hassock.toml:4: admin.listen: `here` is not an address; write it as"),
         ("[admin]\nlisen = 1", "hassock.toml:4: admin.lisen: unknown key `lisen`, expected one of `listen`"),
