@@ -35,7 +35,7 @@ pub(super) enum TokenError {
     NotAFile,
     #[error(
         "has mode {mode:04o}, so that users other than its owner can read or change it, and with it replace the code \
-         that runs here; `chmod 600` it, and create a new token if somebody may have read this one"
+         that runs here; `chmod 600` it, and create a new token if another user may have read this one"
     )]
     Exposed { mode: u32 },
     #[error(

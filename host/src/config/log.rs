@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// The least important lines that are written. `debug` also shows each connection that opens and closes.
+    /// The least important lines that are written. `debug` also shows each connection that ends.
     pub level: LogLevel,
     /// `text` is for people: `time LEVEL message key=value …`. `json` is for collectors: one JSON object a line.
     pub format: LogFormat,

@@ -1,5 +1,5 @@
-//! What can be done with the apps of a running host, in one place for all who may: the file watch, the
-//! signal, `hassock dev` and the admin listener.
+//! Everything that can be done with the apps of a running host, in one place for all callers: the file watch, the signal,
+//! `hassock dev` and the admin listener.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,13 +29,13 @@ struct Inner {
     engine: Engine,
     state: Arc<HostState>,
     serving: Mutex<Serving>,
-    /// Told when a config was put into effect, for the file watch.
+    /// Notified when a config was put into effect, for the file watch.
     reloaded: Notify,
-    /// Deploys of different apps go on side by side, and a reload of the config by itself.
+    /// Deploys of different apps run side by side. A reload of the config runs alone.
     turn: tokio::sync::RwLock<()>,
 }
 
-/// What a config has come to.
+/// The config that is in effect, with what was made of it.
 #[derive(Clone)]
 struct Serving {
     config: Arc<Config>,
@@ -43,7 +43,7 @@ struct Serving {
     databases: Databases,
 }
 
-/// Who gets a version that is deployed.
+/// Which connections get a version that is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rollout {
     /// All connections, as the app's `swap` says.
@@ -244,7 +244,7 @@ impl Control {
         result
     }
 
-    /// Begin to record an app. None if somebody records it already.
+    /// Begin to record an app. None if it is recorded already.
     ///
     /// # Errors
     /// If there is no such app.
@@ -294,7 +294,7 @@ impl Control {
             app.go();
         }
         self.0.reloaded.notify_one();
-        // Calls that use them end first, which nobody has to wait for.
+        // Calls that use them end first; the reload does not wait for that.
         let last_use = databases::last_use(&before.config);
         self.0
             .state

@@ -80,7 +80,7 @@ fn frames(error: &CallError) -> String {
 pub enum Source {
     /// A file of this machine.
     File(PathBuf),
-    /// Bytes that somebody sent.
+    /// Bytes that were sent to the host.
     Bytes(Vec<u8>),
 }
 
@@ -96,16 +96,16 @@ pub(super) struct Candidate {
 /// What else the host does while a component is compiled.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Meanwhile {
-    /// Nothing: it starts, and somebody waits for that.
+    /// Nothing: it starts, and a caller waits for that.
     Starting,
-    /// It serves, and a compile steps back for that.
+    /// It serves, and the threads that compile have a lower priority.
     Serving,
 }
 
 /// Read and compile a component, off the runtime's threads.
 ///
 /// # Errors
-/// If it is no module for this app.
+/// If it is not a module for this app.
 pub(super) async fn compile(
     engine: &Engine,
     source: Source,
@@ -129,7 +129,7 @@ pub(super) async fn compile(
     });
     match external(compiling).await {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) => failed(format!("there is no thread to compile on: {error}")),
+        Ok(Err(error)) => failed(format!("cannot start a thread to compile on: {error}")),
         Err(error) => failed(error.to_string()),
     }
 }
@@ -147,12 +147,12 @@ pub(super) async fn admit(
 ) -> Result<(), GateError> {
     version.check_grants(name, &setup.config.databases)?;
     let id = || Arc::clone(&version.id);
-    // Nothing but the version and the setup is that of the app: who publishes here reaches nobody.
+    // Only the version and the setup are the app's: a message that the self-test publishes reaches no connection.
     // Boxed, because futures that open a database are large and deep.
     let setup =
         Box::pin(setup.for_self_test()).await.map_err(|source| GateError::Database { version: id(), source })?;
     let rehearsal = App::without_timers(name, Arc::clone(&setup), Arc::clone(version), context.clone());
-    // Boxed: a call is large, and whoever deploys keeps room for it.
+    // Boxed: a call is large, and the future of a deploy contains it.
     let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;
     checked.map_err(|source| match source {
         CallError::Instantiate(_) => GateError::Instantiate { version: id(), source },

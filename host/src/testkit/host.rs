@@ -19,8 +19,8 @@ use crate::sim::Failure;
 /// servers and a real clock. It belongs to one thread and runs only while a method runs: everything that can happen
 /// without time passing has happened when the method returns, so a test never sleeps.
 ///
-/// Two other types have this name: the SDK's `testing::TestHost` is a mock for unit tests without WebAssembly, and the
-/// tests of this repository start a host with real sockets.
+/// Two similar types: the SDK's `testing::MockHost` is a mock for unit tests without WebAssembly, and the `TestHost` of this
+/// repository's own tests starts a host with real sockets.
 ///
 /// ```no_run
 /// use std::time::Duration;

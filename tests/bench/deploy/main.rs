@@ -25,7 +25,7 @@ use server::Server;
 /// Rounds of each kind.
 const ROUNDS: usize = 7;
 
-/// As many as there are cores where the figures of the README were measured.
+/// As many as the machine has cores on which the project measures.
 const NEIGHBOURS: usize = 2;
 
 /// How long a round lasts: 15,000 messages, so that 150 of them are slower than the 99th percentile.

@@ -99,7 +99,7 @@ fn only_this_user_can_read_it() {
 }
 
 #[test]
-fn a_damaged_byte_anywhere_is_found_and_mended() {
+fn a_damaged_byte_anywhere_is_found_and_replaced() {
     let place = Place::new();
     place.origin(b'a');
     let file = place.file(b'a');
@@ -112,7 +112,7 @@ fn a_damaged_byte_anywhere_is_found_and_mended() {
 }
 
 #[test]
-fn a_file_of_another_length_is_found_and_mended() {
+fn a_file_of_another_length_is_found_and_replaced() {
     let place = Place::new();
     place.origin(b'a');
     let file = place.file(b'a');
