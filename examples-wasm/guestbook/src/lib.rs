@@ -34,7 +34,9 @@ impl Handler for Guestbook {
     fn on_message(&self, connection: Connection, Json(mut request): Self::Message) -> Result<()> {
         let id = request.remove("id").unwrap_or_default();
         let mut reply = self.act(request.into()).unwrap_or_else(|error| json!({ "error": tell(&error) }));
-        reply["id"] = id;
+        if let Some(reply) = reply.as_object_mut() {
+            reply.insert("id".to_owned(), id);
+        }
         connection.send_json(&reply)
     }
 
