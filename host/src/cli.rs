@@ -52,7 +52,7 @@ enum Command {
     ///   alice closed 1011
     ///
     /// A message that no step expects fails the transcript. So does a failed call: `alice closed 1011` expects
-    /// the call that closed the connection, and `failed fired: /error/` a call that no client notices.
+    /// the call that closed the connection, and `failed app-timer: /error/` a call that no client notices.
     /// Databases are in memory and begin empty, time passes only when a step says so, and the same file gives
     /// the same result every time. The book lists all steps. Ends with 0 if all pass, with 1 if a
     /// step fails, and with 2 if a transcript, a module or the host cannot be used at all.

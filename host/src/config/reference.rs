@@ -3,7 +3,7 @@
 //! After a change of the config, write it again:
 //!
 //! ```text
-//! HASSOCK_WRITE_REFERENCE=1 cargo test --workspace --lib configuration_reference
+//! HASSOCK_WRITE_REFERENCE=1 cargo test --profile ci --workspace --lib configuration_reference
 //! ```
 
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 <!-- Written from the types in host/src/config. After a change there:
-HASSOCK_WRITE_REFERENCE=1 cargo test --workspace --lib configuration_reference -->
+HASSOCK_WRITE_REFERENCE=1 cargo test --profile ci --workspace --lib configuration_reference -->
 
 `hassock.toml` has one format for an app's folder (`hassock dev DIR`) and for a daemon with many apps
 (`hassock serve --config FILE`). This page lists every key. A key that is not on it is an error that names the file, the
@@ -51,7 +51,7 @@ fn configuration_reference() {
     assert!(
         found == expected,
         "host/{FILE} differs from the types of the config; write it again with\n\
-         {WRITE}=1 cargo test --workspace --lib configuration_reference"
+         {WRITE}=1 cargo test --profile ci --workspace --lib configuration_reference"
     );
 }
 

@@ -63,7 +63,7 @@ impl Redaction {
                 client: client.to_string(),
                 request: self.request(&request),
                 status: status.as_u16(),
-                body: String::from_utf8_lossy(&body).into_owned(),
+                body: self.text(String::from_utf8_lossy(&body).into_owned()),
             },
             RawEvent::Sent { client, message } => {
                 Event::Sent { client: client.to_string(), message: self.sent(message) }
@@ -76,9 +76,14 @@ impl Redaction {
                 client: client.to_string(),
                 by: ended_by(close.by),
                 code: close.code,
-                reason: close.reason.to_string(),
+                reason: self.text(close.reason.to_string()),
             },
         }
+    }
+
+    /// A text with the values of secret fields redacted, if it is JSON.
+    fn text(&self, text: String) -> String {
+        self.redacted(&text).unwrap_or(text)
     }
 
     fn request(&self, request: &Request) -> Asked {

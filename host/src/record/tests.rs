@@ -91,6 +91,24 @@ fn the_place_of_a_redacted_value_can_be_found() {
     assert!(redacted.iter().all(|pointer| value.pointer(pointer) == Some(&json!("redacted"))), "{value}");
 }
 
+#[test]
+fn the_body_of_a_refusal_and_the_reason_of_a_close_are_redacted_too() {
+    let redaction = redaction(&["token"]);
+    let event = RawEvent::Refused {
+        client: "c1".into(),
+        request: request(None, &[]).into(),
+        status: StatusCode::FORBIDDEN,
+        body: r#"{"token":"secret"}"#.into(),
+    };
+    let Event::Refused { body, .. } = redaction.event(event) else { panic!("refused") };
+    assert_eq!(body, r#"{"token":"redacted"}"#);
+    let close = Close { reason: r#"{"token":"secret"}"#.into(), ..Close::going_away() };
+    let Event::Ended { reason, .. } = redaction.event(RawEvent::Ended { client: "c1".into(), close }) else {
+        panic!("ended")
+    };
+    assert_eq!(reason, r#"{"token":"redacted"}"#);
+}
+
 /// The syntax of transcripts does not matter in a recording.
 #[test]
 fn texts_stay_as_they_are() {

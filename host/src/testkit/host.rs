@@ -195,7 +195,7 @@ impl TestHost {
         self.host.sim.failures.take().into_iter().map(|failure| self.failed_call(failure)).collect()
     }
 
-    /// Take the first call of this name that has failed, such as `fired` or `closed`.
+    /// Take the first call of this name that has failed, such as `app-timer` or `closed`.
     ///
     /// # Panics
     /// If no such call has failed.
