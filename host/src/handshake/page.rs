@@ -1,7 +1,8 @@
 //! The test page, and the data that the host gives to it: the state of the apps, which the page requests every second,
 //! and the reason for which a handshake of the page was refused, which a browser does not tell to a page.
 //!
-//! Only a page that this host has served may request the data, and a refusal only for a path and query that it names.
+//! A page of another origin cannot read the data. A client that is not a browser can: it sends no `Origin`. So the data
+//! is public wherever `test_page` is on and the listener can be reached.
 
 use std::sync::{Arc, LazyLock};
 
