@@ -19,6 +19,9 @@ const FOLDERS: [(&str, &str); 6] = [
 /// Files of a source. Anything else in these folders was built, or is a database.
 const ENDINGS: [&str; 6] = ["rs", "toml", "md", "wit", "transcript", "png"];
 
+/// Folders in which nothing is built and no database is created.
+const ONLY_SOURCES: [&str; 3] = ["src", "tests", "wit"];
+
 /// The generator of the SDK's bindings, which no app needs.
 const LEFT_OUT: &str = "guest-sdk/bindings";
 
@@ -41,14 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All files of a source in a folder. Cargo runs this again when one of them changes, or one comes into `src`.
+/// All files of a source in a folder. Cargo runs this again when one of them changes, or a file is added to a folder that
+/// only has sources. A database is created in the others.
 fn collect(folder: &Path, left_out: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    if ONLY_SOURCES.iter().any(|name| folder.ends_with(name)) {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            if path.file_name().is_some_and(|name| name == "src") {
-                println!("cargo::rerun-if-changed={}", path.display());
-            }
             if path != left_out && !path.ends_with("target") {
                 collect(&path, left_out, files)?;
             }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// The answer of a module that takes a connection.
+/// The answer of a module that accepts a connection.
 ///
 /// ```
 /// # fn main() -> hassock_sdk::Result<()> {
@@ -24,13 +24,13 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
-    /// Take the connection: no topics, nothing attached.
+    /// Accept the connection, without topics and without an attachment.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Subscribe the connection to a topic from its first moment. To read a snapshot without a gap, subscribe
-    /// earlier, see [`topics`](crate::topics#a-snapshot-without-a-gap).
+    /// Subscribe the connection to a topic from the start. To read a snapshot without a gap, subscribe earlier; see
+    /// [`topics`](crate::topics#a-snapshot-without-a-gap).
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
         self
@@ -44,32 +44,32 @@ impl Acceptance {
         Ok(self.attachment_bytes(serde_json::to_vec(value)?))
     }
 
-    /// Keep these bytes with the connection, at most the app's `attachment_bytes`. More are an error of the module:
-    /// the client gets 500.
+    /// Keep these bytes with the connection, at most the app's `attachment_bytes`. More bytes are an error of the
+    /// module: the client gets 500.
     pub fn attachment_bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.attachment = bytes.into();
         self
     }
 
-    /// Choose one of the [subprotocols that the client offers](crate::Request::subprotocols). Any other is an
-    /// error of the module: the client gets 500.
+    /// Choose one of the [subprotocols that the client offers](crate::Request::subprotocols). Any other subprotocol is
+    /// an error of the module: the client gets 500.
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Self {
         self.subprotocol = Some(subprotocol.into());
         self
     }
 
-    /// Add a header field to the 101 answer. The fields of the WebSocket handshake belong to the host; to
-    /// set one is an error, and the client gets 500.
+    /// Add a header field to the 101 answer. The fields of the WebSocket handshake belong to the host; setting one is
+    /// an error, and the client gets 500.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 }
 
-/// The answer of a module that does not take a connection.
+/// The answer of a module that does not accept a connection.
 ///
-/// Every error that converts into an [`Error`] also converts into a refusal with `?`: the client gets a bare 500,
-/// and the text of the error goes into the host's log.
+/// Every error that converts into an [`Error`] also converts into a refusal with `?`: the client gets a 500 without
+/// details, and the text of the error goes into the host's log.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Refusal {

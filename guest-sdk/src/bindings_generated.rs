@@ -1084,8 +1084,8 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Queue a message for every subscriber and return how many there are. A subscriber whose outbox is
-            /// full reads too slowly: the host closes it with 1013 rather than leave a gap.
+            /// Queue a message for every subscriber and return for how many it was queued. A subscriber whose outbox is
+            /// full reads too slowly: the host closes it with 1013 rather than leave a gap, and does not count it.
             #[allow(async_fn_in_trait)]
             pub fn publish(
                 topic: &str,
@@ -1335,7 +1335,7 @@ pub mod hassock {
                 /// kept as 8 bytes, most significant first, which sort after all other numbers, and comes
                 /// back as `u64` from a column that is declared with an integer type.
                 U64(u64),
-                /// MariaDB has no negative zero, and neither engine keeps NaN or infinity.
+                /// MariaDB has no negative zero and no infinity. Neither engine has NaN.
                 F64(f64),
                 /// An exact decimal number, such as `-12.50`. SQLite keeps it exactly only in a `TEXT` column.
                 Decimal(_rt::String),
@@ -5957,7 +5957,7 @@ pub mod exports {
                         messages: _rt::Vec<Message>,
                     ) -> ::core::result::Result<(), _rt::String>;
                     /// The connection has ended. Comes exactly once for each connection that `open` accepted, after
-                    /// its last message, and is its last call. What is sent to `id` from here on is dropped.
+                    /// its last message, and is its last call. Nothing can be sent to `id` any more.
                     #[allow(async_fn_in_trait)]
                     fn closed(id: ConnectionId, closing: Closing) -> ();
                 }

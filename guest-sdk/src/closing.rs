@@ -4,10 +4,10 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closing {
-    /// The close code (RFC 6455, section 7.4): the client's if it closed, else the one that the host sent. 1005 if the
-    /// client gave none, 1006 if the transport broke.
+    /// The close code (RFC 6455, section 7.4): the client's code if the client closed, else the code that the host
+    /// sent. 1005 if the client gave none, 1006 if the transport broke.
     pub code: u16,
-    /// The reason that went with the code, at most 123 bytes; empty if there was none.
+    /// The reason that was sent with the code, at most 123 bytes; empty if there was none.
     pub reason: String,
     /// Which side ended it.
     pub by: ClosedBy,
@@ -21,7 +21,7 @@ pub enum ClosedBy {
     Client,
     /// The module called [`Connection::close`](crate::Connection::close).
     Module,
-    /// The host did: a protocol error, a limit, a failed call, or its shutdown.
+    /// The host closed it: a protocol error, a limit, a failed call, or its shutdown.
     Host,
     /// Neither side sent a close frame: the TCP connection broke.
     Transport,

@@ -9,8 +9,8 @@ use crate::host::{connections, timers, topics};
 use crate::timers::Schedule;
 use crate::{Message, Result};
 
-/// One accepted WebSocket of this app. It is only a number, so it is copied, compared and stored freely;
-/// a call about a connection that has ended fails with
+/// One accepted WebSocket of this app. It is only a number, so it can be copied, compared and stored freely; a call
+/// about a connection that has ended fails with
 /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -27,12 +27,12 @@ impl Connection {
         self.0
     }
 
-    /// Queue a message: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`. It never
-    /// waits; the host writes when this call of the module is done, or waits for something itself.
+    /// Queue a message: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`. This never waits: the host
+    /// writes the message when this call of the module ends, or while the call itself waits for something.
     ///
     /// # Errors
-    /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if it would not fit, `TooLarge` if it never fits,
-    /// `Closing`, `UnknownConnection`. Nothing was queued then.
+    /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if the message does not fit now, `TooLarge` if it
+    /// can never fit, `Closing`, `UnknownConnection`. Nothing is queued then.
     pub fn send(self, message: impl Into<Message>) -> Result<()> {
         Ok(connections::send(self.0, message.into())?)
     }
@@ -45,7 +45,7 @@ impl Connection {
         self.send(Message::json(value)?)
     }
 
-    /// Queue several messages in order: all of them, or none and an error. Cheaper than as many `send`s.
+    /// Queue several messages in order: all of them, or none and an error. This is cheaper than a `send` for each.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// How full the outbox is: the share of the app's `outbox_bytes` that is queued, in percent, 0 to 100. A module
-    /// that produces faster than the client reads sees this rise and can slow down.
+    /// that produces messages faster than the client reads them sees this number rise and can slow down.
     ///
     /// # Errors
     /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
@@ -62,8 +62,8 @@ impl Connection {
         Ok(connections::outbox_fullness(self.0)?)
     }
 
-    /// Close the connection once what is queued for it was written. `code` is 1000, 1001, 1003, 1007 to
-    /// 1014, or 3000 to 4999; `reason` has at most 123 bytes.
+    /// Close the connection after everything that is queued for it has been written. `code` is 1000, 1001, 1003, 1007
+    /// to 1014, or 3000 to 4999; `reason` has at most 123 bytes.
     ///
     /// # Errors
     /// A [`ConnectionError`](crate::ConnectionError): `Invalid` for another code or a longer reason, `Closing`,
@@ -72,11 +72,11 @@ impl Connection {
         Ok(connections::close(self.0, code, reason)?)
     }
 
-    /// What the module keeps with the connection, read as JSON: what [`set_attachment`](Self::set_attachment)
-    /// or [`Acceptance::attachment`](crate::Acceptance::attachment) gave last. If nothing was attached it
-    /// reads as `null`, so `Option<T>` tells the two apart.
+    /// The value that the module keeps with the connection, read as JSON: the last one from
+    /// [`set_attachment`](Self::set_attachment) or [`Acceptance::attachment`](crate::Acceptance::attachment). If
+    /// nothing is attached, it reads as `null`, which is `None` for an `Option<T>`.
     ///
-    /// The host keeps it, so it survives the instance, and it can be read until `on_close` returns.
+    /// The host keeps the attachment, so it survives the instance, and it can be read until `on_close` returns.
     ///
     /// # Errors
     /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection), or a [`serde_json::Error`]
@@ -87,7 +87,7 @@ impl Connection {
         Ok(serde_json::from_slice(json)?)
     }
 
-    /// Keep `value` with the connection as JSON, in place of what was there.
+    /// Keep `value` with the connection as JSON, in place of the previous attachment.
     ///
     /// # Errors
     /// As [`set_attachment_bytes`](Self::set_attachment_bytes), or a [`serde_json::Error`] if the value cannot be
@@ -96,7 +96,7 @@ impl Connection {
         self.set_attachment_bytes(&serde_json::to_vec(value)?)
     }
 
-    /// What the module keeps with the connection, as it is; empty if nothing was attached.
+    /// The attachment as bytes; empty if nothing is attached.
     ///
     /// # Errors
     /// [`ConnectionError::UnknownConnection`](crate::ConnectionError::UnknownConnection).
@@ -104,7 +104,7 @@ impl Connection {
         Ok(connections::attachment(self.0)?)
     }
 
-    /// Keep these bytes with the connection, in place of what was there.
+    /// Keep these bytes with the connection, in place of the previous attachment.
     ///
     /// # Errors
     /// A [`ConnectionError`](crate::ConnectionError): `TooLarge` above the app's `attachment_bytes`,
@@ -113,7 +113,7 @@ impl Connection {
         Ok(connections::set_attachment(self.0, bytes)?)
     }
 
-    /// Subscribe the connection to a topic, see [`topics`](crate::topics). To do it again changes nothing.
+    /// Subscribe the connection to a topic, see [`topics`](crate::topics). Subscribing again changes nothing.
     ///
     /// # Errors
     /// A [`TopicError`](crate::TopicError): `InvalidTopic`, `TooManyTopics`, `UnknownConnection`.
@@ -129,8 +129,8 @@ impl Connection {
         Ok(topics::unsubscribe(self.0, topic)?)
     }
 
-    /// [Publish](crate::topics::publish) to every subscriber but this connection: what a client says to the others.
-    /// Returns how many there are. It does not matter whether this connection is subscribed.
+    /// [Publish](crate::topics::publish) to every subscriber except this connection, as when a client says something to
+    /// the others. Returns for how many it was queued. This connection does not need to be subscribed.
     ///
     /// # Errors
     /// As [`topics::publish`](crate::topics::publish).
@@ -138,19 +138,21 @@ impl Connection {
         Ok(topics::publish_except(topic, message.into(), self.0)?)
     }
 
-    /// Have [`Handler::on_connection_timer`](crate::Handler::on_connection_timer) called for this connection: once after
-    /// a [`Duration`](std::time::Duration), or as a [`Schedule`] says, with `name` and `payload`, which is kept as JSON;
-    /// `&()` is none. A timer of the same connection and name is replaced. It ends with the connection.
+    /// Set a timer that calls [`Handler::on_connection_timer`](crate::Handler::on_connection_timer) for this
+    /// connection: once after a [`Duration`](std::time::Duration), or as a [`Schedule`] says. The call gets `name` and
+    /// `payload`, which is kept as JSON; `&()` means no payload. A timer of this connection with the same name is
+    /// replaced. The timer ends with the connection.
     ///
     /// # Errors
     /// A [`TimerError`](crate::TimerError): `TooManyTimers` above the app's `timers_per_connection`; `Invalid` for a
-    /// time above 30 days, a name that has not 1 to 256 bytes, or a payload above `attachment_bytes`;
+    /// time above 30 days, a name that does not have 1 to 256 bytes, or a payload above `attachment_bytes`;
     /// `UnknownConnection`. A [`serde_json::Error`] if the payload cannot be written as JSON.
     pub fn set_timer(self, name: &str, schedule: impl Into<Schedule>, payload: &impl Serialize) -> Result<()> {
         Ok(timers::set(Some(self.0), name, schedule.into(), &serde_json::to_vec(payload)?)?)
     }
 
-    /// The same, unless this connection has a timer of that name, which then stays as it is. True if it was set.
+    /// As [`set_timer`](Self::set_timer), unless this connection has a timer of that name, which then stays as it is.
+    /// Returns whether the timer was set.
     ///
     /// # Errors
     /// As [`set_timer`](Self::set_timer).
@@ -163,13 +165,13 @@ impl Connection {
         Ok(timers::set_if_absent(Some(self.0), name, schedule.into(), &serde_json::to_vec(payload)?)?)
     }
 
-    /// Forget a timer of this connection. True if there was one; it will then not fire any more.
+    /// Cancel a timer of this connection. Returns whether there was one; it does not fire any more.
     pub fn cancel_timer(self, name: &str) -> bool {
         timers::cancel(Some(self.0), name)
     }
 }
 
-/// The id.
+/// Writes the id.
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -1,4 +1,4 @@
-//! Between the types of this crate and the generated ones. Only here does a change of the contract show.
+//! Conversions between the types of this crate and the generated ones. A change of the contract is only visible here.
 
 use crate::bindings::hassock::host::{connections, log, sql, timers, topics, types};
 use crate::sql::{Outcome, RowSet, SqlError, Value};

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-/// What functions of this crate and of a [`Handler`](crate::Handler) return.
+/// The result of the functions of this crate and of a [`Handler`](crate::Handler).
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error: this is [`anyhow::Error`]. Every type that implements [`std::error::Error`] converts into it with `?`.
 ///
 /// The text of an error that leaves a handler goes into the host's log, with its causes.
 ///
-/// Texts of the application come from [`bail!`](crate::bail), [`ensure!`](crate::ensure) and [`Context`](crate::Context):
+/// The application makes errors of its own with [`bail!`](crate::bail), [`ensure!`](crate::ensure) and
+/// [`Context`](crate::Context):
 ///
 /// ```
 /// use hassock_sdk::prelude::*;
@@ -23,12 +24,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(room(Some("x")).unwrap_err().is::<std::num::ParseIntError>());
 /// ```
 ///
-/// To treat one error differently, ask for its type: what this crate's functions fail with stands under "Errors" of
-/// each. `error.downcast_ref::<SqlError>()` is the error of a database, if it is one.
+/// To handle one error differently, check its type: the section "Errors" of each function of this crate lists what it
+/// fails with. `error.downcast_ref::<SqlError>()` returns the error of a database, if it is one.
 pub type Error = anyhow::Error;
 
-/// A mistake of the client, with a text that the client may read. One that leaves
-/// [`on_message`](crate::Handler::on_message) does not close the connection: it becomes a reply, see
+/// A mistake of the client, with a text that the client may read. If [`on_message`](crate::Handler::on_message) returns
+/// one, the connection is not closed: the error becomes a reply, see
 /// [`on_client_error`](crate::Handler::on_client_error).
 ///
 /// ```
@@ -43,7 +44,7 @@ pub type Error = anyhow::Error;
 pub struct ClientError(String);
 
 impl ClientError {
-    /// A mistake that the client reads about in these words.
+    /// A mistake of the client, with the text that the client reads.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -61,15 +62,15 @@ impl std::error::Error for ClientError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// No connection of this app has that id: it has ended, or never was.
+    /// No connection of this app has that id: it has ended, or never existed.
     UnknownConnection,
-    /// The outbox of the connection is full, that is the app's `outbox_bytes`. Nothing was queued.
+    /// The outbox of the connection is full; its size is the app's `outbox_bytes`. Nothing was queued.
     OutboxFull,
     /// The connection is closing: nothing more can be sent.
     Closing,
-    /// More bytes than the app's limit for this allows; says which.
+    /// More bytes than a limit of the app allows; the text says which limit.
     TooLarge(String),
-    /// An argument that can never be right, such as a close code that RFC 6455 reserves.
+    /// An argument that is never valid, such as a close code that RFC 6455 reserves.
     Invalid(String),
 }
 
@@ -91,7 +92,7 @@ impl std::error::Error for ConnectionError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
-    /// No connection of this app has that id: it has ended, or never was.
+    /// No connection of this app has that id: it has ended, or never existed.
     UnknownConnection,
     /// The connection has as many subscriptions as the app's `topics_per_connection` allows.
     TooManyTopics,
@@ -118,11 +119,11 @@ impl std::error::Error for TopicError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerError {
-    /// No connection of this app has that id: it has ended, or never was.
+    /// No connection of this app has that id: it has ended, or never existed.
     UnknownConnection,
     /// The owner has as many timers as `timers_per_connection` or `timers_per_app` allows.
     TooManyTimers,
-    /// An argument that can never be right; says which.
+    /// An argument that is never valid; the text says which one.
     Invalid(String),
 }
 

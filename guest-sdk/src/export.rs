@@ -1,4 +1,4 @@
-//! The exports of a module: the generated traits, for every type that [`export!`](crate::export) makes.
+//! The exports of a module: the generated traits, implemented for every type that [`export!`](crate::export) makes.
 
 use std::cell::OnceCell;
 
@@ -6,12 +6,12 @@ use crate::bindings::exports::hassock::host::{handler, migration, self_test, tim
 use crate::handler as calls;
 use crate::{Handler, Timer};
 
-/// A component's one module.
+/// The only module of a component.
 pub trait Module {
-    /// What it does.
+    /// The handler of its calls.
     type Handler: Handler;
 
-    /// Run a call with the place in which this instance keeps its handler.
+    /// Run a call with the cell in which this instance keeps its handler.
     fn with_handler<T>(call: impl FnOnce(&OnceCell<Self::Handler>) -> T) -> T;
 }
 
@@ -52,7 +52,7 @@ impl<M: Module> migration::Guest for M {
     }
 }
 
-/// Make a type that implements [`Handler`] the module: `hassock_sdk::export!(Echo);`, once in a crate.
+/// Export a type that implements [`Handler`] as the module, once in a crate: `hassock_sdk::export!(Echo);`.
 #[macro_export]
 macro_rules! export {
     ($handler:ty) => {

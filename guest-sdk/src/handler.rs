@@ -3,22 +3,23 @@
 use std::cell::OnceCell;
 
 use crate::{
-    Acceptance, ClientError, Closing, Connection, Error, FromMessage, Message, Refusal, Request, Result, Timer, log,
+    Acceptance, ClientError, Closing, Connection, ConnectionError, Error, FromMessage, Message, Refusal, Request,
+    Result, Timer, log,
 };
 
-/// How a module comes to its [`Handler`]. A type that implements [`Default`] has this already; implement it for a
+/// How a module creates its [`Handler`]. A type that implements [`Default`] implements this already; implement it for a
 /// type that reads settings or prepares tables first.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be started",
     note = "add `#[derive(Default)]` to `{Self}`, or implement `hassock_sdk::Start` for it"
 )]
 pub trait Start: Sized {
-    /// Make the value that all calls of this instance get. It runs within the instance's first call, so its time
+    /// Create the value that all calls of this instance use. This runs within the instance's first call, so its time
     /// counts for that call.
     ///
     /// # Errors
     /// Any error goes into the host's log and ends that call only: [`on_open`](Handler::on_open) refuses with 500,
-    /// [`on_message`](Handler::on_message) closes its connection. The next call starts again.
+    /// [`on_message`](Handler::on_message) closes its connection. The next call runs `start` again.
     fn start() -> Result<Self>;
 }
 
@@ -32,15 +33,15 @@ impl<T: Default> Start for T {
 /// messages; those of different connections run side by side, in as many instances of the module as the
 /// host chooses.
 ///
-/// The host may drop an instance between any two calls. So what must last is not kept in `self`: it goes
-/// into an [attachment](Connection::attachment), a [topic](crate::topics) or a [database](crate::sql).
+/// The host may drop an instance between any two calls. So do not keep state in `self` that later calls need: keep it
+/// in an [attachment](Connection::attachment), a [topic](crate::topics) or a [database](crate::sql).
 pub trait Handler: Start + 'static {
-    /// What the messages of clients are read as: [`Message`] itself, `String`, `Vec<u8>`, [`Json<T>`](crate::Json), or
-    /// another type that implements [`FromMessage`].
+    /// The type that the messages of clients are read as: [`Message`] itself, `String`, `Vec<u8>`,
+    /// [`Json<T>`](crate::Json), or another type that implements [`FromMessage`].
     type Message: FromMessage;
 
-    /// A client asks for a WebSocket. Messages that are sent to `connection` from here on are delivered
-    /// after the handshake. Unless a module says otherwise, every connection is accepted.
+    /// A client asks for a WebSocket. Messages that are sent to `connection` from now on are delivered after the
+    /// handshake. By default, every connection is accepted.
     ///
     /// # Errors
     /// The HTTP answer for a client that is not accepted.
@@ -58,28 +59,35 @@ pub trait Handler: Start + 'static {
     fn on_message(&self, connection: Connection, message: Self::Message) -> Result<()>;
 
     /// The client made a mistake: its message is not a [`Self::Message`](Self::Message), or
-    /// [`on_message`](Self::on_message) returned a [`ClientError`]. Unless a module says otherwise, the client gets the
-    /// text message `{"error":"…"}` with the text of the error, and the connection stays. Another reply or a
-    /// [`close`](Connection::close), such as with 1003 or 1007, is as possible.
+    /// [`on_message`](Self::on_message) returned a [`ClientError`]. By default, the client gets the text message
+    /// `{"error":"…"}` with the text of the error, and the connection stays. A module may instead send another reply,
+    /// or [`close`](Connection::close) the connection, such as with 1003 or 1007. If the connection is already closing,
+    /// there is no reply.
     ///
     /// # Errors
-    /// As for [`on_message`](Self::on_message), but a [`ClientError`] is like any other.
+    /// As for [`on_message`](Self::on_message), but a [`ClientError`] is treated like any other error. The default
+    /// reply fails with [`ConnectionError::OutboxFull`] if the client makes mistakes and does not read the replies;
+    /// this error closes the connection.
     fn on_client_error(&self, connection: Connection, error: ClientError) -> Result<()> {
-        connection.send_json(&serde_json::json!({ "error": error.to_string() }))
+        let replied = connection.send_json(&serde_json::json!({ "error": error.to_string() }));
+        replied.or_else(|error| match error.downcast_ref() {
+            Some(ConnectionError::Closing) => Ok(()),
+            _ => Err(error),
+        })
     }
 
-    /// The connection has ended. Comes exactly once for each connection that [`on_open`](Self::on_open) accepted, and
-    /// is its last call. Its attachment can still be read, but it is not subscribed to any topic any more, and what
-    /// is sent to it is dropped.
+    /// The connection has ended. This is called exactly once for each connection that [`on_open`](Self::on_open)
+    /// accepted, and is its last call. Its attachment can still be read, but it is not subscribed to any topic any
+    /// more, and nothing can be sent to it.
     ///
     /// # Errors
-    /// Any error becomes a line of the host's log, and changes nothing else.
+    /// Any error goes into the host's log, and has no other effect.
     fn on_close(&self, connection: Connection, closing: &Closing) -> Result<()> {
         let _ = (connection, closing);
         Ok(())
     }
 
-    /// A [timer of the connection](Connection::set_timer) is due. It comes in turn with the messages of the
+    /// A [timer of the connection](Connection::set_timer) is due. This is called in turn with the messages of the
     /// connection.
     ///
     /// # Errors
@@ -90,19 +98,20 @@ pub trait Handler: Start + 'static {
         Ok(())
     }
 
-    /// A [timer of the app](crate::timers::set) is due. The timers of the app come one after the other, beside the
-    /// calls of connections.
+    /// A [timer of the app](crate::timers::set) is due. The calls for timers of the app come one after the other, in
+    /// parallel with the calls of connections.
     ///
     /// # Errors
-    /// Any error goes into the host's log. A timer that repeats goes on.
+    /// Any error goes into the host's log. A timer that repeats continues.
     fn on_app_timer(&self, timer: &Timer) -> Result<()> {
         let _ = timer;
         Ok(())
     }
 
-    /// Whether this version can serve here, asked before it gets any traffic: are the settings there, does a query
-    /// find its columns? Databases are read-only meanwhile, and there are no connections. It is not part of
-    /// any instance's life: [`start`](Start::start) has not run, and may be called from here if it only reads.
+    /// Check whether this version can serve on this host, before it gets any traffic: whether the settings exist, for
+    /// example, and whether a query finds its columns. During this call databases are read-only, and there are no
+    /// connections. There is no handler yet: [`start`](Start::start) has not run, and may be called from here if it
+    /// only reads.
     ///
     /// ```
     /// # use hassock_sdk::prelude::*;
@@ -122,14 +131,14 @@ pub trait Handler: Start + 'static {
     /// ```
     ///
     /// # Errors
-    /// Any error is what the person or program that deploys the version reads; it then never serves.
+    /// Any error is reported to the person or program that deploys the version, which then never serves.
     fn check() -> Result<()> {
         Ok(())
     }
 
-    /// Turn the attachment of a connection that was served by another version until now into what this one
-    /// expects. Runs once for each connection that moves here. `from_version` has 12 hex digits. Unless a
-    /// module says otherwise, attachments stay as they are.
+    /// Convert the attachment of a connection that another version has served until now into what this version expects.
+    /// This is called once for each connection that moves to this version. `from_version` has 12 hex digits. By
+    /// default, attachments stay as they are.
     ///
     /// ```
     /// # use hassock_sdk::prelude::*;
@@ -163,20 +172,20 @@ pub trait Handler: Start + 'static {
     }
 }
 
-/// Run `call` with the instance's handler, which is made now if this is the first call.
+/// Run `call` with the instance's handler, which is created now if this is the first call.
 fn with<H: Handler, T>(cell: &OnceCell<H>, call: impl FnOnce(&H) -> Result<T>) -> Result<T> {
     log::install();
     match cell.get() {
         Some(handler) => call(handler),
         None => {
-            // If it fails the cell stays empty, and the next call tries again.
+            // If this fails, the cell stays empty, and the next call tries again.
             let handler = H::start()?;
             call(cell.get_or_init(|| handler))
         }
     }
 }
 
-/// The export `handler.open`. The cause of a refusal is in the log.
+/// The export `handler.open`. The cause of a refusal goes into the log.
 pub(crate) fn open<H: Handler>(cell: &OnceCell<H>, id: u64, request: Request) -> Result<Acceptance, Refusal> {
     let answer = with(cell, |handler| Ok(handler.on_open(Connection::from_id(id), &request)));
     let refusal = match answer {
@@ -238,7 +247,7 @@ pub(crate) fn migrate<H: Handler>(from_version: &str, attachment: Vec<u8>) -> Re
     H::migrate(from_version, attachment).map_err(text)
 }
 
-/// For the host's log: with the causes.
+/// The error with its causes, for the host's log.
 fn text(error: Error) -> String {
     format!("{error:#}")
 }

@@ -1,4 +1,4 @@
-//! What is written as JSON.
+//! Values that are written as JSON.
 
 /// A value that is written as JSON: the message of a client, see [`FromMessage`](crate::FromMessage), or the value of
 /// a column, see [`FromValue`](crate::sql::FromValue).

@@ -32,18 +32,19 @@
 //! # fn main() {}
 //! ```
 //!
-//! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` makes the component. It
+//! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` builds the component. The component
 //! imports only what it uses, so a module that runs no SQL needs no grant for a database.
 //!
-//! * [`Handler`]: what the host calls; [`FromMessage`]: what messages are read as; [`Start`]: settings and tables first
+//! * [`Handler`]: what the host calls; [`FromMessage`]: types that messages are read as; [`Start`]: settings and tables
+//!   first
 //! * [`Connection`]: send, close, attach, subscribe, set timers
 //! * [`topics`]: publish to many connections
 //! * [`sql`]: the databases that the app's config grants
 //! * [`settings`], [`timers`], [`clock`], [`log`], [`host_version`]
 //!
-//! Every function that fails returns [`Result`]: any error goes through `?`. One that leaves the handler goes into the
-//! host's log, except for a [`ClientError`], which the client reads. A panic ends the call, and the host replaces the
-//! instance; other connections do not notice.
+//! Every function that can fail returns [`Result`], and every error can be returned with `?`. An error that the handler
+//! returns goes into the host's log, except for a [`ClientError`], which the client reads. A panic ends the call, and
+//! the host replaces the instance; other connections are not affected.
 //!
 //! # Unit tests
 //!
@@ -79,8 +80,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! Without that feature this crate compiles for other targets than WebAssembly, but a call that needs a host
-//! panics. With it, a module that is built for WebAssembly is the same as without.
+//! Without that feature this crate compiles for other targets than WebAssembly, but a call that needs a host panics.
+//! The feature does not change a module that is built for WebAssembly.
 
 mod answer;
 #[doc(hidden)]
@@ -119,7 +120,7 @@ pub use settings::SettingError;
 pub use sql::{SqlError, ValueError};
 pub use timers::Timer;
 
-/// Name and version of the host that runs this module: `Hassock 0.1.0`.
+/// The name and version of the host that runs this module: `Hassock 0.1.0`.
 pub fn host_version() -> String {
     host::about::host()
 }

@@ -1,10 +1,10 @@
 //! Lines in the host's log: [`trace!`](crate::trace), [`debug!`](crate::debug), [`info!`](crate::info),
-//! [`warn!`](crate::warn) and [`error!`](crate::error). Each line carries the app, the version and the
-//! connection of the call by itself. The host cuts a line at 8 KiB, and leaves lines out (it counts them)
-//! after the app's `log_lines_per_call` in one call.
+//! [`warn!`](crate::warn) and [`error!`](crate::error). The host adds the app, the version and the connection of the
+//! call to each line. It cuts a line at 8 KiB. After the app's `log_lines_per_call` lines in one call, it counts
+//! further lines and leaves them out.
 //!
-//! These are the macros of the crate [`log`], so the lines of a library that uses it are among them. Every
-//! line reaches the host, which decides what it writes; [`set_max_level`] drops lines within the module.
+//! These are the macros of the crate [`log`], so the lines of a library that uses it reach the log, too. Every line
+//! reaches the host, which decides what it writes; [`set_max_level`] drops lines within the module.
 //!
 //! What a module prints to its standard output and standard error becomes log lines, too.
 
@@ -33,7 +33,8 @@ impl Log for HostLog {
     fn flush(&self) {}
 }
 
-/// Have the host log what the crate `log` is told. A module or a test that has installed another logger keeps it.
+/// Pass what is logged with the crate `log` on to the host. A module or a test that has installed another logger keeps
+/// it.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

@@ -18,7 +18,7 @@ impl Message {
     /// A text message that holds `value` as JSON.
     ///
     /// # Errors
-    /// A [`serde_json::Error`] if the value cannot be written as JSON, such as a map whose keys are not texts.
+    /// A [`serde_json::Error`] if the value cannot be written as JSON, such as a map with keys that are not texts.
     pub fn json(value: &impl Serialize) -> Result<Self> {
         Ok(Self::Text(serde_json::to_string(value)?))
     }
@@ -26,7 +26,7 @@ impl Message {
     /// Read the message, text or binary, as JSON.
     ///
     /// # Errors
-    /// A [`serde_json::Error`], whose text says what is wrong and where.
+    /// A [`serde_json::Error`] with a text that says what is wrong and where.
     pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_slice(self.as_bytes())?)
     }
@@ -78,7 +78,7 @@ impl From<&[u8]> for Message {
     }
 }
 
-/// A type that [`Handler::on_message`](crate::Handler::on_message) can get: `Handler::Message` names one.
+/// A type that [`Handler::on_message`](crate::Handler::on_message) can get. `Handler::Message` selects it.
 ///
 /// | type | reads |
 /// |---|---|
@@ -92,7 +92,7 @@ pub trait FromMessage: Sized {
     /// Read a message.
     ///
     /// # Errors
-    /// What the client reads if the message is not a `Self`, see
+    /// The error that the client reads if the message is not a `Self`, see
     /// [`Handler::on_client_error`](crate::Handler::on_client_error).
     fn from_message(message: Message) -> Result<Self, ClientError>;
 }

@@ -12,12 +12,12 @@ pub struct Request {
 }
 
 impl Request {
-    /// The path, percent-encoded as it came, without the query: `/chat`.
+    /// The path, percent-encoded as received, without the query: `/chat`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What followed the `?`, percent-encoded as it came; `None` if there was no `?`.
+    /// The part after the `?`, percent-encoded as received; `None` if there was no `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
@@ -29,25 +29,25 @@ impl Request {
         pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The first header field of that name, in any case. A field that is not UTF-8 is not there.
+    /// The value of the first header field with that name, ignoring case. Fields that are not UTF-8 are left out.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// All header fields as names, in lower case, and values, in the order in which they came.
+    /// The names, in lower case, and values of all header fields, in the order in which they arrived.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of a cookie, as it came: this is how a site's session reaches the module.
+    /// The value of a cookie, as received: this is how a site's session reaches the module.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let fields = self.headers().filter(|(header, _)| *header == "cookie");
         let mut pairs = fields.flat_map(|(_, field)| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(cookie, _)| *cookie == name).map(|(_, value)| value)
     }
 
-    /// The `Origin` header: the site whose page asks. Browsers always send the true one;
-    /// other clients send what they like.
+    /// The `Origin` header: the site of the page that asks. Browsers always send the true one; other clients can send
+    /// anything.
     pub fn origin(&self) -> Option<&str> {
         self.header("origin")
     }
@@ -57,7 +57,7 @@ impl Request {
         &self.subprotocols
     }
 
-    /// Address and port of the peer of the TCP connection: `192.0.2.7:50412` or `[2001:db8::1]:50412`.
+    /// The address and port of the peer of the TCP connection: `192.0.2.7:50412` or `[2001:db8::1]:50412`.
     pub fn remote_address(&self) -> &str {
         &self.remote_address
     }

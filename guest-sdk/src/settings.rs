@@ -16,7 +16,7 @@ use std::str::FromStr;
 use crate::Result;
 use crate::host::settings;
 
-/// A setting is missing, or is not what it should be; says which and why.
+/// A setting is missing or invalid; the text says which one and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError(String);
 
@@ -35,8 +35,8 @@ impl Display for SettingError {
 
 impl std::error::Error for SettingError {}
 
-/// The setting, or `None` if the config has none of that name. If the host cannot read its settings,
-/// which it then says in its log, there is none either; [`require`] and [`get_parsed`] report that.
+/// The setting, or `None` if the config has no setting of that name. If the host cannot read its settings, this logs
+/// the error and also returns `None`; [`require`] and [`get_parsed`] return the error.
 pub fn get(key: &str) -> Option<String> {
     read(key).unwrap_or_else(|error| {
         ::log::error!("{error}");
@@ -49,10 +49,10 @@ pub fn get_or(key: &str, default: &str) -> String {
     get(key).unwrap_or_else(|| default.to_owned())
 }
 
-/// A setting that must be there.
+/// A setting that must exist.
 ///
 /// # Errors
-/// A [`SettingError`] that names it, if it is not.
+/// A [`SettingError`] that names the setting, if it does not exist.
 pub fn require(key: &str) -> Result<String> {
     Ok(read(key)?.ok_or_else(|| SettingError(format!("the setting `{key}` is missing")))?)
 }
@@ -60,7 +60,7 @@ pub fn require(key: &str) -> Result<String> {
 /// The setting as a number, an address or whatever else can be parsed from a text; `None` if there is none.
 ///
 /// # Errors
-/// A [`SettingError`] that names it and says what is wrong, if it cannot be parsed.
+/// A [`SettingError`] that names the setting and says what is wrong, if it cannot be parsed.
 pub fn get_parsed<T: FromStr<Err: Display>>(key: &str) -> Result<Option<T>> {
     let Some(text) = read(key)? else {
         return Ok(None);

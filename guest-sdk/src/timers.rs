@@ -1,11 +1,11 @@
-//! Timers of the app, and what all timers have. Those of a connection are set with
+//! Timers of the app, and the types that all timers use. Timers of a connection are set with
 //! [`Connection::set_timer`](crate::Connection::set_timer).
 //!
 //! The host keeps timers: they survive the instance that set them and a swap of the module, but not a restart of the
-//! host. An app's timers fire one after the other, beside the calls of connections.
+//! host. An app's timers fire one after the other, in parallel with the calls of connections.
 //!
-//! [`Start::start`](crate::Start::start) runs in each of an app's instances, so a timer that is for the whole app is set
-//! there with [`set_if_absent`]; [`set`] would put it off each time:
+//! [`Start::start`](crate::Start::start) runs in each of an app's instances, so set a timer for the whole app there
+//! with [`set_if_absent`]; [`set`] would delay it each time:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -46,8 +46,8 @@ use serde::de::DeserializeOwned;
 use crate::Result;
 use crate::host::timers;
 
-/// When a timer fires. A [`Duration`] converts into one that fires once. Times are rounded up to whole milliseconds,
-/// at least one, and are at most 30 days.
+/// When a timer fires. A [`Duration`] converts into a schedule that fires once. Times are rounded up to whole
+/// milliseconds, at least one millisecond, and are at most 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Schedule {
@@ -61,12 +61,12 @@ impl Schedule {
         Self { after: time, every: None }
     }
 
-    /// Fire after this time, and again this long after each time that it has fired, until it is cancelled or replaced.
+    /// Fire after this time, and again this long after each firing, until the timer is cancelled or replaced.
     pub const fn every(time: Duration) -> Self {
         Self { after: time, every: Some(time) }
     }
 
-    /// Then fire again, this long after each time that it has fired: `Schedule::after(first).then_every(interval)`.
+    /// Then fire again, this long after each firing: `Schedule::after(first).then_every(interval)`.
     pub const fn then_every(self, time: Duration) -> Self {
         Self { every: Some(time), ..self }
     }
@@ -103,7 +103,7 @@ impl Timer {
         &self.name
     }
 
-    /// The payload that it was set with, which was written as JSON.
+    /// The payload that it was set with, read as JSON.
     ///
     /// # Errors
     /// A [`serde_json::Error`] if it is not the JSON of a `T`.
@@ -112,25 +112,25 @@ impl Timer {
         Ok(serde_json::from_slice(json)?)
     }
 
-    /// The payload as it is: a timer that was set by a version in another language may have any bytes.
+    /// The payload as bytes: a version in another language may have set the timer with any bytes.
     pub fn payload_bytes(&self) -> &[u8] {
         &self.payload
     }
 }
 
-/// Have [`Handler::on_app_timer`](crate::Handler::on_app_timer) called for the app: once after a [`Duration`], or as a
-/// [`Schedule`] says, with `name` and `payload`, which is kept as JSON; `&()` is none. A timer of the app with the same
-/// name is replaced.
+/// Set a timer that calls [`Handler::on_app_timer`](crate::Handler::on_app_timer): once after a [`Duration`], or as a
+/// [`Schedule`] says. The call gets `name` and `payload`, which is kept as JSON; `&()` means no payload. A timer of the
+/// app with the same name is replaced.
 ///
 /// # Errors
 /// A [`TimerError`](crate::TimerError): `TooManyTimers` above the app's `timers_per_app`; `Invalid` for a time above 30
-/// days, a name that has not 1 to 256 bytes, or a payload above `attachment_bytes`. A [`serde_json::Error`] if the
-/// payload cannot be written as JSON.
+/// days, a name that does not have 1 to 256 bytes, or a payload above `attachment_bytes`. A [`serde_json::Error`] if
+/// the payload cannot be written as JSON.
 pub fn set(name: &str, schedule: impl Into<Schedule>, payload: &impl Serialize) -> Result<()> {
     Ok(timers::set(None, name, schedule.into(), &serde_json::to_vec(payload)?)?)
 }
 
-/// The same, unless the app has a timer of that name, which then stays as it is. True if it was set.
+/// As [`set`], unless the app has a timer of that name, which then stays as it is. Returns whether the timer was set.
 ///
 /// # Errors
 /// As [`set`].
@@ -138,12 +138,12 @@ pub fn set_if_absent(name: &str, schedule: impl Into<Schedule>, payload: &impl S
     Ok(timers::set_if_absent(None, name, schedule.into(), &serde_json::to_vec(payload)?)?)
 }
 
-/// Forget a timer of the app. True if there was one; it will then not fire any more.
+/// Cancel a timer of the app. Returns whether there was one; it does not fire any more.
 pub fn cancel(name: &str) -> bool {
     timers::cancel(None, name)
 }
 
-/// Rounded up, so that no timer fires early. More than fits is for the host to refuse.
+/// Round up, so that no timer fires early. The host refuses a time that is too long to fit.
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

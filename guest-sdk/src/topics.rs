@@ -6,10 +6,10 @@
 //!
 //! # A snapshot without a gap
 //!
-//! A newcomer often gets the present state first, such as the last lines of a room, and then each change. Subscribe it
-//! *before* the snapshot is read, with `connection.subscribe` in [`on_open`](crate::Handler::on_open): a topic of the
-//! [`Acceptance`](crate::Acceptance) takes effect only when the call is over, and a change between the two would be
-//! lost.
+//! A new connection often gets the current state first, such as the last lines of a room, and then each change.
+//! Subscribe it *before* you read the snapshot, with `connection.subscribe` in [`on_open`](crate::Handler::on_open): a
+//! topic of the [`Acceptance`](crate::Acceptance) takes effect only when the call is over, and a change between the two
+//! would be lost.
 //!
 //! ```no_run
 //! # use hassock_sdk::prelude::*;
@@ -21,19 +21,19 @@
 //! # }
 //! ```
 //!
-//! A writer stores a change first and publishes it then. So each change is in the snapshot, or is published to the
-//! newcomer, and none is lost. One that happens meanwhile may be both, and may arrive before or after the snapshot:
-//! the order does not say which of the two is newer. Give each change a number that grows, and have the client leave
-//! out what it already has.
+//! A writer stores a change first and then publishes it. So each change is in the snapshot or is published to the new
+//! connection, and none is lost. A change that happens meanwhile may come both ways, and its message may arrive before
+//! or after the snapshot: the order does not say which of the two is newer. Give each change an increasing number, and
+//! have the client ignore what it already has.
 
 use serde::Serialize;
 
 use crate::host::topics;
 use crate::{Connection, Message, Result};
 
-/// Queue a message for every subscriber, and return how many there are. A subscriber whose outbox is full
-/// reads too slowly: the host closes it with 1013 rather than leave a gap. [`Connection::publish_except`] leaves out
-/// the sender.
+/// Queue a message for every subscriber, and return for how many it was queued. A subscriber with a full outbox reads too
+/// slowly: the host closes it with 1013, because it would otherwise miss a message without knowing it.
+/// [`Connection::publish_except`] leaves out the sender.
 ///
 /// # Errors
 /// A [`TopicError`](crate::TopicError): `InvalidTopic` unless the name has 1 to 256 bytes, `TooLarge` if the message is

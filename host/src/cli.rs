@@ -1,6 +1,9 @@
 //! The command line: which commands there are. What each takes and does is in `commands`.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
@@ -70,11 +73,31 @@ enum Command {
 }
 
 impl Cli {
-    /// Run the command to its end.
+    /// Run the command to its end. The message of an error goes to standard error.
     ///
-    /// # Errors
-    /// If it failed; the message is for standard error.
-    pub async fn run(self) -> Result<(), CommandError> {
+    /// This is not an `async` function, because the code of such a function is compiled where it is awaited: to build the
+    /// program would be to compile all commands, and with them the host, once more.
+    pub fn run(self) -> ExitCode {
+        let runtime = match Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("cannot start: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let result = runtime.block_on(self.run_command());
+        // Does not wait for a module that is still being compiled: it will not be served any more.
+        runtime.shutdown_background();
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                error.exit_code()
+            }
+        }
+    }
+
+    async fn run_command(self) -> Result<(), CommandError> {
         // Each boxed: a command holds all of the host, and only one of them runs.
         match self.command {
             Command::New(args) => new::run(&args),

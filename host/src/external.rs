@@ -45,7 +45,7 @@ struct WorkState {
     mode: Mode,
     /// Time does not pass while this exists.
     clock_hold: Option<ClockHold>,
-    /// The tasks whose work is done, and which resume one at a time when the runtime has nothing else to do.
+    /// The tasks with finished work, which resume one at a time when the runtime has nothing else to do.
     returning: VecDeque<(u64, Waker)>,
     /// Gives each of these tasks a different number.
     turns: u64,
@@ -195,7 +195,7 @@ impl ClockHold {
     }
 }
 
-/// Do some work whose progress depends on other threads. Outside a simulation, this only awaits the work.
+/// Do some work that depends on other threads. Outside a simulation, this only awaits the work.
 ///
 /// It is random when another thread finishes, and it may even finish before this thread checks. To make the order
 /// deterministic, the waiting task resumes only after every task of this thread that can run.

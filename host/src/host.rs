@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::admin::{Admin, AdminError};
@@ -45,26 +46,31 @@ pub struct Host {
 }
 
 impl Host {
-    // What starting needs is boxed: it is large, and not needed any more when it is done.
+    // These return boxed futures, because the code of an `async` function is compiled in the crate that awaits it: each
+    // program that starts a host would compile the whole host once more.
 
     /// Open the databases, load the modules, and listen. When this returns, connections are served.
     ///
     /// # Errors
     /// Everything that stands in the way, at once.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
-        let ready = Box::pin(Ready::prepare(&config)).await?;
-        let address = config.listen;
-        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        Box::pin(Self::serve(listener, config, ready)).await
+    pub fn start(config: Config) -> BoxFuture<'static, Result<Self, StartError>> {
+        Box::pin(async move {
+            let ready = Ready::prepare(&config).await?;
+            let address = config.listen;
+            let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+            Self::serve(listener, config, ready).await
+        })
     }
 
     /// As [`start`](Self::start), with a listener that was bound before. Clients that connect meanwhile wait.
     ///
     /// # Errors
     /// Everything that stands in the way, at once.
-    pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
-        let ready = Box::pin(Ready::prepare(&config)).await?;
-        Box::pin(Self::serve(listener, config, ready)).await
+    pub fn start_on(listener: TcpListener, config: Config) -> BoxFuture<'static, Result<Self, StartError>> {
+        Box::pin(async move {
+            let ready = Ready::prepare(&config).await?;
+            Self::serve(listener, config, ready).await
+        })
     }
 
     async fn serve(listener: TcpListener, config: Config, ready: Ready) -> Result<Self, StartError> {
@@ -132,7 +138,7 @@ impl Host {
     }
 }
 
-/// A config whose databases are open and whose modules are loaded.
+/// A config with its databases open and its modules loaded.
 struct Ready {
     context: HostContext,
     watcher: Option<ModuleWatcher>,

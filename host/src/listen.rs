@@ -190,7 +190,7 @@ mod tests {
         capacity.resize(1);
         assert_eq!(capacity.permits.available_permits(), 0);
         drop(one);
-        assert_eq!(capacity.permits.available_permits(), 0, "two were open, and one may be");
+        assert_eq!(capacity.permits.available_permits(), 0, "two were open, but one is allowed");
         capacity.resize(2);
         assert_eq!(capacity.permits.available_permits(), 1);
         drop(two);

@@ -1,4 +1,4 @@
-//! The admin listener, asked over real sockets: who may ask, what is answered, and what comes of it.
+//! The admin listener over real sockets: which requests it accepts, its answers, and their effects.
 
 mod deploys;
 mod metrics;
@@ -12,11 +12,11 @@ use hassock_tests::{Operator, TestHost, app, cache, guest, marked, module_file, 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// A host that serves the version `v1` of `marked` and has an admin listener, and somebody who asks it.
+/// A host that serves the version `v1` of `marked` and has an admin listener, and an operator that sends requests.
 struct Bench {
     host: TestHost,
     operator: Operator,
-    /// The text of its config, which is in no file yet.
+    /// The text of its config, which is not in a file yet.
     config: String,
     _module: NamedTempFile,
 }
@@ -43,19 +43,19 @@ impl Bench {
         Self { host, operator, config, _module: module }
     }
 
-    /// Put a config where the host reads it when it is told to.
+    /// Write a config where the host reads it on a reload.
     fn configure(&self, config: &str) {
         std::fs::write(self.host.file("hassock.toml"), format!("listen = \"127.0.0.1:0\"\n{config}")).unwrap();
     }
 
-    /// The versions and where they stand, the newest first.
+    /// The versions and their states, the newest first.
     fn standings(&self) -> Vec<(String, VersionStatus)> {
         let versions = self.host.report("marked").versions.into_iter();
         versions.map(|version| (version.version, version.state)).collect()
     }
 }
 
-/// A report without what time does to it.
+/// A report without the ages, which change with time.
 fn ageless(mut report: AppReport) -> AppReport {
     report.versions.iter_mut().for_each(|version| version.age_seconds = 0);
     report.last_refusal.iter_mut().for_each(|refusal| refusal.age_seconds = 0);
@@ -106,7 +106,7 @@ async fn only_health_is_told_without_a_token() {
             assert_eq!(answer.header("www-authenticate").as_deref(), Some("Bearer realm=\"hassock\""));
         }
     }
-    // The body is not waited for.
+    // The host does not wait for the body.
     let answer = bench.operator.raw(format!("{deploy}authorization: Bearer x\r\n\r\n")).await;
     assert_eq!(answer.status, 401);
     assert_eq!(ageless(bench.host.report("marked")), before, "nothing was done");
@@ -163,9 +163,9 @@ async fn each_failure_has_its_status_and_kind() {
     assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)], "nothing was done");
 }
 
-/// What the gate refuses is 422 with the gate's word and its whole message, and what serves goes on.
+/// A refusal by the gate is 422 with the gate's kind and its whole message, and the serving version goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_gate_refuses_is_told_with_its_word() {
+async fn a_refusal_by_the_gate_is_422_with_its_kind() {
     let bench = Bench::start().await;
     let mut client = bench.host.connect("/marked").await;
     let cut_off = marked("v2")[..1000].to_vec();
@@ -189,9 +189,9 @@ async fn what_the_gate_refuses_is_told_with_its_word() {
     assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)]);
 }
 
-/// Each order is done as it was meant, and its answer says what it came to.
+/// Each request does what it asks for, and its answer says what was done.
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_are_done_as_they_were_meant() {
+async fn requests_do_what_they_ask_for() {
     let bench = Bench::start().await;
     let (v1, v2, v3) = (version_of("v1"), version_of("v2"), version_of("v3"));
     let mut client = bench.host.connect("/marked").await;
@@ -227,13 +227,13 @@ async fn orders_are_done_as_they_were_meant() {
     let apps = bench.operator.ask("GET /v1/apps").await.json();
     let told: Vec<AppReport> = serde_json::from_value(apps).unwrap();
     let mut report = ageless(bench.host.report("marked"));
-    // Too much for JSON; `/metrics` has it.
+    // The histogram is too large for the JSON; `/metrics` has it.
     report.versions.iter_mut().for_each(|version| version.histogram.clear());
     assert_eq!(told.into_iter().map(ageless).collect::<Vec<_>>(), [report]);
 }
 
-/// A pin holds for what the order says: a while, the config's, or no longer. The answer says so, and the next
-/// deploy shows it.
+/// A pin lasts as long as the request says: some time, the time of the config, or no time. The answer says so, and the
+/// next deploy shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_holds_for_as_long_as_it_says() {
     let bench = Bench::with("", "pin_for = \"7m\"").await;
@@ -250,7 +250,7 @@ async fn a_pin_holds_for_as_long_as_it_says() {
     assert_eq!(client.ask("who").await, "v2 who", "it moves at once");
 }
 
-/// An app's name may hold anything; in a URL it is encoded, and an encoded slash is no new part of the path.
+/// An app's name may contain any character. In a URL it is encoded, and an encoded slash does not split the path.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_in_urls_are_decoded() {
     let odd = "[apps.\"a/b c?ä%\"]\npath = \"/odd\"\n";
@@ -270,7 +270,7 @@ async fn names_in_urls_are_decoded() {
     }
 }
 
-/// A reload says what has changed, or everything that is wrong with the config on disk, and then changes nothing.
+/// A reload says what has changed. If the config on disk is wrong, it names all problems and changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_done_or_says_why_not() {
     let bench = Bench::start().await;

@@ -1,4 +1,4 @@
-//! What the book and the README say is true: links lead somewhere, and code blocks are code that works.
+//! What the book and the README say is true: links lead to files and headings, and code blocks are code that works.
 //!
 //! Each check is a function that returns what is wrong with a document, and each test first shows it a document that
 //! is wrong.
@@ -17,7 +17,7 @@ use hassock_transcript::format::parse as parse_transcript;
 /// The chapters of the book.
 const BOOK: &str = "host/book/src";
 
-/// Other documents whose links are checked, if they exist.
+/// Other documents with links that are checked, if they exist.
 const OTHERS: [&str; 3] = ["README.md", "CONTRIBUTING.md", "host/ARCHITECTURE.md"];
 
 struct Document {
@@ -55,7 +55,7 @@ fn chapters() -> BTreeSet<PathBuf> {
     files.filter(|file| file.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// The documents whose code blocks are checked.
+/// The documents with code blocks that are checked.
 fn documents() -> Vec<Document> {
     chapters().into_iter().chain([PathBuf::from("README.md")]).map(Document::read).collect()
 }
@@ -106,13 +106,13 @@ fn the_summary_lists_every_chapter_and_nothing_else() {
     assert_eq!(paths, expected);
 }
 
-/// Whether a test takes the block from the document, by its first words, to compile and run it. The block is marked with
-/// `<!-- tested in PATH -->`.
+/// Whether a test takes the block from the document, by its first words, to compile and run it. The block is marked
+/// with `<!-- tested in PATH -->`.
 fn is_used_by_a_test(block: &Block) -> bool {
     let test = block.marks.iter().find_map(|mark| mark.strip_prefix("tested in "));
     let source = test.and_then(|path| fs::read_to_string(workspace().join(path)).ok()).unwrap_or_default();
     let first = block.text.lines().next().unwrap_or_default();
-    // What stands between quotation marks in the test.
+    // The texts between quotation marks in the test.
     source.split('"').any(|words| words.len() > 10 && first.starts_with(words))
 }
 
@@ -197,7 +197,7 @@ fn invalid_commands(document: &Document) -> Vec<String> {
     shell.into_iter().chain(console).collect()
 }
 
-/// The arguments of a command line that runs `hassock`, by name or through cargo; none of another one.
+/// The arguments of a command line that runs `hassock`, by name or through cargo. None for other command lines.
 fn arguments(line: &str) -> Option<Vec<&str>> {
     let is_variable = |word: &&str| {
         word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))

@@ -58,7 +58,7 @@ async fn help_tells_a_newcomer_what_to_type() {
     assert_eq!(version.trim().to_lowercase(), hassock::VERSION.to_lowercase());
 }
 
-/// `hassock` alone is a mistake that teaches: every command with a line about it, and what to type first.
+/// `hassock` alone is an error that shows every command with a line about it, and what to type first.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_command_the_help_teaches_the_first_steps() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ async fn without_a_command_the_help_teaches_the_first_steps() {
     }
 }
 
-/// Wrong usage is told from wrong configs by its exit code, and the message says what would be right.
+/// Wrong usage and a wrong config have different exit codes, and the message says what would be right.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_command_or_option_is_explained() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ async fn an_address_may_lack_its_host() {
     }
 }
 
-/// Nothing wrong: exit code 0, and as JSON an empty list.
+/// If nothing is wrong, the exit code is 0, and the JSON is an empty list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_config_has_no_problems() {
     let folder = folder(&app_with_database("chat", &example("chat"), "sqlite::memory:"));
@@ -188,7 +188,7 @@ async fn problems_are_the_same_as_json_and_from_serve() {
     assert_eq!((serve.code, serve.stdout.as_str(), serve.stderr), (Some(78), "", lines.stdout));
 }
 
-/// A mistyped key is answered with the keys that there are.
+/// The message about a mistyped key names the keys that exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_names_the_accepted_keys() {
     let found = problems("[apps.echo]\npath = \"/echo\"\nmodul = \"echo.wasm\"\n").await;
@@ -198,14 +198,14 @@ async fn an_unknown_key_names_the_accepted_keys() {
     }
 }
 
-/// A file that is not TOML has its first fault named, by line.
+/// For a file that is not TOML, the first error is reported with its line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_syntax_error_has_its_line() {
     let found = problems("listen = \"127.0.0.1:0\"\n[apps.echo\npath = \"/echo\"\n").await;
     assert!(found.first().is_some_and(|line| line.starts_with("2: ")), "{found:#?}");
 }
 
-/// `${VARIABLE}` comes from the environment; one that is not set is named, and its key.
+/// `${VARIABLE}` comes from the environment; if it is not set, the message names it and its key.
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_come_from_the_environment() {
     let server = MariaDb::shared().await.database().await;

@@ -13,7 +13,7 @@ use hassock_tests::markdown::false_excerpts;
 use hassock_tests::{TestHost, app, example, workspace};
 use tokio_tungstenite::tungstenite::Message;
 
-/// Whoever copies an example has to read it first.
+/// A user who copies an example has to read it first.
 const MAX_LINES: usize = 120;
 
 /// The folder of each example.
@@ -63,8 +63,8 @@ async fn commands_answers_as_in_2012() {
     assert_eq!(client.text().await, "Command not found");
 }
 
-/// Every example has a config that loads as it is, with an app of its own name and the module that its README
-/// speaks of, and is a member of the workspace.
+/// Every example has a config that loads as it is, with an app of its own name and the module that its README names,
+/// and is a member of the workspace.
 #[test]
 fn every_example_has_a_config_that_loads() {
     let mut names = BTreeSet::new();

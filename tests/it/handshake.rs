@@ -1,4 +1,4 @@
-//! The handshake: what is answered to requests that do not become a WebSocket, and who may come in.
+//! The handshake: the answers to requests that do not become a WebSocket, and which clients may connect.
 
 mod open;
 mod page;
@@ -15,7 +15,7 @@ async fn ask(request: &str) -> hassock_tests::raw::Answer {
     raw.answer().await
 }
 
-/// RFC 9110, section 15.5.22: plain HTTP at the path of a socket is told what to upgrade to.
+/// RFC 9110, section 15.5.22: plain HTTP at the path of an app gets the protocol to upgrade to.
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_http_is_426() {
     for request in [
@@ -26,7 +26,7 @@ async fn plain_http_is_426() {
         upgrade("/probe").replace("Upgrade: websocket\r\n", ""),
         upgrade("/probe").replace("Upgrade: websocket", "Upgrade: h2c"),
         upgrade("/probe").replace("Connection: Upgrade\r\n", ""),
-        // RFC 6455, section 4.4: a version that is not spoken here.
+        // RFC 6455, section 4.4: a version that is not supported.
         upgrade("/probe").replace("Version: 13", "Version: 8"),
         upgrade("/probe").replace("Sec-WebSocket-Version: 13\r\n", ""),
     ] {
@@ -52,7 +52,7 @@ async fn malformed_handshakes_are_400() {
     }
 }
 
-/// A path that no app has is 404, whether for a WebSocket or not; what is asked for is not decoded or cleaned.
+/// A path that no app has is 404, with or without an upgrade. The host does not decode or clean the path.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_are_404() {
     for path in ["/", "/nowhere", "/probe/", "/probe/below", "/PROBE", "//probe", "/x/../probe", "/%70robe"] {
@@ -63,7 +63,7 @@ async fn unknown_paths_are_404() {
     }
 }
 
-/// RFC 9112, section 9.3: a connection that was told 404 may ask again, also for a WebSocket.
+/// RFC 9112, section 9.3: after a 404 a connection may ask again, also for a WebSocket.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_request_on_the_same_connection_may_become_a_websocket() {
     let host = TestHost::shared().await;
@@ -93,8 +93,8 @@ async fn a_request_may_come_byte_by_byte() {
     assert_eq!(raw.closed().await.0, 1000);
 }
 
-/// RFC 6455, section 4.1: a client should wait for the 101. What one sends before is not lost, even while the
-/// module's `open` still runs.
+/// RFC 6455, section 4.1: a client should wait for the 101. What it sends before is not lost, even while the module's
+/// `open` still runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_before_the_answer_are_not_lost() {
     let host = TestHost::shared().await;
@@ -115,7 +115,7 @@ async fn messages_before_the_answer_are_not_lost() {
     }
 }
 
-/// Invariant 5: `request_head_bytes` bounds what the host reads of a request; 431 says so, if it can still be read.
+/// Invariant 5: `request_head_bytes` bounds what the host reads of a request. The answer is 431, if it can be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_request_is_refused() {
     let host = TestHost::shared().await;
@@ -140,7 +140,7 @@ async fn a_huge_request_is_refused() {
     raw.accepted().await;
 }
 
-/// The status for a client that says where it comes from.
+/// The status for a client that sends this `Origin`.
 async fn from_origin(host: &TestHost, origin: &'static str) -> u16 {
     let change = |request: &mut tokio_tungstenite::tungstenite::handshake::client::Request| {
         request.headers_mut().insert("origin", HeaderValue::from_static(origin));
@@ -168,10 +168,10 @@ async fn pages_of_other_hosts_may_not_connect() {
     }
     let evil = ask(&upgrade_with("/probe", "Origin: http://evil.test\r\n")).await;
     assert!(evil.status == 403 && evil.body.contains("http://evil.test"), "{evil:?}");
-    assert_eq!(ask(&upgrade("/probe")).await.status, 101, "who is no browser has no origin");
+    assert_eq!(ask(&upgrade("/probe")).await.status, 101, "a client that is not a browser has no origin");
 }
 
-/// RFC 6455, section 10.2: a list is all there is, and `"*"` is everybody.
+/// RFC 6455, section 10.2: with a list, only its origins may connect; `"*"` allows all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_origins_is_all_there_is() {
     let host = TestHost::probe("origins = [\"https://example.org\", \"https://shop.example\"]\n").await;
@@ -188,7 +188,7 @@ async fn a_list_of_origins_is_all_there_is() {
     assert_eq!(from_origin(&open, "null").await, 101);
 }
 
-/// A path of the config leads to its app: an exact one before one that ends in `/*`, a longer one before a shorter.
+/// The best path selects the app: an exact one before one that ends in `/*`, a longer one before a shorter one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_most_exact_path_leads_to_its_app() {
     let module = guest("probe");
@@ -221,7 +221,7 @@ async fn the_most_exact_path_leads_to_its_app() {
     }
 }
 
-/// The test page is at `/` if the config says so, for whoever asks with plain HTTP, and knows the apps.
+/// The test page is at `/` if the config says so, for plain HTTP requests, and lists the apps.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_test_page_is_served_if_it_is_asked_for() {
     let plain = "GET / HTTP/1.1\r\nHost: hassock.test\r\n\r\n";
@@ -238,7 +238,7 @@ async fn the_test_page_is_served_if_it_is_asked_for() {
     raw.send(plain.replace("GET /", "GET /other")).await;
     assert_eq!(raw.answer().await.status, 404);
     raw.send(upgrade("/")).await;
-    assert_eq!(raw.answer().await.status, 404, "the page is no socket");
+    assert_eq!(raw.answer().await.status, 404, "the page is not a WebSocket");
     raw.send(upgrade("/faults")).await;
     raw.accepted().await;
 }

@@ -1,5 +1,5 @@
-//! Through the real door: a real host, real sockets, real databases, a real browser. The folders mirror those of
-//! the host's source.
+//! End-to-end tests: a real host, real sockets, real databases, a real browser. The folders mirror those of the host's
+//! source.
 
 // The futures of tests are nested deeply: an optimised build computes their layout beyond the default limit.
 #![recursion_limit = "256"]
@@ -27,7 +27,7 @@ mod database {
     mod transactions;
 }
 
-/// One version after another: the gate, canaries, rollbacks, and the config read again.
+/// Deploys: the gate, canaries, rollbacks, and reloads of the config.
 mod deploy {
     mod canary;
     mod follow;

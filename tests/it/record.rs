@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 /// The file that is written.
 const FILE: &str = "talk.transcript";
 
-/// A site with an app whose module is `module`, a database in memory, and an admin listener on a Unix socket.
+/// A site with an app with this module, a database in memory, and an admin listener on a Unix socket.
 fn site(name: &str, module: &Path, keys: &str) -> Site {
     let admin = "[admin]\nlisten = \"unix:admin.sock\"\n";
     Site::new(&format!("{admin}{}{keys}\n", app_with_database(name, module, "sqlite::memory:")))
@@ -31,7 +31,7 @@ fn probe(keys: &str) -> Site {
     site("probe", &guest("probe"), keys)
 }
 
-/// `hassock record`, once it records.
+/// Start `hassock record`, and wait until it records.
 async fn record(site: &Site, app: &str, options: &str) -> Process {
     let line = format!("record {app} {FILE}{options}");
     let process = Process::hassock(site.folder(), line.split(' '));
@@ -39,14 +39,14 @@ async fn record(site: &Site, app: &str, options: &str) -> Process {
     process
 }
 
-/// Wait for its end, which has to be a good one.
+/// Wait until it ends, which has to succeed.
 async fn recorded(process: Process) -> Finished {
     let finished = process.ends().await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
     finished
 }
 
-/// The transcript without its head, and without the pauses: how long they are is the machine's matter.
+/// The transcript without its head, and without the pauses, which depend on the machine.
 fn steps(site: &Site, app: &str, module: &Path) -> String {
     let text = fs::read_to_string(site.file(FILE)).unwrap();
     let version = version_id(&fs::read(module).unwrap());
@@ -57,12 +57,12 @@ fn steps(site: &Site, app: &str, module: &Path) -> String {
     rest.lines().filter(|line| !line.starts_with("advance ")).map(|line| format!("{line}\n")).collect()
 }
 
-/// The same with two neighbours, of which either may come first, in this order.
+/// The same with two neighbours in this order. Either may be first in the recording.
 fn ordered(steps: &str, first: &str, second: &str) -> String {
     steps.replace(&format!("{second}\n{first}\n"), &format!("{first}\n{second}\n"))
 }
 
-/// Two people talk, and a third is refused; everything that passes is there, in an order in which it can happen.
+/// Two people talk, and a third is refused; the transcript has everything, in an order that is possible.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_talk_of_two_becomes_a_transcript() {
     let site = site("chat", &example("chat"), "");
@@ -111,7 +111,7 @@ async fn a_talk_of_two_becomes_a_transcript() {
     host.stop().await;
 }
 
-/// How a connection begins and ends, of whatever side, is in the transcript; and the key order of JSON.
+/// The transcript has the beginning and the end of each connection, by either side, and the key order of JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn beginnings_and_ends_are_as_they_were() {
     let site = probe("origins = [\"https://example.org\"]\n");
@@ -154,7 +154,7 @@ async fn beginnings_and_ends_are_as_they_were() {
     let mut fourth = host.connect("/probe?open=close").await;
     assert_eq!(fourth.closed().await, Closed { code: 3001, reason: "at once".to_owned() });
     drop((first, second, third, fourth));
-    // Nobody asked for a fifth.
+    // A fifth is not recorded.
     drop(host.connect("/probe").await);
 
     let report: Value = serde_json::from_str(&recorded(process).await.stdout).unwrap();
@@ -184,7 +184,7 @@ async fn beginnings_and_ends_are_as_they_were() {
          connect c5 /probe\n  @id: 4\n\
          connect c6 /probe?open=close\n  @id: 5\n\
          c6 closed 3001 at once\n";
-    // The host may notice this end when the next client is there already.
+    // The host may notice this end only after the next client has connected.
     let end = "c5 skips\nc5 disconnects 4001 bye\n";
     let (before, after) =
         steps(&site, "probe", &guest("probe")).split_once(end).map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -193,7 +193,7 @@ async fn beginnings_and_ends_are_as_they_were() {
     host.stop().await;
 }
 
-/// Before what a timer does, so much time passes as had when it fired, for a connection's timer and for the app's.
+/// Before a timer fires, the transcript advances by as much time as had passed, for both kinds of timers.
 #[tokio::test(flavor = "multi_thread")]
 async fn time_has_passed_when_a_timer_fires() {
     let site = probe("");
@@ -229,7 +229,7 @@ fn millis(span: &str) -> u64 {
     span.split(' ').map(millis).sum()
 }
 
-/// The help teaches.
+/// The help explains the command.
 #[tokio::test(flavor = "multi_thread")]
 async fn help_tells_what_is_recorded() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The harness for tests of one's own: a whole host without sockets, servers and clocks.
+//! The testkit for tests of modules: a whole host without sockets, servers and clocks.
 
 mod clients;
 mod databases;
@@ -22,12 +22,12 @@ use hassock_tests::{example, guest};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-/// The module `probe`, to be changed before it is started.
+/// A builder for the module `probe`, to be changed.
 fn probe() -> TestHostBuilder {
     TestHost::builder().module(guest("probe"))
 }
 
-/// A host with the module `faults`, whose calls may compute and live for this long, and its table.
+/// A host with the module `faults`, low bounds for its calls, and its table.
 fn faults() -> TestHost {
     let builder = TestHost::builder().module(guest("faults")).set("limits.cpu_time", "\"100ms\"");
     let host = builder.set("limits.memory", "\"16MiB\"").build().unwrap();
@@ -59,13 +59,13 @@ fn text(client: &Client) -> String {
     }
 }
 
-/// What `probe` is to be told so that it sets a timer.
+/// The command for `probe` that sets a timer.
 fn timer(name: &str, after: Duration) -> Json {
     let after = u64::try_from(after.as_millis()).unwrap();
     json!({ "timer": { "name": name, "after_ms": after, "text": "" } })
 }
 
-/// A few seconds.
+/// Let a few seconds pass.
 fn time_passes(host: &TestHost) {
     host.advance(Duration::from_secs(5));
 }
@@ -89,12 +89,12 @@ fn config(text: &str) -> (TempDir, PathBuf) {
     (folder, file)
 }
 
-/// The part of a config that is about one app, at the path of its name.
+/// The part of a config for one app, with its name as the path.
 fn app(name: &str, module: &Path) -> String {
     format!("[apps.{name}]\npath = \"/{name}\"\nmodule = {:?}\n", module.to_str().unwrap())
 }
 
-/// The example of the documentation, more or less.
+/// Almost the example of the documentation.
 #[test]
 fn two_clients_talk_and_time_passes_when_it_is_told_to() {
     let host = TestHost::load(example("chat")).unwrap();

@@ -1,4 +1,4 @@
-//! `hassock test`: transcripts inside this process and over the wire, and the program around them.
+//! `hassock test`: transcripts in this process and over sockets, and the program itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const EXAMPLES: [&str; 4] = ["chat", "commands", "echo", "guestbook"];
 struct Folder(TempDir);
 
 impl Folder {
-    /// An empty one.
+    /// An empty folder.
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -42,14 +42,14 @@ impl Folder {
         folder
     }
 
-    /// One with a module of `tests/guests`.
+    /// A folder with a module of `tests/guests`.
     fn guest(name: &str) -> Self {
         let folder = Self::new();
         fs::copy(guest(name), folder.path(&format!("{name}.wasm"))).unwrap();
         folder
     }
 
-    /// With one more file.
+    /// The folder with one more file.
     fn with(self, name: &str, text: impl AsRef<[u8]>) -> Self {
         self.put(name, text);
         self
@@ -86,7 +86,7 @@ fn transcripts(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// It ended so, and said this.
+/// Check the exit code and what the program printed.
 #[track_caller]
 fn assert_said(finished: &Finished, code: i32, said: &[&str]) {
     assert_eq!(finished.code, Some(code), "{}\n{}", finished.stdout, finished.stderr);

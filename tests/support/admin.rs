@@ -1,4 +1,4 @@
-//! The admin listener, asked by hand: for what the host's own client would never send.
+//! Requests to the admin listener that the host's own client would never send.
 
 use std::path::Path;
 
@@ -17,16 +17,16 @@ pub trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
 
-/// Somebody who asks an admin listener, and has its token.
+/// A client of an admin listener, with its token.
 pub struct Operator {
     /// `http://ADDRESS` or `unix:PATH`
     pub address: String,
-    /// What the host takes.
+    /// The token that the host accepts.
     pub token: String,
 }
 
 impl Operator {
-    /// For a host that keeps its token where it does without being told.
+    /// For a host that keeps its token in the default place.
     ///
     /// # Panics
     /// If it has no admin listener.
@@ -44,7 +44,7 @@ impl Operator {
         Self { address: address.to_owned(), token: token.trim().to_owned() }
     }
 
-    /// A connection on which nothing was said.
+    /// A connection on which nothing was sent.
     ///
     /// # Panics
     /// If there is none.
@@ -63,7 +63,7 @@ impl Operator {
         }
     }
 
-    /// The head of a request with the token and, each with its line end, more fields: `GET /v1/apps`.
+    /// The head of a request such as `GET /v1/apps`, with the token and more fields, each with its line end.
     pub fn head(&self, line: &str, fields: &str) -> String {
         format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{fields}\r\n", self.token)
     }
@@ -100,7 +100,7 @@ impl Operator {
 /// The answer on a connection; none if the host hangs up instead.
 pub async fn answer(mut line: Line) -> Option<Answer> {
     let mut bytes = Vec::new();
-    // A host that hangs up may leave an error behind the answer, or nothing at all.
+    // If the host hangs up, an error may follow the answer, or nothing comes at all.
     let _ = within("the answer", line.read_to_end(&mut bytes)).await;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;

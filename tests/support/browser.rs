@@ -31,7 +31,7 @@ const FLAGS: [&str; 8] = [
 pub struct Browser {
     client: Client,
     driver: String,
-    // In this order: the programs end before their folder goes.
+    // In this order: the programs end before their folder is removed.
     _process: Process,
     _profile: TempDir,
 }
@@ -82,12 +82,12 @@ impl Browser {
     /// Wait until an expression is true in the page.
     ///
     /// # Panics
-    /// If it does not become so; with what `instead` is then.
+    /// If it does not become true.
     pub async fn until(&self, expression: &str) {
         eventually(expression, || async { self.eval(expression).await == true }).await;
     }
 
-    /// The text of the first element that a selector finds, as it is seen.
+    /// The text of the first element that a selector finds, as a user sees it.
     pub async fn text(&self, selector: &str) -> String {
         let text = self.eval(&format!("document.querySelector({})?.innerText ?? ''", json!(selector))).await;
         text.as_str().unwrap_or_default().to_owned()
@@ -101,7 +101,7 @@ impl Browser {
         texts.as_array().into_iter().flatten().map(text).collect()
     }
 
-    /// Type on the keyboard, into whatever has the focus.
+    /// Type on the keyboard, into the focused element.
     pub async fn type_text(&self, text: &str) {
         let press = |actions: KeyActions, value| actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
         self.perform(text.chars().fold(keyboard(), press)).await;
@@ -154,7 +154,7 @@ impl Browser {
         entries.as_array().into_iter().flatten().map(|entry| (text(entry, "level"), text(entry, "message"))).collect()
     }
 
-    /// A command of chromedriver that WebDriver does not have, and fantoccini therefore neither.
+    /// A command of chromedriver that WebDriver, and so fantoccini, does not have.
     async fn command(&self, path: &str, body: &Value) -> Value {
         let session = self.client.session_id().await.ok().flatten().unwrap_or_default();
         let (body, driver) = (body.to_string(), &self.driver);
@@ -183,8 +183,8 @@ impl Browser {
     }
 }
 
-/// Chromedriver on a free port. It takes one that is free for IPv6, and ends if that is not free for IPv4, as
-/// may be when many tests run; the next has better luck.
+/// Chromedriver on a free port. It takes one that is free for IPv6, and ends if that is not free for IPv4, which
+/// happens when many tests run; then the next one may work.
 async fn start_driver(home: &Path) -> (Process, String) {
     for _ in 0..20 {
         let mut command = Command::new("chromedriver");

@@ -1,4 +1,4 @@
-//! A WebSocket client that a test can talk through.
+//! A WebSocket client for tests.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ impl Client {
     /// # Errors
     /// If the end comes.
     pub async fn try_ask(&mut self, text: impl Into<String>) -> Result<String, Closed> {
-        // A host that has closed takes nothing, and says so below.
+        // If the host has closed, this fails, and so does the next line.
         let _ = self.socket.send(Message::text(text.into())).await;
         self.try_text().await
     }
@@ -116,7 +116,7 @@ impl Client {
     /// If the end comes.
     ///
     /// # Panics
-    /// If the message is no text.
+    /// If the message is not text.
     pub async fn try_text(&mut self) -> Result<String, Closed> {
         match within("a message or the end", self.socket.next()).await {
             Some(Ok(Message::Text(text))) => Ok(text.to_string()),
@@ -141,7 +141,7 @@ impl Client {
     /// Send a command to the `probe` module and return its answer, `{"ok": …}` or `{"error": …}`.
     ///
     /// # Panics
-    /// If the answer is no JSON.
+    /// If the answer is not JSON.
     pub async fn try_probe(&mut self, command: Value) -> Value {
         self.send(command.to_string()).await;
         self.json().await
@@ -188,7 +188,7 @@ impl Client {
 
     /// Close with 1000 and wait for the answer.
     pub async fn close(mut self) {
-        // A host that has closed already makes this fail, which is as good.
+        // This fails if the host has closed already, which is as good.
         let _ = self.socket.close(None).await;
         self.closed().await;
     }

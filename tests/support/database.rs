@@ -1,4 +1,4 @@
-//! An empty database for one test, of the one engine or the other: tests of SQL run on both.
+//! An empty database for one test, of either engine: tests of SQL run on both.
 
 use sqlx::mysql::MySqlConnection;
 use sqlx::sqlite::SqliteConnection;
@@ -40,7 +40,7 @@ impl TestDatabase {
     /// A SQLite file.
     ///
     /// # Panics
-    /// If there is no place for it.
+    /// If there is no folder for it.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let url = format!("sqlite://{}", folder.path().join("main.db").display());
@@ -52,7 +52,7 @@ impl TestDatabase {
         Self { url: MariaDb::shared().await.database().await, file: None }
     }
 
-    /// What the engines have different words for.
+    /// The text for this engine, if they differ.
     pub fn pick<'a>(&self, sqlite: &'a str, mariadb: &'a str) -> &'a str {
         if self.file.is_some() { sqlite } else { mariadb }
     }

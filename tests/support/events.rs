@@ -20,7 +20,7 @@ pub struct Event {
     pub connection: i64,
     /// `open`, `timer` or `closed`, or what a test wrote.
     pub kind: String,
-    /// The path of an `open`, the name of a timer, and of a `closed` the code, who closed, and the reason.
+    /// The path of an `open`, the name of a timer, and of a `closed` the code, the side that closed, and the reason.
     pub detail: String,
 }
 
@@ -47,7 +47,7 @@ impl Events {
         TestHost::start(&format!("{config}{more}\n[apps.probe.settings]\nevents = true\n")).await
     }
 
-    /// The database's URL, for a config of one's own.
+    /// The database's URL, for another config.
     pub fn url(&self) -> String {
         format!("sqlite://{}", self.file())
     }
@@ -62,7 +62,7 @@ impl Events {
         session.unwrap_or_else(|error| panic!("no database: {error}"))
     }
 
-    /// Keep modules from writing until [`unlock`]: a call that writes is one that takes long.
+    /// Keep modules from writing until [`unlock`], so that a call that writes takes long.
     ///
     /// # Panics
     /// If it does not work.
@@ -83,7 +83,7 @@ impl Events {
             .fetch_all(&mut self.session().await)
             .await
             .unwrap_or_else(|error| panic!("no events: {error}"));
-        // As Rust writes the enumeration of the contract: `ClosedBy::Client`.
+        // The module writes the enum of the contract as `ClosedBy::Client`.
         let plain = |detail: String| detail.replace("ClosedBy::", "");
         rows.into_iter().map(|(connection, kind, detail)| Event { connection, kind, detail: plain(detail) }).collect()
     }
@@ -93,7 +93,7 @@ impl Events {
         self.all().await.into_iter().filter(|event| event.kind == kind).map(|event| event.detail).collect()
     }
 
-    /// Wait for so many events of a kind, and return their details.
+    /// Wait for `count` events of a kind, and return their details.
     ///
     /// # Panics
     /// If there are more.
@@ -104,8 +104,8 @@ impl Events {
         events
     }
 
-    /// Invariant 2: each connection that was opened was closed once, and nothing of it came after that.
-    /// Returns how many there were. To be asked when the host has drained.
+    /// Invariant 2: each connection that was opened was closed once, and nothing of it came after that. Returns how
+    /// many there were. Call it after the host has drained.
     ///
     /// # Panics
     /// If it does not hold.

@@ -51,8 +51,8 @@ pub fn example(name: &str) -> PathBuf {
     component(name)
 }
 
-/// The program `hassock`: the one that `HASSOCK_BINARY` names, which `tests/run` has built, or else it is built with the
-/// profile of this test program.
+/// The program `hassock`: the one that `HASSOCK_BINARY` names, which `tests/run` has built, or else one that is built
+/// with the profile of this test program.
 ///
 /// # Panics
 /// If it does not build.
@@ -79,7 +79,7 @@ fn build_binary() -> PathBuf {
     folder.join("hassock")
 }
 
-/// Cargo in a folder, without the variables that it set for this test: they would make it another build.
+/// Cargo in a folder, without the variables that it set for this test: they would change the build.
 fn cargo(folder: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(folder);

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::{Client, cache, guest};
 
-/// A running host. Its folder goes when it is dropped.
+/// A running host. Its folder is removed when it is dropped.
 pub struct TestHost {
     /// The host.
     pub host: Host,
@@ -37,8 +37,8 @@ impl TestHost {
         Self::start(&format!("{config}{more}")).await
     }
 
-    /// The host of [`probe`](Self::probe) without any more, shared by all tests of this process that change
-    /// nothing which others could see: topics need names of their own. To compile a module takes a second.
+    /// The host of [`probe`](Self::probe) with an empty `more`, shared by the tests of this process that change nothing
+    /// that others can see. Topics need their own names. Compiling a module takes a second.
     ///
     /// # Panics
     /// If it does not start.
@@ -65,11 +65,11 @@ impl TestHost {
     /// The same for a config that may be wrong.
     ///
     /// # Errors
-    /// Whatever stands in the way.
+    /// Why the host does not start.
     pub async fn try_start(config: &str) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let text = whole(config);
-        // Tests that change a module's file say when it is looked at.
+        // Tests that change a module's file say when it is read.
         let watch = (!text.contains("watch = ")).then_some(false);
         let config = Config::parse(&folder.path().join("hassock.toml"), &text)?;
         let mut config = config.overridden(Overrides { watch, ..Overrides::default() });
@@ -78,11 +78,11 @@ impl TestHost {
         Ok(Self { host, folder })
     }
 
-    /// Write the file of the config, which the host has not read so far, and have it read: `config` as
-    /// for [`start`](Self::start), and without `[cache]`.
+    /// Write the file of the config, which the host has not read so far, and reload it: `config` is as for
+    /// [`start`](Self::start), and without `[cache]`.
     ///
     /// # Errors
-    /// Everything that stands in the way.
+    /// All reasons why it is refused.
     ///
     /// # Panics
     /// If the file is not written.

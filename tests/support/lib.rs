@@ -1,5 +1,5 @@
-//! What the tests stand on: a real host on a free port, WebSocket clients, modules built from source, a
-//! MariaDB that the tests start themselves, and a browser.
+//! What the tests use: a real host on a free port, WebSocket clients, modules built from source, a MariaDB that the
+//! tests start themselves, and a browser.
 
 pub mod admin;
 mod browser;

@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 
 use crate::{eventually, within};
 
-/// Makes the data if there are none, starts the server, and ends it when this process is gone, however it
-/// went: its standard input closes then. It removes the folder as well, unless it is told to keep it.
+/// Creates the data if there are none, starts the server, and ends it when this process ends in any way, because its
+/// standard input closes then. It removes the folder too, unless it reads `keep`.
 const KEEPER: &str = r#"
 exec 2>>"$FOLDER/log"
 [ -d "$FOLDER/data" ] ||
@@ -29,7 +29,7 @@ wait $server
 [ "$what" = keep ] || rm -rf "$FOLDER"
 "#;
 
-/// A tenth of the time that it takes to make the default of 96 MiB.
+/// Creating it takes a tenth of the time of the default of 96 MiB.
 const SMALL_LOG: &str = "--innodb-log-file-size=4M";
 
 /// A running server.
@@ -52,7 +52,7 @@ impl MariaDb {
     /// # Panics
     /// If there is no MariaDB on this machine, or it does not start.
     pub async fn start() -> Self {
-        // The keeper removes it: nothing of ours runs when the process that tests share a server in ends.
+        // The keeper removes it, because no code of ours runs when a process with a shared server ends.
         let folder =
             tempfile::tempdir().map(TempDir::keep).unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let mut server = Self { keeper: None, server: 0, port: free_port(), folder };
@@ -153,7 +153,7 @@ fn first_line(keeper: &mut Child) -> String {
     let mut line = String::new();
     if let Some(output) = keeper.stdout.take() {
         let read = BufReader::new(output).read_line(&mut line);
-        assert!(read.is_ok(), "MariaDB's keeper says nothing");
+        assert!(read.is_ok(), "cannot read from MariaDB's keeper");
     }
     line
 }
@@ -172,7 +172,7 @@ fn free_port() -> u16 {
     listener.map(|address| address.port()).unwrap_or_else(|error| panic!("no free port: {error}"))
 }
 
-/// MariaDB runs as root only if told so.
+/// MariaDB runs as root only with an option.
 fn user() -> Vec<String> {
     let root = std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
     if root { vec!["--user=root".to_owned()] } else { Vec::new() }

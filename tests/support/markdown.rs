@@ -83,7 +83,7 @@ fn anchor(heading: &str) -> String {
 
 fn without_code(text: &str) -> String {
     let text = without_blocks(text);
-    // Between two backticks is code; a part with an even number is outside of it.
+    // Code is between two backticks, so the parts with even numbers are outside of it.
     text.split('`').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
@@ -97,7 +97,7 @@ fn without_blocks(text: &str) -> String {
     text.lines().filter(is_prose).collect::<Vec<_>>().join("\n")
 }
 
-/// The blocks of a text whose code is not in the file of `root` that they are said to be from.
+/// The blocks of a text that are marked as excerpts of a file of `root`, but are not in it.
 pub fn false_excerpts(text: &str, root: &Path) -> Vec<Block> {
     let is_false = |block: &Block| match block.source() {
         Some(path) => !stands_in(&block.text, &fs::read_to_string(root.join(path)).unwrap_or_default()),

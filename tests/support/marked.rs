@@ -1,4 +1,4 @@
-//! A host with the module `marked`, of which tests make versions that they deploy.
+//! A host with the module `marked`. Tests make and deploy versions of it.
 
 use std::io::Write;
 
@@ -33,7 +33,7 @@ impl Marked {
         self.host.connect("/marked").await
     }
 
-    /// So many connections.
+    /// `count` connections.
     ///
     /// # Panics
     /// If one is refused.
@@ -56,7 +56,7 @@ impl Marked {
     /// Serve the version with this mark to a share of the connections, such as `10%`.
     ///
     /// # Panics
-    /// If it is refused, or that is no share.
+    /// If it is refused, or that is not a share.
     pub async fn canary(&self, mark: &str, share: &str) -> Outcome {
         let share: Share = share.parse().unwrap_or_else(|error| panic!("{error}"));
         let deployed = self.try_deploy(&marked(mark), Rollout::Canary(share)).await;
@@ -79,7 +79,7 @@ impl Marked {
         self.host.host.control().promote("marked")
     }
 
-    /// Take back the canary, or what serves.
+    /// Take back the canary, or the serving version.
     ///
     /// # Errors
     /// If there is nothing to go back to.
@@ -87,7 +87,7 @@ impl Marked {
         self.host.host.control().rollback("marked")
     }
 
-    /// What is said about the version with this mark; none if it is not loaded.
+    /// The report of the version with this mark; none if it is not loaded.
     pub fn find(&self, mark: &str) -> Option<VersionReport> {
         let id = version_of(mark);
         self.host.report("marked").versions.into_iter().find(|version| version.version == id)
@@ -101,10 +101,10 @@ impl Marked {
         self.find(mark).unwrap_or_else(|| panic!("{mark} is not loaded"))
     }
 
-    /// Wait until the version with this mark serves so many connections.
+    /// Wait until the version with this mark serves this many connections.
     ///
     /// # Panics
-    /// If it does not come to that.
+    /// If that does not happen.
     pub async fn serves(&self, mark: &str, connections: usize) {
         let what = format!("{mark} to serve {connections} connections");
         let has = || self.find(mark).map_or(0, |version| version.connections) == connections as u64;
@@ -120,7 +120,7 @@ pub fn version_of(mark: &str) -> String {
 /// A component in a file of its own.
 ///
 /// # Panics
-/// If there is no place for it.
+/// If it cannot be written.
 pub fn module_file(module: &[u8]) -> NamedTempFile {
     let file = tempfile::Builder::new().suffix(".wasm").tempfile();
     let mut file = file.unwrap_or_else(|error| panic!("no temporary file: {error}"));

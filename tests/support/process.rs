@@ -54,7 +54,7 @@ impl Process {
         Self::start_as_is(command)
     }
 
-    /// Run a command whose outputs are set already: those that are pipes are collected.
+    /// Run a command that has its outputs set already: those that are pipes are collected.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -100,7 +100,7 @@ impl Process {
         self.until(text, || self.stderr().matches(text).count() >= times).await;
     }
 
-    /// The rest of the first line of standard output that begins so; wait for it.
+    /// Wait for a line of standard output that begins with this; returns the rest.
     ///
     /// # Panics
     /// If there is none.
@@ -122,12 +122,12 @@ impl Process {
         complete.lines().find_map(|line| line.strip_prefix(beginning)).map(|rest| rest.trim().to_owned())
     }
 
-    /// Wait until `has` is true, which is said to be that it has printed `text`.
+    /// Wait until `has` is true, which means that it has printed `text`.
     pub(crate) async fn until(&self, text: &str, has: impl Fn() -> bool) {
         let _witness = Witness(self);
         let has = &has;
         eventually(&format!("the program to print `{text}`"), || async move {
-            // In this order: what it printed before it ended is there afterwards.
+            // In this order, because all output is there after the end.
             let ended = self.status().is_some();
             let has = has();
             assert!(has || !ended, "the program has ended and did not print `{text}`");
@@ -155,7 +155,7 @@ impl Process {
     /// Wait for its end.
     ///
     /// # Panics
-    /// If it goes on.
+    /// If it does not end.
     pub async fn ends(self) -> Finished {
         let _witness = Witness(&self);
         eventually("the program to end", || async { self.status().is_some() }).await;
@@ -163,7 +163,7 @@ impl Process {
         Finished { code: status.code(), signal: status.signal(), stdout: self.stdout(), stderr: self.stderr() }
     }
 
-    /// How it ended, once it has and all that it printed is here.
+    /// How it ended, once it has ended and all its output was read.
     fn status(&self) -> Option<ExitStatus> {
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
         let status = status.unwrap_or_else(|error| panic!("cannot wait for the program: {error}"));
@@ -173,7 +173,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Whatever of the group still runs; there may be nothing left.
+        // End what still runs of the group, which may be nothing.
         let group = format!("-{}", self.group);
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).wait();
@@ -185,7 +185,7 @@ fn kill(signal: &str, target: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "cannot send {signal} to {target}");
 }
 
-/// Says what a program has printed if the test fails meanwhile.
+/// Prints the output of a program if the test fails meanwhile.
 struct Witness<'a>(&'a Process);
 
 impl Drop for Witness<'_> {

@@ -30,7 +30,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 pub struct Raw {
     /// The connection itself.
     pub stream: TcpStream,
-    /// What was read and not looked at.
+    /// What was read and not used yet.
     buffer: Vec<u8>,
 }
 
@@ -103,7 +103,7 @@ fn head(first: u8, mask: u8, length: usize) -> Vec<u8> {
 }
 
 impl Raw {
-    /// A TCP connection on which nothing was said.
+    /// A TCP connection on which nothing was sent.
     ///
     /// # Panics
     /// If there is none.
@@ -127,7 +127,7 @@ impl Raw {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// A WebSocket, with only its frames left to be sent.
+    /// A WebSocket after the handshake.
     ///
     /// # Panics
     /// If it is refused.
@@ -141,7 +141,7 @@ impl Raw {
     /// Send bytes.
     ///
     /// # Panics
-    /// If the host takes them no more.
+    /// If the host no longer takes them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).await.unwrap_or_else(|error| panic!("cannot send: {error}"));
     }
@@ -168,7 +168,7 @@ impl Raw {
     /// Read an HTTP answer.
     ///
     /// # Panics
-    /// If the connection ends before it does.
+    /// If the connection ends before the answer does.
     pub async fn answer(&mut self) -> Answer {
         self.try_answer().await.unwrap_or_else(|| panic!("no answer"))
     }
@@ -176,7 +176,7 @@ impl Raw {
     /// Read an HTTP answer; none if the host hangs up instead.
     ///
     /// # Panics
-    /// If it is none.
+    /// If nothing comes in time.
     pub async fn try_answer(&mut self) -> Option<Answer> {
         let end = loop {
             match self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -260,7 +260,7 @@ impl Raw {
         self.stream.set_zero_linger().unwrap_or_else(|error| panic!("no reset: {error}"));
     }
 
-    /// Read more; false at the end, however it came.
+    /// Read more; false at any kind of end.
     async fn read(&mut self) -> bool {
         matches!(within("bytes of the host", self.stream.read_buf(&mut self.buffer)).await, Ok(1..))
     }

@@ -1,5 +1,4 @@
-//! A host in a process of its own: for tests that look at what the whole process uses, which in this one is
-//! that of all tests together.
+//! A host in a process of its own: for tests that measure what a process uses. All tests together use this process.
 
 use std::env;
 use std::fs;
@@ -18,7 +17,7 @@ const VARIABLE: &str = "HASSOCK_SEPARATE_HOST";
 /// What is written to the host: a mark to deploy. An empty line asks for a report.
 const REPORT: &str = "";
 
-/// Begins each of its answers, among the lines of the test program.
+/// Begins each answer of the host, among the lines of the test program.
 const ANSWER: char = '@';
 
 /// A host that serves the module `marked` at `/marked`. It is killed when this is dropped.
@@ -31,21 +30,21 @@ pub struct SeparateHost {
     _folder: TempDir,
 }
 
-/// What a process has of the system.
+/// What a process uses of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// KiB of memory.
     pub resident: usize,
     /// Open files and sockets.
     pub files: usize,
-    /// Places where compiled modules are.
+    /// Memory areas with compiled modules.
     pub code: usize,
 }
 
 impl SeparateHost {
     /// Start this test program once more, with the test `name` alone, which has to begin with
-    /// [`is_this_process`](Self::is_this_process). No test for it alone is needed then, which would do nothing
-    /// when it is run with the others. `keys` are added to the app's part of the config.
+    /// [`is_this_process`](Self::is_this_process). So it needs no extra test that would do nothing when all tests run.
+    /// `keys` are added to the app's part of the config.
     ///
     /// # Panics
     /// If it does not serve.
@@ -70,7 +69,7 @@ impl SeparateHost {
     /// return true. In any other: false.
     ///
     /// # Panics
-    /// If an order cannot be followed; who gave it sees that there is no answer.
+    /// If an order fails; then the other process gets no answer.
     pub async fn is_this_process() -> bool {
         let Ok(config) = env::var(VARIABLE) else { return false };
         let host = TestHost::start(&config).await;
@@ -97,13 +96,13 @@ impl SeparateHost {
     /// The app and its versions.
     ///
     /// # Panics
-    /// If the answer is none.
+    /// If the answer is not a report.
     pub async fn report(&mut self) -> AppReport {
         let report = self.order(REPORT).await;
         serde_json::from_str(&report).unwrap_or_else(|error| panic!("no report: {report}: {error}"))
     }
 
-    /// What it has of the system now.
+    /// What it uses of the system now.
     ///
     /// # Panics
     /// If it is gone.
@@ -116,7 +115,7 @@ impl SeparateHost {
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
         let files = fs::read_dir(format!("{process}/fd")).map(Iterator::count);
-        // Executable, and without a file behind it, which the program itself and its libraries have.
+        // Executable memory without a file. The program itself and its libraries have one.
         let is_code = |line: &&str| {
             let mut fields = line.split_whitespace().skip(1);
             fields.next().is_some_and(|rights| rights.contains('x')) && fields.nth(3).is_none()
@@ -128,15 +127,15 @@ impl SeparateHost {
         }
     }
 
-    /// Have it drain and end.
+    /// Drain the host and end it.
     ///
     /// # Panics
-    /// If it does not end well.
+    /// If it does not succeed.
     pub async fn end(self) {
         let Self { mut process, orders, .. } = self;
         drop(orders);
         let ended = within("the end of the host", process.wait()).await;
-        assert!(ended.is_ok_and(|status| status.success()), "the host did not end well");
+        assert!(ended.is_ok_and(|status| status.success()), "the host did not succeed");
     }
 
     async fn order(&mut self, order: &str) -> String {
@@ -156,7 +155,7 @@ impl SeparateHost {
     }
 }
 
-/// The test program may be in the middle of a line.
+/// A new line, because the test program may be in the middle of one.
 fn answer(text: &str) {
     println!("\n{ANSWER}{text}");
 }

@@ -1,4 +1,4 @@
-//! `hassock serve` in a folder of its own, as an operator has it.
+//! `hassock serve` in a folder of its own, as an operator runs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::{Client, Finished, Process, eventually, hassock};
 
-/// Before every config: any free port, and a log in which all can be found.
+/// Begins every config: any free port, and a log that has everything.
 const HEAD: &str = "listen = \"127.0.0.1:0\"\nlog = { level = \"debug\", format = \"json\" }\n";
 
-/// A folder with a config and what it names.
+/// A folder with a config and the files that it names.
 pub struct Site {
     folder: TempDir,
 }
@@ -28,7 +28,7 @@ impl Site {
     /// A folder with a config; `listen` and `log` are added.
     ///
     /// # Panics
-    /// If there is no place for it.
+    /// If there is no folder for it.
     pub fn new(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let site = Self { folder };
@@ -67,7 +67,7 @@ impl Site {
     /// Serve it.
     ///
     /// # Panics
-    /// If it does not come to that.
+    /// If it does not serve.
     pub async fn serve(&self) -> Daemon {
         let process = Process::hassock(self.folder(), ["serve"]);
         let address = process.line("Starting server on ").await;
@@ -84,12 +84,12 @@ impl Daemon {
         Client::connect(&self.address, path).await
     }
 
-    /// The lines of the log whose message holds `text`.
+    /// The lines of the log with `text` in the message.
     fn logged(&self, text: &str) -> Vec<Value> {
         lines(&self.process.stderr(), text)
     }
 
-    /// Wait for so many of them, and return all that there are then.
+    /// Wait for `count` of them, and return all that there are then.
     ///
     /// # Panics
     /// If they do not come.
@@ -98,10 +98,10 @@ impl Daemon {
         self.logged(text)
     }
 
-    /// Have it stop, and return its log.
+    /// Stop it, and return its log.
     ///
     /// # Panics
-    /// If it does not stop, or not well.
+    /// If it does not stop, or fails.
     pub async fn stop(self) -> String {
         self.process.signal("TERM");
         let finished = self.process.ends().await;
@@ -110,7 +110,7 @@ impl Daemon {
     }
 }
 
-/// The lines of a log in JSON whose message holds `text`.
+/// The lines of a log in JSON with `text` in the message.
 pub fn lines(log: &str, text: &str) -> Vec<Value> {
     let is_about = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(text));
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(is_about).collect()

@@ -1,4 +1,4 @@
-//! Connections that talk to `marked` without pause, while a test does something to its versions.
+//! Connections that talk to `marked` without pause, while a test changes its versions.
 
 use futures_util::SinkExt;
 use tokio::sync::watch;
@@ -7,17 +7,17 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{Client, Closed, within};
 
-/// So many messages of each connection are always under way.
+/// How many messages of each connection are always in flight.
 const WINDOW: u64 = 4;
 
-/// Connections that send numbered messages until they are stopped. An answer that is missing, repeated or out
-/// of order is a panic.
+/// Connections that send numbered messages until they are stopped. An answer that is missing, repeated or out of order
+/// causes a panic.
 pub struct Talkers {
     tasks: Vec<JoinHandle<Talked>>,
     running: watch::Sender<bool>,
 }
 
-/// How it went for one of them.
+/// The result of one of them.
 pub struct Talked {
     /// The connection.
     pub client: Client,
@@ -30,18 +30,18 @@ pub struct Talked {
 }
 
 impl Talkers {
-    /// Have them talk from now on.
+    /// Begin to talk.
     pub fn start(clients: Vec<Client>) -> Self {
         let (running, observed) = watch::channel(true);
-        // Not all with the same number at the same time.
+        // Not all send the same number at the same time.
         let talk = |(first, client)| tokio::spawn(talk(client, first, observed.clone()));
         Self { tasks: (0..).zip(clients).map(talk).collect(), running }
     }
 
-    /// Have them stop once they have all their answers. They come in the order of the connections.
+    /// Stop them once they have all their answers. The results are in the order of the connections.
     ///
     /// # Panics
-    /// If one of them has seen something else than consecutive answers, or a close.
+    /// If one of them got something other than consecutive answers or a close.
     pub async fn stop(self) -> Vec<Talked> {
         self.running.send_replace(false);
         let mut all = Vec::new();
@@ -56,10 +56,10 @@ async fn talk(client: Client, first: u64, running: watch::Receiver<bool>) -> Tal
     let mut talked = Talked { client, closed: None, names: Vec::new(), answers: 0 };
     let mut sent = 0;
     loop {
-        // Even who is stopped before it has begun says something.
+        // Even a connection that is stopped at once sends a message.
         while (*running.borrow() || sent == 0) && sent < talked.answers + WINDOW {
             let message = Message::text(format!("no {}", first + sent));
-            // A host that has closed takes nothing, and says so below.
+            // If the host has closed, this fails, and so does the read below.
             let _ = talked.client.socket.send(message).await;
             sent += 1;
         }

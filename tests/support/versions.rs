@@ -40,7 +40,7 @@ impl TestHost {
         found.unwrap_or_else(|| panic!("{version} is not in {report:?}")).clone()
     }
 
-    /// The versions of `marked` and where they stand, the newest first.
+    /// The versions of `marked` and their states, the newest first.
     pub fn standings(&self) -> Vec<(String, VersionStatus)> {
         let versions = self.report("marked").versions.into_iter();
         versions.map(|version| (version.version, version.state)).collect()

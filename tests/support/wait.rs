@@ -19,7 +19,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Look again and again until a condition holds.
+/// Check a condition again and again until it holds.
 ///
 /// # Panics
 /// If it does not hold within [`DEADLINE`].

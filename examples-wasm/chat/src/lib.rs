@@ -6,7 +6,7 @@ use hassock_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Any, json};
 
-/// For SQLite and MariaDB alike. Rooms are bytes, so that no collation takes two of them for one.
+/// For both SQLite and MariaDB. Rooms are bytes, so that no collation treats two rooms as the same.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS message (room VARBINARY(64) NOT NULL, sent BIGINT NOT NULL, \
     author VARCHAR(32) NOT NULL, body TEXT NOT NULL, PRIMARY KEY (room, sent, author))";
 const LAST: &str = "SELECT author AS `from`, body AS say FROM message WHERE room = ? ORDER BY sent DESC LIMIT 20";
@@ -35,7 +35,7 @@ impl Member {
     fn tell_room(&self, what: &Any) -> Result<()> {
         topics::publish_json(&self.topic(), what).map(drop)
     }
-    /// Who is in the room, in the order in which they came.
+    /// The members of the room, in the order in which they came.
     fn room_mates(&self) -> impl Iterator<Item = (Connection, String)> {
         let name = |mate: Connection| mate.attachment().map(|member: Self| (mate, member.name)).ok();
         topics::subscribers(&self.topic()).into_iter().filter_map(name)
@@ -65,11 +65,11 @@ impl Handler for Chat {
             return Err(Refusal::new(400, "a name has 1 to 32 characters, a room 1 to 64 bytes"));
         }
         let member = Member { name, room };
-        // Two who ask for one name at the same moment could both get it: neither is in the room yet.
+        // Two clients that ask for a name at the same moment can both get it: neither is in the room yet.
         if member.room_mates().any(|(_, name)| name == member.name) {
             return Err(Refusal::new(409, format!("{} is taken", member.name)));
         }
-        // In the room before the history is read: no line is lost between the two. One may come by both ways.
+        // Join the room before the history is read, so that no line is lost in between. A line may come both ways.
         connection.subscribe(&member.topic())?;
         let history: Vec<Any> = self.database.query_as(LAST, params![member.room.as_bytes()])?;
         if !history.is_empty() {

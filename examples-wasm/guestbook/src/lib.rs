@@ -4,7 +4,7 @@ use hassock_sdk::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value as Any, json};
 
-/// What a client asks for; an `id` stands beside it.
+/// What a client asks for; the request also has an `id`.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Action {
@@ -61,7 +61,7 @@ impl Guestbook {
         Ok(json!({ "added": added.last_insert_id }))
     }
 
-    /// The newest first.
+    /// List the entries of a page, the newest first.
     fn list(&self, page: u32) -> Result<Any> {
         let count: u64 = self.database.query("SELECT COUNT(*) FROM entry", [])?.one()?.get_as()?;
         let skip = page.checked_sub(1).ok_or_else(|| ClientError::new("pages are counted from 1"))?;
@@ -71,7 +71,7 @@ impl Guestbook {
         Ok(json!({ "entries": entries, "page": page, "pages": count.div_ceil(self.page_size.into()).max(1) }))
     }
 
-    /// Move an entry to the deleted ones. Both statements or neither: an error rolls the transaction back.
+    /// Move an entry to the deleted ones. Both statements take effect or neither: an error rolls the transaction back.
     fn delete(&self, id: u64) -> Result<Any> {
         self.database.transaction(|transaction| {
             let keep = "INSERT INTO deleted (id, name, body) SELECT id, name, body FROM entry WHERE id = ?";
@@ -83,7 +83,7 @@ impl Guestbook {
     }
 }
 
-/// SQLite and MariaDB write a growing key differently, and each takes the other's word for a grammar error.
+/// SQLite and MariaDB have different words for an auto-increment key; each reports the other's as a syntax error.
 fn create_tables(database: &Database) -> Result<()> {
     let columns = "name VARCHAR(64) NOT NULL, body TEXT NOT NULL";
     let entry = |key| database.execute(&format!("CREATE TABLE IF NOT EXISTS entry (id {key}, {columns})"), []);
@@ -97,7 +97,7 @@ fn create_tables(database: &Database) -> Result<()> {
     database.execute(&deleted, []).map(drop)
 }
 
-/// What the client may know of an error: its own mistakes. The rest is for the log.
+/// What the client may know about an error: its own mistakes. Other errors go into the log.
 fn tell(error: &Error) -> String {
     match error.downcast_ref::<ClientError>() {
         Some(mistake) => mistake.to_string(),

@@ -45,7 +45,7 @@ fn a_deleted_entry_moves() {
     assert_eq!((count("entry"), count("deleted")), (0, 1));
 }
 
-/// Both statements or neither: here the second one fails.
+/// Both statements take effect or neither: here the second one fails.
 #[test]
 fn a_delete_that_fails_halfway_changes_nothing() {
     let host = guestbook();
@@ -73,7 +73,7 @@ fn mistakes_are_told_and_the_connection_stays() {
     assert_eq!(client.closing(), None);
 }
 
-/// The same handler with MariaDB's word for a growing key, which SQLite takes for a grammar error.
+/// The same handler with MariaDB's word for an auto-increment key, which SQLite reports as a syntax error.
 #[test]
 fn the_tables_are_made_in_either_database() {
     use hassock_sdk::testing::Scripted;

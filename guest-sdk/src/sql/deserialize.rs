@@ -39,7 +39,7 @@ impl<'a> RowDeserializer<'a> {
     }
 }
 
-/// Hand these over to the only column.
+/// Hand these methods over to the only column.
 macro_rules! by_the_only_column {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
@@ -135,7 +135,7 @@ impl<'de, 'a> IntoDeserializer<'de, ValueError> for Cell<'a> {
     }
 }
 
-/// Read these as [`FromValue`] does, so that both ways give the same.
+/// Read these as [`FromValue`] does, so that both ways give the same result.
 macro_rules! by_type {
     ($($method:ident as $type:ty => $visit:ident,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
@@ -182,7 +182,7 @@ impl<'de> Deserializer<'de> for Cell<'_> {
         deserialize_tuple_struct(name: &'static str, length: usize),
     }
 
-    /// As the value is, for a type that takes what comes.
+    /// Read the value as it is, for a type that accepts any value.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self.value {
             Value::Null => visitor.visit_unit(),
@@ -206,7 +206,7 @@ impl<'de> Deserializer<'de> for Cell<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Bytes are also a list of numbers, as `Vec<u8>` asks for them.
+    /// Read a list; bytes are also a list of numbers, because `Vec<u8>` asks for one.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self.value {
             Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
@@ -214,7 +214,7 @@ impl<'de> Deserializer<'de> for Cell<'_> {
         }
     }
 
-    /// A variant without contents by its name, any other from JSON.
+    /// Read a variant without contents by its name, any other from JSON.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -227,7 +227,7 @@ impl<'de> Deserializer<'de> for Cell<'_> {
         }
         match self.json() {
             Ok(json) => json.deserialize_enum(name, variants, visitor).map_err(|error| self.not_json(&error)),
-            // Neither is it a name. The text is not repeated: it can be long, or secret.
+            // It is not a name either. The text is not repeated: it can be long, or secret.
             Err(_) => Err(self.name(&ValueError::custom(format!("it is not one of `{}`", variants.join("`, `"))))),
         }
     }

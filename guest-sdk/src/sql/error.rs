@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Why a call about a database failed. The texts are for the log of a developer, not for a client.
+/// Why a call about a database failed. The texts are for a developer who reads the log, not for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqlError {
-    /// The app has no grant for it: the database itself, writing to it, or a statement that would
-    /// leave something behind in the pooled session (`BEGIN`, `SET`, `LOCK TABLES`, `ATTACH`, …).
+    /// The app has no grant for the database or for writing to it, or the statement would leave something behind in the
+    /// pooled session (`BEGIN`, `SET`, `LOCK TABLES`, `ATTACH`, …).
     Denied(String),
     /// The host's config has no database of that name.
     UnknownDatabase(String),
@@ -21,7 +21,7 @@ pub enum SqlError {
     Syntax(String),
     /// More rows than `max_rows`, or more bytes than `max_result_bytes`; says which.
     TooLarge(String),
-    /// The database cannot be reached, or went away. A later call may find it again.
+    /// The database cannot be reached, or the connection to it broke. A later call may succeed.
     ConnectionLost(String),
     /// Anything else, such as a deadlock.
     Other(String),

@@ -1,7 +1,7 @@
-//! Databases that the host owns and the app's config grants: `databases = { main = "read-write" }`. The
-//! module sees neither address nor password.
+//! Databases that the host owns and the app's config grants: `databases = { main = "read-write" }`. The module does not
+//! see addresses or passwords.
 //!
-//! Every value stands as `?` in a statement and is bound, never written into it:
+//! Write `?` for every value in a statement; it is bound, never written into the text:
 //!
 //! ```no_run
 //! # fn main() -> hassock_sdk::Result<()> {
@@ -48,12 +48,12 @@ pub use value::{Decimal, FromValue, Value, ValueError};
 pub struct Outcome {
     /// Rows inserted, updated or deleted. An updated row counts even if its values stay the same.
     pub affected_rows: u64,
-    /// The id that an auto-increment column (SQLite: the row id) got, if the statement inserted.
+    /// The id that an auto-increment column (in SQLite, the row id) got, if the statement inserted a row.
     pub last_insert_id: Option<u64>,
 }
 
-/// One database of the host's config. To open it costs no round trip, so it may be kept in the handler or
-/// opened for each call.
+/// One database of the host's config. Opening it costs no round trip, so it may be kept in the handler or opened for
+/// each call.
 #[derive(Debug)]
 pub struct Database(sql::Database);
 
@@ -66,8 +66,8 @@ impl Database {
         Ok(Self(sql::Database::open(name)?))
     }
 
-    /// Run one statement that returns rows. Parameters come from [`params!`](crate::params), or are an
-    /// array, a slice or a `Vec` of [`Value`]s; `[]` is none.
+    /// Run one statement that returns rows. Parameters come from [`params!`](crate::params), or are an array, a slice
+    /// or a `Vec` of [`Value`]s; `[]` means no parameters.
     ///
     /// # Errors
     /// [`SqlError::TooLarge`] above the database's `max_rows` or `max_result_bytes`, and every other [`SqlError`].
@@ -83,7 +83,7 @@ impl Database {
         self.query(statement, parameters)?.get_as()
     }
 
-    /// Run one statement that returns no rows, and learn what it did.
+    /// Run one statement that returns no rows. Returns what it did.
     ///
     /// # Errors
     /// [`SqlError::Denied`] with a read-only grant, [`SqlError::Constraint`], and every other [`SqlError`].
@@ -102,14 +102,14 @@ impl Database {
     /// Run `work` in a transaction, which is committed if it returns `Ok` and rolled back if it fails.
     ///
     /// # Errors
-    /// That of `work`, or else that of the commit.
+    /// The error of `work`, or else that of the commit.
     pub fn transaction<T>(&self, work: impl FnOnce(&Transaction) -> Result<T>) -> Result<T> {
         let transaction = self.begin()?;
         match work(&transaction) {
             Ok(result) => transaction.commit().map(|()| result),
             Err(error) => {
-                // The first error is the one that says what went wrong; if this fails as well, the host
-                // rolls back when the call ends.
+                // The first error says what went wrong. If the rollback fails as well, the host rolls back when the
+                // call ends.
                 if let Err(rollback) = transaction.rollback() {
                     ::log::warn!("a transaction could not be rolled back: {rollback}");
                 }
@@ -119,8 +119,8 @@ impl Database {
     }
 }
 
-/// A transaction. One that is neither committed nor rolled back is rolled back by the host, at the latest
-/// when this call of the module ends, so it cannot be kept from one call to the next.
+/// A transaction. If it is neither committed nor rolled back, the host rolls it back, at the latest when this call of
+/// the module ends, so it cannot be kept from one call to the next.
 #[derive(Debug)]
 #[must_use = "a transaction that is not committed is rolled back"]
 pub struct Transaction(sql::Transaction);
@@ -129,7 +129,7 @@ impl Transaction {
     /// As [`Database::query`], within the transaction.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Database::query`].
     pub fn query(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Rows> {
         Ok(self.0.query(statement, parameters.into())?.into())
     }
@@ -137,7 +137,7 @@ impl Transaction {
     /// As [`Database::query_as`], within the transaction.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Database::query_as`].
     pub fn query_as<T: DeserializeOwned>(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Vec<T>> {
         self.query(statement, parameters)?.get_as()
     }
@@ -145,15 +145,16 @@ impl Transaction {
     /// As [`Database::execute`], within the transaction.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Database::execute`].
     pub fn execute(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Outcome> {
         Ok(self.0.execute(statement, parameters.into())?)
     }
 
-    /// Make the changes last.
+    /// Make the changes permanent.
     ///
     /// # Errors
-    /// [`SqlError::ConnectionLost`], after which it is not known whether they do, and every other [`SqlError`].
+    /// [`SqlError::ConnectionLost`], after which it is not known whether the changes are permanent, and every other
+    /// [`SqlError`].
     pub fn commit(self) -> Result<()> {
         Ok(self.0.commit()?)
     }

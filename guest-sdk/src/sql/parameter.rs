@@ -1,9 +1,9 @@
-//! From the types of Rust to the values of a database.
+//! Conversions from Rust types to the values of a database.
 
 use super::{Decimal, Value};
 
-/// The parameters of a statement: `params![room, &name, 5, None::<i64>]`. Each becomes a
-/// [`Value`](crate::sql::Value) through `From`; what stands behind `&` is copied.
+/// The parameters of a statement: `params![room, &name, 5, None::<i64>]`. Each becomes a [`Value`](crate::sql::Value)
+/// through `From`; a value behind `&` is cloned.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { [$($crate::sql::Value::from($value)),*] as [$crate::sql::Value; _] };

@@ -63,7 +63,7 @@ impl Rows {
         self.iter().map(Row::get_as).collect()
     }
 
-    /// The rows, to look at them.
+    /// An iterator over references to the rows.
     pub fn iter(&self) -> std::slice::Iter<'_, Row> {
         self.rows.iter()
     }
@@ -104,8 +104,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// The value of a column, whose name is written as in the query's result. If several have the name,
-    /// the first of them. [`FromValue`] lists the types that there are.
+    /// The value of a column; the name is written as in the query's result. If several columns have this name, the
+    /// first one. [`FromValue`] lists the possible types.
     ///
     /// # Errors
     /// A [`ValueError`], which lists the columns if there is none of that name, or says what the value is
@@ -115,9 +115,9 @@ impl Row {
         Ok(value.map_err(|error| ValueError::new(format!("column `{column}`: {error}")))?)
     }
 
-    /// The row as a type of serde: a struct by the names of the columns, a tuple by their order, anything else from
-    /// the only column. Values are read as [`FromValue`] reads them; a field that is a struct, a map or a list is read
-    /// from JSON, and `Option` is `None` for NULL.
+    /// The row as a serde type: a struct by the names of the columns, a tuple by their order, anything else from the
+    /// only column. Values are read as [`FromValue`] reads them; a field that is a struct, a map or a list is read from
+    /// JSON, and `Option` is `None` for NULL.
     ///
     /// ```no_run
     /// # use hassock_sdk::prelude::*;

@@ -1,4 +1,4 @@
-//! Between the values of a database and the types of Rust.
+//! The values of a database, and the Rust types that they are read as.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::de::DeserializeOwned;
 
 use crate::{Json, Result};
 
-/// A value of a row, or of a `?` in a statement. A value that was read can be bound again, and gives the same value.
+/// A value of a row, or for a `?` in a statement. A value that was read can be bound again, and stays the same.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
     /// NULL.
     Null,
-    /// MySQL's `BOOLEAN` (`TINYINT(1)`) that is 0 or 1; SQLite's column declared `BOOLEAN`.
+    /// 0 or 1 in a `BOOLEAN` column: `TINYINT(1)` in MySQL, a column that is declared `BOOLEAN` in SQLite.
     Boolean(bool),
     /// A signed integer.
     S64(i64),
     /// MySQL's `UNSIGNED` and `BIT` columns. SQLite has no such type: a number above 2^63-1 is kept as 8 bytes, most
-    /// significant first, which sort after all other numbers, and comes back as `U64` from a column that is declared
-    /// with an integer type.
+    /// significant first, which sort after all other numbers. A column that is declared with an integer type returns it
+    /// as `U64`.
     U64(u64),
-    /// MariaDB has no negative zero, and neither engine keeps NaN or infinity.
+    /// A floating-point number. MariaDB has no negative zero and no infinity. Neither engine has NaN.
     F64(f64),
     /// An exact decimal number, such as `-12.50`. SQLite keeps it exactly only in a `TEXT` column.
     Decimal(String),
@@ -29,20 +29,20 @@ pub enum Value {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
-    /// `2026-01-31`. MySQL's zero date comes as `0000-00-00`.
+    /// `2026-01-31`. MySQL's zero date is `0000-00-00`.
     Date(String),
     /// `13:05:59` or `-838:59:59.000001`: MySQL's `TIME` is a duration.
     Time(String),
-    /// `2026-01-31T13:05:59` or with six digits of a second: no time zone.
+    /// `2026-01-31T13:05:59` or with six digits after the second; it has no time zone.
     Datetime(String),
     /// `2026-01-31T13:05:59Z`: a point in time, always UTC.
     Timestamp(String),
-    /// JSON as text. MariaDB and SQLite, which keep JSON in text columns, give `Text` back.
+    /// JSON as text. MariaDB and SQLite, which keep JSON in text columns, return `Text`.
     Json(String),
 }
 
-/// A row has no such column, or a value is not of the type that was asked for; says which and why. Texts and bytes of
-/// the database are not repeated.
+/// A row has no such column, or a value is not of the requested type; the text says which and why. It does not repeat
+/// texts and bytes of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueError(String);
 
@@ -77,7 +77,7 @@ pub trait FromValue: Sized {
     /// Read a value.
     ///
     /// # Errors
-    /// What the value is, if it is not a `Self`.
+    /// An error that says what the value is, if it is not a `Self`.
     fn from_value(value: &Value) -> Result<Self, ValueError>;
 }
 
@@ -155,7 +155,7 @@ impl FromValue for bool {
 
 impl FromValue for f64 {
     fn from_value(value: &Value) -> Result<Self, ValueError> {
-        // Up to here every integer is an f64, so the cast is exact.
+        // Every integer up to this one is an f64, so the cast is exact.
         const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
         match value {
             Value::F64(value) => return Ok(*value),
@@ -212,7 +212,7 @@ impl<T: DeserializeOwned> FromValue for Json<T> {
     }
 }
 
-/// Integers, if they fit.
+/// Reads integers, if they fit.
 macro_rules! integers {
     ($($type:ty,)*) => {$(
         impl FromValue for $type {

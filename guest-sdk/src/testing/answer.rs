@@ -9,7 +9,7 @@ use crate::{Acceptance, Refusal, Request, TopicError};
 /// Bytes of a topic's name.
 const MAX_TOPIC: usize = 256;
 
-/// What became of a request for a WebSocket.
+/// The answer to a request for a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status: 101 if the connection was accepted; 500 if the handler failed, or gave an answer that no host
@@ -22,13 +22,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The header field of that name, in any case.
+    /// The value of the header field with that name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let field = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
     }
 
-    /// The answer of a module that gave one that no host can send.
+    /// The answer to a client if the module gave one that no host can send.
     pub(super) fn broken() -> Self {
         Self { status: 500, headers: vec![plain_text()], body: "the application failed\n".to_owned() }
     }
@@ -77,7 +77,7 @@ pub(super) fn accept(
     if acceptance.attachment.len() > limits.attachment_bytes {
         return Err(format!("the attachment is larger than `attachment_bytes` = {}", limits.attachment_bytes));
     }
-    // What `on_open` has attached itself stays, unless the acceptance has something.
+    // What `on_open` itself has attached stays, unless the acceptance has an attachment.
     if !acceptance.attachment.is_empty() {
         connection.attachment = acceptance.attachment;
     }
@@ -89,7 +89,7 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// Subscribe a connection; again changes nothing.
+/// Subscribe a connection. Subscribing again changes nothing.
 pub(super) fn subscribe(connection: &mut Connection, limits: &Limits, topic: &str) -> Result<(), TopicError> {
     if topic.is_empty() || topic.len() > MAX_TOPIC {
         return Err(TopicError::InvalidTopic);

@@ -1,4 +1,4 @@
-//! What a host in a test has.
+//! Sets up the host of a test.
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::state::State;
 use crate::Handler;
 use crate::sql::{SqlError, Value};
 
-/// The time at which a host starts unless told otherwise: 2025-01-01T00:00:00Z.
+/// The time at which a host starts by default: 2025-01-01T00:00:00Z.
 const START: Duration = Duration::from_secs(1_735_689_600);
 
 /// Sets up a [`MockHost`], in place of the host's config.
@@ -34,8 +34,8 @@ impl<H: Handler> MockHostBuilder<H> {
         self
     }
 
-    /// Grant a database: an empty SQLite in memory, which lives as long as the host and has one connection,
-    /// as `sqlite::memory:` in a host's config.
+    /// Grant a database: an empty SQLite in memory, which lives as long as the host and has one connection, like
+    /// `sqlite::memory:` in a host's config.
     ///
     /// # Panics
     /// If SQLite does not work.
@@ -43,7 +43,8 @@ impl<H: Handler> MockHostBuilder<H> {
         self.store(name.into(), Store::sqlite_in_memory(Access::ReadWrite))
     }
 
-    /// The same, but the handler can only read. The test fills it through [`MockHost::database`].
+    /// As [`database`](Self::database), but the handler can only read. The test fills the database through
+    /// [`MockHost::database`].
     ///
     /// # Panics
     /// If SQLite does not work.
@@ -51,8 +52,8 @@ impl<H: Handler> MockHostBuilder<H> {
         self.store(name.into(), Store::sqlite_in_memory(Access::ReadOnly))
     }
 
-    /// Grant a database whose answers come from a function: for what only MariaDB can do, or to test what
-    /// the handler asks. A transaction of it is begun, committed and rolled back without asking.
+    /// Grant a database whose answers come from a function: for what only MariaDB can do, or to test what the handler
+    /// asks. Transactions begin, commit and roll back without a call of the function.
     ///
     /// ```
     /// # use hassock_sdk::prelude::*;
@@ -87,19 +88,19 @@ impl<H: Handler> MockHostBuilder<H> {
         self.store(name.into(), Store::scripted(Box::new(script)))
     }
 
-    /// The time at which the host starts, instead of 2025-01-01T00:00:00Z.
+    /// Start the host at this time instead of 2025-01-01T00:00:00Z.
     pub fn now(mut self, now: SystemTime) -> Self {
         self.state.now = now;
         self
     }
 
-    /// Other bounds than the host's defaults.
+    /// Use other limits than the host's defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.state.limits = limits;
         self
     }
 
-    /// Make the host. The handler starts with the first call.
+    /// Create the host. The handler starts with the first call.
     pub fn build(self) -> MockHost<H> {
         MockHost::new_with(Rc::new(Engine::new(self.state, Box::new(Instance::<H>::new()))))
     }

@@ -10,19 +10,19 @@ use super::Answer;
 use super::engine::{Engine, closing};
 use crate::{ClosedBy, Closing, Connection, Message, Result};
 
-/// One end of an accepted WebSocket; the handler has the other. To drop it does not end the connection:
+/// One end of an accepted WebSocket; the handler has the other. Dropping it does not end the connection:
 /// [`disconnect`](Self::disconnect) and [`vanish`](Self::vanish) do.
 pub struct MockClient {
     engine: Rc<Engine>,
     id: u64,
 }
 
-/// What a client got.
+/// What a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A message.
     Message(Message),
-    /// The connection was closed, not by the client.
+    /// The connection was closed, but not by the client.
     Closed {
         /// The close code; 1006 without a close frame.
         code: u16,
@@ -47,10 +47,11 @@ impl MockClient {
         answer.flatten().unwrap_or_else(Answer::broken)
     }
 
-    /// Send a text message. When this returns, the handler has had it, and all clients have what the handler sent.
+    /// Send a text message. When this returns, the handler has processed it, and all clients have what the handler
+    /// sent.
     ///
     /// # Panics
-    /// If the connection is closed, and if the handler panics.
+    /// If the connection is closed, or if the handler panics.
     #[track_caller]
     pub fn send_text(&self, text: impl Into<String>) {
         self.send(Message::Text(text.into()));
@@ -59,7 +60,7 @@ impl MockClient {
     /// Send a value as a text message of JSON.
     ///
     /// # Panics
-    /// As [`send_text`](Self::send_text), and if the value cannot be written as JSON.
+    /// As [`send_text`](Self::send_text), or if the value cannot be written as JSON.
     #[track_caller]
     pub fn send_json(&self, value: &impl Serialize) {
         match Message::json(value) {
@@ -99,30 +100,30 @@ impl MockClient {
         self.engine.receive(self.id, messages.into_iter().map(Into::into).collect());
     }
 
-    /// Close the connection with a close frame, which may have a code and a reason, if it is open. The handler's
+    /// If the connection is open, close it with a close frame, which may have a code and a reason. The handler's
     /// `on_close` has run when this returns.
     pub fn disconnect(&self, close: Option<(u16, &str)>) {
         let (code, reason) = close.unwrap_or((1005, ""));
         self.engine.end(self.id, closing(code, reason, ClosedBy::Client));
     }
 
-    /// Break the connection without a close frame, as a client does that loses its network: 1006, by the transport.
+    /// Break the connection without a close frame, like a client that loses its network: 1006, by the transport.
     pub fn vanish(&self) {
         self.engine.end(self.id, closing(1006, "the client went away", ClosedBy::Transport));
     }
 
-    /// What came next: a message, or the end of the connection unless the client ended it.
+    /// Take what came next: a message, or the end of the connection unless the client ended it.
     pub fn receive(&self) -> Option<Received> {
         self.engine.connection(self.id, |connection| connection.receive()).flatten()
     }
 
-    /// All messages that have come and were not taken yet.
+    /// Take all messages that have arrived and have not been taken yet.
     pub fn messages(&self) -> Vec<Message> {
         let taken = self.engine.connection(self.id, |connection| connection.messages());
         taken.unwrap_or_default()
     }
 
-    /// The same, each message read as JSON.
+    /// As [`messages`](Self::messages), with each message read as JSON.
     ///
     /// # Panics
     /// If one of them is not JSON.
@@ -135,29 +136,29 @@ impl MockClient {
         self.messages().into_iter().map(read).collect()
     }
 
-    /// Whether neither side has closed it.
+    /// Whether the connection is open.
     pub fn is_open(&self) -> bool {
         self.closing().is_none()
     }
 
-    /// How the connection ended, whichever side ended it; none if it is open.
+    /// How the connection ended, whichever side ended it; `None` if it is open.
     pub fn closing(&self) -> Option<Closing> {
         self.engine.connection(self.id, |connection| connection.closed.clone()).flatten()
     }
 
-    /// Stop reading, so that the outbox is full: what is sent to this client fails with
-    /// [`OutboxFull`](crate::ConnectionError::OutboxFull), and a message that is published closes it with 1013. It reads
-    /// again when it is asked for what it has [received](Self::receive).
+    /// Stop reading, so that the outbox is full: sending to this client fails with
+    /// [`OutboxFull`](crate::ConnectionError::OutboxFull), and a published message closes it with 1013. It reads again
+    /// when the test asks for what it has [received](Self::receive).
     pub fn fill_outbox(&self) {
         self.engine.connection(self.id, |connection| connection.outbox.fill());
     }
 
-    /// What the handler keeps with the connection, or kept with it at its end.
+    /// The attachment of the connection as bytes; after the end of the connection, the last one.
     pub fn attachment_bytes(&self) -> Vec<u8> {
         self.engine.connection(self.id, |connection| connection.attachment.clone()).unwrap_or_default()
     }
 
-    /// The same, read as JSON; if nothing is attached it reads as `null`.
+    /// The attachment, read as JSON; if nothing is attached, it reads as `null`.
     ///
     /// # Errors
     /// A [`serde_json::Error`] if it is not the JSON of a `T`.

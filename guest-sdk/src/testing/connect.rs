@@ -2,8 +2,8 @@
 
 use crate::Request;
 
-/// A client's request for a WebSocket. A path converts into one, with a query if there is one: `/chat?room=lobby`. It
-/// has only the header fields that it is given.
+/// A client's request for a WebSocket. A path converts into a request, with a query if there is one:
+/// `/chat?room=lobby`. A request has only the header fields that the test adds.
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent with `MockHost::connect`"]
 pub struct Connect(Request);
@@ -26,7 +26,7 @@ impl Connect {
         })
     }
 
-    /// Add a header field. That of the subprotocols comes from [`subprotocol`](Self::subprotocol).
+    /// Add a header field. The field for the subprotocols comes from [`subprotocol`](Self::subprotocol).
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0.headers.push((name.to_ascii_lowercase(), value.into()));
         self
@@ -38,13 +38,13 @@ impl Connect {
         self
     }
 
-    /// Come from this address and port instead of `127.0.0.1:50000`.
+    /// Connect from this address and port instead of `127.0.0.1:50000`.
     pub fn remote_address(mut self, address: impl Into<String>) -> Self {
         self.0.remote_address = address.into();
         self
     }
 
-    /// Come through TLS.
+    /// Connect through TLS.
     pub fn secure(mut self) -> Self {
         self.0.secure = true;
         self

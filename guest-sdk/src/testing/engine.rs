@@ -31,12 +31,12 @@ impl Engine {
         self.world.borrow_mut()
     }
 
-    /// Forget the instance: the next call starts another one.
+    /// Drop the instance: the next call starts another one.
     pub(super) fn drop_instance(&self) {
         self.module.drop_instance();
     }
 
-    /// Ask the module whether it takes a connection.
+    /// Ask the module whether it accepts a connection.
     pub(super) fn connect(&self, request: Request) -> Result<u64, Answer> {
         let id = self.state_mut().new_connection();
         let answer = match self.call(|module| module.open(id, request.clone())) {
@@ -51,7 +51,7 @@ impl Engine {
         answer
     }
 
-    /// Messages of a client arrive in one batch.
+    /// Deliver messages of a client in one batch.
     pub(super) fn receive(&self, id: u64, mut messages: Vec<Message>) {
         let most = self.state().limits.message_bytes;
         if let Some(index) = messages.iter().position(|message| message.as_bytes().len() > most) {
@@ -66,7 +66,7 @@ impl Engine {
         self.conclude("receive", Some(id), result);
     }
 
-    /// The connection ends, unless it has.
+    /// End the connection, unless it has ended.
     pub(super) fn end(&self, id: u64, closing: Closing) {
         if self.is_open(id) {
             self.finish(id, closing);
@@ -90,7 +90,7 @@ impl Engine {
         self.state_mut().now = end;
     }
 
-    /// Have the module test itself: it can read, and what it does otherwise is forgotten.
+    /// Have the module test itself: it can read, and everything else that it does is discarded.
     pub(super) fn check(&self) -> Result<(), String> {
         let scratch = Rc::new(RefCell::new(self.state().for_self_test()));
         let inside = enter(&scratch);
@@ -148,7 +148,7 @@ impl Engine {
         Answer::broken()
     }
 
-    /// An error of a call is logged, and closes its connection.
+    /// Deal with the result of a call: an error is logged, and closes its connection.
     fn conclude(&self, call: &str, id: Option<u64>, result: Result<(), String>) {
         if let Err(error) = result {
             let mut state = self.state_mut();
@@ -181,7 +181,7 @@ impl Engine {
             }
         }
         self.call(|module| module.closed(id, &closing));
-        // `on_close` may have subscribed it again or set a timer; neither may outlive it.
+        // `on_close` may have subscribed it again or set a timer; neither may outlive the connection.
         self.state_mut().detach(id, Phase::Gone);
     }
 

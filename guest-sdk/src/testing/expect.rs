@@ -1,4 +1,4 @@
-//! What tests ask of a client, with a panic that says what was there instead.
+//! What tests expect of a client. If it is not there, a panic says what was there instead.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -10,7 +10,7 @@ impl MockClient {
     /// Take the next message, which must be this text.
     ///
     /// # Panics
-    /// If it is another one, or none.
+    /// If it is another message, or if there is none.
     #[track_caller]
     pub fn expect_text(&self, expected: &str) {
         match self.receive() {
@@ -19,10 +19,10 @@ impl MockClient {
         }
     }
 
-    /// Take the next message, which must be this JSON, in whatever order its keys are.
+    /// Take the next message, which must be this JSON, with its keys in any order.
     ///
     /// # Panics
-    /// If it is another one, or none.
+    /// If it is another message, or if there is none.
     #[track_caller]
     pub fn expect_json(&self, expected: &impl Serialize) {
         let expected = serde_json::to_value(expected).unwrap_or_default();
@@ -39,7 +39,7 @@ impl MockClient {
     /// Take the next message, which must be binary and have these bytes.
     ///
     /// # Panics
-    /// If it is another one, or none.
+    /// If it is another message, or if there is none.
     #[track_caller]
     pub fn expect_binary(&self, expected: &[u8]) {
         match self.receive() {
@@ -48,10 +48,10 @@ impl MockClient {
         }
     }
 
-    /// There must be no further message, and the connection must be open.
+    /// Check that there is no further message and that the connection is open.
     ///
     /// # Panics
-    /// If something has come.
+    /// If something has arrived.
     #[track_caller]
     pub fn expect_nothing(&self) {
         if let Some(received) = self.receive() {
@@ -62,7 +62,7 @@ impl MockClient {
     /// Take the end of the connection, which must come next. Returns its code and reason.
     ///
     /// # Panics
-    /// If a message comes first, or it is open.
+    /// If a message comes first, or the connection is open.
     #[track_caller]
     pub fn closed(&self) -> (u16, String) {
         match self.receive() {

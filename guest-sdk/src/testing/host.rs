@@ -13,7 +13,7 @@ use crate::{Handler, SqlError};
 
 /// A host for one handler, in memory. See the [module](super) for an example.
 ///
-/// It is of one thread, as a test is. Several of them in one test do not know each other.
+/// It runs on one thread, like a test. Several hosts in one test are independent of each other.
 pub struct MockHost<H> {
     engine: Rc<Engine>,
     handler: PhantomData<H>,
@@ -43,10 +43,10 @@ impl<H> MockHost<H> {
     }
 
     /// Connect a client, which the handler is expected to accept: with a path such as `/chat?room=lobby`, or a
-    /// [`Connect`] that has more.
+    /// [`Connect`] for more than that.
     ///
     /// # Panics
-    /// If it is refused.
+    /// If the client is refused.
     #[track_caller]
     pub fn connect(&self, connect: impl Into<Connect>) -> MockClient {
         match self.request(connect) {
@@ -58,14 +58,14 @@ impl<H> MockHost<H> {
     /// Have a client ask for a connection, which the handler may refuse.
     ///
     /// # Errors
-    /// The HTTP answer of a handler that refuses, or fails.
+    /// The HTTP answer if the handler refuses or fails.
     pub fn request(&self, connect: impl Into<Connect>) -> Result<MockClient, Answer> {
         let id = self.engine.connect(connect.into().into_request())?;
         Ok(MockClient::new(Rc::clone(&self.engine), id))
     }
 
-    /// Let time pass. The timers that become due meanwhile fire in their order, each at its time; the clock
-    /// stands still otherwise. A timer that was set without a delay fires at `advance(Duration::ZERO)`.
+    /// Let time pass. The timers that become due meanwhile fire in their order, each at its time; otherwise the clock
+    /// stands still. A timer that was set without a delay fires at `advance(Duration::ZERO)`.
     ///
     /// # Panics
     /// If the handler panics.
@@ -73,15 +73,15 @@ impl<H> MockHost<H> {
         self.engine.advance(time);
     }
 
-    /// The time now, which is also what [`clock::now`](crate::clock::now) tells the handler.
+    /// The current time, which [`clock::now`](crate::clock::now) also returns to the handler.
     pub fn now(&self) -> SystemTime {
         self.engine.state().now
     }
 
-    /// A database of this host, to fill it or to look into it.
+    /// A database of this host, to fill it or to read from it.
     ///
     /// # Panics
-    /// If the host has none of that name.
+    /// If the host has no database of that name.
     #[track_caller]
     pub fn database(&self, name: &str) -> MockDatabase {
         match self.engine.state().databases.get(name) {
@@ -90,8 +90,8 @@ impl<H> MockHost<H> {
         }
     }
 
-    /// Have the handler's next `query` or `execute` in a database fail, before it does anything. Several
-    /// of these apply one after the other. [`SqlError::ConnectionLost`] also ends the transaction.
+    /// Have the handler's next `query` or `execute` in a database fail, before it does anything. Several such errors
+    /// apply one after the other. [`SqlError::ConnectionLost`] also ends the transaction.
     ///
     /// # Panics
     /// If the host has no database of that name.
@@ -106,17 +106,17 @@ impl<H> MockHost<H> {
         self.engine.drop_instance();
     }
 
-    /// The lines since this was asked last: those that the handler has logged, and those of the host about it, such as
-    /// why a call failed. A test that fails prints them.
+    /// The log lines since the last call of this function: those that the handler has logged, and those of the host
+    /// about it, such as why a call failed. A test that fails prints them.
     pub fn take_log(&self) -> Vec<LogLine> {
         std::mem::take(&mut self.engine.state_mut().log)
     }
 
-    /// Run [`Handler::check`] as before a deploy: it can read the settings and databases, and finds no
+    /// Run [`Handler::check`] as the host does before a deploy: it can read the settings and databases, and finds no
     /// connections.
     ///
     /// # Errors
-    /// What the person or program that deploys reads.
+    /// The error that the person or program that deploys reads.
     pub fn check(&self) -> Result<(), String> {
         self.engine.check()
     }
@@ -124,7 +124,7 @@ impl<H> MockHost<H> {
     /// Run [`Handler::migrate`] on the attachment of a connection that another version has served.
     ///
     /// # Errors
-    /// What the host logs; the connection stays with the version that it has.
+    /// The error that the host logs; the connection stays with the version that it has.
     pub fn migrate(&self, from_version: &str, attachment: impl Into<Vec<u8>>) -> Result<Vec<u8>, String> {
         self.engine.migrate(from_version, attachment.into())
     }

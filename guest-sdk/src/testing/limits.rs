@@ -1,7 +1,7 @@
-//! The bounds of an app.
+//! The limits of an app.
 
-/// The bounds of an app that a handler can run into. The names are the keys of the host's config,
-/// `[apps.NAME.limits]`, and the defaults are the same.
+/// The limits of an app that a handler can reach. The names are the keys of the host's config, `[apps.NAME.limits]`,
+/// and the defaults are the same.
 ///
 /// ```
 /// use hassock_sdk::testing::Limits;
@@ -12,7 +12,7 @@
 pub struct Limits {
     /// Bytes of one message from a client; a larger one closes the connection with 1009.
     pub message_bytes: usize,
-    /// Bytes queued for one client; each message counts 64 bytes more than it has.
+    /// Bytes queued for one client; each message counts as 64 bytes more than it has.
     pub outbox_bytes: usize,
     /// Bytes that a module keeps with a connection, and bytes of a timer's payload.
     pub attachment_bytes: usize,

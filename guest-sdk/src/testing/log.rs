@@ -7,7 +7,7 @@ use crate::log::Level;
 /// A line of the host's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// How severe it is.
     pub level: Level,
     /// What it says.
     pub text: String,

@@ -58,26 +58,26 @@
 //! assert_eq!(alice.topics(), ["room"]);
 //! ```
 //!
-//! The words are those of the host's testkit, which tests a module as it is built, and of transcripts: connect, send,
-//! expect, advance, fail, disconnect, vanish.
+//! The words are those of transcripts and of the host's testkit, which tests the built module: connect, send, expect,
+//! advance, fail, disconnect, vanish.
 //!
-//! What it does is what the host does: ids count from 1, calls fail with the same errors at the same
-//! [`Limits`], `on_close` is called exactly once, and a transaction that a call leaves open is rolled back. All
-//! happens at once: when [`MockClient::send`] returns, the handler is done, all clients have what it sent, and
-//! connections that it closed have ended. There is one instance, until [`MockHost::fail_instances`].
+//! It does what the host does: ids count from 1, calls fail with the same errors at the same [`Limits`], `on_close` is
+//! called exactly once, and a transaction that a call leaves open is rolled back. Everything happens at once: when
+//! [`MockClient::send`] returns, the handler is done, all clients have what it sent, and connections that it closed
+//! have ended. There is one instance, until [`MockHost::fail_instances`].
 //!
-//! It differs in this:
+//! It differs from the host in these points:
 //! * A panic of the handler is not caught: it fails the test. In a host it ends the call, and the instance.
-//! * Time stands still until [`MockHost::advance`]: [`clock::now`](crate::clock::now) tells the test's time,
-//!   `SystemTime::now` the real one.
-//! * Nothing bounds time, memory, the rate of messages, or lines of the log.
+//! * Time stands still until [`MockHost::advance`]: [`clock::now`](crate::clock::now) returns the test's time,
+//!   `SystemTime::now` the real time.
+//! * The time of calls, memory, the rate of messages and the lines of the log are not limited.
 //! * Databases are SQLite in memory with one connection: within a transaction, a statement outside of it finds
-//!   [`PoolExhausted`](crate::SqlError::PoolExhausted). What is special to MariaDB needs
-//!   [`MockHostBuilder::scripted`], or a test with the real one.
+//!   [`PoolExhausted`](crate::SqlError::PoolExhausted). What only MariaDB can do needs [`MockHostBuilder::scripted`],
+//!   or a test with a real MariaDB.
 //!
-//! A call that needs a host and is made outside of one panics.
+//! A function that needs a host panics if it is called outside of one.
 
-// A test is to fail at once and with a sentence, so functions that only tests call may panic.
+// A test must fail at once and with a clear message, so functions that only tests call may panic.
 #![allow(clippy::panic)]
 
 mod answer;
@@ -110,5 +110,5 @@ pub use log::LogLine;
 
 pub(crate) use current::now;
 
-/// What [`host_version`](crate::host_version) tells in a test.
+/// What [`host_version`](crate::host_version) returns in a test.
 pub const HOST_VERSION: &str = concat!("Hassock ", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! A handler behind the calls of the contract: the same functions that the exports of a module run.
+//! Calls a handler as the contract does: with the same functions that the exports of a module run.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::handler;
 use crate::{Acceptance, Closing, Handler, Message, Refusal, Request, Timer};
 
-/// The exports of a module, whatever its handler is.
+/// The exports of a module, with any type of handler.
 pub(super) trait Module {
     fn open(&self, id: u64, request: Request) -> Result<Acceptance, Refusal>;
     fn receive(&self, id: u64, messages: Vec<Message>) -> Result<(), String>;
@@ -18,7 +18,7 @@ pub(super) trait Module {
     fn drop_instance(&self);
 }
 
-/// The one instance that a host in a test has.
+/// The only instance of a host in a test.
 pub(super) struct Instance<H>(RefCell<Rc<OnceCell<H>>>);
 
 impl<H> Instance<H> {

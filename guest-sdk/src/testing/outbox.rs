@@ -1,8 +1,8 @@
-//! The outbox of a connection, with the bounds and the errors of the host's.
+//! The outbox of a connection, with the limits and the errors of the host's outbox.
 
 use crate::{Closing, Message};
 
-/// What the host counts for a message beside its payload.
+/// The bytes that the host counts for a message besides its payload.
 const MESSAGE_OVERHEAD: usize = 64;
 
 /// Why nothing was queued.
@@ -21,7 +21,7 @@ pub(super) struct Outbox {
     /// The client reads nothing.
     stalled: bool,
     close: Option<Closing>,
-    /// Nothing is taken in any more.
+    /// No more messages are accepted.
     shut: bool,
 }
 
@@ -52,7 +52,7 @@ impl Outbox {
         u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100)
     }
 
-    /// Close once what is queued was read. The first close counts.
+    /// Close after what is queued has been read. The first close counts.
     pub(super) fn close(&mut self, closing: Closing) -> Result<(), SendError> {
         if self.shut || self.close.is_some() {
             return Err(SendError::Closing);
@@ -61,7 +61,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Close, and forget what is queued: the client does not take it anyway.
+    /// Close, and drop what is queued: the client does not read it anyway.
     pub(super) fn overflow(&mut self, closing: Closing) {
         self.messages.clear();
         self.close.get_or_insert(closing);
@@ -93,7 +93,7 @@ impl Outbox {
         std::mem::take(&mut self.messages)
     }
 
-    /// Take nothing in any more, and forget what is queued.
+    /// Accept no more messages, and drop what is queued.
     pub(super) fn shut(&mut self) {
         self.shut = true;
         self.messages.clear();

@@ -20,23 +20,23 @@ pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) now: SystemTime,
-    /// What a module has read last.
+    /// The time that a module has read last.
     last_reading: SystemTime,
     pub(super) log: Vec<LogLine>,
     pub(super) databases: BTreeMap<String, Rc<Store>>,
-    /// The most that a module gets of any database: during a self-test, to read.
+    /// The highest access that a module gets to any database: during a self-test, read-only.
     pub(super) most_access: Access,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) timers: Timers,
     last_id: u64,
 }
 
-/// A connection, which is kept when it has ended: the test may still ask about it.
+/// A connection. It is kept after it has ended, because the test may still ask about it.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) outbox: Outbox,
-    /// What the client has got and the test has not asked for yet.
+    /// What the client has received and the test has not taken yet.
     pub(super) received: VecDeque<Message>,
     pub(super) attachment: Vec<u8>,
     pub(super) topics: BTreeSet<String>,
@@ -49,12 +49,12 @@ pub(super) struct Connection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The module is asked whether it takes it.
+    /// The module is asked whether it accepts the connection.
     Opening,
     Open,
-    /// The module is told that it has ended.
+    /// The module is told that the connection has ended.
     Ending,
-    /// Modules do not know it any more.
+    /// Modules no longer know the connection.
     Gone,
 }
 
@@ -93,15 +93,15 @@ impl State {
         }
     }
 
-    /// The time as a module reads it: a microsecond later than at its last reading, at least. Real clocks move
-    /// between two of them too, and modules rely on it.
+    /// The time as a module reads it: at least a microsecond later than at the last reading. Real clocks also move
+    /// between two readings, and modules rely on that.
     pub(super) fn read_clock(&mut self) -> SystemTime {
         self.last_reading = self.now.max(self.last_reading + Duration::from_micros(1));
         self.last_reading
     }
 
-    /// What a version sees that tests itself: the same settings, time and databases, of which it can only
-    /// read, and nothing else.
+    /// What a version sees during its self-test: the same settings, time and databases, which it can only read, and
+    /// nothing else.
     pub(super) fn for_self_test(&self) -> Self {
         let mut state = Self::new(self.limits.clone(), self.now);
         state.settings.clone_from(&self.settings);
@@ -110,7 +110,7 @@ impl State {
         state
     }
 
-    /// Printed as well, so that a test that fails shows it.
+    /// Add a line to the log, and print it, so that a test that fails shows it.
     pub(super) fn log(&mut self, level: Level, line: &str) {
         println!("log: {level}: {line}");
         self.log.push(LogLine { level, text: line.to_owned() });
@@ -133,12 +133,12 @@ impl State {
         self.last_id
     }
 
-    /// The connection with that id, if modules can name it.
+    /// The connection with this id, if modules know it.
     pub(super) fn known(&mut self, id: u64) -> Option<&mut Connection> {
         self.connections.get_mut(&id).filter(|connection| connection.phase != Phase::Gone)
     }
 
-    /// What is queued reaches the clients that read.
+    /// Deliver what is queued to the clients that read.
     pub(super) fn deliver(&mut self) {
         let open = self.connections.values_mut().filter(|connection| connection.phase == Phase::Open);
         open.for_each(|connection| connection.received.extend(connection.outbox.take()));
@@ -156,7 +156,7 @@ impl State {
         self.connections.iter_mut().filter(subscribed).map(|(id, connection)| (*id, connection))
     }
 
-    /// Nothing is sent to a connection any more, and it takes part in nothing.
+    /// Detach a connection: nothing more is sent to it, and its subscriptions and timers end.
     pub(super) fn detach(&mut self, id: u64, phase: Phase) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.phase = phase;

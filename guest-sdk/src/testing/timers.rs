@@ -7,7 +7,7 @@ use crate::TimerError;
 /// Bytes of a timer's name.
 const MAX_NAME: usize = 256;
 
-/// The longest time.
+/// The longest time of a timer.
 const MAX_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A connection, or the app.
@@ -22,12 +22,12 @@ pub(super) struct Timer {
     pub(super) due: SystemTime,
 }
 
-/// In the order in which they were set, so that of two that are due at once the older one fires first.
+/// Timers in the order in which they were set, so that of two that are due at the same time the older one fires first.
 #[derive(Debug, Default)]
 pub(super) struct Timers(Vec<Timer>);
 
 impl Timers {
-    /// Set a timer for this long from now, in place of one of the same owner and name.
+    /// Set a timer that is due after this time, in place of one with the same owner and name.
     pub(super) fn set(&mut self, mut timer: Timer, after: Duration, most: usize) -> Result<(), TimerError> {
         if timer.name.is_empty() || timer.name.len() > MAX_NAME {
             return Err(TimerError::Invalid(format!("a name has 1 to {MAX_NAME} bytes")));
@@ -49,19 +49,19 @@ impl Timers {
         self.0.iter().any(|timer| timer.owner == owner && timer.name == name)
     }
 
-    /// Forget a timer. True if there was one.
+    /// Cancel a timer. Returns whether there was one.
     pub(super) fn cancel(&mut self, owner: Owner, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|timer| timer.owner != owner || timer.name != name);
         self.0.len() < before
     }
 
-    /// Forget all timers of a connection.
+    /// Cancel all timers of a connection.
     pub(super) fn cancel_all(&mut self, connection: u64) {
         self.0.retain(|timer| timer.owner != Some(connection));
     }
 
-    /// Take the next timer that is due by then. One that repeats is set again.
+    /// Take the next timer that is due by this time. A timer that repeats is set again.
     pub(super) fn take_due(&mut self, by: SystemTime) -> Option<Timer> {
         let due = self.0.iter().enumerate().filter(|(_, timer)| timer.due <= by);
         let (index, _) = due.min_by_key(|(_, timer)| timer.due)?;

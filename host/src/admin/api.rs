@@ -191,8 +191,8 @@ async fn collect(body: &mut Incoming, most: usize) -> Result<Option<Vec<u8>>, hy
     Ok(Some(bytes))
 }
 
-/// Read what the client is still sending: a client whose bytes are refused may never read the response. The
-/// connection, and this with it, ends `request_timeout` after the response at the latest.
+/// Read what the client is still sending: if its bytes are refused, it may never read the response. The connection, and
+/// this with it, ends `request_timeout` after the response at the latest.
 async fn discard(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(PAUSE, body.frame()).await {}
 }

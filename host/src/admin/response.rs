@@ -17,7 +17,7 @@ use crate::record::Reader;
 /// What the listener responds with.
 pub(super) type Response = http::Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Marks a response whose body continues until this token is cancelled. From then on its client has
+/// Marks a response with a body that continues until this token is cancelled. From then on its client has
 /// `request_timeout` to read the rest.
 #[derive(Clone)]
 pub(super) struct Streaming(pub(super) CancellationToken);

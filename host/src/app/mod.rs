@@ -55,7 +55,7 @@ impl App {
         app
     }
 
-    /// An app whose timers never fire: enough for a self-test.
+    /// An app with timers that never fire: enough for a self-test.
     pub(crate) fn without_timers(
         name: &str,
         setup: Arc<Setup>,

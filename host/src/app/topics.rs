@@ -79,7 +79,7 @@ impl Topics {
     }
 
     /// Queue `message` for every subscriber except `except`, and add each connection that it reached to `dirty`. A
-    /// subscriber whose outbox is full is closed, because it would otherwise miss a message without knowing it.
+    /// subscriber with a full outbox is closed, because it would otherwise miss a message without knowing it.
     pub fn publish(
         &self,
         topic: &str,

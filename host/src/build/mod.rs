@@ -13,10 +13,10 @@ use tokio::process::Command;
 
 use crate::config::{AppConfig, Config};
 
-/// The command for an app whose config has no key `build`.
+/// The command for an app without the key `build` in its config.
 const DEFAULT_BUILD: &str = "cargo build --release --target wasm32-wasip2";
 
-/// How a command begins that cargo runs, and whose output is understood.
+/// The beginning of a command that runs cargo and has output that the host understands.
 const CARGO: &str = "cargo build";
 
 /// Why a build left no component.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::CommandError;
 use super::print::print_line;
 use crate::config::Config;
-use crate::shutdown::{Asked, Signals};
+use crate::shutdown::{SignalRequest, Signals};
 use crate::{Host, telemetry};
 
 /// Serve the apps of a config until SIGTERM or SIGINT
@@ -41,12 +41,12 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
     }
     loop {
         match signals.next().await {
-            Asked::Stop(signal) => {
+            SignalRequest::Stop(signal) => {
                 stop(host, signal).await;
                 return Ok(());
             }
             // The result is in the log.
-            Asked::Reload => drop(host.control().reload().await),
+            SignalRequest::Reload => drop(host.control().reload().await),
         }
     }
 }

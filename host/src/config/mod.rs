@@ -38,6 +38,7 @@ pub use load::ConfigError;
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{Locator, Problem, Problems};
 pub use record::RecordConfig;
+pub(crate) use record::SECRET_PARAMETERS;
 pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use swap::{RollbackConfig, SwapPolicy};

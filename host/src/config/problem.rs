@@ -104,7 +104,7 @@ impl Locator {
         Problem { file: self.file.clone(), line, key, message: message.into() }
     }
 
-    /// The key whose name or value holds the place: the innermost.
+    /// The innermost key that holds the place in its name or its value.
     fn key(&self, place: &std::ops::Range<usize>) -> String {
         let holds = |span: &std::ops::Range<usize>| span.start <= place.start && place.end <= span.end;
         let inner = self.keys.iter().filter(|(_, span)| holds(span)).min_by_key(|(_, span)| span.len());

@@ -2,17 +2,47 @@
 
 use serde::Deserialize;
 
+/// Parameters of the query that usually have credentials. They are always redacted.
+pub(crate) const SECRET_PARAMETERS: [&str; 22] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "auth_token",
+    "authorization",
+    "client_secret",
+    "credential",
+    "id_token",
+    "jwt",
+    "key",
+    "passwd",
+    "password",
+    "pwd",
+    "refresh_token",
+    "secret",
+    "session",
+    "session_id",
+    "sig",
+    "signature",
+    "ticket",
+    "token",
+];
+
 /// What is redacted in recordings before they leave the host: they are kept with tests, where anybody can read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordConfig {
     /// Header fields of requests and responses whose values are redacted, besides those with credentials:
-    /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` are always redacted.
+    /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` are always redacted. Name
+    /// `sec-websocket-protocol` if clients send a token as a subprotocol.
     pub redact_headers: Vec<String>,
     /// Fields of JSON messages, at any depth and in both directions, and parameters of the query, whose values are
-    /// redacted. Capital letters do not matter. The parameters `token`, `access_token`, `password` and `key` of the
-    /// query are always redacted; fields of messages only if they are named here.
+    /// redacted. Capital letters do not matter. A message that is not JSON, or a string in a message, is redacted as a
+    /// whole if it has such a name before a colon or an equals sign. These parameters of the query are always redacted,
+    /// but fields of messages only if they are named here: `access_token`, `api_key`, `apikey`, `auth`, `auth_token`,
+    /// `authorization`, `client_secret`, `credential`, `id_token`, `jwt`, `key`, `passwd`, `password`, `pwd`,
+    /// `refresh_token`, `secret`, `session`, `session_id`, `sig`, `signature`, `ticket` and `token`.
     pub redact_fields: Vec<String>,
 }
 
@@ -36,6 +66,12 @@ mod tests {
         let record = parse("redact_fields = [\"token\"]\nredact_headers = [\"x-key\"]").unwrap();
         assert_eq!((record.redact_headers, record.redact_fields), (vec!["x-key".to_owned()], vec!["token".to_owned()]));
         assert_eq!(parse("").unwrap(), RecordConfig::default());
+    }
+
+    #[test]
+    fn the_reference_names_all_parameters_that_are_always_redacted() {
+        let schema = schemars::schema_for!(RecordConfig).to_value().to_string();
+        assert!(SECRET_PARAMETERS.iter().all(|name| schema.contains(&format!("`{name}`"))), "{schema}");
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl<E: Engine> EnginePool<E> {
     /// that is returned later is closed then. Later calls fail at once.
     pub(super) async fn close(&self) {
         self.permits.close();
-        let patience = self.config.query_timeout.get().saturating_add(GRACE);
-        let closed = timeout(patience, self.pool.close()).await;
+        let close_timeout = self.config.query_timeout.get().saturating_add(GRACE);
+        let closed = timeout(close_timeout, self.pool.close()).await;
         if closed.is_err() {
             tracing::warn!("sessions are still in use; each is closed when its call ends");
         }

@@ -1,5 +1,5 @@
-//! Everything that can be done with the apps of a running host, in one place for all callers: the file watch, the signal,
-//! `hassock dev` and the admin listener.
+//! Everything that can be done with the apps of a running host, in one place for all callers: the file watch, the
+//! signal, `hassock dev` and the admin listener.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,15 +63,6 @@ pub enum Pin {
     Off,
 }
 
-/// What became of a component that was to be deployed.
-pub(super) enum Deployed {
-    /// It went through the gate.
-    Changed(Outcome),
-    /// The file holds the version that it held when it was read last: a version that was deployed by hand or rolled back
-    /// since then stays as it is.
-    SameFile(Arc<Version>),
-}
-
 /// Why a version was not deployed, promoted or rolled back. What serves goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
@@ -126,54 +117,41 @@ impl Control {
     /// # Errors
     /// If the gate refuses it. The running version goes on.
     pub async fn deploy(&self, app: &str, module: Vec<u8>, rollout: Rollout) -> Result<Outcome, DeployError> {
-        let deployed = self.deploy_source(app, Source::Bytes(module), rollout).await?;
-        match deployed {
-            Deployed::Changed(outcome) => Ok(outcome),
-            Deployed::SameFile(version) => Ok(description::no_change(&*self.app(app)?, &version)),
-        }
+        let version = self.compile(&self.app(app)?, Source::Bytes(module)).await?;
+        let _turn = self.0.turn.read().await;
+        // A reload may have come in between.
+        let running = self.app(app)?;
+        let _deploying = running.deploying.lock().await;
+        self.admit(&running, &version).await?;
+        Ok(self.serve(&running, &version, rollout))
     }
 
-    /// The same for the app's module file. None if the file holds what it held when it was read last, or another program
-    /// is still writing it.
+    /// The same for the app's module file. None if there is nothing to deploy: another program is still writing the
+    /// file, or it holds the version that it held when it was read last. Such a version may have been rolled back since,
+    /// and stays as it is.
     ///
     /// # Errors
     /// As [`deploy`](Self::deploy).
     pub async fn deploy_file(&self, app: &str) -> Result<Option<Outcome>, DeployError> {
         let file = self.module_file(app).unwrap_or_default();
-        match self.deploy_source(app, Source::File(file), Rollout::Full).await {
-            Ok(Deployed::Changed(outcome)) => Ok(Some(outcome)),
-            Ok(Deployed::SameFile(_)) => Ok(None),
+        let version = match self.compile(&self.app(app)?, Source::File(file.clone())).await {
             // It will be complete when the file changes next.
-            Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Let a component through the gate and serve it.
-    ///
-    /// # Errors
-    /// If the gate refuses it. The running version goes on.
-    pub(super) async fn deploy_source(
-        &self,
-        app: &str,
-        source: Source,
-        rollout: Rollout,
-    ) -> Result<Deployed, DeployError> {
-        let is_file = matches!(source, Source::File(_));
-        let running = self.app(app)?;
-        let version = self.compile(&running, source).await?;
+            Err(DeployError::Gate(GateError::Load(LoadError::BeingWritten { .. }))) => return Ok(None),
+            compiled => compiled?,
+        };
         let _turn = self.0.turn.read().await;
-        // A reload may have come in between.
         let running = self.app(app)?;
+        if self.module_file(app).is_some_and(|now| now != file) {
+            // A reload came in between, and has deployed the file that the config names now.
+            return Ok(None);
+        }
         let _deploying = running.deploying.lock().await;
-        if is_file && running.versions.file() == version.id {
-            return Ok(Deployed::SameFile(version));
+        if running.versions.file() == version.id {
+            return Ok(None);
         }
         self.admit(&running, &version).await?;
-        if is_file {
-            running.versions.set_file(&version.id);
-        }
-        Ok(Deployed::Changed(self.serve(&running, &version, rollout)))
+        running.versions.set_file(&version.id);
+        Ok(Some(self.serve(&running, &version, Rollout::Full)))
     }
 
     /// Serve the canary to all.

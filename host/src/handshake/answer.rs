@@ -27,7 +27,7 @@ use crate::module::{CallError, FailedCall};
 /// The body type of every response of the handshake.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// The complete response to a client whose address has too many connections.
+/// The complete response to a client at an address with too many connections.
 pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
     content-type: text/plain; charset=utf-8\r\nretry-after: 10\r\ncontent-length: 47\r\nconnection: close\r\n\r\n\
     too many connections from your network address\n";

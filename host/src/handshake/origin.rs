@@ -31,17 +31,31 @@ pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> Stri
     format!("origins = [{}]", quoted.join(", "))
 }
 
+/// Whether an authority (`host:port`) has an address or `localhost` instead of a domain.
+pub(super) fn is_without_domain(authority: &str) -> bool {
+    let host = host_of(authority);
+    is_localhost(&host) || host.parse::<IpAddr>().is_ok()
+}
+
 /// Whether the page was loaded from this machine, under any of its names or addresses and on any port.
 fn is_loopback(origin: &str) -> bool {
     let Some(("http" | "https", authority)) = origin.split_once("://") else { return false };
+    let host = host_of(authority);
+    is_localhost(&host) || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host of an authority, without its port and the brackets of an address.
+fn host_of(authority: &str) -> String {
     let host = match authority.strip_prefix('[') {
         Some(address) => address.split_once(']').map_or(address, |(address, _)| address),
         None => authority.split_once(':').map_or(authority, |(host, _)| host),
     };
-    let host = host.to_ascii_lowercase();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.to_ascii_lowercase()
+}
+
+/// RFC 6761, section 6.3: names that never leave the machine.
+fn is_localhost(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 fn is_same_host(origin: &str, host: &str) -> bool {

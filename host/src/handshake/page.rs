@@ -1,8 +1,9 @@
 //! The test page, and the data that the host gives to it: the state of the apps, which the page requests every second,
 //! and the reason for which a handshake of the page was refused, which a browser does not tell to a page.
 //!
-//! A page of another origin cannot read the data. A client that is not a browser can: it sends no `Origin`. So the data
-//! is public wherever `test_page` is on and the listener can be reached.
+//! A page of another origin cannot read the data. A client that is not a browser can: it sends any header. So the data
+//! is public wherever `test_page` is on and the listener can be reached. A browser does not show the data if it loaded
+//! the page by a domain and without TLS.
 
 use std::sync::{Arc, LazyLock};
 
@@ -71,8 +72,13 @@ pub(super) fn target_of_interest<B>(request: &Request<B>, table: &RoutingTable) 
 /// cannot change them.
 fn is_from_page(headers: &HeaderMap) -> bool {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    header(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin")
-        && origin::is_allowed(None, header(ORIGIN), header(HOST))
+    let is_own = match header(SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        // The owner of a domain can let its name refer to this host while a browser shows a page of it (DNS rebinding).
+        // Nobody owns an address or `localhost`.
+        None => header(HOST).is_some_and(origin::is_without_domain),
+    };
+    is_own && origin::is_allowed(None, header(ORIGIN), header(HOST))
 }
 
 /// The page with the apps that it can connect to.
@@ -143,12 +149,19 @@ mod tests {
         let host = ("host", "localhost:8080");
         for fields in [
             vec![host],
+            vec![("host", "127.0.0.1:8080")],
+            vec![("host", "[::1]:8080")],
+            vec![("host", "10.0.0.7")],
             vec![host, ("sec-fetch-site", "same-origin")],
+            vec![("host", "chat.example.org"), ("sec-fetch-site", "same-origin")],
             vec![host, ("origin", "http://localhost:8080"), ("sec-fetch-site", "same-origin")],
         ] {
             assert!(is_from_page(&headers(&fields)), "{fields:?}");
         }
         for fields in [
+            vec![],
+            vec![("host", "evil.org:8080")],
+            vec![("host", "127.0.0.1.evil.org")],
             vec![host, ("sec-fetch-site", "cross-site")],
             vec![host, ("sec-fetch-site", "same-site")],
             vec![host, ("sec-fetch-site", "none")],

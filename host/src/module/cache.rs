@@ -202,7 +202,7 @@ impl CodeCache {
     }
 }
 
-/// The bytes of a file whose tag is valid.
+/// The bytes of a file with a valid tag.
 struct SoundCode(Vec<u8>);
 
 impl SoundCode {

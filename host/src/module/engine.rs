@@ -91,7 +91,7 @@ fn pool(instances: u32, memory: usize) -> PoolingAllocationConfig {
     pool
 }
 
-/// Advance the epoch once per tick, from a separate thread: a runtime whose threads all compute would not do it.
+/// Advance the epoch once per tick, from a separate thread: a runtime would not do it while all its threads compute.
 fn start_clock(engine: &wasmtime::Engine) {
     let engine = engine.weak();
     let clock = move || {

@@ -62,7 +62,10 @@ pub enum LoadError {
         hint: &'static str,
     },
     /// The types of the module are not those of the WIT interfaces.
-    #[error("{} does not fit the host's interfaces: {reason}", file.display())]
+    #[error(
+        "{} does not fit the interfaces of this host: {reason}; if it was built for another version of Hassock, build it again with the SDK of this one",
+        file.display()
+    )]
     Mismatch {
         /// The file.
         file: PathBuf,

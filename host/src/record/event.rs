@@ -35,7 +35,7 @@ pub enum Event {
         client: String,
         /// The request.
         #[serde(flatten)]
-        request: Asked,
+        request: RecordedRequest,
         /// The id that the host gave it.
         id: u64,
         /// The header fields of the answer that the module chose; a value is none if it was redacted.
@@ -47,7 +47,7 @@ pub enum Event {
         client: String,
         /// The request.
         #[serde(flatten)]
-        request: Asked,
+        request: RecordedRequest,
         /// The status.
         status: u16,
         /// The body.
@@ -73,7 +73,7 @@ pub enum Event {
     Ended {
         /// The client of the connection.
         client: String,
-        /// Who ended it.
+        /// Which side ended it.
         by: EndedBy,
         /// The close code.
         code: u16,
@@ -93,7 +93,7 @@ pub enum Event {
 
 /// A request for a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// Path and query.
     pub target: String,
     /// Its header fields, without those of the handshake itself.
@@ -130,7 +130,7 @@ pub enum Received {
     Binary(Vec<u8>),
 }
 
-/// Who ended a connection.
+/// Which side ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names are those of the contract")]

@@ -9,5 +9,5 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Asked, EndedBy, Entry, Event, Received, Sent};
+pub use event::{EndedBy, Entry, Event, Received, RecordedRequest, Sent};
 pub(crate) use reader::Reader;

@@ -7,9 +7,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::event::{Asked, EndedBy, Event, Received, Sent};
+use super::event::{EndedBy, Event, Received, RecordedRequest, Sent};
 use crate::app::recording::RawEvent;
-use crate::config::RecordConfig;
+use crate::config::{RecordConfig, SECRET_PARAMETERS};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
 
 /// Stands for a redacted value.
@@ -20,9 +20,6 @@ const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"
 
 /// Header fields with credentials, which are always redacted.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
-
-/// Parameters of the query with credentials, which are always redacted.
-const SECRET_PARAMETERS: [&str; 4] = ["token", "access_token", "password", "key"];
 
 /// The names of what is redacted, in lower case: capital letters do not matter.
 pub(super) struct Redaction {
@@ -86,7 +83,7 @@ impl Redaction {
         self.redacted(&text).unwrap_or(text)
     }
 
-    fn request(&self, request: &Request) -> Asked {
+    fn request(&self, request: &Request) -> RecordedRequest {
         let target = match &request.query {
             Some(query) => format!("{}?{}", request.path, self.query(query)),
             None => request.path.clone(),
@@ -96,7 +93,7 @@ impl Redaction {
             true => (name.clone(), REDACTED.to_owned()),
             false => (name.clone(), value.clone()),
         });
-        Asked { target, headers: headers.collect() }
+        RecordedRequest { target, headers: headers.collect() }
     }
 
     fn query(&self, query: &str) -> String {
@@ -130,7 +127,7 @@ impl Redaction {
                 let redacted = self.redact_json(&mut value);
                 Received::Json { value, redacted }
             }
-            Err(error) if self.may_hide_fields(&error) => {
+            Err(error) if self.may_hide_fields(text, &error) => {
                 Received::Json { value: REDACTED.into(), redacted: vec![String::new()] }
             }
             Err(_) => Received::Text(text.as_str().to_owned()),
@@ -151,13 +148,23 @@ impl Redaction {
         }
         match serde_json::from_str::<Json>(text) {
             Ok(mut json) => (!self.redact_json(&mut json).is_empty()).then(|| json.to_string()),
-            Err(error) => self.may_hide_fields(&error).then(|| REDACTED.to_owned()),
+            Err(error) => self.may_hide_fields(text, &error).then(|| REDACTED.to_owned()),
         }
     }
 
-    /// JSON that is too deep to be read may hold any field.
-    fn may_hide_fields(&self, error: &serde_json::Error) -> bool {
-        !self.fields.is_empty() && error.to_string().starts_with("recursion limit")
+    /// Whether a text that is not JSON may have a secret field. JSON that is too deep to be read may have any.
+    fn may_hide_fields(&self, text: &str, error: &serde_json::Error) -> bool {
+        !self.fields.is_empty() && (error.to_string().starts_with("recursion limit") || self.has_field(text))
+    }
+
+    /// Whether a text has a secret field in any notation, such as JSON behind a prefix, several JSON texts, JSON in a
+    /// string, YAML or parameters: the name, and after it a colon or an equals sign.
+    fn has_field(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let is_field = |after: &str| after.trim_start_matches([' ', '\t', '"', '\'', '\\']).starts_with([':', '=']);
+        self.fields
+            .iter()
+            .any(|name| text.match_indices(name).any(|(at, _)| text.get(at + name.len()..).is_some_and(is_field)))
     }
 
     /// Replace the values of secret fields. Returns where they are, as JSON Pointers.
@@ -191,6 +198,10 @@ impl Redaction {
                     }
                     pointer.truncate(length);
                 }
+            }
+            Json::String(text) if self.has_field(text) => {
+                *json = REDACTED.into();
+                redacted.push(pointer.clone());
             }
             _ => {}
         }

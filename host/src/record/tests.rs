@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::event::{Asked, Entry, Event, Received, Sent};
+use super::event::{Entry, Event, Received, RecordedRequest, Sent};
 use super::redact::Redaction;
 use crate::app::connection::{Close, Connection};
 use crate::app::recording::{Next, RawEvent, RecordOptions, Recorder, Recording};
@@ -57,7 +57,7 @@ fn fields_are_redacted_at_any_depth_and_nothing_else_changes() {
     let Received::Json { value, redacted } = received(&redaction, Frame::text(text)) else { panic!("JSON") };
     assert_eq!(value.to_string(), r#"{"z":1,"token":"redacted","a":[{"pin":"redacted","tokens":"stay"}]}"#);
     assert_eq!(redacted, ["/token", "/a/0/pin"]);
-    // What holds nothing secret stays as it is, to the byte.
+    // A text without a secret stays the same, byte by byte.
     for text in ["{ \"a\" :\t1.10 }", "[1e2]", "token", "{\"token", "", "\"token\""] {
         assert_eq!(sent_text(&redaction, text), text);
     }
@@ -79,6 +79,28 @@ fn json_that_is_too_deep_to_be_read_is_left_out_as_a_whole() {
 }
 
 /// The pointers are those of RFC 6901.
+#[test]
+fn a_secret_field_in_another_notation_redacts_the_whole_text() {
+    let redaction = redaction(&["pin"]);
+    for text in [
+        "42[\"login\",{\"pin\":1}]",
+        "{\"a\":1}\n{\"PIN\" : 1}",
+        "{'pin': 1}",
+        "{pin: 1,}",
+        "user=a&pin=1",
+        "{\"data\":\"cut off\",\"pin\":\"1",
+    ] {
+        assert_eq!(sent_text(&redaction, text), "redacted", "{text}");
+        let redacted = Received::Json { value: json!("redacted"), redacted: vec![String::new()] };
+        assert_eq!(received(&redaction, Frame::text(text)), redacted, "{text}");
+    }
+    let nested = json!({ "a": 1, "data": json!({ "pin": 1 }).to_string() }).to_string();
+    assert_eq!(sent_text(&redaction, &nested), r#"{"a":1,"data":"redacted"}"#);
+    for text in ["I forgot the pin", "spinning: yes", r#"{"say":"my pin, please"}"#] {
+        assert_eq!(sent_text(&redaction, text), text);
+    }
+}
+
 #[test]
 fn the_place_of_a_redacted_value_can_be_found() {
     let Received::Json { value, redacted } = received(
@@ -175,7 +197,7 @@ fn requests_and_answers_keep_their_secrets() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let expected = Event::Connected {
         client: "c1".to_owned(),
-        request: Asked {
+        request: RecordedRequest {
             target: "/chat?room=a&to%6ben=redacted&token&x=token".to_owned(),
             headers: vec![
                 pair("sec-websocket-protocol", "v2, v1"),
@@ -229,7 +251,7 @@ fn accept(recording: &Arc<Recording>, id: u64) -> Arc<Connection> {
     connection
 }
 
-/// What can be read now, in a word each.
+/// What can be read now, in a few words each.
 fn read(recording: &Recording) -> Vec<String> {
     let mut words = Vec::new();
     loop {
@@ -254,13 +276,13 @@ fn what_comes_of_a_request_comes_after_it() {
     let recording = recording(2, 10_000);
     let first = accept(&recording, 1);
     let asking = recording.ask(|| request(None, &[])).unwrap();
-    // The module tells the first of the second before it has answered the second.
+    // The module tells the first about the second before it has answered the second.
     first.tap().unwrap().received(&Frame::text("joined"));
     assert_eq!(read(&recording), ["c1 connected"]);
-    assert!(recording.ask(|| request(None, &[])).is_none(), "two are there or may be soon");
+    assert!(recording.ask(|| request(None, &[])).is_none(), "two are open or may be soon");
     asking.refused(StatusCode::CONFLICT, Bytes::new());
     assert_eq!(read(&recording), ["c2 refused 409 Conflict", "c1 received"]);
-    // Who goes without an answer leaves nothing behind.
+    // A client that goes without an answer leaves nothing behind.
     drop(recording.ask(|| request(None, &[])).unwrap());
     let second = accept(&recording, 4);
     assert!(recording.ask(|| request(None, &[])).is_none());
@@ -289,7 +311,7 @@ fn more_than_the_bytes_end_it_and_what_came_before_is_read() {
     tap.sent(&text(400));
     tap.sent(&text(400));
     tap.sent(&text(0));
-    assert!(recording.ask(|| request(None, &[])).is_none(), "it is over");
+    assert!(recording.ask(|| request(None, &[])).is_none(), "the recording is over");
     assert_eq!(read(&recording), ["c1 connected", "c1 sent", "TooSlow"]);
 }
 
@@ -303,7 +325,7 @@ fn an_app_has_room_for_one() {
     recorder.stop(&recording);
     assert!(recorder.ask(|| request(None, &[])).is_none());
     let next = recorder.start(order).unwrap();
-    // Who is late does not end the next one.
+    // A late stop does not end the next recording.
     recorder.stop(&recording);
     assert!(recorder.start(order).is_none());
     recorder.stop(&next);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -16,7 +17,7 @@ use super::rate_limiter::RateLimiter;
 use super::read::{Batch, poll_batch};
 use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::{Close, Connection, Opened};
+use crate::app::connection::{Close, Connection, DueTimer, Opened};
 use crate::app::{App, call, versions};
 use crate::config::AppLimits;
 use crate::module::FailedCall;
@@ -76,6 +77,9 @@ struct Session<S> {
     /// The socket was drained in this poll of the task. It is not read again before the next poll: a read clears its
     /// whole buffer, to find nothing.
     drained: Arc<AtomicBool>,
+    /// A timer fired in the last wakeup, so the client is next: a timer that is due again whenever its call ends would
+    /// otherwise keep the session from reading.
+    is_clients_turn: bool,
 }
 
 enum Event {
@@ -100,6 +104,7 @@ impl<S: Transport> Session<S> {
             last_heard: now,
             pinged_at: None,
             drained: Arc::default(),
+            is_clients_turn: false,
             app,
             limits,
             connection,
@@ -133,15 +138,26 @@ impl<S: Transport> Session<S> {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if std::mem::take(&mut self.is_clients_turn)
+            && let Poll::Ready(event) = self.poll_client(context)
+        {
+            return Poll::Ready(event);
+        }
         if self.connection.take_wakeup(context.waker()) {
             return Poll::Ready(Event::Wakeup);
         }
-        if self.paused_until.is_none()
-            && !self.drained.load(Ordering::Relaxed)
-            && let Poll::Ready(batch) = poll_batch(&mut self.writer.socket, &self.limits, context)
-        {
-            self.drained.store(batch.is_drained, Ordering::Relaxed);
-            return Poll::Ready(Event::Batch(batch));
+        self.poll_client(context)
+    }
+
+    /// What comes from the client, or has to be done because nothing comes.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.paused_until.is_none() && !self.drained.load(Ordering::Relaxed) {
+            let batch = poll_batch(&mut self.writer.socket, &self.limits, context);
+            let is_drained = matches!(&batch, Poll::Pending | Poll::Ready(Batch { is_drained: true, .. }));
+            self.drained.store(is_drained, Ordering::Relaxed);
+            if let Poll::Ready(batch) = batch {
+                return Poll::Ready(Event::Batch(batch));
+            }
         }
         self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
     }
@@ -152,17 +168,29 @@ impl<S: Transport> Session<S> {
         {
             return Err(self.call_failed(&failed));
         }
-        while let Some(timer) = self.connection.pop_due() {
+        // Only the timers that are due now. One that becomes due during these calls waits for the next wakeup.
+        for timer in self.connection.take_due() {
             if self.app.timers.claim(Some(self.connection.id), &timer) {
-                let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-                if let Some(tap) = connection.tap() {
-                    tap.fired();
-                }
-                // Boxed, because timers are rare, and each connection would keep the room for this call.
-                let mut call = Box::pin(call::connection_timer(&app, &connection, &timer.name, &timer.payload));
-                self.drive(call.as_mut()).await?;
+                self.fire(&timer).await?;
             }
         }
+        if self.is_clients_turn {
+            // The socket is read once in a poll of the task.
+            yield_now().await;
+        }
+        self.writer.write(&self.connection).await
+    }
+
+    /// Call the module for a timer, and write what it sent. A requested close ends the session before the next timer.
+    async fn fire(&mut self, timer: &DueTimer) -> Result<(), Close> {
+        self.is_clients_turn = true;
+        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+        if let Some(tap) = connection.tap() {
+            tap.fired();
+        }
+        // Boxed, because timers are rare, and each connection would keep the room for this call.
+        let mut call = Box::pin(call::connection_timer(&app, &connection, &timer.name, &timer.payload));
+        self.drive(call.as_mut()).await?;
         self.writer.write(&self.connection).await
     }
 

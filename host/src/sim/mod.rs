@@ -38,7 +38,7 @@ pub struct Simulation {
 
 impl Simulation {
     /// A simulation in which the current time is `now`, whatever the system's time is, and random numbers are derived
-    /// from `seed`. Create it on a runtime whose time is paused.
+    /// from `seed`. Create it on a runtime with paused time.
     pub fn new(now: SystemTime, seed: u64) -> Self {
         Self {
             clock: Clock::new(now),

@@ -190,7 +190,7 @@ impl TestHost {
     }
 
     /// Take the calls of modules that have failed since the last time, in order: an app's timer that returned an error,
-    /// a `closed` that panicked, and also the calls whose failure a client notices.
+    /// a `closed` that panicked, and also the calls with a failure that a client notices.
     pub fn take_failed_calls(&self) -> Vec<FailedCall> {
         self.host.sim.failures.take().into_iter().map(|failure| self.failed_call(failure)).collect()
     }

@@ -195,7 +195,7 @@ impl Drop for InProcessHost {
     }
 }
 
-/// A runtime of one thread whose clock is paused.
+/// A runtime of one thread with a paused clock.
 fn runtime(external: &Arc<ExternalWork>) -> Result<Runtime, TestError> {
     // A runtime cannot wait for another one.
     if tokio::runtime::Handle::try_current().is_ok() {
@@ -207,7 +207,7 @@ fn runtime(external: &Arc<ExternalWork>) -> Result<Runtime, TestError> {
     Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
-        // It is chance when another thread finishes. Who waited for it continues after all tasks that can run here.
+        // It is random when another thread finishes. What waits for it resumes after all tasks that can run here.
         .global_queue_interval(u32::MAX)
         .on_thread_park(move || ask.about_to_park())
         .build()

@@ -1,10 +1,10 @@
 //! A component with so much code that compiling it takes seconds.
 
-/// Instructions of a function: as much as a large one has.
+/// Operations of a function: as many as a large one has.
 const OPERATIONS: u32 = 1000;
 
-/// `component` with a core module of about `bytes` bytes beside its own, which is compiled and never used. Each
-/// `seed` makes another one, so that no cache knows it.
+/// `component` with one more core module of about `bytes` bytes, which is compiled and never used. Each `seed` makes
+/// another one, so that no cache has it.
 pub fn enlarged(component: &[u8], bytes: usize, seed: u32) -> Vec<u8> {
     let function = function(seed);
     let count = bytes / function.len();

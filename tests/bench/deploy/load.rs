@@ -53,7 +53,7 @@ impl Load {
         let begin = Instant::now();
         let mut tasks = JoinSet::new();
         for (number, socket) in (0..CONNECTIONS).zip(self.sockets.drain(..)) {
-            // One after the other, not all in the same moment.
+            // One after the other, not all at the same moment.
             let first = begin + Duration::from_secs(1) * number / PER_SECOND;
             tasks.spawn(ask(socket, first, begin + time));
         }
@@ -75,7 +75,7 @@ async fn ask(mut socket: TcpStream, first: Instant, end: Instant) -> (TcpStream,
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while turns.tick().await < end {
         let sent = Instant::now();
-        socket.write_all(MESSAGE).await.expect("to send");
+        socket.write_all(MESSAGE).await.expect("cannot send");
         let mut head = [0; 2];
         socket.read_exact(&mut head).await.expect("the answer");
         let mut answer = vec![0; usize::from(head[1])];

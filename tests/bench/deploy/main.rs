@@ -1,13 +1,13 @@
-//! Does a deploy disturb those who are connected? The time from a message to its answer, while nothing else
+//! Does a deploy disturb open connections? This measures the time from a message to its answer, while nothing else
 //! happens, while the module is swapped without pause, and while a component of 10 MB is compiled, in one run:
 //! `cargo run --release -p hassock-tests --bin bench-deploy`.
 //!
-//! For comparison, also beside two programs that only count, at the lowest priority: so much does any work on
-//! the same cores disturb, however it steps back.
+//! For comparison, also beside two programs that only count. They show how much any work on the same cores disturbs,
+//! even at the lowest priority.
 //!
-//! The host is a process of its own, and its load leaves it room: where everything is saturated, times only
-//! tell how long the queue is. Rounds take turns, because a shared machine's speed drifts; what counts is the
-//! median of the ratios of neighbouring rounds.
+//! The host is a process of its own, and the load does not saturate it: otherwise, times only show how long the queue
+//! is. Rounds take turns, because a shared machine's speed changes; the result is the median of the ratios of
+//! neighbouring rounds.
 
 #![recursion_limit = "256"]
 
@@ -25,7 +25,7 @@ use server::Server;
 /// Rounds of each kind.
 const ROUNDS: usize = 7;
 
-/// As many as the machine has cores on which the project measures.
+/// The number of cores of the machine that the project measures on.
 const NEIGHBOURS: usize = 2;
 
 /// How long a round lasts: 15,000 messages, so that 150 of them are slower than the 99th percentile.
@@ -45,7 +45,7 @@ async fn main() {
 enum Deploy {
     Swaps,
     Compile,
-    /// No deploy, but somebody else's work.
+    /// No deploy, but other programs.
     Neighbours,
 }
 

@@ -1,4 +1,4 @@
-//! The host as a process of its own, which is told line by line what to do.
+//! The host as a process of its own, which reads its orders line by line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -37,7 +37,7 @@ impl Server {
 
     /// Give an order.
     pub fn tell(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").expect("to give an order");
+        writeln!(self.orders, "{order}").expect("cannot give an order");
     }
 
     /// Wait for a figure.
@@ -60,7 +60,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing to lose.
+        // It has no data to lose.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -68,7 +68,7 @@ impl Drop for Server {
 
 /// The host's side.
 pub async fn run() {
-    // Nothing comes from a cache: what is measured is the compiling.
+    // Without a cache, because the compiling is measured.
     let host = TestHost::start(&format!("{}[cache]\nbytes = 0\n", app("marked", &guest("marked")))).await;
     println!("{}", host.address());
     let mut orders = AsyncBufReader::new(stdin()).lines();
@@ -81,7 +81,7 @@ pub async fn run() {
     }
 }
 
-/// Deploy two versions in turns, each through the whole gate. Returns how often.
+/// Deploy two versions in turns, each through the whole gate. Returns how many.
 async fn swap_until_told(host: &TestHost, orders: &mut Lines<AsyncBufReader<Stdin>>) -> u64 {
     let versions = [marked("one"), marked("two")];
     let mut swaps = 0;
@@ -97,7 +97,7 @@ async fn swap_until_told(host: &TestHost, orders: &mut Lines<AsyncBufReader<Stdi
     }
 }
 
-/// Deploy a component that nobody has compiled before. Returns how many seconds that took.
+/// Deploy a component that was never compiled before. Returns how many seconds that took.
 async fn compile(host: &TestHost, seed: u32) -> f64 {
     let module = enlarged(&marked("large"), LARGE, seed);
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! The load: raw sockets with frames made beforehand, so that the client costs as little as can be.
+//! The load: raw sockets with frames made beforehand, so that the client costs as little as possible.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const ECHO: usize = 2 + PAYLOAD;
 const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Open connections, each of which keeps so many messages in flight.
+/// Open connections, each of which keeps `in_flight` messages in flight.
 pub struct Load {
     sockets: Vec<TcpStream>,
     in_flight: usize,
@@ -68,7 +68,7 @@ async fn ping_pong(mut socket: TcpStream, in_flight: usize, end: Instant) -> (Tc
     let (frames, mut echoes) = (frame.repeat(in_flight), vec![0; ECHO * in_flight]);
     let mut count = 0;
     while Instant::now() < end {
-        socket.write_all(&frames).await.expect("to send");
+        socket.write_all(&frames).await.expect("cannot send");
         socket.read_exact(&mut echoes).await.expect("the echoes");
         assert!(echoes.ends_with(b"xxxxxxxx"), "an echo is not what was sent");
         count += in_flight as u64;

@@ -1,9 +1,9 @@
 //! What does the module cost? Server CPU per message of an echo through a module, against a bare
 //! tokio-tungstenite echo, in one run: `cargo run --release -p hassock-tests --bin bench-echo`.
 //!
-//! Both servers are processes of their own, so that their CPU time (`/proc/PID/stat`) is theirs alone. They
-//! take turns in short rounds, because a shared machine's speed drifts; what counts is the median of the
-//! ratios of neighbouring rounds.
+//! Both servers are processes of their own, so that their CPU time (`/proc/PID/stat`) is only theirs. They take turns
+//! in short rounds, because a shared machine's speed changes; the result is the median of the ratios of neighbouring
+//! rounds.
 
 #![recursion_limit = "256"]
 

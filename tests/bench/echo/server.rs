@@ -54,7 +54,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing to lose.
+        // It has no data to lose.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -67,7 +67,7 @@ pub async fn run_hassock() {
     std::future::pending::<()>().await;
 }
 
-/// As good as it gets without a module: a small read buffer, and one flush for all that was read at once.
+/// The best echo without a module: a small read buffer, and one flush for all that was read at once.
 pub async fn run_bare() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("its address"));

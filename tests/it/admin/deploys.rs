@@ -1,4 +1,4 @@
-//! Modules on their way to the host: too large, too slow, broken off, or left alone by who sent them.
+//! Modules that are sent to the host: too large, too slow, incomplete, or from a client that leaves.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::*;
 
 const DEPLOY: &str = "POST /v1/apps/marked/versions";
 
-/// `module_bytes` holds for what is announced, which need not be sent, and for what is not; one byte less is taken.
+/// `module_bytes` applies to an announced length, before the module is sent, and to chunks. One byte less is accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_is_too_large_is_refused_before_and_while_it_comes() {
     let module = marked("v2");
@@ -27,14 +27,14 @@ async fn a_module_that_is_too_large_is_refused_before_and_while_it_comes() {
         assert_eq!((answer.status, answer.json()["kind"].as_str()), (413, Some("too-large")), "{answer:?}");
         assert!(answer.body.contains("the module is larger than `admin.module_bytes` = "), "{answer:?}");
     }
-    assert_eq!(bench.host.report("marked").counts, Default::default(), "it was not even looked at");
+    assert_eq!(bench.host.report("marked").counts, Default::default(), "it did not reach the gate");
     let whole = operator.raw([head.as_bytes(), &chunks, b"0\r\n\r\n"].concat()).await;
     assert_eq!((whole.status, &whole.json()["version"]), (200, &json!(version_of("v2"))), "{whole:?}");
 }
 
-/// Whoever is refused amid a long module can send it to its end, and reads why he is refused.
+/// A client that is refused while it sends a long module can send the rest, and reads why it is refused.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_still_sending_hears_why_he_is_refused() {
+async fn a_client_that_is_still_sending_reads_why_it_is_refused() {
     let long = vec![0; 8 << 20];
     for listen in ["", "listen = \"unix:admin.sock\"\n"] {
         let bench = Bench::with(&format!("{listen}module_bytes = \"1MiB\""), "").await;
@@ -42,7 +42,7 @@ async fn who_is_still_sending_hears_why_he_is_refused() {
         assert_eq!(bench.operator.send(DEPLOY, &long).await.json()["kind"], "too-large");
         assert_eq!(bench.operator.send("POST /v1/apps/marked/version", &long).await.json()["kind"], "unknown-route");
         assert_eq!(stranger.send(DEPLOY, &long).await.json()["kind"], "unauthorized");
-        // Who asks whether to send it is told at once.
+        // A client that asks whether to send it gets the answer at once.
         let expect = format!("content-length: {}\r\nexpect: 100-continue\r\n", long.len());
         let answer = bench.operator.raw(bench.operator.head(DEPLOY, &expect)).await;
         assert_eq!((answer.status, &answer.json()["kind"]), (413, &json!("too-large")));
@@ -53,9 +53,9 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-/// A module that does not come is not waited for beyond `upload_timeout`, and who waited behind it has his turn.
+/// The host waits at most `upload_timeout` for a module. Then the deploy that waited behind it has its turn.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_does_not_come_is_not_waited_for() {
+async fn a_module_that_does_not_arrive_times_out() {
     let bench = Bench::with("upload_timeout = \"1s\"", "").await;
     let (module, next) = (marked("v2"), marked("v3"));
     let mut slow = bench.operator.connect().await;
@@ -69,7 +69,7 @@ async fn a_module_that_does_not_come_is_not_waited_for() {
     assert_eq!(bench.standings().len(), 2, "{:?}", bench.standings());
 }
 
-/// A client that breaks off amid its module: what came is thrown away, and the next one is served.
+/// A client stops in the middle of its module: the part that arrived is thrown away, and the next client is served.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_module_is_thrown_away() {
     let bench = Bench::with("max_connections = 1", "").await;
@@ -86,7 +86,7 @@ async fn half_a_module_is_thrown_away() {
     assert_eq!(bench.standings(), [(version_of("v1"), VersionStatus::Serving)]);
 }
 
-/// Modules come one after the other, and all are served: the last one stays.
+/// The host deploys modules one after the other. Each of them serves, and the last one stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn deploys_at_the_same_time_are_all_done() {
     let bench = Bench::with("", "keep_versions = 10").await;
@@ -94,7 +94,7 @@ async fn deploys_at_the_same_time_are_all_done() {
     let answers = futures_util::future::join_all(marks.iter().map(|module| bench.operator.send(DEPLOY, module))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(bench.host.report("marked").counts.deploys, 4);
-    // Each names the one that served before it: together they are one chain.
+    // Each answer names the version that served before, so together they are one chain.
     let mut before: Vec<Value> = answers.iter().map(|answer| answer.json()["previous"].clone()).collect();
     before.push(json!(bench.host.serving("marked")));
     before.sort_by_key(Value::to_string);
@@ -103,7 +103,7 @@ async fn deploys_at_the_same_time_are_all_done() {
     assert_eq!(before, all);
 }
 
-/// What the client of a deploy has to send.
+/// What the client of a deploy sends.
 fn deploy(bench: &Bench, module: &[u8]) -> Vec<u8> {
     let head = bench.operator.head(DEPLOY, &format!("content-length: {}\r\n", module.len()));
     [head.as_bytes(), module].concat()
@@ -117,8 +117,8 @@ async fn compiled(code: &Path, mark: &str) {
     eventually("the compiled code", || async { is_there() }).await;
 }
 
-/// "What has begun is done and logged even if the client goes away meanwhile." Another deploy holds it up, with a
-/// self-test that does not end, until its client is gone.
+/// "What has begun is done and logged even if the client goes away meanwhile." Another deploy, with a self-test that
+/// does not end, delays it until its client is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_is_finished_without_its_client() {
     let code = tempfile::tempdir().unwrap();
@@ -137,9 +137,9 @@ async fn a_deploy_is_finished_without_its_client() {
     assert!(holder.await.unwrap().is_err(), "the other was refused");
 }
 
-/// The end of the host does not wait for a deploy that runs: the listener is gone, and no answer is made up.
+/// The host ends without waiting for a deploy that runs: the listener is closed, and the deploy gets no answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_takes_no_more_and_makes_up_no_answer() {
+async fn stopping_does_not_wait_for_a_deploy() {
     let code = tempfile::tempdir().unwrap();
     let bench = Bench::keeping(code.path(), "", "limits.call_timeout = \"10m\"").await;
     let mut client = bench.operator.connect().await;
@@ -147,6 +147,6 @@ async fn stopping_takes_no_more_and_makes_up_no_answer() {
     compiled(code.path(), "endless check-sleep").await;
     let Bench { host, operator, .. } = bench;
     assert_eq!(within("the end of the host", host.drain()).await, 0);
-    assert!(operator.try_connect().await.is_err(), "somebody listens");
+    assert!(operator.try_connect().await.is_err(), "the listener is still open");
     assert!(answer(client).await.is_none());
 }

@@ -1,4 +1,4 @@
-//! The metrics of a host that has done something: they say what it was, in a format that scrapers read.
+//! The metrics of a host: they count what it has done, in a format that scrapers read.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ async fn scrape(operator: &Operator) -> Scrape {
     read(&answer.body)
 }
 
-/// What the OpenMetrics format, version 1.0.0, asks of a text: families are announced and stay together, samples
-/// have the suffixes of their type, no series is there twice, and the last line says that it is the last.
+/// What the OpenMetrics format, version 1.0.0, requires of a text: families are announced and stay together, samples
+/// have the suffixes of their type, no series appears twice, and the last line says that it is the last.
 fn read(text: &str) -> Scrape {
-    let lines = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("it does not end: {text}"));
+    let lines = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("the last line is missing: {text}"));
     let (mut series, mut types) = (Scrape::new(), BTreeMap::new());
     let (mut family, mut kind) = ("", "");
     for line in lines.lines() {
@@ -48,7 +48,7 @@ fn read(text: &str) -> Scrape {
             "histogram" => &["_bucket", "_sum", "_count"],
             _ => panic!("{kind}"),
         };
-        assert!(suffixes.iter().any(|suffix| base == format!("{family}{suffix}")), "{line} is no {kind} of {family}");
+        assert!(suffixes.iter().any(|suffix| base == format!("{family}{suffix}")), "{line}: not a {kind} of {family}");
         let value: f64 = value.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(value >= 0.0 && value.is_finite(), "{line}");
         assert_eq!(series.insert(name.to_owned(), value), None, "a series is there once: {line}");
@@ -56,7 +56,7 @@ fn read(text: &str) -> Scrape {
     series
 }
 
-/// The buckets of a histogram: upper bounds and cumulative counts, as they come.
+/// The buckets of a histogram: upper bounds and cumulative counts, in the order of the text.
 fn buckets(text: &str, version: &str) -> Vec<(f64, f64)> {
     let mine = |line: &&str| line.starts_with("hassock_call_duration_seconds_bucket{") && line.contains(version);
     let bucket = |line: &str| {
@@ -82,8 +82,8 @@ const DEPLOY: &str = "POST /v1/apps/marked/versions";
 
 const KEYS: &str = "keep_versions = 9\n[apps.marked.rollback]\nmin_calls = 4\n";
 
-/// Everything that can be counted is done some times, and counted as often: connections, calls, failures, deploys,
-/// refusals by kind, rollbacks by whom, and migrations.
+/// Everything that can be counted happens a few times, and the counts agree: connections, calls, failures, deploys,
+/// refusals by kind, rollbacks by host or operator, and migrations.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_done_is_what_is_counted() {
     let other = module_file(&marked("v1"));
@@ -115,8 +115,8 @@ async fn what_was_done_is_what_is_counted() {
     assert_eq!(operator.send(DEPLOY, &marked(v3)).await.status, 200);
     eventually("the failure", || async { host.report("marked").counts.failed_migrations == 1 }).await;
     assert_eq!(operator.ask("POST /v1/apps/marked/rollback").await.status, 200);
-    // v4: one `migrate`, three `open`, one `receive` that traps: the host takes it back. v2: three `migrate` of those
-    // who came meanwhile, and one `closed`.
+    // v4: one `migrate`, three `open`, one `receive` that traps: the host takes it back. v2: three `migrate` of the
+    // connections that came meanwhile, and one `closed`.
     assert_eq!(operator.send(DEPLOY, &marked(v4)).await.status, 200);
     until_connections(&bench, &[(v4, 1)]).await;
     for _ in 0..3 {
@@ -130,7 +130,7 @@ async fn what_was_done_is_what_is_counted() {
 
     let found = scrape(operator).await;
     let mut expected = Scrape::new();
-    // Connections, calls, failures, and where it stands.
+    // Connections, calls, failures, and the state.
     for (mark, counts, state) in [
         ("v1", [0.0, 5.0, 0.0], "kept"),
         (v2, [3.0, 10.0, 0.0], "serving"),
@@ -172,7 +172,7 @@ async fn what_was_done_is_what_is_counted() {
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
 
-/// The histogram holds every call, cumulative, in as many buckets at every scrape; and the mean comes out of it.
+/// The histogram counts every call, cumulatively, in the same buckets at every scrape, and its sum gives the mean.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_histogram_holds_every_call() {
     let bench = Bench::start().await;
@@ -181,7 +181,7 @@ async fn the_histogram_holds_every_call() {
     for _ in 0..20 {
         client.ask("hello").await;
     }
-    // 300 ms, which is far from an echo.
+    // 300 ms, which is much longer than an echo.
     client.ask("sleep").await;
     let text = bench.operator.ask("GET /metrics").await.body;
     let (before, after) = (buckets(&empty, &version_of("v1")), buckets(&text, &version_of("v1")));
@@ -190,7 +190,7 @@ async fn the_histogram_holds_every_call() {
     assert!(before.iter().all(|(_, count)| *count == 0.0), "{before:?}");
     assert!(after.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{after:?}");
     assert_eq!(after.last(), Some(&(f64::INFINITY, 22.0)));
-    // A clock that is read before and after cannot see less than what the module slept.
+    // The clock is read before and after the call, so it shows at least the time that the module slept.
     let within =
         |limit: f64| after.iter().filter(|(bound, _)| *bound < limit).map(|(_, count)| *count).fold(0.0, f64::max);
     assert!(within(0.3) <= 21.0, "{after:?}");

@@ -1,4 +1,4 @@
-//! Where the listener listens, and clients that take its places and give nothing.
+//! Where the listener listens, and clients that hold its connections and do nothing.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// A place for a Unix socket that outlives hosts, and the key that names it.
+/// A path for a Unix socket, in a folder that outlives hosts, and the key that names it.
 struct Place {
     _folder: TempDir,
     socket: PathBuf,
@@ -31,13 +31,13 @@ impl Place {
     }
 }
 
-/// What a host says that cannot listen there.
+/// The error of a host that cannot listen there.
 async fn refused(listen: &str) -> String {
     let module = module_file(&marked("v1"));
     match TestHost::try_start(&format!("[admin]\n{listen}\n{}", app("marked", module.path()))).await {
         Err(StartError::Admin(error @ AdminError::Listen { .. })) => error.to_string(),
         Err(error) => panic!("{error}"),
-        Ok(_) => panic!("it starts"),
+        Ok(_) => panic!("the host starts"),
     }
 }
 
@@ -58,7 +58,7 @@ async fn port_0_is_any_free_port_of_this_machine() {
     assert_eq!(client.answer().await.status, 401);
 }
 
-/// A Unix socket is for its user alone, and goes with the host.
+/// Only the host's user may use a Unix socket, and it is removed when the host ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unix_socket_is_for_its_user_and_goes_with_the_host() {
     let place = Place::new();
@@ -72,7 +72,7 @@ async fn a_unix_socket_is_for_its_user_and_goes_with_the_host() {
     assert!(fs::symlink_metadata(&place.socket).is_err(), "the socket is left behind");
 }
 
-/// The socket of a host that was killed is replaced; that of a host that lives is not, and neither is disturbed.
+/// The socket of a host that was killed is replaced. That of a host that runs is not, and that host is not disturbed.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_of_a_dead_host_is_replaced_and_that_of_a_live_one_is_not() {
     let place = Place::new();
@@ -82,15 +82,15 @@ async fn the_socket_of_a_dead_host_is_replaced_and_that_of_a_live_one_is_not() {
     let second = refused(&place.listen).await;
     let expected = format!("cannot listen on unix:{}: another host listens there", place.socket.display());
     assert!(second.starts_with(&expected) && second.ends_with("; change `admin.listen`"), "{second}");
-    assert_eq!(bench.operator.ask("GET /v1/apps").await.status, 200, "the second left the first alone");
+    assert_eq!(bench.operator.ask("GET /v1/apps").await.status, 200, "the second did not disturb the first");
     bench.host.drain().await;
     let again = Bench::with(&place.listen, "").await;
     assert_eq!(again.operator.ask("GET /v1/apps").await.status, 200);
 }
 
-/// The same for the program: a killed one is in nobody's way, and a second one ends with 1.
+/// The same for the program: it starts after one that was killed, and a second one ends with 1.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_host_is_in_nobodys_way() {
+async fn a_killed_host_does_not_prevent_the_next_start() {
     let site = Site::new(&format!("[admin]\nlisten = \"unix:admin.sock\"\n{}", app("m", Path::new("m.wasm"))));
     site.put("m.wasm", marked("v1"));
     let killed = site.serve().await;
@@ -106,8 +106,8 @@ async fn a_killed_host_is_in_nobodys_way() {
     assert!(!site.file("admin.sock").exists());
 }
 
-/// A file that is not a socket is never removed: neither when the host starts, nor when it stops and finds another file, or
-/// another host's socket, in the place of its own.
+/// A file that is not a socket is never removed: neither when the host starts, nor when it stops and finds another
+/// file, or another host's socket, in the place of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_file_is_never_removed() {
     let place = Place::new();
@@ -128,13 +128,13 @@ async fn another_file_is_never_removed() {
     fs::remove_file(&place.socket).unwrap();
     let other = UnixListener::bind(&place.socket).unwrap();
     bench.host.drain().await;
-    assert!(fs::symlink_metadata(&place.socket).is_ok(), "it was the other's");
+    assert!(fs::symlink_metadata(&place.socket).is_ok(), "it belongs to the other host");
     drop(other);
 }
 
-/// An address that is taken, or a folder that is not there, is named, with the key to change.
+/// An address that is in use, or a folder that does not exist, is named, with the key to change.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_cannot_be_had_is_named() {
+async fn an_address_that_cannot_be_used_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let expected = format!("cannot listen on http://{address}: another program listens there; change `admin.listen`");
@@ -144,7 +144,8 @@ async fn an_address_that_cannot_be_had_is_named() {
     assert!(nowhere.starts_with(expected) && nowhere.ends_with("; change `admin.listen`"), "{nowhere}");
 }
 
-/// What other machines could reach is a problem of the config, before anything listens; loopback has two families.
+/// An address that other machines could reach is a problem of the config, before anything listens. Loopback, also of
+/// IPv6, is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_others_could_reach_is_a_problem_of_the_config() {
     let module = module_file(&marked("v1"));
@@ -169,24 +170,24 @@ async fn without_its_table_there_is_no_listener() {
     assert!(!host.file("hassock.token").exists());
 }
 
-/// `max_connections` and `request_timeout`: who sends half a request is cut off, and the next has his place.
+/// `max_connections` and `request_timeout`: a client that sends half a request is cut off, and the next gets its place.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_client_does_not_hold_a_place_for_ever() {
+async fn a_silent_client_does_not_keep_its_place() {
     let bench = Bench::with("max_connections = 1\nrequest_timeout = \"20ms\"", "").await;
     for beginning in ["", "GET /hea", "GET /health HTTP/1.1\r\nhost: x\r\n"] {
         let mut silent = bench.operator.connect().await;
         silent.write_all(beginning.as_bytes()).await.unwrap();
-        // He is in the only place, because the queue is served in turns.
+        // The silent client has the only place, because connections are accepted in order.
         assert_eq!(bench.operator.ask("GET /health").await.status, 200, "{beginning}");
-        // Cut off with or without a word, but not answered.
+        // The client is cut off, with an error or without, but its request is not answered.
         assert!(answer(silent).await.is_none_or(|answer| answer.status == 408), "{beginning}");
     }
 }
 
-/// The same for who does not read a long answer.
+/// The same for a client that does not read a long answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_read_does_not_hold_a_place_for_ever() {
-    // Each line of the metrics has the name: more than the buffers of a socket hold.
+async fn a_client_that_does_not_read_does_not_keep_its_place() {
+    // Each line of the metrics contains the name: more than the buffers of a socket hold.
     let name = "x".repeat(1 << 19);
     let module = module_file(&marked("v1"));
     let admin = "[admin]\nlisten = \"unix:admin.sock\"\nmax_connections = 1\nrequest_timeout = \"200ms\"\n";
@@ -201,7 +202,7 @@ async fn a_client_that_does_not_read_does_not_hold_a_place_for_ever() {
     assert!(rest.body.len() < length, "it was all sent before the place was free");
 }
 
-/// One request a connection, so that its bounds are those of the connection.
+/// One request per connection, so that the limits of a connection also limit a request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_is_for_one_request() {
     let bench = Bench::start().await;

@@ -17,7 +17,7 @@ fn site(admin: &str) -> Site {
     site
 }
 
-/// The token's file with these permissions.
+/// Write the token's file with these permissions.
 fn put(site: &Site, token: &str, mode: u32) {
     site.put("hassock.token", token);
     fs::set_permissions(site.file("hassock.token"), Permissions::from_mode(mode)).unwrap();
@@ -50,9 +50,9 @@ async fn a_missing_token_is_created_and_kept() {
     assert_ne!(fs::read_to_string(other.file("hassock.token")).unwrap(), token);
 }
 
-/// A token of one's own, in a file of one's own, does as well.
+/// An operator may also write the token, and choose its file.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_may_be_ones_own() {
+async fn an_operator_may_write_the_token() {
     let site = site("token_file = \"secrets/operator\"");
     fs::create_dir(site.file("secrets")).unwrap();
     site.put("secrets/operator", "  a-secret-of-mine-that-is-long\r\n");
@@ -65,8 +65,8 @@ async fn a_token_may_be_ones_own() {
     host.stop().await;
 }
 
-/// `serve` refuses the token with 78 and the line of the config, and `check` says the very same. Nothing listens,
-/// and the token is not shown.
+/// `serve` refuses the token with 78 and the line of the config, and `check` says the same. Nothing listens, and the
+/// token is not shown.
 async fn is_refused(site: &Site, key: &str, words: &[&str]) {
     let (served, checked) = (site.run("serve").await, site.run("check").await);
     let listed = site.run("check --json").await;
@@ -86,12 +86,13 @@ async fn is_refused(site: &Site, key: &str, words: &[&str]) {
     assert!(!site.file("admin.sock").exists());
 }
 
-/// A token that others could read or change, that belongs to another user, or is none, is a problem of the config.
+/// A token file that others could read or change, that belongs to another user, or that has no token, is a problem of
+/// the config.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_not_fit_is_a_problem_of_the_config() {
+async fn a_bad_token_file_is_a_problem_of_the_config() {
     const GOOD: &str = "0123456789abcdef";
     let site = site("");
-    // Line 3 is `[admin]`: there is no key `token_file` that has one.
+    // Line 3 is `[admin]`: there is no key `token_file` with a line of its own.
     let key = "3: admin.token_file";
     for (mode, shown) in [(0o640, "mode 0640"), (0o604, "mode 0604"), (0o620, "mode 0620")] {
         put(&site, GOOD, mode);
@@ -101,7 +102,7 @@ async fn a_token_that_is_not_fit_is_a_problem_of_the_config() {
         put(&site, none, 0o600);
         is_refused(&site, key, &["hassock.token: does not contain a token", "16 to 4096 printable"]).await;
     }
-    // Only root may give files away, and for anybody else root's files are fit.
+    // Only root may change the owner of a file, and hosts of other users accept root's files.
     put(&site, GOOD, 0o600);
     if chown(site.file("hassock.token"), Some(1), None).is_ok() {
         is_refused(&site, key, &["hassock.token: belongs to the user 1", "`chown 0` it"]).await;
@@ -111,7 +112,7 @@ async fn a_token_that_is_not_fit_is_a_problem_of_the_config() {
     is_refused(&site, key, &["hassock.token: is not a regular file"]).await;
 }
 
-/// With a key of its own, the problem is on that key's line; behind a link, the file counts and not the link.
+/// If the config has the key `token_file`, the problem is on its line. The file behind a link is checked, not the link.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_problem_is_on_the_line_of_the_key() {
     let site = site("token_file = \"link\"");
@@ -126,7 +127,7 @@ async fn a_token_that_cannot_be_created_is_a_problem() {
     let module = module_file(&marked("v1"));
     let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"no/such/folder/token\"\n";
     let Err(refused) = TestHost::try_start(&format!("{admin}{}", app("m", module.path()))).await else {
-        panic!("it starts without a token");
+        panic!("the host starts without a token");
     };
     let StartError::Admin(AdminError::Problem(problem)) = refused else { panic!("{refused}") };
     assert_eq!((problem.key.as_str(), problem.line), ("admin.token_file", Some(4)));

@@ -21,7 +21,7 @@ async fn host(limits: &str) -> TestHost {
     TestHost::start(&format!("{database}{probe}{grant}{faults}{grant}{limits}")).await
 }
 
-/// Connections of both apps that echo all the time, until they are told to stop.
+/// Connections of both apps that echo all the time, until `running` is false.
 struct Bystanders {
     tasks: JoinSet<u64>,
     running: watch::Sender<bool>,
@@ -43,7 +43,7 @@ impl Bystanders {
                     count += 1;
                     pause.tick().await;
                 }
-                // Whoever lost its connection cannot say goodbye properly.
+                // A client that lost its connection would not get this close code.
                 client.socket.close(None).await.unwrap();
                 assert_eq!(client.closed().await.code, 1005);
                 count
@@ -69,7 +69,7 @@ async fn each_fault_ends_one_connection() {
     let bystanders = Bystanders::start(&host).await;
     // A panic, the ends of `cpu_time`, `memory`, the stack and `call_timeout`, and an error that is returned.
     for misdeed in ["trap", "spin", "hog", "overflow", "sleep", "error"] {
-        // Several times: a fault that broke something for good would show at the second.
+        // Several times: if a fault broke something permanently, the second time would show it.
         for _ in 0..3 {
             let mut victim = host.connect("/faults").await;
             assert_eq!(victim.ask("well").await, "well");
@@ -94,14 +94,14 @@ async fn an_app_has_its_own_code_for_errors() {
     }
 }
 
-/// Invariant 4: a flood of sends meets `outbox_bytes`; what fitted is delivered, and then the module's close.
+/// Invariant 4: `outbox_bytes` stops a flood of sends. What fitted is delivered, and then the module's close.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_stops_at_the_outbox() {
     let host = host("[apps.faults.limits]\noutbox_bytes = \"100KiB\"\n").await;
     let bystanders = Bystanders::start(&host).await;
     let mut victim = host.connect("/faults").await;
     victim.send("flood").await;
-    // A message counts 64 bytes beside its own.
+    // A message counts as 64 bytes more than its own.
     let fit = 100 * 1024 / 1064;
     for _ in 0..fit {
         assert_eq!(victim.text().await.len(), 1000);
@@ -111,7 +111,7 @@ async fn a_flood_stops_at_the_outbox() {
     bystanders.all_are_well().await;
 }
 
-/// Invariant 4: a huge result ends that query with one clear error, and no connection.
+/// Invariant 4: a huge result ends that query with one clear error, but not the connection.
 async fn a_huge_result_is_an_error(database: TestDatabase) {
     let host = database.serve("faults", "max_connections = 2", "").await;
     let mut victim = host.connect("/faults").await;
@@ -141,7 +141,7 @@ async fn a_fault_in_open_refuses_the_handshake() {
     bystanders.all_are_well().await;
 }
 
-/// Invariants 2 and 4: a trap in `closed` costs nobody anything, not even the client that closes.
+/// Invariants 2 and 4: a trap in `closed` harms no client, not even the one that closes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_in_closed_harms_nobody() {
     let host = host("").await;
@@ -156,12 +156,12 @@ async fn a_trap_in_closed_harms_nobody() {
         assert_eq!(host.connect("/faults").await.ask("fresh").await, "fresh");
     }
     bystanders.all_are_well().await;
-    assert_eq!(host.drain().await, 0, "a connection whose `closed` trapped is still there");
+    assert_eq!(host.drain().await, 0, "a connection with a trap in `closed` is still there");
 }
 
-/// Connections whose calls all compute without end.
+/// Connections with calls that all compute without end.
 async fn spinners(host: &TestHost, count: usize) -> Vec<Client> {
-    // First all connect: later there would be no instance for their `open`.
+    // All connect first: later there would be no instance for their `open`.
     let mut spinners = Vec::new();
     for _ in 0..count {
         spinners.push(host.connect("/faults").await);
@@ -184,11 +184,11 @@ async fn many_spinners_do_not_stop_other_apps() {
         assert_eq!(client.ask(format!("{round}")).await, format!("{round}"));
     }
     for spinner in &mut spinners {
-        assert!(spinner.closed().now_or_never().is_none(), "it was to spin for longer than this test");
+        assert!(spinner.closed().now_or_never().is_none(), "it spins for longer than this test runs");
     }
 }
 
-/// Invariant 4: the same within one app, whose other connections get answers when the spinners' time is over.
+/// Invariant 4: the same within one app. Its other connections get answers when the spinners' time is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_spinners_stop_their_own_app_only_for_a_while() {
     let limits = "[apps.faults.limits]\ninstances = 2\ninstance_wait = \"25s\"\ncpu_time = \"100ms\"\n";
@@ -209,7 +209,7 @@ async fn a_busy_app_says_so() {
     let host = host(&format!("[apps.faults.limits]\n{limits}\n")).await;
     let (mut first, mut second) = (host.connect("/faults").await, host.connect("/faults").await);
     assert_eq!(second.ask("well").await, "well");
-    // Whichever comes second finds the only instance asleep.
+    // The second of them finds the only instance asleep.
     first.send("sleep").await;
     second.send("sleep").await;
     let (loser, winner) = (&mut first, &mut second);
@@ -244,8 +244,8 @@ async fn daemon(folder: &TempDir) -> (Child, String, Lines<BufReader<ChildStderr
     (daemon, line.rsplit(' ').next().unwrap().to_owned(), log)
 }
 
-/// The next line of the log whose message contains a text; and how many lines of a chatterer came before it.
-/// The host's own lines, such as that it serves an app, come when they come.
+/// The next line of the log with a text in its message, and how many lines of a chatterer came before it. The host's
+/// own lines, such as that it serves an app, may come at any time.
 async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> (Value, usize) {
     let mut before = 0;
     loop {
@@ -285,7 +285,7 @@ async fn a_fault_is_logged_with_all_that_a_developer_needs() {
     }
 }
 
-/// `log_lines_per_call`: "the rest is counted and left out", and it is no fault of the connection.
+/// `log_lines_per_call`: "the rest is counted and left out", and it is not a fault of the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chatterer_is_cut_short_in_the_log() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,11 @@
-//! Timers of connections and of apps, and what a drain does with everything that is still there.
+//! Timers of connections and of apps, and what a drain does with everything that is still open.
 
 use futures_util::SinkExt;
 use hassock::deploy::Rollout;
 use hassock_tests::raw::{text, upgrade};
-use hassock_tests::{Client, Closed, Events, Raw, TestHost, app_with_database, eventually, guest, note, unlock};
+use hassock_tests::{
+    Client, Closed, Events, Raw, TestHost, app_with_database, eventually, guest, note, unlock, within,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -28,7 +30,8 @@ async fn in_one_call(client: &mut Client, commands: impl IntoIterator<Item = Val
     client.socket.flush().await.unwrap();
 }
 
-/// The contract of `timers`: a timer fires once, with what it was set with; one that is due earlier fires first.
+/// The contract of `timers`: a timer fires once, with the payload that it was set with. One that is due earlier fires
+/// first.
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_fire_when_they_are_due() {
     let host = TestHost::shared().await;
@@ -44,7 +47,8 @@ async fn timers_fire_when_they_are_due() {
     assert_eq!(client.json().await, fired("early", "again"), "a name is free once its timer has fired");
 }
 
-/// The contract of `timers`: the same name replaces, `cancel` forgets and says whether there was something.
+/// The contract of `timers`: a timer with the same name replaces the old one; `cancel` removes it and says whether
+/// there was one.
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_can_be_replaced_and_cancelled() {
     let host = TestHost::shared().await;
@@ -72,7 +76,7 @@ async fn timers_can_be_replaced_and_cancelled() {
     assert_eq!(other.json().await, fired("a", "of the other"), "names belong to their connection");
 }
 
-/// Invariant 5: what a timer may be.
+/// Invariant 5: the limits of a timer.
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_are_bounded() {
     let host = TestHost::shared().await;
@@ -113,14 +117,14 @@ async fn a_timer_takes_its_turn_with_messages() {
     busy.send("after").await;
     assert_eq!(clock.ask("still here").await, "still here");
     unlock(lock).await;
-    assert_eq!(busy.json().await["ok"]["affected"], 1, "the call that ran comes to its end first");
+    assert_eq!(busy.json().await["ok"]["affected"], 1, "the call that runs ends first");
     let mut rest = vec![busy.text().await, busy.text().await];
     rest.sort();
     assert_eq!(rest, ["after".to_owned(), fired("due meanwhile", "").to_string()]);
 }
 
-/// The contract of `timers`: also a timer that is due already, and waits for its connection's call to end, is
-/// replaced or cancelled by that call.
+/// The contract of `timers`: a call can also replace or cancel a timer that is due already and waits for that call to
+/// end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timer_that_waits_for_its_turn_can_still_be_cancelled() {
     let events = Events::new().await;
@@ -170,7 +174,7 @@ async fn a_timer_ends_with_its_connection() {
     drop(clock);
     assert_eq!(host.drain().await, 0);
     assert_eq!(events.assert_each_closed_once().await, 4);
-    // That nothing comes after `closed` was just looked at; on an idle machine there is one timer at all.
+    // The line above has checked that nothing comes after `closed`. On an idle machine, only one timer fires.
     assert_eq!(events.of("timer").await.last().unwrap(), "later");
 }
 
@@ -216,9 +220,44 @@ async fn timers_repeat_until_they_are_replaced_or_cancelled() {
             break came;
         }
     };
-    assert_eq!(answer, json!({ "ok": true }), "between two times, it is there");
+    assert_eq!(answer, json!({ "ok": true }), "it exists between two times");
     set(&mut client, "later", 300, "").await;
     assert_eq!(client.json().await, fired("later", ""), "nothing repeats any more");
+}
+
+/// A timer with calls that take longer than its period is due again whenever a call ends. Its connection still works:
+/// messages arrive, and it ends when the client or the host ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_is_always_due_does_not_keep_its_connection_from_anything() {
+    let events = Events::new().await;
+    let host = events.host("").await;
+    let (mut talking, mut leaving, mut staying) =
+        (host.connect("/probe").await, host.connect("/probe").await, host.connect("/probe").await);
+    let always = json!({ "timer": { "name": "long", "after_ms": 0, "every_ms": 10, "text": "" } });
+    for client in [&mut talking, &mut leaving, &mut staying] {
+        client.probe(always.clone()).await;
+        assert_eq!(client.json().await, fired("long", ""));
+    }
+    for message in ["one", "two", "three"] {
+        talking.send(message).await;
+        within("the echo", async { while talking.text().await != message {} }).await;
+    }
+    talking.send(json!({ "cancel-timer": "long" }).to_string()).await;
+    within("the answer", async { while talking.json().await != json!({ "ok": true }) {} }).await;
+    leaving.close().await;
+    events.wait("closed", 1).await;
+    drop(talking);
+    events.wait("closed", 2).await;
+    let end = tokio::spawn(async move {
+        loop {
+            if let Err(closed) = staying.try_text().await {
+                break closed.code;
+            }
+        }
+    });
+    assert_eq!(host.drain().await, 0);
+    assert_eq!(end.await.unwrap(), 1001);
+    assert_eq!(events.assert_each_closed_once().await, 3);
 }
 
 /// The contract of `timers`: `set-if-absent` leaves a timer as it is, and says whether it set one.
@@ -254,8 +293,8 @@ async fn a_reload_keeps_connections_and_their_timers() {
     client.probe(json!({ "attach": { "kept": true } })).await;
     set(&mut client, "mine", 2000, "kept").await;
     client.probe(json!({ "app-timer": { "name": "ours", "after_ms": 2000, "text": "kept" } })).await;
-    assert_eq!(client.probe(json!("calls")).await, 4, "the one instance counts");
-    // The same module as another version: with a custom section that nobody reads.
+    assert_eq!(client.probe(json!("calls")).await, 4, "the only instance counts");
+    // The same module as another version: with a custom section that has no effect.
     let other = [std::fs::read(guest("probe")).unwrap(), vec![0, 3, 1, b'v', 1]].concat();
     host.host.control().deploy("probe", other, Rollout::Full).await.unwrap();
     in_one_call(&mut client, [json!("calls"), json!("attachment")]).await;
@@ -263,14 +302,14 @@ async fn a_reload_keeps_connections_and_their_timers() {
     for _ in 0..4 {
         seen.push(client.text().await);
     }
-    // How long the reload took, and so what came first, is another matter.
+    // The order depends on how long the reload took, and does not matter here.
     seen.sort();
     let (mine, ours) = (fired("mine", "kept").to_string(), fired("ours", "kept").to_string());
     assert_eq!(seen, [&mine, &ours, r#"{"ok":1}"#, r#"{"ok":{"kept":true}}"#], "1: a fresh instance");
 }
 
-/// Invariant 2: a drain closes every connection with 1001, and the module hears of each end once, whatever
-/// its connection was doing: idle, waiting for a timer, in a call, in its `open`, or not reading.
+/// Invariant 2: a drain closes every connection with 1001, and the module gets one `closed` for each, whatever the
+/// connection was doing: idle, waiting for a timer, in a call, in its `open`, or not reading.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_every_connection_once() {
     let events = Events::new().await;
@@ -306,7 +345,7 @@ async fn a_drain_ends_every_connection_once() {
             assert_eq!(raw.end().await, []);
         }
         for raw in &mut opening {
-            // Accepted and closed, or not accepted: both are fine, only half of it is not.
+            // Accepted and closed, or not accepted. Accepted without a close would be an error.
             if raw.try_answer().await.is_some_and(|answer| answer.status == 101) {
                 assert_eq!(raw.closed().await.0, 1001);
             }
@@ -314,6 +353,6 @@ async fn a_drain_ends_every_connection_once() {
     });
     assert_eq!(host.drain().await, 0);
     assert_eq!(events.assert_each_closed_once().await, 26);
-    assert!(TcpStream::connect(&address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(&address).await.is_err(), "nothing listens any more");
     ends.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Topics: who is subscribed, who gets what, and in which order.
+//! Topics: which connections are subscribed, what they get, and in which order.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,10 @@ async fn id(client: &mut Client) -> u64 {
     client.probe(json!("attachment")).await["opened"].as_u64().unwrap()
 }
 
-/// The contract of `topics`: the host says how many were reached, and who is subscribed, in ascending order.
+/// The contract of `topics`: the host says how many connections were reached, and which are subscribed, in ascending
+/// order.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_subscribed_gets_what_is_published() {
+async fn subscribers_get_what_is_published() {
     let host = TestHost::shared().await;
     let (mut one, mut two) = (host.connect("/probe").await, host.connect("/probe").await);
     assert_eq!(one.probe(publish("basics", "nobody")).await, 0);
@@ -43,7 +44,7 @@ async fn who_is_subscribed_gets_what_is_published() {
     assert_eq!(one.ask("and nothing else").await, "and nothing else");
 }
 
-/// The contract of `acceptance`: the topics that `open` gives are there from the first moment.
+/// The contract of `acceptance`: the connection has the topics that `open` returns from the first moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_of_the_acceptance_are_there_at_once() {
     let host = TestHost::shared().await;
@@ -113,7 +114,7 @@ async fn all_subscribers_see_one_order() {
     }
 }
 
-/// A topic's message and an answer to one's own message keep the order in which they were sent.
+/// A topic's message and an answer to the client's own message keep the order in which they were sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn published_and_sent_messages_share_one_queue() {
     let host = TestHost::shared().await;
@@ -129,7 +130,7 @@ async fn published_and_sent_messages_share_one_queue() {
     }
 }
 
-/// Whoever is gone is subscribed to nothing, however it went.
+/// A connection that has ended is not subscribed to anything, however it ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_connection_is_unsubscribed() {
     let host = TestHost::shared().await;
@@ -154,7 +155,7 @@ async fn a_closed_connection_is_unsubscribed() {
     assert_eq!(speaker.lock().await.probe(publish("leaving", "anybody?")).await, 0);
 }
 
-/// Invariant 4: of the connections and topics of another app, a module sees nothing.
+/// Invariant 4: a module does not see the connections and topics of another app.
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_do_not_see_each_other() {
     let module = guest("probe");
@@ -171,7 +172,7 @@ async fn apps_do_not_see_each_other() {
     let send = json!({ "send-to": { "id": id_of_two, "text": "from one" } });
     let (foreign, never) = (ones.try_probe(send).await, json!({ "send-to": { "id": 1_u64 << 52, "text": "" } }));
     assert!(foreign["error"].is_string(), "{foreign}");
-    assert_eq!(foreign, ones.try_probe(never).await, "another app's connection is as one that never was");
+    assert_eq!(foreign, ones.try_probe(never).await, "another app's connection is like one that never existed");
     let send = json!({ "send-to": { "id": id_of_two, "text": "from two" } });
     assert_eq!(twos.ask(send.to_string()).await, "from two", "nothing came from the other app before");
 }

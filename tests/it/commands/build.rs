@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// The first bytes of a component; those of a core module differ in the last four.
 const COMPONENT: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
 
-/// A folder with a config whose app `app` is built by a command.
+/// A folder with a config with one app, `app`, which is built by a command.
 fn folder(build: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = format!("{}build = \"{build}\"\n", app("app", Path::new("out/app.wasm")));
@@ -71,7 +71,7 @@ async fn a_package_is_built_by_cargo() {
     assert_eq!(left, ["app.wasm"]);
 }
 
-/// The config file itself will do in place of its folder.
+/// The config file can be named instead of its folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_file_stands_for_its_folder() {
     let folder = folder("mkdir -p out && cp hassock.toml out/app.wasm");
@@ -79,9 +79,9 @@ async fn a_config_file_stands_for_its_folder() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "./out/app.wasm\n"), "{}", finished.stderr);
 }
 
-/// A package that is a plain library makes no component; the message says what it lacks.
+/// A package that is a plain library does not make a component. The message says what is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_without_cdylib_is_told_what_it_lacks() {
+async fn a_package_without_cdylib_is_explained() {
     let finished = build(&package("", "")).await;
     fails_with(&finished, &["built no component", "crate-type = [\"cdylib\"]", "[lib]"]);
 }
@@ -94,7 +94,7 @@ async fn a_folder_without_a_package_fails() {
     fails_with(&finished, &["`cargo build --release --target wasm32-wasip2` failed"]);
 }
 
-/// Source that does not compile: the compiler's words, exit code 1, and the component of before stays.
+/// Source that does not compile: the compiler's message, exit code 1, and the old component stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compile_error_is_shown() {
     let folder = package("", "[lib]\ncrate-type = [\"cdylib\"]");
@@ -109,7 +109,7 @@ async fn a_compile_error_is_shown() {
 
 /// Any command may make the component; what it prints goes to standard error.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_of_ones_own_makes_the_component() {
+async fn any_command_can_make_the_component() {
     let folder = folder(&format!("echo making; mkdir -p out && cp '{}' out/app.wasm", example("echo").display()));
     let finished = build(&folder).await;
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "./out/app.wasm\n"), "{}", finished.stderr);
@@ -117,7 +117,7 @@ async fn a_command_of_ones_own_makes_the_component() {
     assert!(is_component(&folder.path().join("out/app.wasm")));
 }
 
-/// A command that fails is named with how it ended.
+/// The message about a command that fails names it and says how it ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_is_named() {
     let finished = build(&folder("echo no luck >&2; exit 3")).await;
@@ -127,12 +127,12 @@ async fn a_command_that_fails_is_named() {
 
 /// A command that succeeds and writes another file is an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_makes_no_module_is_told_so() {
+async fn a_command_that_makes_no_module_is_an_error() {
     let finished = build(&folder("cp hassock.toml elsewhere.wasm")).await;
     fails_with(&finished, &["`cp hassock.toml elsewhere.wasm`", "did not write", "out/app.wasm", "`module`"]);
 }
 
-/// Inside of an app's folder, no argument is needed.
+/// In an app's folder, no argument is needed.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_folder_the_current_one_is_built() {
     let folder = folder("mkdir -p out && cp hassock.toml out/app.wasm");
@@ -140,7 +140,7 @@ async fn without_a_folder_the_current_one_is_built() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "./out/app.wasm\n"), "{}", finished.stderr);
 }
 
-/// Outside of an app's folder, the message says what to type instead: an app that is near, or how to create one.
+/// Outside an app's folder, the message says what to type instead: a nearby app, or how to create one.
 #[tokio::test(flavor = "multi_thread")]
 async fn outside_of_an_apps_folder_the_message_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,7 +158,7 @@ async fn outside_of_an_apps_folder_the_message_says_what_to_do() {
     assert!(finished.stderr.contains("but `hassock build chat` would work"), "{}", finished.stderr);
 }
 
-/// The first build with cargo is announced as one that takes long; later ones, and other commands, are not.
+/// The first build with cargo is announced as slow; later ones, and other commands, are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_build_says_how_long_it_takes() {
     let words = "the first build also compiles the dependencies: up to a minute";

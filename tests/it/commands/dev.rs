@@ -1,4 +1,4 @@
-//! `hassock dev`: the loop of a developer. Build, serve, change, and the open connection has the new module.
+//! `hassock dev`: the loop of a developer. Build, serve, change, and the open connection gets the new module.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,7 @@ impl Project {
         this
     }
 
-    /// A folder whose app `app` is built by a command.
+    /// A folder with an app `app` that is built by a command.
     fn new(build: &str) -> Self {
         let this = Self { folder: tempfile::tempdir().unwrap() };
         this.write("hassock.toml", &format!("{}build = \"{build}\"\n", app("app", Path::new("app.wasm"))));
@@ -111,7 +111,7 @@ async fn a_change_reaches_the_open_connection() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
-/// If the first build fails, it waits until the source is corrected, and serves then.
+/// If the first build fails, `hassock dev` waits until the source is corrected, and then serves it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_does_not_build_at_first_is_served_when_corrected() {
     let project = Project::commands("dev-corrected");
@@ -138,7 +138,7 @@ async fn waiting_for_a_first_build_can_be_ended() {
 /// A build without end: no program ever writes to that pipe.
 const ENDLESS: &str = "mkfifo pipe.tmp; echo building; read line <pipe.tmp";
 
-/// Ctrl-C also ends a build, and one that follows a failed one.
+/// Ctrl-C also ends a build that runs after one that failed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_first_build_can_be_ended() {
     let project = Project::new("sh build.sh");
@@ -161,8 +161,8 @@ async fn a_build_of_a_served_app_can_be_ended() {
     assert_eq!(dev.ends().await.code, Some(0));
 }
 
-/// A signal that only the host gets, not the build as from a terminal, ends the build all the same: nothing is
-/// left behind that still writes to the module or to the log.
+/// A signal that only the host gets, not the build as from a terminal, ends the build too: no process is left that
+/// still writes to the module or to the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_does_not_outlive_the_host() {
     let (_project, dev, client) = building().await;
@@ -172,7 +172,7 @@ async fn a_build_does_not_outlive_the_host() {
     assert_eq!(dev.ends().await.code, Some(0));
 }
 
-/// An app that is served while its next build goes on without end, and a client.
+/// An app that is served while its next build never ends, and a client.
 async fn building() -> (Project, Process, Client) {
     let project = Project::new("sh build.sh");
     project.write("build.sh", &format!("cp '{}' app.wasm", example("echo").display()));
@@ -184,7 +184,7 @@ async fn building() -> (Project, Process, Client) {
     (project, dev, client)
 }
 
-/// A module that builds and cannot serve does not end it: the old one goes on, and the next is taken.
+/// A module that builds but cannot serve does not end the host: the old one goes on, and the next is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_cannot_serve_leaves_the_old_one() {
     let project = Project::new("cp source.bin app.wasm");
@@ -203,8 +203,8 @@ async fn a_module_that_cannot_serve_leaves_the_old_one() {
     answers(&mut client, "test", "test").await;
 }
 
-/// Ten versions one after the other, with messages on the way all the time: each is answered exactly once, in
-/// order, by one version or the other. Invariants 1 and 7.
+/// Ten versions one after the other, with messages under way all the time: each is answered exactly once, in order, by
+/// one version or the other. Invariants 1 and 7.
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_lose_and_reorder_nothing() {
     let project = Project::new("cp source.bin app.wasm");
@@ -216,7 +216,7 @@ async fn swaps_lose_and_reorder_nothing() {
         project.put(module);
         let echoes = module.ends_with("echo.wasm");
         let mut number = 0;
-        // Windows of messages until all of one was answered by the new version.
+        // Send windows of messages until the new version answers all of one.
         let mut switched = false;
         while !switched {
             let window = number..number + 50;
@@ -257,7 +257,7 @@ async fn the_printed_address_has_the_test_page() {
     assert!(page.contains("{\"app\":\"app\",\"path\":\"/app\"}"), "the app is not in the page");
 }
 
-/// A config with a problem is refused with the problem, by the exit code for it.
+/// A config with a problem is refused: the problem is shown, and the exit code is 78.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_that_is_wrong_is_shown() {
     let project = Project::new("true");
@@ -267,7 +267,7 @@ async fn a_config_that_is_wrong_is_shown() {
     assert!(finished.stderr.contains("hassock.toml:1: apps.app.path: missing"), "{}", finished.stderr);
 }
 
-/// In the folder of an app, nothing needs to be named. What is done is said while it is done.
+/// In the folder of an app, no argument is needed. `hassock dev` says what it does while it does it.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_folder_the_current_one_is_served() {
     let project = Project::new("cp source.bin app.wasm");
@@ -349,7 +349,7 @@ async fn what_a_build_writes_does_not_cause_another() {
     assert_eq!((said.matches("Building app").count(), said.matches(" changed\n").count()), (3, 2), "{said}");
 }
 
-/// What is built is what is applied: a config that changes during a build is read for the next one.
+/// The host applies the config that it built: one that changes during a build is read for the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_that_changes_during_a_build_is_applied_after_the_next() {
     let project = Project::new("sh build.sh");

@@ -1,5 +1,5 @@
-//! `hassock module` as an operator uses it: the real binary asks a running one. Outputs, exit codes, and what came
-//! of it for connections.
+//! `hassock module` as an operator uses it: the real binary asks a running one. Outputs, exit codes, and the effects on
+//! connections.
 
 mod mistakes;
 
@@ -9,7 +9,7 @@ use hassock::deploy::{AppReport, Outcome, PinOutcome, VersionStatus};
 use hassock_tests::site::lines;
 use hassock_tests::{Client, Finished, Process, Site, app, eventually, hassock, marked, version_of};
 
-/// A site with the app `chat`, whose file holds `v1`, and an admin listener on a Unix socket.
+/// A site with the app `chat`, with `v1` in its file, and an admin listener on a Unix socket.
 fn site(keys: &str) -> Site {
     let chat = app("chat", Path::new("chat.wasm"));
     let site = Site::new(&format!("[admin]\nlisten = \"unix:admin.sock\"\n{chat}{keys}\n"));
@@ -17,7 +17,7 @@ fn site(keys: &str) -> Site {
     site
 }
 
-/// What a command prints that does what it is asked.
+/// What a command that succeeds prints.
 async fn done(site: &Site, arguments: &str) -> String {
     let finished = site.run(arguments).await;
     assert_eq!(finished.code, Some(0), "{arguments}: {finished:?}");
@@ -69,7 +69,7 @@ async fn help_tells_what_each_command_does() {
 }
 
 /// A deploy: progress on standard error, the result and what a restart would do on standard output, and the open
-/// connection has it.
+/// connection gets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_says_what_it_did() {
     let site = site("");
@@ -102,11 +102,11 @@ async fn a_deploy_says_what_it_did() {
     };
     assert_eq!(serde_json::from_str::<Outcome>(&json.stdout).unwrap(), expected);
 
-    // What is there already is no deploy.
+    // The serving version is not deployed again.
     let again = deploy(&site, "v3", "").await.stdout;
     assert_eq!(again, format!("chat serves {v3} already\nThis version already serves; nothing has changed.\n"));
     assert_eq!(report(&site).await.counts.deploys, 2);
-    // What the file holds needs no note.
+    // The version in the file needs no note.
     let back = deploy(&site, "v1", "").await.stdout;
     assert_eq!(back, format!("chat serves {v1} now (before: {v3}); open connections stay\n"));
     assert_eq!(client.ask("who").await, "v1 who");
@@ -130,8 +130,8 @@ async fn a_restart_serves_what_the_file_holds() {
     host.stop().await;
 }
 
-/// A refused deploy ends with 1 and says on standard error what the gate says, and that the running version goes
-/// on; which it does. `list` remembers it.
+/// A refused deploy ends with 1 and says on standard error what the gate says, and that the running version goes on,
+/// which is true. `list` shows the refusal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_deploy_says_why_and_that_the_old_one_goes_on() {
     let site = site("");
@@ -165,10 +165,10 @@ async fn a_refused_deploy_says_why_and_that_the_old_one_goes_on() {
     assert_eq!(lines(&log, "a new version was refused, the running one goes on").len(), 4, "{log}");
 }
 
-/// Where a version may stand is told by the table, the newest first, with the reason of a rollback below its line;
-/// and by the JSON, which is what the host itself says.
+/// The table shows each state that a version can have, the newest first, with the reason of a rollback below its line.
+/// So does the JSON, which is the host's own answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_tells_where_each_version_stands() {
+async fn the_table_shows_the_state_of_each_version() {
     let site = site("swap = \"pin\"");
     let host = site.serve().await;
     let mut old = host.connect("/chat").await;
@@ -197,7 +197,7 @@ async fn the_table_tells_where_each_version_stands() {
     assert_eq!(found, expected, "{list}");
     assert_eq!(lines[4], "    because an operator took it back");
     assert!(lines[3].contains(&version_of("v4")), "{list}");
-    // Numbers stand under the ends of their names, and times have units.
+    // Numbers end below the ends of their names, and times have units.
     for (name, row) in [("CONNECTIONS", lines[5]), ("P99", lines[5])] {
         let end = lines[1].find(name).unwrap() + name.len();
         let cell: String = row.chars().take(end).collect();
@@ -205,7 +205,7 @@ async fn the_table_tells_where_each_version_stands() {
     }
     let times = &cells(lines[5])[6..];
     assert!(times.iter().all(|time| [" ns", " µs", " ms", " s"].iter().any(|unit| time.ends_with(unit))), "{list}");
-    assert_eq!(cells(lines[2])[6..], ["-", "-"], "nothing is known of what did nothing");
+    assert_eq!(cells(lines[2])[6..], ["-", "-"], "there are no times without calls");
 
     let json = report(&site).await;
     let states: Vec<_> = json.versions.iter().map(|version| (version.version.clone(), version.state)).collect();
@@ -224,9 +224,9 @@ async fn the_table_tells_where_each_version_stands() {
     host.stop().await;
 }
 
-/// What the host takes back by itself is in the list with the reason, and in the log as loud as can be.
+/// A version that the host takes back by itself is in the list with the reason, and in the log as an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_automatic_rollback_is_told_with_its_reason() {
+async fn an_automatic_rollback_is_shown_with_its_reason() {
     let site = site("rollback.min_calls = 1");
     let host = site.serve().await;
     deploy(&site, "bad all-trap", "").await;
@@ -246,7 +246,7 @@ async fn an_automatic_rollback_is_told_with_its_reason() {
     host.stop().await;
 }
 
-/// A canary, promoted: a sentence each, which names the next commands; and taken back, likewise.
+/// A canary is promoted or taken back. Each command prints a sentence, and the deploy names the next commands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_is_promoted_or_taken_back() {
     let site = site("");
@@ -287,9 +287,9 @@ async fn a_canary_is_promoted_or_taken_back() {
     host.stop().await;
 }
 
-/// A pin is said in a sentence, and holds: open connections stay, and move when it is over.
+/// A pin prints a sentence, and holds: open connections stay, and move when it is over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_keeps_connections_and_ends_when_it_is_told_to() {
+async fn a_pin_keeps_connections_until_it_is_switched_off() {
     let site = site("");
     let host = site.serve().await;
     let mut client = host.connect("/chat").await;
@@ -311,8 +311,8 @@ async fn a_pin_keeps_connections_and_ends_when_it_is_told_to() {
     host.stop().await;
 }
 
-/// The whole of it from another folder, as a service would be asked: paths are relative to the config, but that of the
-/// module is relative to who types it. And a name that needs quotes is no problem.
+/// All of it from another folder, as with a service: paths are relative to the config, but that of the module is
+/// relative to the current folder. A name that needs quotes works too.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_works_from_another_folder_and_with_any_name() {
     let odd = "a/b c?";
@@ -355,7 +355,7 @@ async fn the_list_has_all_apps_or_one() {
     assert!(one.starts_with("news  /news") && !one.contains("chat"), "{one}");
     let json: Vec<AppReport> = serde_json::from_str(&done(&site, "module list news --json").await).unwrap();
     assert_eq!(json.iter().map(|report| report.app.as_str()).collect::<Vec<_>>(), ["news"]);
-    // What one app does is not the other's.
+    // A deploy of one app does not change the other.
     deploy(&site, "v2", "").await;
     eventually("the other app", || async { host.connect("/news").await.ask("who").await == "v1 who" }).await;
     host.stop().await;

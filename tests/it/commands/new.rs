@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use hassock_tests::{Process, binary, cache, example, hassock, target, workspace};
 
-/// The program in a new app, with the dependencies that the examples have been built with. Cargo puts apps of one
-/// name into one place there, so only one test may build one.
+/// Run the program in a new app, with the dependencies that the examples were built with. Cargo puts apps of the same
+/// name into the same place there, so only one test may build one.
 fn run(program: &Path, arguments: &[&str], app: &Path) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(app).env("CACHE_DIRECTORY", cache());
@@ -19,7 +19,7 @@ fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What the book tells about the first transcript, with the book's own lines.
+/// What the book says about the first transcript, with the book's own lines.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     example("echo");
@@ -28,7 +28,7 @@ async fn a_newcomer_gets_from_new_to_a_failing_and_then_a_passing_test() {
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     let app = folder.path().join("hello");
 
-    // Nothing outside of the folder is named, so it builds wherever it is, and the lock names what it builds.
+    // The app names nothing outside its folder, so it builds anywhere, and the lock names what it builds.
     let tree = run(Path::new("cargo"), &["tree", "--locked", "--target", "wasm32-wasip2"], &app);
     assert!(tree.status.success() && words(&tree).contains("/vendor/hassock-sdk)"), "{}", words(&tree));
     let repository = workspace().canonicalize().unwrap();
@@ -85,9 +85,9 @@ async fn a_copy_of_an_example_passes_its_transcripts() {
     }
 }
 
-/// What was made can be served.
+/// A new app can be served.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_app_is_fit_to_be_served() {
+async fn a_new_app_can_be_served() {
     let folder = tempfile::tempdir().unwrap();
     hassock(folder.path(), ["new", "hello"]).await;
     let config = folder.path().join("hello/hassock.toml");
@@ -101,7 +101,7 @@ async fn a_new_app_is_fit_to_be_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_made_is_said_in_one_line() {
+async fn an_app_that_cannot_be_created_is_explained_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "mine").unwrap();
     fs::create_dir(folder.path().join("full")).unwrap();

@@ -1,4 +1,4 @@
-//! `hassock serve` as an operator meets it: the real binary, its output, its signals, its exit codes.
+//! `hassock serve` as an operator sees it: the real binary, its output, its signals, its exit codes.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -27,8 +27,8 @@ async fn serving(folder: &TempDir) -> (Process, String) {
     (process, address)
 }
 
-/// It announces its address on a line of standard output and nothing else there, serves, and on SIGTERM
-/// closes every connection with 1001 and ends with 0. Invariant 2.
+/// The server announces its address on a line of standard output and nothing else there, serves, and on SIGTERM closes
+/// every connection with 1001 and ends with 0. Invariant 2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_announces_itself_serves_and_ends_well_on_sigterm() {
     ends_well_on("TERM").await;
@@ -60,12 +60,12 @@ async fn ends_well_on(signal: &str) {
     assert!(finished.stderr.contains("stopped"), "{}", finished.stderr);
 }
 
-/// Who sees the announcement may send a signal: it is answered as at any later time, even if the log, to which
-/// something is written then, cannot take more for the moment.
+/// A signal works as soon as the announcement is printed, as at any later time, even if the host writes to the log then
+/// and the log cannot take more at that moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_right_after_the_announcement_ends_the_server_well() {
     let folder = folder(&app("echo", &example("echo")));
-    // The module is compiled by this, which the server would have a line about before it listens.
+    // This compiles the module, which the server would otherwise log before it listens.
     assert_eq!(hassock(folder.path(), ["check"]).await.code, Some(0));
     let (mut log, mut filler) = std::io::pipe().unwrap();
     // As much as a pipe holds: the server's first line has to wait until the test reads.
@@ -85,7 +85,7 @@ async fn a_signal_right_after_the_announcement_ends_the_server_well() {
     assert_eq!((finished.code, finished.signal), (Some(0), None), "{log}");
 }
 
-/// A signal amid messages: the answers come in order and without a gap up to the close frame. Invariant 1.
+/// A signal between messages: the answers come in order and without a gap up to the close frame. Invariant 1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_amid_messages_leaves_no_gap_before_the_close() {
     let folder = folder(&app("echo", &example("echo")));
@@ -110,7 +110,7 @@ async fn a_signal_amid_messages_leaves_no_gap_before_the_close() {
     assert_eq!(process.ends().await.code, Some(0));
 }
 
-/// Every line of a log in JSON is an object that says when, how bad and what; the app is a field of its own.
+/// Every line of a log in JSON is an object with the time, the level and the message; the app is a field of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_line_of_a_json_log_is_json() {
     let config = format!("log = {{ level = \"debug\", format = \"json\" }}\n{}", app("echo", &example("echo")));

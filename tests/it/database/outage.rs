@@ -3,7 +3,7 @@
 use hassock_tests::{Client, MariaDb, TestHost, app, eventually, guest};
 use serde_json::json;
 
-/// A config whose database is at `url`; that is its line 3.
+/// A config with a database at `url`, which is on line 3.
 fn config(url: &str) -> String {
     let keys = "connect_timeout = \"500ms\"\nacquire_timeout = \"500ms\"\nquery_timeout = \"1s\"";
     let app = app("probe", &guest("probe"));
@@ -15,8 +15,8 @@ async fn sql_case(client: &mut Client, sql: &str) -> String {
     answer["sql"].as_str().unwrap_or("ok").to_owned()
 }
 
-/// `sql.error.connection-lost`: "The database cannot be reached, or went away. A later call may find it
-/// again." Sockets do not notice.
+/// `sql.error.connection-lost`: "The database cannot be reached, or went away. A later call may find it again."
+/// WebSockets do not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_database_costs_no_connection_and_comes_back_by_itself() {
     let mut server = MariaDb::start().await;
@@ -51,7 +51,7 @@ async fn a_dead_database_costs_no_connection_and_comes_back_by_itself() {
     assert_eq!(late.query("SELECT COUNT(*) FROM t", json!([])).await, json!([[{ "s64": 9 }]]));
 }
 
-/// A server that dies under a statement: the call fails soon, and its WebSocket lives.
+/// A server that dies during a statement: the call fails soon, and its WebSocket stays open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_dies_under_a_statement_ends_it() {
     let mut server = MariaDb::start().await;
@@ -69,8 +69,8 @@ async fn a_database_that_dies_under_a_statement_ends_it() {
     assert_eq!(client.ask("still here").await, "still here");
 }
 
-/// Why a host does not start with a database at `url`. Its module is missing too: to compile one takes
-/// longer than to find that out.
+/// Why a host does not start with a database at `url`. Its module is missing too, because compiling one would take
+/// longer.
 async fn start_error(url: &str) -> String {
     let module = guest("probe").display().to_string();
     match TestHost::try_start(&config(url).replace(&module, "missing.wasm")).await {
@@ -93,7 +93,7 @@ async fn a_database_that_is_down_at_start_is_named() {
     assert!(!error.contains("hunter2"), "{error}");
 }
 
-/// `connect_timeout`: a server that takes the connection and says nothing does not hold the start up.
+/// `connect_timeout`: a server that accepts the connection and says nothing does not block the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_says_nothing_at_start_is_named() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -12,7 +12,7 @@ for_both_engines! {
     a_slow_statement_of_another_connection_makes_the_pool_busy,
 }
 
-/// A statement that runs for ever on SQLite, and for longer than any test on MariaDB.
+/// A statement that never ends on SQLite, and runs for longer than any test on MariaDB.
 fn endless(database: &TestDatabase) -> &str {
     database.pick(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
@@ -90,7 +90,7 @@ async fn every_value_comes_back_as_it_was(database: TestDatabase) {
     }
 }
 
-/// `sql.wit` on statements, point by point, in one host: each function below says which.
+/// What `sql.wit` says about statements, point by point, in one host: each function below says which point.
 async fn every_promise_about_statements_holds(database: TestDatabase) {
     let host = database.probe("").await;
     let mut client = host.connect("/probe").await;
@@ -101,7 +101,7 @@ async fn every_promise_about_statements_holds(database: TestDatabase) {
     constraints_are_named(&database, &mut client).await;
 }
 
-/// `sql.value`: what is bound arrives with its type, also where no column declares one.
+/// `sql.value`: a bound value arrives with its type, also where no column declares one.
 async fn parameters_keep_their_types(database: &TestDatabase, client: &mut Client) {
     let values = json!([{ "s64": -5 }, { "text": "x ? y" }, { "f64": 0.5 }, null, { "s64": i64::MAX }]);
     assert_eq!(client.query("SELECT ?, ?, ?, ?, ?", values.clone()).await, json!([values]));
@@ -229,8 +229,8 @@ async fn statements_that_would_outlive_their_call_are_denied(database: TestDatab
     assert_eq!(database.number("SELECT COUNT(*) FROM t").await, 1);
 }
 
-/// Invariant 5 for the limits of a database, one after the other: each function below says which. With one
-/// session in the pool, each call needs the one that the call before it gave back.
+/// Invariant 5 for the limits of a database, one after the other: each function below says which one. With one session
+/// in the pool, each call needs the one that the call before it gave back.
 async fn every_limit_ends_only_its_own_call(database: TestDatabase) {
     let times = "query_timeout = \"300ms\"\nacquire_timeout = \"100ms\"";
     let sizes = "max_connections = 1\nmax_rows = 10\nmax_result_bytes = \"1KiB\"";

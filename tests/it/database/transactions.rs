@@ -50,7 +50,7 @@ async fn a_commit_lasts_and_a_rollback_undoes(database: TestDatabase) {
     assert_eq!(count(&database).await, 2);
 }
 
-/// What one transaction did is seen within it, and by nobody else before it is committed.
+/// What a transaction did is visible within it, and nowhere else before it is committed.
 async fn others_see_a_change_only_when_it_is_committed(database: TestDatabase) {
     let host = database.probe("").await;
     let mut client = host.connect("/probe").await;
@@ -106,14 +106,14 @@ async fn what_a_dying_call_leaves_open_is_rolled_back(database: TestDatabase) {
             client.send(misdeed).await;
             assert_eq!(client.closed().await.code, 1011, "{misdeed}");
         }
-        // Each misdeed inserts the same unique number: had it lasted, or kept its lock, this would fail.
+        // Each misdeed inserts the same unique number: if it lasted, or kept its lock, this would fail.
         database.execute("INSERT INTO leak VALUES (1)").await;
         assert_eq!(database.number("SELECT COUNT(*) FROM leak").await, 1, "{misdeed}");
         database.execute("DELETE FROM leak").await;
     }
 }
 
-/// Invariant 8: an error that `receive` returns is no reason to keep what it did not commit.
+/// Invariant 8: if `receive` returns an error, what it did not commit is rolled back.
 async fn a_returned_error_rolls_back(database: TestDatabase) {
     let host = faults(&database, "").await;
     let mut client = host.connect("/faults").await;
@@ -134,14 +134,14 @@ async fn leaks_do_not_use_up_the_pool(database: TestDatabase) {
         assert_eq!(client.closed().await.code, 1011);
     }
     let mut client = host.connect("/faults").await;
-    // More than an instance may hold handles: the forgotten ones count for nothing.
+    // More handles than an instance may hold: the forgotten ones do not count.
     for _ in 0..70 {
         assert_eq!(client.ask("leak").await, "leaked");
     }
     assert_eq!(database.number("SELECT COUNT(*) FROM leak").await, 0);
 }
 
-/// Send a transaction that tells when it has inserted 1 and then takes its time; go away meanwhile.
+/// Send a transaction that publishes when it has inserted 1 and then takes some time; disconnect meanwhile.
 async fn vanish_in_transaction(database: &TestDatabase, host: &TestHost, end: &str) -> Client {
     let (mut client, mut other) = (host.connect("/probe").await, host.connect("/probe?topic=progress").await);
     let slow = database.pick(
@@ -164,12 +164,12 @@ async fn a_client_that_goes_away_does_not_cut_a_transaction_off(database: TestDa
     eventually("the commit", || async { count(&database).await == 1 }).await;
 }
 
-/// Invariant 8 for a call whose client went away meanwhile.
+/// Invariant 8 for a call that loses its client meanwhile.
 async fn a_client_that_goes_away_leaves_no_transaction_open(database: TestDatabase) {
     let host = database.probe("").await;
     table(&database).await;
     let mut other = vanish_in_transaction(&database, &host, "leak").await;
-    // Waits for the lock of the transaction, and finds no row of its.
+    // This waits for the lock of the transaction, and does not find its row.
     other.execute("INSERT INTO t VALUES (1)", json!([])).await;
     eventually("the end of the other connection", || async { host.host.connections() == 1 }).await;
     assert_eq!(count(&database).await, 1);

@@ -5,7 +5,7 @@ use hassock_tests::{Client, Marked, Silent, Talkers, TestHost, eventually, guest
 use serde_json::json;
 use tokio::task::JoinSet;
 
-/// So many connections are open at the same time.
+/// How many connections are open at the same time.
 const AT_ONCE: usize = 250;
 
 /// The names of the versions that serve some connections.
@@ -17,7 +17,7 @@ async fn sides(clients: &mut [Client]) -> Vec<String> {
     sides
 }
 
-/// The places of those that a version serves.
+/// The places of the connections that a version serves.
 fn places(sides: &[String], name: &str) -> Vec<usize> {
     (0..sides.len()).filter(|place| sides[*place] == name).collect()
 }
@@ -83,10 +83,10 @@ async fn a_larger_share_keeps_those_that_were_in() {
     marked.canary("v2", "5%").await;
     let chosen = places(&sides(&mut clients).await, "v2");
     assert!(chosen.len() < before.len() && chosen.iter().all(|place| before.contains(place)), "{chosen:?}");
-    assert_eq!(marked.host.report("marked").counts.deploys, 1, "another share is no other version");
+    assert_eq!(marked.host.report("marked").counts.deploys, 1, "another share is not another version");
 }
 
-/// "Serve the canary to all": those that talk, those that are silent, and those that come.
+/// "Serve the canary to all": connections that talk, silent ones, and new ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_moves_all() {
     let marked = Marked::start("v1", "").await;
@@ -102,7 +102,7 @@ async fn a_promotion_moves_all() {
     marked.serves("v1", 0).await;
     assert_eq!((marked.version("v1").state, marked.host.serving("marked")), (VersionStatus::Kept, version_of("v2")));
     drop(silent);
-    // Both have served all, so both are there to go back to.
+    // Both have served all, so a rollback can go back to both.
     marked.deploy("v3").await;
     for name in ["v2", "v1"] {
         marked.roll_back().unwrap();
@@ -110,7 +110,7 @@ async fn a_promotion_moves_all() {
     }
 }
 
-/// "Take back the canary": it serves nobody any more, and what serves goes on.
+/// "Take back the canary": it does not serve any more, and the serving version goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_of_a_canary_moves_all_back() {
     let marked = Marked::start("v1", "").await;
@@ -146,7 +146,7 @@ async fn a_deploy_ends_a_canary() {
     }
 }
 
-/// There is one canary at most, and one that was ended without a promotion is nothing to go back to.
+/// There is one canary at most, and a rollback does not go back to one that was ended without a promotion.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_canary_replaces_the_first() {
     let marked = Marked::start("v1", "").await;
@@ -167,7 +167,7 @@ async fn a_second_canary_replaces_the_first() {
     assert!(matches!(marked.roll_back(), Err(DeployError::NoPrevious { .. })));
 }
 
-/// The same if the canary was ended by deploying again what served beside it.
+/// The same if the canary was ended by deploying the serving version again.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_back_to_a_canary_that_was_ended() {
     let marked = Marked::start("v1", "").await;
@@ -189,11 +189,11 @@ async fn a_promotion_without_a_canary_says_how_to_get_one() {
     assert_eq!(marked.host.report("marked").versions.len(), before.versions.len());
     marked.canary("v2", "10%").await;
     marked.promote().unwrap();
-    assert!(matches!(marked.promote(), Err(DeployError::NoCanary { .. })), "it is a canary no more");
+    assert!(matches!(marked.promote(), Err(DeployError::NoCanary { .. })), "it is not a canary any more");
     assert_eq!(marked.host.serving("marked"), version_of("v2"));
 }
 
-/// A canary of what serves changes nothing, and says so.
+/// A canary of the serving version changes nothing, and the outcome says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_of_the_version_that_serves_changes_nothing() {
     let marked = Marked::start("v1", "").await;
@@ -210,7 +210,7 @@ async fn a_canary_of_the_version_that_serves_changes_nothing() {
     }
 }
 
-/// The report says what is a canary, of which share, and how many connections it has.
+/// The report says which version is a canary, its share, and how many connections it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_says_what_a_canary_is_and_has() {
     let marked = Marked::start("v1", "").await;
@@ -232,16 +232,16 @@ async fn the_report_says_what_a_canary_is_and_has() {
     assert_eq!(marked.version("v2").state, VersionStatus::Canary, "new ones may come");
 }
 
-/// A host whose app `probe` has a canary, which does the same.
+/// A host with the app `probe` and a canary of it, which does the same.
 async fn probe_with_canary(share: &str) -> TestHost {
     let host = TestHost::probe("").await;
-    // A custom section that nobody reads makes it another version.
+    // A custom section that is not used makes it another version.
     let canary = [std::fs::read(guest("probe")).unwrap(), vec![0, 3, 1, b'v', 1]].concat();
     host.host.control().deploy("probe", canary, Rollout::Canary(share.parse().unwrap())).await.unwrap();
     host
 }
 
-/// A canary is for connections: the timers of the app itself fire in what serves.
+/// A canary is for connections: the timers of the app itself fire in the serving version.
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_of_the_app_are_not_the_canarys() {
     let host = probe_with_canary("99.99%").await;

@@ -1,7 +1,8 @@
-//! The first way in: `hassock serve` takes a new module when its file changes, and nothing else for one.
+//! The first way to deploy: `hassock serve` takes a new module when its file changes, and does not take anything else
+//! for one.
 
 mod config;
-mod words;
+mod messages;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,8 +13,8 @@ use hassock_tests::site::lines;
 use hassock_tests::{Daemon, Site, app, eventually, marked, version_of};
 use serde_json::Value;
 
-/// A site with two apps. `chat` is tested; `witness` comes after it when both files have changed, so that when
-/// `witness` has its new version, all is done that was to be done about `chat`.
+/// A site with two apps. `chat` is tested; `witness` comes after it when both files have changed, so when `witness` has
+/// its new version, everything about `chat` is done.
 fn site(keys: &str) -> Site {
     let apps = [app("chat", Path::new("chat.wasm")), app("witness", Path::new("witness.wasm"))];
     let site = Site::new(&format!("{keys}{}", apps.concat()));
@@ -22,13 +23,13 @@ fn site(keys: &str) -> Site {
     site
 }
 
-/// The versions of an app that were deployed, by its log.
+/// The versions of an app that were deployed, according to the log.
 fn deploys(log: &str, app: &str) -> Vec<Value> {
     let lines = lines(log, "deployed").into_iter().filter(|line| line["app"] == app);
     lines.map(|line| line["version"].clone()).collect()
 }
 
-/// Change the other file, and wait until it was dealt with, and with all that was logged before.
+/// Change the other file, and wait until its deploy, and everything before it, is logged.
 async fn settled(site: &Site, host: &Daemon, mark: &str) {
     site.put("witness.wasm", marked(mark));
     let version = Value::from(version_of(mark));
@@ -36,7 +37,7 @@ async fn settled(site: &Site, host: &Daemon, mark: &str) {
     eventually(&format!("the deploy of {mark}"), || async { is_there() }).await;
 }
 
-/// A way in which a new module comes.
+/// A way to put a new module in place.
 type Way<'a> = &'a dyn Fn(&Site);
 
 /// Put a file in the place of another in one step.
@@ -46,8 +47,8 @@ fn replace(site: &Site, name: &str, make: impl FnOnce(&Path)) {
     fs::rename(temporary, site.file(name)).unwrap();
 }
 
-/// Copied over, renamed into its place, or behind a link that is switched, to the file or to its folder: the open
-/// connection has it, and the log says what replaced what.
+/// A module is copied over the old one, renamed into its place, or reached by a link to the file or to its folder that
+/// is switched: the open connection gets it, and the log says which version replaced which.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_module_is_taken_however_it_comes() {
     let site = site("");
@@ -91,8 +92,8 @@ async fn a_new_module_is_taken_however_it_comes() {
     assert!(lines(&log, "refused").is_empty(), "{log}");
 }
 
-/// A file that is being written is not loaded, however long that takes: not when it is overwritten, and not when
-/// it is new. Others are meanwhile.
+/// A file that is being written is not loaded, however long that takes: not when it is overwritten, and not when it is
+/// new. Other files are loaded meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_written_file_is_never_loaded() {
     let site = site("");
@@ -117,10 +118,10 @@ async fn a_half_written_file_is_never_loaded() {
     assert!(!log.contains("\"ERROR\"") && !log.contains("\"WARN\""), "{log}");
 }
 
-/// A broken file leaves the old version, and even its instance, with one line in the log that says why; and the
-/// corrected one is taken.
+/// If a file is broken, the old version and even its instance stay, and one line in the log says why. The corrected
+/// file is taken.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_file_is_told_once_and_the_corrected_one_is_taken() {
+async fn a_broken_file_is_logged_once_and_the_corrected_one_is_taken() {
     let site = site("");
     let host = site.serve().await;
     let mut client = host.connect("/chat").await;
@@ -146,8 +147,8 @@ async fn a_broken_file_is_told_once_and_the_corrected_one_is_taken() {
     assert_eq!(log.matches("\"ERROR\"").count(), 3, "{log}");
 }
 
-/// The same content again is not a new version: not when it is written again, and not when something else serves that
-/// was deployed by hand.
+/// The same content again is not a new version: not when it is written again, and not when a version that was deployed
+/// by hand serves.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_content_again_does_nothing() {
     let site = site("[admin]\nlisten = \"unix:admin.sock\"\n");
@@ -170,7 +171,7 @@ async fn the_same_content_again_does_nothing() {
 }
 
 /// `watch = false`: files are read at the start and when the config is read again, and not before. Another host that
-/// watches the same file shows that it has had its chance.
+/// watches the same file shows that there was enough time.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_watch_a_file_is_not_looked_at() {
     let site = site("");
@@ -192,7 +193,7 @@ async fn without_watch_a_file_is_not_looked_at() {
     watching.stop().await;
 }
 
-/// Two apps with one file both have what it holds; what one of them may not serve, the other may.
+/// Two apps with one file both serve what it contains. A module that one of them may not serve, the other may.
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_that_share_a_file_change_together() {
     let guestbook = "[databases.main]\nurl = \"sqlite::memory:\"\n";
@@ -216,7 +217,7 @@ async fn apps_that_share_a_file_change_together() {
     assert_eq!(["chat", "one", "two"].map(|app| deploys(&log, app).len()), [1, 1, 2]);
 }
 
-/// A file, or its folder, that is removed is nothing to be loaded; when it is made again, it is.
+/// When a file or its folder is removed, nothing is loaded; when it is made again, the file is loaded.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_removed_and_made_again_is_taken() {
     let inside = app("inside", Path::new("folder/inside.wasm"));

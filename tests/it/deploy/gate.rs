@@ -1,4 +1,4 @@
-//! The gate before traffic (invariants 6 and 7): whatever does not get through it, what serves goes on.
+//! The gate before traffic (invariants 6 and 7): if a module does not get through it, the serving version goes on.
 
 use std::fs;
 use std::future::{Future, poll_fn};
@@ -13,7 +13,7 @@ use serde_json::json;
 /// Long enough for `probe` and short enough for a test; `memory` is more than any module needs to begin with.
 const LIMITS: &str = "instances = 1\ncpu_time = \"100ms\"\ncall_timeout = \"300ms\"\nmemory = \"4MiB\"\n";
 
-/// A module in which all of some bytes are others.
+/// A module in which some bytes are replaced everywhere.
 fn patched(module: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "nothing else may move");
     let (mut bytes, mut place, mut found) = (module.to_vec(), 0, false);
@@ -32,7 +32,7 @@ fn patched(module: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn failures() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let probe = fs::read(guest("probe")).unwrap();
     let truncated = probe[..probe.len() / 2].to_vec();
-    // The least pages of the memory, 17 of 64 KiB: as many as LEB128 has one byte for, and 8 MiB.
+    // The memory begins with 17 pages of 64 KiB. This makes it 127, the most that LEB128 writes in one byte, and 8 MiB.
     let greedy = patched(&marked("greedy"), &[5, 3, 1, 0, 17], &[5, 3, 1, 0, 127]);
     let stranger = patched(&probe, b"wasi:config/store", b"wasi:config/stork");
     let misfit = patched(&probe, b"set-attachment", b"put-attachment");
@@ -43,7 +43,7 @@ fn failures() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("invalid", truncated, "does not compile"),
         ("missing-export", b"\0asm\x0d\0\x01\0".to_vec(), "does not export `hassock:host/handler"),
         ("imports", stranger, "imports `wasi:config/stork@0.2.0-rc.1`, which this host does not have"),
-        ("mismatch", misfit, "does not fit the host's interfaces"),
+        ("mismatch", misfit, "does not fit the interfaces of this host"),
         ("instantiate", greedy, "cannot be instantiated"),
         ("check", marked("bad check-error"), "failed: the module returned an error: the check says no"),
         ("check", marked("bad check-trap"), "failed: the module trapped"),
@@ -52,8 +52,8 @@ fn failures() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// Invariant 7: "A module that fails to compile, link or pass its check never receives traffic; the running
-/// version stays", the very instance of it. The error says why, and so does the report, with the kind.
+/// Invariant 7: "A module that fails to compile, link or pass its check never receives traffic; the running version
+/// stays", even its instance. The error says why, and so does the report, with the kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_a_module_the_old_one_goes_on() {
     let host = TestHost::probe(&format!("[apps.probe.limits]\n{LIMITS}")).await;
@@ -75,13 +75,13 @@ async fn whatever_is_wrong_with_a_module_the_old_one_goes_on() {
     assert_eq!(report.counts.deploys, 0);
     assert_eq!(report.versions.len(), 1, "{report:?}");
     assert_eq!((&report.versions[0].version, report.versions[0].state), (&serving, VersionStatus::Serving));
-    assert_eq!(report.versions[0].failures, 0, "a check is no call of the version that serves");
+    assert_eq!(report.versions[0].failures, 0, "a check is not a call of the version that serves");
     assert_eq!(host.connect("/probe").await.ask("new ones too").await, "new ones too");
 }
 
-/// The same for a module's file, which is looked at again when it has changed again.
+/// The same for a module's file, which is read again when it has changed again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_file_is_refused_until_it_is_mended() {
+async fn a_bad_file_is_refused_until_it_is_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("marked.wasm");
     fs::write(&file, marked("old")).unwrap();
@@ -122,7 +122,8 @@ async fn an_import_without_a_grant_is_refused() {
     assert_eq!(client.ask("who").await, "old who");
 }
 
-/// `self-test`: "there are no connections, subscribers or lasting timers": what a check publishes reaches nobody.
+/// `self-test`: "there are no connections, subscribers or lasting timers": what a check publishes reaches no
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_reaches_no_connection() {
     let host = TestHost::marked("old", "").await;
@@ -144,14 +145,14 @@ async fn a_check_can_read(database: TestDatabase) {
     let host = checked(&database, "read").await;
     let probe = || fs::read(guest("probe")).unwrap();
     let deploy = || host.host.control().deploy("marked", probe(), Rollout::Full);
-    // It does read: without the table it fails.
+    // It really reads: without the table it fails.
     assert!(deploy().await.unwrap_err().to_string().contains("event"));
     database.execute(TABLE).await;
     deploy().await.unwrap();
     assert_eq!(host.connect("/marked").await.ask("echo").await, "echo");
 }
 
-/// `self-test`: it may "change nothing: every database is read-only", whatever the app may.
+/// `self-test`: it may "change nothing: every database is read-only", whatever the app may do.
 async fn a_check_cannot_write(database: TestDatabase) {
     database.execute(TABLE).await;
     let host = checked(&database, "write").await;
@@ -183,8 +184,8 @@ async fn a_host_does_not_start_with_a_module_that_fails_its_check() {
     assert_eq!(finished.stdout.lines().count(), 1, "{}", finished.stdout);
 }
 
-/// Invariant 4: a check that computes for ever takes nothing away from those who are served meanwhile, not even
-/// where there is only one thread for all.
+/// Invariant 4: a check that never ends does not delay the connections that are served meanwhile, not even where there
+/// is only one thread for all.
 #[tokio::test(flavor = "current_thread")]
 async fn a_check_that_spins_does_not_stall_serving() {
     let other = app("other", &example("echo"));
@@ -200,7 +201,7 @@ async fn a_check_that_spins_does_not_stall_serving() {
         })
         .await
     });
-    // It is polled so often only where it lets others run again and again: in the check.
+    // It is polled this often only in the check, where it lets others run again and again.
     let is_checking = || deploy.is_finished() || polls.load(Ordering::Relaxed) >= 20;
     eventually("the check to begin", || async { is_checking() }).await;
     for _ in 0..5 {
@@ -208,6 +209,6 @@ async fn a_check_that_spins_does_not_stall_serving() {
         assert_eq!(other.ask("well").await, "well");
         assert_eq!(host.connect("/marked").await.ask("who").await, "old who");
     }
-    assert!(!deploy.is_finished(), "nobody was served before the check was over");
+    assert!(!deploy.is_finished(), "no connection was served before the check was over");
     deploy.abort();
 }

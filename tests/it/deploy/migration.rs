@@ -4,7 +4,7 @@ use futures_util::future;
 use hassock::deploy::{Pin, VersionStatus};
 use hassock_tests::{Client, Raw, TestHost, eventually, raw};
 
-/// So many calls fail a version here, for tests in which that is not the question.
+/// No rollback, for tests that are not about it but in which many calls fail.
 const NO_ROLLBACK: &str = "rollback.watch_for = \"0s\"\n";
 
 /// Wait until a version has this many connections.
@@ -13,8 +13,8 @@ async fn has_connections(host: &TestHost, version: &str, count: u64) {
     eventually(&format!("{count} connections of {version}"), done).await;
 }
 
-/// What `migration.migrate` promises: "Runs once for each connection that moves here, before its next call",
-/// for who talks and for who is silent. Connections that the new version opened itself have nothing to migrate.
+/// What `migration.migrate` promises: "Runs once for each connection that moves here, before its next call", for
+/// connections that talk and for silent ones. Connections that the new version opened itself have nothing to migrate.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_attachment_is_migrated_once() {
     let host = TestHost::marked("v1", "").await;
@@ -68,7 +68,7 @@ async fn a_connection_that_cannot_be_migrated_stays_where_it_is() {
         let bad = host.deploy(&format!("bad migrate-{deed}")).await;
         assert_eq!(talker.ask("who").await, "old who", "{deed}");
         eventually("the other's migration to fail", || async { host.version(&bad).failures == 2 }).await;
-        // Those of both, and nobody asks again: neither a message nor another change of what connections do.
+        // Both migrations have failed, and nothing repeats them: neither a message nor a change of the pin.
         for pin in [Pin::Default, Pin::Off] {
             host.host.control().pin("marked", pin).unwrap();
             assert_eq!(talker.ask("attachment").await, "old changed", "{deed}");
@@ -79,7 +79,7 @@ async fn a_connection_that_cannot_be_migrated_stays_where_it_is() {
         let still = host.version(&old);
         assert_eq!((still.connections, still.state), (2, VersionStatus::Draining), "{deed}");
         assert_eq!(host.version(&old).failures, 0, "{deed}: it is not the old one that failed");
-        // Who comes now has nothing to migrate.
+        // A new connection has nothing to migrate.
         let mut newcomer = host.connect("/marked").await;
         assert_eq!(newcomer.ask("who").await, "bad who", "{deed}");
         newcomer.close().await;
@@ -88,13 +88,13 @@ async fn a_connection_that_cannot_be_migrated_stays_where_it_is() {
     assert_eq!(host.report("marked").counts.migrations, 0);
 
     let mended = host.deploy("mended migrate").await;
-    assert_eq!(talker.ask("attachment").await, "old changed mended", "the next version is asked");
+    assert_eq!(talker.ask("attachment").await, "old changed mended", "the next version migrates it");
     assert_eq!(silent.ask("attachment").await, "old mended");
     assert_eq!(host.version(&mended).failures, 0);
 }
 
-/// Migrations that fail are failed calls: enough of them, and the version is taken back. No connection is
-/// lost or changed by that, and nobody has to say anything.
+/// Migrations that fail are failed calls: after enough of them, the version is taken back. No connection is lost or
+/// changed by that, and no client has to send anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_that_fail_roll_a_version_back() {
     let rollback = "rollback = { min_calls = 5 }\nlimits = { cpu_time = \"50ms\" }\n";
@@ -147,8 +147,8 @@ async fn a_rollback_keeps_what_was_changed_in_the_same_format() {
     assert_eq!(client.ask("who").await, "old who");
 }
 
-/// A version that comes again after its rollback migrates again: what was changed meanwhile is not replaced by
-/// what it had left behind the first time.
+/// A version that comes again after its rollback migrates again: what was changed meanwhile is not replaced by what it
+/// left the first time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_comes_again_migrates_again() {
     let host = TestHost::marked("old", "").await;
@@ -166,8 +166,8 @@ async fn a_version_that_comes_again_migrates_again() {
     assert_eq!(silent.ask("attachment").await, "old new");
 }
 
-/// The close code 1012: "its version was rolled back, and the one before it cannot read the attachment". The
-/// older one is told of the end. Invariant 2.
+/// The close code 1012: "its version was rolled back, and the one before it cannot read the attachment". The older one
+/// gets the `closed`. Invariant 2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_cannot_go_back_is_closed() {
     let host = TestHost::marked("old migrate-error", NO_ROLLBACK).await;
@@ -184,7 +184,7 @@ async fn a_connection_that_cannot_go_back_is_closed() {
         assert_eq!((closed.code, closed.reason), (1012, format!("the application was rolled back (version {new})")));
     }
     each_is_closed_once(&host, &mut witness, &["old closed 1012"; 2]).await;
-    // It came from there, and has its attachment back.
+    // The witness was opened in that version, and has its attachment back.
     assert_eq!(witness.ask("attachment").await, "old");
     assert_eq!(host.version(&old).failures, 2);
 }
@@ -200,7 +200,7 @@ async fn a_connection_that_ends_while_it_cannot_go_back_is_closed_once() {
     let mut client = Raw::open(&host.address(), "/marked").await;
     // One packet, so that the host has read the end when the call begins.
     client.send([raw::text("nap"), raw::close(4000, "bye")].concat()).await;
-    // What is published in a call reaches who is written to anyway.
+    // What a running call publishes reaches connections that are written to for another reason.
     witness.send("begun?").await;
     while witness.text().await != "new naps" {
         witness.send("begun?").await;
@@ -210,7 +210,7 @@ async fn a_connection_that_ends_while_it_cannot_go_back_is_closed_once() {
     each_is_closed_once(&host, &mut witness, &["old closed 4000"]).await;
 }
 
-/// What a connection with the topic `events` hears until only it is left.
+/// Check what a connection with the topic `events` hears until it is the only one left.
 async fn each_is_closed_once(host: &TestHost, witness: &mut Client, expected: &[&str]) {
     eventually("the ends of the others", || async { host.host.connections() == 1 }).await;
     witness.send("end").await;

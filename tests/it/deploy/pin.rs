@@ -22,8 +22,8 @@ fn standing(marked: &Marked) -> Vec<(VersionStatus, u64)> {
     report.versions.iter().map(|version| (version.state, version.connections)).collect()
 }
 
-/// Open connections stay with the version that they have, also through two further deploys; new ones get the
-/// newest. The report says who is left where.
+/// Open connections stay with the version that they have, also through two further deploys; new ones get the newest.
+/// The report says how many each version has.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_stay_with_their_version_and_new_ones_get_the_newest() {
     let marked = Marked::start("v1", PIN).await;
@@ -46,7 +46,7 @@ async fn connections_stay_with_their_version_and_new_ones_get_the_newest() {
     );
 }
 
-/// "For at most `pin_for`": then they move, those that talk and those that are silent, and nothing is lost.
+/// "For at most `pin_for`": then they move, both those that talk and silent ones, and nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_move_when_their_time_is_over() {
     let marked = Marked::start("v1", PIN_SHORTLY).await;
@@ -64,7 +64,8 @@ async fn connections_move_when_their_time_is_over() {
     drop(silent);
 }
 
-/// The time is that of each deploy: who is pinned to an older version moves to the newest, past those between.
+/// Each deploy has its own time: a connection that is pinned to an older version moves to the newest, past those
+/// between.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_move_to_the_newest_past_those_between() {
     let marked = Marked::start("v1", PIN_SHORTLY).await;
@@ -82,7 +83,7 @@ async fn connections_move_to_the_newest_past_those_between() {
     );
 }
 
-/// A version that its last connection leaves is only kept from then on, and unloaded if it is one too many.
+/// A version without connections is only kept from then on, and unloaded if there are too many.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_goes_with_its_last_connection() {
     for (keep, left) in [("", Some(VersionStatus::Kept)), ("keep_versions = 0\n", None)] {
@@ -99,7 +100,7 @@ async fn a_version_goes_with_its_last_connection() {
     }
 }
 
-/// A version without connections has nothing to stay for.
+/// A version that has no connections when it is replaced is kept at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_without_connections_is_not_drained() {
     let marked = Marked::start("v1", PIN).await;
@@ -107,8 +108,8 @@ async fn a_version_without_connections_is_not_drained() {
     assert_eq!(standing(&marked), [(VersionStatus::Serving, 0), (VersionStatus::Kept, 0)]);
 }
 
-/// An operator's word counts more than the config: pinned for a time, for the time of the config, or not at all,
-/// which also ends what was pinned before.
+/// An operator's pin counts more than the config: for a time, for the time of the config, or not at all, which also
+/// ends earlier pins.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_pins_and_unpins() {
     let marked = Marked::start("v1", "pin_for = \"20m\"\n").await;
@@ -141,7 +142,7 @@ async fn an_operator_pins_and_unpins() {
     assert!(marked.host.host.control().pin("nobody", Pin::Off).is_err());
 }
 
-/// An operator who unpins an app that the config pins has the next deploys move all.
+/// When an operator unpins an app that the config pins, the next deploys move all.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_unpins_what_the_config_pins() {
     let marked = Marked::start("v1", PIN).await;
@@ -152,7 +153,7 @@ async fn an_operator_unpins_what_the_config_pins() {
     assert_eq!(marked.connect().await.served_by().await, "v2");
 }
 
-/// Nobody stays with a version that was taken back.
+/// No connection stays with a version that was taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_moves_pinned_connections_of_the_bad_version() {
     let marked = Marked::start("v1", PIN).await;
@@ -167,7 +168,7 @@ async fn a_rollback_moves_pinned_connections_of_the_bad_version() {
     drop(silent);
 }
 
-/// The same if the host takes it back by itself: who is pinned to the good version never notices.
+/// The same if the host takes it back by itself: connections that are pinned to the good version never notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_automatic_rollback_moves_pinned_connections_of_the_bad_version() {
     let marked = Marked::start("v1", &format!("{PIN}[apps.marked.rollback]\nmin_calls = 10\n")).await;
@@ -218,7 +219,7 @@ async fn a_canary_only_takes_new_connections() {
     assert_eq!(standing(&marked), expected);
 }
 
-/// A canary that is taken back keeps nobody, pinned or not.
+/// A canary that is taken back keeps no connection, pinned or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_of_a_canary_moves_its_connections() {
     let marked = Marked::start("v1", PIN).await;

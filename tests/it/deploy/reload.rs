@@ -39,8 +39,8 @@ async fn a_new_app_is_served() {
     assert_eq!(host.reload(&both).await.unwrap().changes, Vec::<String>::new());
 }
 
-/// An app that is gone: its connections end with 1001 and have their `closed` (invariant 2), also if its database
-/// goes with it; nobody comes to it any more, and other apps do not notice.
+/// An app that is gone: its connections end with 1001 and get their `closed` (invariant 2), also if its database goes
+/// with it. New ones are refused, and other apps do not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connections_of_an_app_that_is_gone_are_closed_and_the_module_hears_of_it() {
     for database_goes_too in [false, true] {
@@ -97,9 +97,9 @@ async fn a_call_of_an_app_that_goes_ends_first() {
     assert_eq!(closed.code, 1001);
 }
 
-/// Paths lead elsewhere for those that come; who is connected stays with its app.
+/// New connections follow the new paths; open ones stay with their app.
 #[tokio::test(flavor = "multi_thread")]
-async fn paths_may_change_hands_in_one_step() {
+async fn apps_may_exchange_paths_in_one_step() {
     let (one, two) = (module_file(&marked("one")), module_file(&marked("two")));
     let config = |first: &str, second: &str| {
         let (one, two) = (app("one", one.path()), app("two", two.path()));
@@ -116,7 +116,7 @@ async fn paths_may_change_hands_in_one_step() {
     assert_eq!(host.report("two").path, "/a/*");
 }
 
-/// Settings are read anew, in fresh instances: what an instance has read before is read again.
+/// Settings are read again, by fresh instances, also those that an instance has read before.
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_read_by_fresh_instances() {
     let config = |settings: &str| {
@@ -138,7 +138,7 @@ async fn settings_are_read_by_fresh_instances() {
     assert_eq!(client.probe(json!({ "setting": "colour" })).await, json!(null));
 }
 
-/// Other origins let other pages in; who is in stays in.
+/// With other origins, other pages may connect; open connections stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn origins_change_for_those_that_come() {
     let file = module_file(&marked("v1"));
@@ -162,7 +162,7 @@ async fn origins_change_for_those_that_come() {
     assert_eq!(client.served_by().await, "v1");
 }
 
-/// What was deployed by hand is not undone by a file that has not changed; one that has is served.
+/// What was deployed by hand is not undone by a file that has not changed; one that has changed is served.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_is_deployed_again_only_if_its_file_changed() {
     let marked_app = Marked::start("v1", "").await;
@@ -195,9 +195,9 @@ async fn a_module_is_deployed_again_only_if_its_file_changed() {
     );
 }
 
-/// `swap` counts from the next deploy on: also from the one that comes with the same reload.
+/// `swap` applies from the next deploy on, also from the one that comes with the same reload.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_swap_counts_for_the_module_that_comes_with_it() {
+async fn another_swap_applies_to_the_module_that_comes_with_it() {
     let marked_app = Marked::start("v1", "").await;
     let config = app("marked", marked_app.file.path());
     let mut client = marked_app.connect().await;
@@ -214,7 +214,7 @@ async fn another_swap_counts_for_the_module_that_comes_with_it() {
     assert_eq!((marked_app.host.report("marked").swap.as_str(), second.served_by().await), ("live", "v3".to_owned()));
 }
 
-/// The test page comes and goes, and lists the apps that there are.
+/// The test page comes and goes, and lists the apps that exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_test_page_comes_and_goes() {
     let (one, two) = (module_file(&marked("one")), module_file(&marked("two")));

@@ -14,13 +14,13 @@ const SOON: &str = "[apps.marked.rollback]\nmin_calls = 10\n";
 /// Fails at each third message.
 const BAD: &str = "v2 third-traps";
 
-/// What a client is told when a call traps in the version with this mark.
+/// The close that a client gets when a call traps in the version with this mark.
 fn trapped(mark: &str) -> Closed {
     Closed { code: 1011, reason: format!("the application failed (version {})", version_of(mark)) }
 }
 
-/// Send a message that traps, on connections of their own, until the version with this mark is taken back; at most
-/// so many times. Returns how many trapped.
+/// Send a message that traps, on a new connection each time, until the version with this mark is taken back, but at
+/// most `most` times. Returns how many trapped.
 async fn trap(marked: &Marked, mark: &str, most: usize) -> usize {
     for trapped_before in 0..most {
         if marked.version(mark).state == VersionStatus::RolledBack {
@@ -65,7 +65,7 @@ async fn a_version_that_traps_is_taken_back_and_only_failed_calls_are_noticed() 
     assert_eq!(marked.host.serving("marked"), version_of("v1"));
 }
 
-/// The same for a canary: those that are not of its share never notice it.
+/// The same for a canary: connections outside its share never notice it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_traps_is_taken_back_and_the_rest_never_notices() {
     let marked = Marked::start("v1", SOON).await;
@@ -107,7 +107,7 @@ async fn deadlines_and_memory_count_and_returned_errors_do_not() {
     let marked = Marked::start("v1", &more).await;
     let faults = fs::read(guest("faults")).unwrap();
     for (number, misdeed) in (0..).zip(["trap", "spin", "sleep", "hog", "overflow", "error"]) {
-        // A custom section that nobody reads makes it another version.
+        // A custom section that is not used makes it another version.
         let bytes = [&faults[..], &[0, 3, 1, b'v', number]].concat();
         let bad = marked.try_deploy(&bytes, Rollout::Full).await.unwrap().version;
         let standing = || {
@@ -161,7 +161,7 @@ async fn a_few_failures_say_nothing() {
 
 /// Up to `failures` of the calls may fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_share_of_failures_is_borne() {
+async fn a_share_of_failures_is_tolerated() {
     let marked = Marked::start("v1", "[apps.marked.rollback]\nmin_calls = 10\nfailures = \"50%\"\n").await;
     marked.deploy(BAD).await;
     // Of the three calls of each connection, `open`, `receive` and `closed`, one fails.
@@ -194,7 +194,7 @@ async fn without_a_watch_nothing_is_taken_back() {
     assert_eq!(marked.host.serving("marked"), version_of(BAD));
 }
 
-/// Before the first version there is nothing, and a bad one is better than none.
+/// There is no version before the first one, and a bad one is better than none.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_version_of_a_host_is_never_taken_back() {
     let marked = Marked::start(BAD, SOON).await;
@@ -203,7 +203,7 @@ async fn the_first_version_of_a_host_is_never_taken_back() {
     assert!(matches!(error, DeployError::NoPrevious { .. }), "{error}");
     assert!(error.to_string().contains("`marked` has no version to go back to"), "{error}");
     assert_eq!(marked.version(BAD).state, VersionStatus::Serving);
-    // Nor when something was tried out in between.
+    // Nor is it taken back after a canary in between.
     marked.canary("v2", "1%").await;
     marked.deploy(BAD).await;
     assert_eq!(trap(&marked, BAD, 20).await, 20);
@@ -244,7 +244,7 @@ async fn an_operator_goes_back_one_version_at_a_time() {
     assert_eq!((counts.operator_rollbacks, counts.automatic_rollbacks), (2, 0));
 }
 
-/// What was taken back is nothing to go back to, whoever took it back, and whoever goes back.
+/// No rollback, by the host or by an operator, goes back to a version that was taken back by either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_was_taken_back_is_not_returned_to() {
     let marked = Marked::start("v1", SOON).await;
@@ -288,8 +288,8 @@ async fn bad_bytes_may_be_deployed_again_and_are_watched_again() {
     }
 }
 
-/// Close code 1012: the version before cannot read what a connection has that was opened in the one that was taken
-/// back. All others go on.
+/// Close code 1012: a connection was opened in the version that was taken back, and the one before cannot read its
+/// attachment. All others go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_no_version_can_serve_is_closed_with_1012() {
     let marked = Marked::start("v1 migrate-error", "").await;
@@ -303,9 +303,9 @@ async fn a_connection_that_no_version_can_serve_is_closed_with_1012() {
     assert_eq!(old.served_by().await, "v1");
 }
 
-/// A rollback is one loud line of the log, and names both versions; each failed call before it is a line too.
+/// A rollback is one line of the log, an error that names both versions; each failed call before it is a line too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_is_one_loud_line_of_the_log() {
+async fn a_rollback_is_one_error_in_the_log() {
     let module = module_file(&marked("v1"));
     let folder = tempfile::tempdir().unwrap();
     let head = "listen = \"127.0.0.1:0\"\nwatch = false\nlog.format = \"json\"\n";

@@ -22,7 +22,7 @@ const WINDOW: usize = 4;
 const FIRST_SWAPS: usize = 100;
 const SWAPS: usize = 1000;
 
-/// Which versions may serve. The swaps are numbered, and each brings the version that it is the number of.
+/// Which versions may serve. The swaps are numbered, and the number of a swap is that of the version that it brings.
 struct Turns {
     begun: AtomicUsize,
     done: AtomicUsize,
@@ -38,9 +38,9 @@ impl Turns {
     }
 }
 
-/// Send numbered messages without pause until it is over. None is lost, repeated or reordered, and each is
-/// answered by a version that served between its sending and its answer, but by none before that of the
-/// answer before. Returns how many there were.
+/// Send numbered messages without pause until the test is over. None is lost, repeated or reordered. Each is answered
+/// by a version that served between its sending and its answer, and that is not older than that of the answer before.
+/// Returns how many there were.
 async fn talk(mut client: Client, turns: Arc<Turns>) -> usize {
     let mut under_way = VecDeque::new();
     let (mut sent, mut received, mut last) = (0, 0, 0);
@@ -58,7 +58,7 @@ async fn talk(mut client: Client, turns: Arc<Turns>) -> usize {
         assert_eq!(number, received.to_string());
         let possible = at_sending.max(last)..=at_reply;
         let served = possible.clone().find(|turn| NAMES[turn % 2] == name);
-        last = served.unwrap_or_else(|| panic!("`{reply}` is of none of the versions {possible:?}"));
+        last = served.unwrap_or_else(|| panic!("`{reply}` is not from any of the versions {possible:?}"));
         if at_sending == at_reply {
             turns.served.send_if_modified(|served| at_reply > std::mem::replace(served, at_reply.max(*served)));
         }
@@ -68,8 +68,8 @@ async fn talk(mut client: Client, turns: Arc<Turns>) -> usize {
     received
 }
 
-/// Invariant 7: "A swap loses and reorders nothing", not in a thousand of them, and none leaves anything
-/// behind: no memory, no open files, no versions.
+/// Invariant 7: "A swap loses and reorders nothing", not even a thousand of them, and none leaves anything behind: no
+/// memory, no open files, no versions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_swaps_lose_nothing_and_leave_nothing_behind() {
     if SeparateHost::is_this_process().await {
@@ -88,7 +88,7 @@ async fn a_thousand_swaps_lose_nothing_and_leave_nothing_behind() {
         turns.begun.store(turn, Ordering::SeqCst);
         host.deploy(NAMES[turn % 2]).await;
         turns.done.store(turn, Ordering::SeqCst);
-        // Both versions are asked for, because this number is odd.
+        // This number is odd, so the test waits for both versions.
         if turn % 7 == 0 {
             within("a message that only this version can have served", served.wait_for(|served| *served >= turn))
                 .await
@@ -110,7 +110,7 @@ async fn a_thousand_swaps_lose_nothing_and_leave_nothing_behind() {
     host.end().await;
 }
 
-/// Versions that are not kept go, and with them their compiled code and all that was open for them.
+/// Versions that are not kept are dropped, with their compiled code and all that was open for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_not_kept_gives_back_its_code() {
     if SeparateHost::is_this_process().await {
@@ -118,13 +118,13 @@ async fn a_version_that_is_not_kept_gives_back_its_code() {
     }
     let name = "deploy::swaps::a_version_that_is_not_kept_gives_back_its_code";
     let mut host = SeparateHost::start(name, "v0", "keep_versions = 0").await;
-    // Versions without a connection go at once.
+    // Versions without a connection are dropped at once.
     host.deploy("v1").await;
     host.deploy("v2").await;
     eventually("one version's code, in one place", || async { host.usage().code == 1 }).await;
     let before = host.usage();
     let mut client = Client::connect(&host.address, "/marked").await;
-    // Those with one go with its move.
+    // Those with one are dropped when it moves.
     for mark in ["v3", "v4"] {
         let version = host.deploy(mark).await;
         assert_eq!(client.ask("who").await, format!("{mark} who"));
@@ -138,8 +138,8 @@ async fn a_version_that_is_not_kept_gives_back_its_code() {
     host.end().await;
 }
 
-/// Invariant 7: a call that runs when the swap comes ends where it began and is answered; the next one is the
-/// new version's. Invariant 1: they stay in order.
+/// Invariant 7: a call that runs during the swap ends in the version where it began and is answered; the new version
+/// gets the next one. Invariant 1: they stay in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_runs_ends_in_its_version() {
     let host = TestHost::marked("old", "").await;
@@ -157,7 +157,7 @@ async fn a_call_that_runs_ends_in_its_version() {
     assert_eq!(client.text().await, "new next");
 }
 
-/// Invariant 3: what is the connection's stays when its version goes: timers, topics, the attachment.
+/// Invariant 3: what belongs to the connection stays when its version goes: timers, topics, the attachment.
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_topics_and_attachments_outlive_their_version() {
     let host = TestHost::marked("old", "keep_versions = 0").await;
@@ -170,14 +170,14 @@ async fn timers_topics_and_attachments_outlive_their_version() {
     assert_eq!(host.standings(), [(new, VersionStatus::Serving)]);
     assert_eq!(client.ask("attachment").await, "old changed");
     host.connect("/marked").await.send("nap").await;
-    // The timer may be the first.
+    // The timer may come first.
     let mut came = [client.text().await, client.text().await, client.text().await];
     came.sort();
     assert_eq!(came, ["new closed 1006", "new fired", "new naps"]);
 }
 
-/// Invariant 7: connections that say nothing move as well, so that a version is not held for ever by who
-/// sleeps; with `keep_versions = 0` it is unloaded then.
+/// Invariant 7: connections that say nothing move as well, so that they do not hold the old version; it is then
+/// unloaded with `keep_versions = 0`.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_move_too() {
     // Nothing but the swap wakes them.
@@ -193,8 +193,7 @@ async fn silent_connections_move_too() {
     }
 }
 
-/// The same for one whose migration found no free instance when it was its turn: it need not say anything for
-/// another try.
+/// The same if a migration found no free instance: it is tried again, and the client does not have to say anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_moves_when_an_instance_is_free_again() {
     let limits = "limits = { instances = 1, instance_wait = \"50ms\", keepalive = \"2s\" }";
@@ -203,7 +202,7 @@ async fn a_silent_connection_moves_when_an_instance_is_free_again() {
     busy.send("nap").await;
     assert_eq!(busy.text().await, "old naps");
     let new = host.deploy("new migrate").await;
-    // They have to be read, or nobody answers the host's pings.
+    // The clients must read, or they do not answer the host's pings.
     let _clients: JoinSet<_> =
         [busy, silent].map(|mut client| async move { client.closed().await }).into_iter().collect();
     eventually("the end of the old version", || async { host.standings() == [(new.clone(), VersionStatus::Serving)] })
@@ -211,8 +210,8 @@ async fn a_silent_connection_moves_when_an_instance_is_free_again() {
     assert_eq!(host.version(&new).connections, 2);
 }
 
-/// `keep_versions`: so many stay for a rollback, the others are unloaded. Kept ones are the same as before when
-/// they serve again, and unloaded ones can come back as bytes.
+/// `keep_versions`: this many stay for a rollback, and the others are unloaded. Kept ones are the same as before when
+/// they serve again, and unloaded ones can be deployed again.
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_beyond_keep_versions_are_unloaded() {
     let host = TestHost::marked("v0", "keep_versions = 2").await;

@@ -17,7 +17,7 @@ hassock_tests::for_both_engines!(
     mistakes_are_answered_and_the_connection_stays,
     silence_is_noticed,
     guests_need_no_name,
-    any_character_will_do,
+    any_character_is_accepted,
     rooms_that_look_alike_are_different,
 );
 
@@ -33,7 +33,7 @@ async fn say(client: &mut Client, line: Value) {
     client.send(line.to_string()).await;
 }
 
-/// Say something and hear it oneself: by then it is stored, and everybody else has it before what comes next.
+/// Say something and wait until the speaker hears it: then it is stored, and all others get it before what comes next.
 async fn say_and_hear(client: &mut Client, name: &str, text: &str) {
     say(client, json!({ "say": text })).await;
     assert_eq!(client.json().await, json!({ "from": name, "say": text }));
@@ -44,12 +44,12 @@ async fn present(client: &mut Client) -> Value {
     client.json().await["present"].take()
 }
 
-/// Read on until this comes.
+/// Read messages until this one comes.
 async fn until(client: &mut Client, expected: &Value) {
     within(&expected.to_string(), async { while client.json().await != *expected {} }).await;
 }
 
-/// Who is in a room hears of each newcomer and of each who leaves, and can ask who is there.
+/// The members of a room hear who joins and who leaves, and can ask who is there.
 async fn members_hear_who_comes_and_goes(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -70,7 +70,7 @@ async fn members_hear_who_comes_and_goes(store: TestDatabase) {
     assert_eq!(present(&mut alice).await, json!(["alice"]));
 }
 
-/// All in the room get a line, its speaker too; those of other rooms do not.
+/// All members of a room get a line, its speaker too; those of other rooms do not.
 async fn a_line_reaches_everybody_in_the_room_and_nobody_else(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -81,15 +81,15 @@ async fn a_line_reaches_everybody_in_the_room_and_nobody_else(store: TestDatabas
         say_and_hear(&mut alice, "alice", text).await;
         assert_eq!(bob.json().await, json!({ "from": "alice", "say": text }));
     }
-    // The first that she hears is herself.
+    // The first line that she hears is her own.
     say_and_hear(&mut carol, "carol", "alone").await;
     assert_eq!(present(&mut carol).await, json!(["carol"]));
     say_and_hear(&mut bob, "bob", "hi alice").await;
     assert_eq!(alice.json().await, json!({ "from": "bob", "say": "hi alice" }));
 }
 
-/// A private line is for its addressee and its speaker, within their room; it is not kept. One for somebody
-/// who is not there is answered.
+/// A private line is for its addressee and its speaker, within their room; it is not kept. One for somebody who is not
+/// there gets an error.
 async fn a_private_line_reaches_two(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -110,7 +110,7 @@ async fn a_private_line_reaches_two(store: TestDatabase) {
         say(&mut alice, json!({ "to": absent, "say": "psst" })).await;
         assert_eq!(alice.json().await, json!({ "error": format!("nobody here is called {absent}") }));
     }
-    // The next that each of them hears is no private line.
+    // The next line that each of them hears is not a private one.
     say_and_hear(&mut alice, "alice", "aloud").await;
     for member in [&mut bob, &mut carol] {
         assert_eq!(member.json().await, json!({ "from": "alice", "say": "aloud" }));
@@ -155,7 +155,7 @@ async fn rooms_have_histories_of_their_own(store: TestDatabase) {
     assert_eq!(present(&mut bob).await, json!(["bob"]));
 }
 
-/// What was said is there when the host comes back; who was there is not. Invariant 3.
+/// After a restart of the host, what was said is still there, but the members are not. Invariant 3.
 async fn history_survives_the_host(store: TestDatabase) {
     let first = chat(&store).await;
     let mut alice = enter(&first, "lobby", "alice").await;
@@ -171,7 +171,7 @@ async fn history_survives_the_host(store: TestDatabase) {
     assert_eq!(store.texts("SELECT body FROM message ORDER BY sent").await, ["before", "after"]);
 }
 
-/// Two members of a room cannot have one name; in different rooms, or one after the other, they can.
+/// Two members of a room cannot have the same name; in different rooms, or one after the other, they can.
 async fn a_name_is_taken_while_its_owner_is_there(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -179,7 +179,7 @@ async fn a_name_is_taken_while_its_owner_is_there(store: TestDatabase) {
     assert_eq!(taken, (409, "alice is taken".to_owned()));
     let other = enter(&host, "kitchen", "alice").await;
     let mut bob = enter(&host, "lobby", "bob").await;
-    // The one who was refused was never there.
+    // The client that was refused never joined.
     assert_eq!(alice.json().await, json!({ "joined": "bob" }));
     alice.close().await;
     assert_eq!(bob.json().await, json!({ "left": "alice" }));
@@ -207,7 +207,7 @@ async fn bad_names_and_rooms_are_refused(store: TestDatabase) {
     say_and_hear(&mut client, &"😀".repeat(32), "at the limit").await;
 }
 
-/// A client that makes a mistake is told so; neither it nor anybody else loses the connection.
+/// A client that makes a mistake gets an error. Neither it nor any other loses the connection.
 async fn mistakes_are_answered_and_the_connection_stays(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -238,14 +238,14 @@ async fn mistakes_are_answered_and_the_connection_stays(store: TestDatabase) {
     alice.socket.send(Message::binary(vec![0xff, 0xfe])).await.unwrap();
     assert!(alice.json().await["error"].is_string());
     alice.socket.send(Message::binary(r#"{"say":"as binary"}"#)).await.unwrap();
-    // Of all that, he hears only what was right.
+    // Of all that, they hear only the line that was correct.
     for member in [&mut alice, &mut bob] {
         assert_eq!(member.json().await, json!({ "from": "alice", "say": "as binary" }));
     }
     say_and_hear(&mut alice, "alice", &"x".repeat(8000)).await;
 }
 
-/// Who says nothing for `away_after` is announced as away once, and again only after having said something.
+/// A member who says nothing for `away_after` is announced as away once, and again only after saying something.
 async fn silence_is_noticed(store: TestDatabase) {
     let config = app_with_database("chat", &example("chat"), &store.url);
     let host = TestHost::start(&format!("{config}settings = {{ away_after = 1 }}\n")).await;
@@ -270,7 +270,7 @@ async fn silence_is_noticed(store: TestDatabase) {
     assert_eq!(next_not_of_bob(&mut bob).await, json!({ "left": "alice" }));
 }
 
-/// Bob is away too some time, at any point between what is about alice.
+/// Bob is announced as away too, at any point between the messages about alice.
 async fn next_not_of_bob(client: &mut Client) -> Value {
     match client.json().await {
         away if away == json!({ "away": "bob" }) => client.json().await,
@@ -278,7 +278,7 @@ async fn next_not_of_bob(client: &mut Client) -> Value {
     }
 }
 
-/// Who gives no name gets one, and who gives no room is in the lobby.
+/// A client that gives no name gets one, and one that gives no room is in the lobby.
 async fn guests_need_no_name(store: TestDatabase) {
     let host = chat(&store).await;
     let mut alice = enter(&host, "lobby", "alice").await;
@@ -297,7 +297,7 @@ async fn guests_need_no_name(store: TestDatabase) {
 }
 
 /// Names, rooms and lines of any script are the same afterwards, from the database too.
-async fn any_character_will_do(store: TestDatabase) {
+async fn any_character_is_accepted(store: TestDatabase) {
     let host = chat(&store).await;
     let mut zoe = host.connect("/chat?room=%F0%9F%9B%8B%EF%B8%8F+caf%C3%A9&name=Zo%C3%AB+%F0%9F%98%80").await;
     let lines = ["😀👩‍👩‍👧‍👦", "it's \"a\" \\ `?` ; -- %s ${X} ?", "\0\u{1}\n\t\u{7f}", "שלום مرحبا", "\u{2028}e\u{301}"];
@@ -310,7 +310,7 @@ async fn any_character_will_do(store: TestDatabase) {
     assert_eq!(present(&mut other).await, json!(["Zoë 😀", "other"]));
 }
 
-/// Rooms are compared byte by byte, in the history as for those who are there.
+/// Rooms are compared byte by byte, in the history and for the members.
 async fn rooms_that_look_alike_are_different(store: TestDatabase) {
     let host = chat(&store).await;
     let mut members = Vec::new();

@@ -15,9 +15,9 @@ hassock_tests::for_both_engines!(
     entries_have_lengths,
     every_reply_has_the_id_of_its_request,
     many_clients_write_at_once,
-    any_character_will_do,
+    any_character_is_accepted,
     entries_survive_the_host,
-    a_lost_table_is_an_error_that_tells_nothing,
+    a_lost_table_is_an_error_without_details,
 );
 
 const OUT_OF_ORDER: &str = "the guestbook is out of order, please try again later";
@@ -40,10 +40,10 @@ async fn add(client: &mut Client, name: &str, text: &str) -> u64 {
 async fn error(client: &mut Client, request: &str) -> String {
     client.send(request).await;
     let reply = client.json().await;
-    reply["error"].as_str().unwrap_or_else(|| panic!("{request} is no error: {reply}")).to_owned()
+    reply["error"].as_str().unwrap_or_else(|| panic!("{request} is not an error: {reply}")).to_owned()
 }
 
-/// A page has the newest entries first, and says how many pages there are; one behind the last is empty.
+/// A page has the newest entries first, and says how many pages there are; one after the last is empty.
 async fn entries_are_listed_page_by_page(store: TestDatabase) {
     let host = guestbook(&store).await;
     let mut client = host.connect("/guestbook").await;
@@ -84,7 +84,7 @@ async fn a_deleted_entry_moves_to_the_deleted_ones(store: TestDatabase) {
         assert_eq!(reply, json!({ "id": 4, "error": format!("there is no entry {absent}") }));
     }
     assert_eq!(store.texts("SELECT name FROM deleted").await, ["Zoe"]);
-    // A number is not given twice, or the two tables would disagree.
+    // A number is not used twice, or the two tables would disagree.
     assert!(ask(&mut client, json!({ "delete": bob })).await["deleted"] == bob);
     assert!(add(&mut client, "Carol", "hello").await > bob);
 }
@@ -109,7 +109,7 @@ async fn a_delete_that_fails_half_way_changes_nothing(store: TestDatabase) {
     assert_eq!(store.texts("SELECT name FROM deleted").await, ["Zoe"]);
 }
 
-/// What is no request gets a reply that says so, without touching the database.
+/// A message that is not a request gets a reply that says so, and the database is not used.
 async fn mistakes_are_answered_and_the_connection_stays(store: TestDatabase) {
     let host = guestbook(&store).await;
     let mut client = host.connect("/guestbook").await;
@@ -177,7 +177,7 @@ async fn every_reply_has_the_id_of_its_request(store: TestDatabase) {
     assert_eq!(ask(&mut client, json!({ "list": { "page": 1 } })).await["id"], Value::Null);
 }
 
-/// Many who write at once all get a number of their own, and all that they wrote is there.
+/// Clients that write at the same time get different numbers, and all their entries are stored.
 async fn many_clients_write_at_once(store: TestDatabase) {
     let host = guestbook(&store).await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -200,8 +200,8 @@ async fn many_clients_write_at_once(store: TestDatabase) {
     assert_eq!(stored.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<u64>>(), ids);
 }
 
-/// What looks like SQL, and any script, is stored as it is.
-async fn any_character_will_do(store: TestDatabase) {
+/// Text that looks like SQL, and text in any script, is stored as it is.
+async fn any_character_is_accepted(store: TestDatabase) {
     let host = guestbook(&store).await;
     let mut client = host.connect("/guestbook").await;
     for text in ["'); DROP TABLE entry; --", "\\' \" ` ? %s ${X}", "a\0b\u{1}\u{7f}", "שלום", "👩‍👩‍👧‍👦 e\u{301}"]
@@ -212,7 +212,7 @@ async fn any_character_will_do(store: TestDatabase) {
     }
 }
 
-/// Entries are there when the host comes back, and numbers go on. Invariant 3.
+/// After a restart of the host, the entries are still there, and numbers go on. Invariant 3.
 async fn entries_survive_the_host(store: TestDatabase) {
     let first = guestbook(&store).await;
     let mut client = first.connect("/guestbook").await;
@@ -226,8 +226,8 @@ async fn entries_survive_the_host(store: TestDatabase) {
     assert_eq!((&listed["entries"][0]["text"], &listed["entries"][1]["text"]), (&json!("after"), &json!("before")));
 }
 
-/// A fault of the database is for the log, not for clients: they get an error without details, and stay.
-async fn a_lost_table_is_an_error_that_tells_nothing(store: TestDatabase) {
+/// A fault of the database is for the log, not for clients: they get an error without details, and stay connected.
+async fn a_lost_table_is_an_error_without_details(store: TestDatabase) {
     let host = guestbook(&store).await;
     let mut client = host.connect("/guestbook").await;
     add(&mut client, "Zoe", "hello").await;
@@ -239,9 +239,9 @@ async fn a_lost_table_is_an_error_that_tells_nothing(store: TestDatabase) {
     }
 }
 
-/// A page size of nothing cannot be served: nobody is let in.
+/// A page size of zero cannot be served: every client is refused.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_size_of_zero_lets_nobody_in() {
+async fn a_page_size_of_zero_refuses_every_client() {
     let config = app_with_database("guestbook", &example("guestbook"), "sqlite::memory:");
     let host = TestHost::start(&format!("{config}settings = {{ page_size = 0 }}\n")).await;
     assert_eq!(hassock_tests::refused(&host.address(), "/guestbook", |_| {}).await.0, 500);

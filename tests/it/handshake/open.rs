@@ -1,4 +1,4 @@
-//! The module's part of the handshake: what `open` sees, and what becomes of its answer.
+//! The module's part of the handshake: what `open` sees, and what the host does with its answer.
 
 use hassock_tests::raw::{text, upgrade, upgrade_with};
 use hassock_tests::{Client, Closed, Events, Raw, TestHost, eventually, refused};
@@ -42,7 +42,7 @@ async fn the_101_has_what_the_module_adds_and_no_more() {
     let mut raw = Raw::connect(&host.address()).await;
     let deflate = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     raw.send(upgrade_with("/probe", deflate)).await;
-    assert_eq!(raw.accepted().await.header("sec-websocket-extensions"), None, "an offer that nobody takes");
+    assert_eq!(raw.accepted().await.header("sec-websocket-extensions"), None, "an offer that the host does not accept");
 }
 
 /// The contract of `open`: messages that it sends are the first that the client gets.
@@ -54,7 +54,7 @@ async fn what_open_sends_comes_first() {
     assert_eq!((client.text().await, client.text().await), ("welcome".to_owned(), "hello".to_owned()));
 }
 
-/// The contract of `refusal`: status, fields and body are the module's; the connection never was.
+/// The contract of `refusal`: status, fields and body are the module's; there is no connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_the_modules_own() {
     let events = Events::new().await;
@@ -65,7 +65,7 @@ async fn a_refusal_is_the_modules_own() {
     assert_eq!((answer.status, answer.body.as_str()), (403, "not you"));
     assert_eq!(answer.header("x-why").as_deref(), Some("because"));
     assert_eq!(answer.header("content-type").as_deref(), Some("text/plain; charset=utf-8"));
-    // A refusal with a status that is none: the module's error, and no connection either.
+    // A refusal with an invalid status is the module's error; there is no connection either.
     let (status, body) = refused(&host.address(), "/probe?open=strange-status", |_| {}).await;
     assert_eq!((status, body), (500, failed(&host)));
     assert_eq!(host.host.connections(), 0);
@@ -73,8 +73,8 @@ async fn a_refusal_is_the_modules_own() {
     assert_eq!((events.of("open").await.len(), events.of("closed").await.len()), (2, 0));
 }
 
-/// Invariant 2: an acceptance that can not be is a 500 for the client, and a connection with its one `closed`
-/// for the module, which believes that it has one.
+/// Invariant 2: an invalid acceptance is a 500 for the client. The module gets its one `closed`, because it assumes a
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acceptance_that_can_not_be_is_500_and_closed_once() {
     let events = Events::new().await;
@@ -100,7 +100,7 @@ async fn an_acceptance_that_can_not_be_is_500_and_closed_once() {
     assert_eq!(events.assert_each_closed_once().await, 4);
 }
 
-/// Invariant 2: a client that goes away while `open` runs gets one `open` and one `closed`, however it goes.
+/// Invariant 2: a client that goes away while `open` runs gets one `open` and one `closed`, however it leaves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_during_open_is_closed_once() {
     let events = Events::new().await;
@@ -127,14 +127,14 @@ async fn a_client_that_leaves_during_open_is_closed_once() {
     assert_eq!(events.assert_each_closed_once().await, 7);
 }
 
-/// Invariant 1: a slow `open` keeps only its own client waiting; ids are given once and in no other's way.
+/// Invariant 1: only its own client waits for a slow `open`; each id is given once and blocks no other client.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_open_keeps_nobody_else_waiting() {
     let events = Events::new().await;
     let host = events.host("").await;
     let mut slow = Raw::connect(&host.address()).await;
     let mut other = host.connect("/probe").await;
-    // `open` writes an event, and so waits until the test lets it.
+    // `open` writes an event, so it waits until the test unlocks.
     let lock = events.lock().await;
     slow.send(upgrade("/probe?open=greet")).await;
     eventually("its open to run", || async { host.host.connections() == 2 }).await;
@@ -147,7 +147,7 @@ async fn a_slow_open_keeps_nobody_else_waiting() {
     assert_eq!(slow.text().await, "welcome");
 }
 
-/// Invariant 3: what `open` leaves with the connection is there for its messages, in whatever instance.
+/// Invariant 3: the attachment that `open` gives a connection is there for its messages, in any instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_attachment_of_the_acceptance_stays() {
     let host = TestHost::probe("[apps.probe.limits]\ninstance_calls = 1\n").await;
@@ -164,7 +164,7 @@ async fn the_attachment_of_the_acceptance_stays() {
     }
 }
 
-/// A close from within `open` comes after the 101 and what was sent before it, with its code.
+/// A close in `open` comes after the 101 and after what was sent before it, with its code.
 #[tokio::test(flavor = "multi_thread")]
 async fn open_may_close_at_once() {
     let events = Events::new().await;
@@ -174,7 +174,7 @@ async fn open_may_close_at_once() {
     assert_eq!(events.wait("closed", 1).await, ["3001 Module at once"]);
 }
 
-/// What a client reads when the probe's version fails it.
+/// What a client reads when the version of the probe fails.
 fn failed(host: &TestHost) -> String {
     format!("the application failed (version {})\n", host.serving("probe"))
 }

@@ -28,12 +28,12 @@ async fn page(host: &Host, hash: &str) -> Browser {
     browser
 }
 
-/// Wait until the status line begins so.
+/// Wait until the status line begins with this.
 async fn status(browser: &Browser, beginning: &str) {
     browser.until(&format!("document.querySelector('#status').textContent.startsWith({})", json!(beginning))).await;
 }
 
-/// Wait for a row of a kind that begins so.
+/// Wait for a row of a kind that begins with this.
 async fn row(browser: &Browser, kind: &str, beginning: &str) {
     let rows = format!("[...document.querySelectorAll('.row.{kind} .text')]");
     browser.until(&format!("{rows}.some(e => e.textContent.startsWith({}))", json!(beginning))).await;
@@ -107,13 +107,13 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     let mut order = Vec::new();
     while !order.contains(&"send".to_owned()) {
         order.push(browser.focus().await);
-        assert!(order.len() < 20, "the focus goes in circles: {order:?}");
+        assert!(order.len() < 20, "the focus never reaches `send`: {order:?}");
         browser.press(Key::Tab).await;
     }
     let samples = ["button", "button"];
     let before = ["app", "path", "subprotocols", "connect", "quit", "pretty", "clear", "log"];
     assert_eq!(order, [&before[..], &samples, &["message", "send"]].concat());
-    // Back to `quit`, and press it: no mouse needed.
+    // Focus `quit` and press it without a mouse.
     browser.eval("document.querySelector('#quit').focus()").await;
     browser.press(Key::Enter).await;
     status(&browser, "Closed – 1000 normal closure").await;
@@ -143,7 +143,7 @@ async fn a_developer_tries_the_apps_by_keyboard() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// The row of an error that begins so, and what is beside it.
+/// The error row that begins with this, and the text beside it.
 async fn error_row(browser: &Browser, beginning: &str) -> (String, String) {
     row(browser, "error", beginning).await;
     let rows = browser.texts(".row.error .text").await;
@@ -152,7 +152,7 @@ async fn error_row(browser: &Browser, beginning: &str) -> (String, String) {
     (rows[index].clone(), beside[index].clone())
 }
 
-/// The page says which side refused a handshake, and why. All tries are one row. Waiting can be ended, by mouse too.
+/// The page says which side refused a handshake, and why. All tries are one row. A user can end the wait, by mouse too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_is_explained() {
     let host = serve("127.0.0.1:0").await;
@@ -214,10 +214,10 @@ async fn samples_of_the_config_can_be_sent() {
     assert_eq!(browser.eval("document.querySelector('#message').value").await, SAMPLES[0]);
     browser.press(Key::Enter).await;
     row(&browser, "received", "{\"from\":\"ann\",\"say\":\"hi\"}").await;
-    // Coloured, and the same text.
+    // The colours do not change the text.
     assert_eq!(browser.texts(".row.received .json .k").await[..2], ["\"from\"", "\"say\""]);
     assert_eq!(browser.texts(".row.received .json .s").await[..2], ["\"ann\"", "\"hi\""]);
-    // The other app has none.
+    // The other app has no samples.
     go(&browser, "/commands").await;
     status(&browser, "Open – /commands").await;
     browser.until("document.querySelector('#samples').hidden").await;
@@ -252,7 +252,7 @@ async fn two_clients_talk_to_each_other() {
         browser.until(&format!("document.querySelector('{client} .log').textContent.includes({})", json!(said))).await;
     }
     assert_eq!(browser.texts("#client-1 .row.sent").await, [] as [&str; 0]);
-    // Every label names its own field, and no id is there twice.
+    // Every label names a field of its own client, and ids are unique.
     let ids = "[...document.querySelectorAll('[id]')].map(e => e.id)";
     assert_eq!(browser.eval(&format!("new Set({ids}).size === {ids}.length")).await, true);
     let wrong = "[...document.querySelectorAll('.client label[for]')].filter(e => !e.closest('.client').contains(e.control)).length";
@@ -267,7 +267,7 @@ async fn two_clients_talk_to_each_other() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// Wherever a countdown begins anew.
+/// Collects the value at which each countdown begins.
 const WATCH_COUNTDOWN: &str = "(() => {
     window.waits = [];
     let last = 0;
@@ -305,7 +305,7 @@ async fn a_restart_of_the_host_is_survived() {
     send(&browser, "test").await;
     row(&browser, "received", "This is a test!").await;
 
-    // Once more, and this time somebody cannot wait.
+    // Once more, and this time the user does not wait.
     browser.chord(Key::Alt, 'k').await;
     assert_eq!(host.drain().await, 0);
     row(&browser, "error", "Could not connect to /commands").await;
@@ -320,7 +320,7 @@ async fn a_restart_of_the_host_is_survived() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// On a phone everything is within the screen, also with a message that has nowhere to break.
+/// On a phone everything is within the screen, also a message that has no place to break.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_fits_a_phone() {
     let host = serve("127.0.0.1:0").await;
@@ -341,7 +341,7 @@ async fn the_page_fits_a_phone() {
     assert_eq!(browser.eval("document.querySelector('#log').clientHeight").await, height);
     fits(&browser).await;
     browser.click("#hide-help").await;
-    // Of two clients, one is seen.
+    // Of two clients, one is visible.
     browser.click("#second").await;
     fits(&browser).await;
     let seen = "['client-1', 'client-2'].filter(id => document.getElementById(id).offsetHeight)";

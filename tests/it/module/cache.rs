@@ -1,4 +1,4 @@
-//! Compiled code on disk: a restart or a rollback does not compile again, and what is not sound is never trusted.
+//! Compiled code on disk: a restart or a rollback does not compile again, and an invalid file is never used.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const CACHE: &str = "[cache]\ndirectory = \"code\"\n";
 
-/// A site whose app `chat` has `v1`, and that keeps its code in a folder of its own.
+/// A site with `v1` of the app `chat`, and with its own folder for compiled code.
 fn site(cache: &str, keys: &str) -> Site {
     let chat = app("chat", Path::new("chat.wasm"));
     let site = Site::new(&format!("[admin]\nlisten = \"unix:admin.sock\"\n{cache}{chat}{keys}\n"));
@@ -20,19 +20,19 @@ fn site(cache: &str, keys: &str) -> Site {
     site
 }
 
-/// Serve, see that it does, and stop: the log.
+/// Serve, check that it works, and stop. Returns the log.
 async fn run(site: &Site) -> String {
     let host = site.serve().await;
     assert_eq!(host.connect("/chat").await.ask("who").await, "v1 who");
     host.stop().await
 }
 
-/// The versions that a log says were compiled, in their order.
+/// The versions that were compiled according to a log.
 fn compiled(log: &str) -> Vec<String> {
     versions(lines(log, "compiled").into_iter().filter(|line| line["message"] == "compiled"))
 }
 
-/// Those that it says came from the cache.
+/// The versions that came from the cache according to a log.
 fn loaded(log: &str) -> Vec<String> {
     versions(lines(log, "loaded compiled code from the cache").into_iter())
 }
@@ -60,8 +60,8 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// The first start compiles, once for all apps with that module; the next ones do not, `check` neither. What is kept
-/// is for its owner alone.
+/// The first start compiles, once for all apps with that module; the next ones and `check` do not. Only the owner can
+/// access the files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_does_not_compile() {
     let site = site(CACHE, &app("twin", Path::new("chat.wasm")));
@@ -91,7 +91,7 @@ async fn a_return_to_an_old_version_does_not_compile() {
     for (mark, command) in [("v2", "v2.wasm"), ("v1", "v1.wasm"), ("v2", "v2.wasm")] {
         assert_eq!(site.run(&format!("module deploy chat {command}")).await.code, Some(0));
         client.ask_until(mark).await;
-        // Nothing but the cache has the other one.
+        // Only the cache has the other version.
         let list = site.run("module list --json").await.stdout;
         let [report] = &serde_json::from_str::<Vec<AppReport>>(&list).unwrap()[..] else { panic!("{list}") };
         assert_eq!(
@@ -107,11 +107,11 @@ async fn a_return_to_an_old_version_does_not_compile() {
     );
 }
 
-/// Damages a cache in which `v1` and `v2` are.
+/// Damages a cache that has `v1` and `v2`.
 type Damage<'a> = &'a dyn Fn(&Site);
 
-/// A file that is damaged, cut off, longer, of another module, sealed with another key, or a link to a sound one, is
-/// said to be so once, compiled again, and sound from then on. Serving works.
+/// A file that is damaged, cut off, longer, of another module, sealed with another key, or a link to a valid one is
+/// logged once. Then the host compiles again, and the file is valid. Serving works.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_sound_is_compiled_again() {
     let site = site(CACHE, "");
@@ -162,10 +162,10 @@ async fn what_is_not_sound_is_compiled_again() {
         let mended = run(&site).await;
         assert_eq!((compiled(&mended), loaded(&mended)), (vec![], vec![version_of("v1")]), "{what}");
     }
-    assert_eq!(fs::read(site.file("sound")).unwrap().len(), fs::read(code(&site, "v1")).unwrap().len(), "it is kept");
+    assert_eq!(fs::read(site.file("sound")).unwrap().len(), fs::read(code(&site, "v1")).unwrap().len(), "unchanged");
 }
 
-/// A key of the wrong length is made again; code that was sealed with the old one is compiled again.
+/// A key of the wrong length is replaced; code that was sealed with the old key is compiled again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_key_is_made_again() {
     let site = site(CACHE, "");
@@ -177,8 +177,8 @@ async fn a_damaged_key_is_made_again() {
     assert_eq!(compiled(&run(&site).await), [""; 0]);
 }
 
-/// A folder or key that others could have written or read, or a folder that cannot be: one warning that says what to
-/// do, and the host works without. Nothing there is used or changed.
+/// If other users could access the folder or the key, or if there cannot be a folder, one warning says what to do, and
+/// the host works without a cache. It uses and changes nothing there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_not_ours_alone_is_not_used() {
     let site = site(CACHE, "");
@@ -202,7 +202,7 @@ async fn a_folder_that_is_not_ours_alone_is_not_used() {
             Box::new(mode(key.clone(), 0o600)),
         ),
     ];
-    // Only root may give files away; others cannot make a folder that belongs to somebody else.
+    // Only root may change the owner of a file; others cannot create a folder of another user.
     if chown(&folder, Some(0), None).is_ok() {
         let words = "./code belongs to another user; name a folder of your own as `cache.directory`";
         cases.push((Box::new(owner(folder.clone(), 1)), words, Box::new(owner(folder.clone(), 0))));
@@ -231,7 +231,7 @@ async fn a_folder_that_is_not_ours_alone_is_not_used() {
     assert_eq!(fs::read_to_string(&folder).unwrap(), "precious");
 }
 
-/// `bytes = "0B"` keeps nothing and makes nothing.
+/// `bytes = "0B"` keeps and creates nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn zero_bytes_keep_nothing() {
     let site = site(&format!("{CACHE}bytes = \"0B\"\n"), "");
@@ -242,9 +242,9 @@ async fn zero_bytes_keep_nothing() {
     assert!(!site.file("code").exists());
 }
 
-/// The sum of all files stays below `bytes`: what was not used for longest makes room. A lower bound holds from the
-/// next start on. Other files in the folder are neither counted nor removed; and code that is larger than the bound is
-/// not kept, which is said.
+/// The sum of all files stays below `bytes`: the least recently used file is removed first. A lower bound applies from
+/// the next start. Other files in the folder are neither counted nor removed. Code that is larger than the bound is not
+/// kept; the host logs it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bound_holds() {
     let site = site(CACHE, "");
@@ -252,13 +252,13 @@ async fn the_bound_holds() {
     run(&site).await;
     let one = fs::metadata(code(&site, "v1")).unwrap().len();
     site.put("code/notes.txt", vec![0; 1 << 20]);
-    // Two and a half.
+    // Room for two and a half.
     let most = one * 5 / 2;
     site.put("hassock.toml", bounded(&site, &format!("bytes = {most}")));
     let host = site.serve().await;
     for mark in ["v2", "v1", "v3", "v4"] {
         site.put("new.wasm", marked(mark));
-        // Without this, `v1` would be the oldest when `v3` needs room: it is used again.
+        // This uses `v1` again. Otherwise it would be the oldest when `v3` needs room.
         if mark == "v1" {
             assert_eq!(site.run("check").await.code, Some(0));
             continue;
@@ -277,7 +277,7 @@ async fn the_bound_holds() {
     }
     host.stop().await;
     site.put("hassock.toml", bounded(&site, &format!("bytes = {}", one * 3 / 2)));
-    assert_eq!(compiled(&run(&site).await), [version_of("v1")], "it had made room");
+    assert_eq!(compiled(&run(&site).await), [version_of("v1")], "it was removed to make room");
     assert_eq!(files(&site.file("code")), [code(&site, "v1")]);
     site.put("hassock.toml", bounded(&site, "bytes = \"100KiB\""));
     let log = run(&site).await;
@@ -297,7 +297,7 @@ fn bounded(site: &Site, bytes: &str) -> String {
     rest.join("\n").replace("directory = \"code\"", &format!("directory = \"code\"\n{bytes}"))
 }
 
-/// Without the key `directory` it is systemd's folder, else that of the user.
+/// Without the key `directory`, systemd's folder is used, or else that of the user.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_the_environment_names_the_folder() {
     let site = site("", "");
@@ -324,12 +324,11 @@ async fn without_a_key_the_environment_names_the_folder() {
     }
     let before = fs::read_dir(site.folder()).unwrap().count();
     assert_eq!(check(&[]).await.code, Some(0));
-    assert_eq!(fs::read_dir(site.folder()).unwrap().count(), before, "nothing is made anywhere");
+    assert_eq!(fs::read_dir(site.folder()).unwrap().count(), before, "no folder is created");
     assert!(!site.file("second").exists());
 }
 
-/// Hosts that start at the same moment share the folder: there is one key, and what one of them compiled the others
-/// can load.
+/// Hosts that start at the same moment share the folder: there is one key, and each can load what another one compiled.
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_that_start_together_share_the_folder() {
     let site = site(CACHE, "");

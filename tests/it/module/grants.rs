@@ -1,4 +1,4 @@
-//! Denied by default (invariant 6): what a module may not have, and what is no module at all.
+//! Denied by default (invariant 6): what a module may not use, and files that are not a module.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn importing(names: &[&str]) -> Vec<u8> {
         // An instance, of the type 0.
         imports.extend([5, 0]);
     }
-    // The types: one, of an instance with two declarations: the type `func()`, and `fire`, which has it.
+    // One type: an instance with two declarations, the type `func()` and `fire`, which has this type.
     let types = b"\x01\x42\x02\x01\x40\0\x01\0\x04\0\x04fire\x01\0";
     let section = |id: u8, content: &[u8]| [&[id, u8::try_from(content.len()).unwrap()], content].concat();
     [COMPONENT, &section(7, types), &section(10, &imports)].concat()
@@ -89,7 +89,7 @@ async fn an_unknown_interface_of_a_known_package_is_refused() {
     }
 }
 
-/// Invariant 7: what is no module for this host is refused before any traffic, with a reason of its own.
+/// Invariant 7: a file that is not a module for this host is refused before any traffic, with its own reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_module_is_refused_with_its_reason() {
     let files = Files::new();
@@ -109,7 +109,7 @@ async fn what_is_no_module_is_refused_with_its_reason() {
     }
 }
 
-/// "All problems at once", so that a user mends them in one go.
+/// "All problems at once", so that a user can correct all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_problems_are_reported_at_once() {
     let files = Files::new();
@@ -131,7 +131,7 @@ async fn several_problems_are_reported_at_once() {
 async fn a_module_sees_nothing_of_the_machine() {
     let host = TestHost::probe("").await;
     let mut client = host.connect("/probe").await;
-    // The process itself has variables and arguments, and there is somebody to connect to.
+    // The process itself has variables and arguments, and there is a host to connect to.
     assert!(std::env::vars().next().is_some());
     for what in ["environment", "arguments"] {
         assert_eq!(client.probe(json!({ "escape": what })).await, json!([]), "{what}");
@@ -165,7 +165,7 @@ async fn reader(database: &TestDatabase) -> (TestHost, Client) {
     (host, client)
 }
 
-/// Statements that would change something, or prepare to.
+/// Statements that would change something or prepare a change.
 const CHANGES: [&str; 12] = [
     "INSERT INTO t VALUES (3)",
     "REPLACE INTO t VALUES (3)",
@@ -181,7 +181,7 @@ const CHANGES: [&str; 12] = [
     "ATTACH DATABASE 'main.db' AS other",
 ];
 
-/// Looked at without the host.
+/// Check the database without the host.
 async fn assert_unchanged(database: &TestDatabase) {
     assert_eq!(database.number("SELECT COUNT(*) FROM t").await, 2);
     assert_eq!(database.number("SELECT CAST(SUM(n) AS SIGNED) FROM t").await, 3);
@@ -190,8 +190,8 @@ async fn assert_unchanged(database: &TestDatabase) {
     database.execute("ALTER TABLE t ADD COLUMN m INTEGER").await;
 }
 
-/// `sql.error.denied`: "The app has no grant for it: … writing to it". With one session in the pool, each
-/// statement meets what the ones before it left there. Twice, for the same reason.
+/// `sql.error.denied`: "The app has no grant for it: … writing to it". With one session in the pool, each statement
+/// meets the state that the ones before it left. All run twice, for the same reason.
 async fn a_read_only_grant_changes_nothing(database: TestDatabase) {
     let (_host, mut reader) = reader(&database).await;
     for sql in CHANGES.iter().chain(&CHANGES) {
@@ -205,7 +205,7 @@ async fn a_read_only_grant_changes_nothing(database: TestDatabase) {
     assert_unchanged(&database).await;
 }
 
-/// The same within a transaction, whose commit then has nothing to make last.
+/// The same within a transaction. Its commit then has nothing to write.
 async fn a_read_only_transaction_changes_nothing(database: TestDatabase) {
     let (_host, mut reader) = reader(&database).await;
     let mut steps: Vec<Value> = CHANGES.iter().map(|sql| json!({ "execute": { "sql": sql } })).collect();
@@ -222,8 +222,8 @@ async fn a_read_only_transaction_changes_nothing(database: TestDatabase) {
     assert_unchanged(&database).await;
 }
 
-/// `sql.error`: a database that the config has and does not grant is `denied`, one that it does not have
-/// is an `unknown-database`; and the address is never told.
+/// `sql.error`: a database that the config has and does not grant is `denied`, one that it does not have is an
+/// `unknown-database`. The error never has the address.
 async fn what_is_not_granted_is_not_there(database: TestDatabase) {
     let other = "[databases.other]\nurl = \"sqlite::memory:\"\n";
     let app = format!("{}databases.main = \"read-only\"\n", app("probe", &guest("probe")));

@@ -1,4 +1,4 @@
-//! `POST /v1/apps/APP/record` by itself: its lines, its errors, and its bounds.
+//! `POST /v1/apps/APP/record` without the command: its lines, its errors, and its bounds.
 
 use hassock_tests::admin::Line;
 use hassock_tests::{Events, Operator, TestHost, app, marked, module_file, note, unlock};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// A host with the module `marked`, and somebody who asks it.
+/// A host with the module `marked`, and an operator.
 struct Bench {
     host: TestHost,
     operator: Operator,
@@ -96,13 +96,13 @@ async fn errors_have_their_status_and_kind() {
     drop(recording);
 }
 
-/// A recording lasts for longer than any request may; and when its reader goes, there is room for the next.
+/// A recording may last longer than a request. When its reader goes away, another recording can begin.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_lasts_for_as_long_as_it_is_read() {
     let bench = Bench::start("request_timeout = \"50ms\"").await;
     let stream = bench.record("").await;
     let mut client = bench.host.connect("/marked").await;
-    // It sleeps for six times that.
+    // The module sleeps for six times that timeout.
     assert_eq!(client.ask("sleep").await, "v1 slept");
     client.close().await;
     let expected = [
@@ -149,7 +149,7 @@ async fn redacted_values_are_marked() {
     assert_eq!(stream.events().await, expected);
 }
 
-/// An app that the config has no more has no more connections to record.
+/// An app that the config no longer has gets no more connections to record.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_app_is_its_end() {
     let bench = Bench::start("").await;
@@ -165,7 +165,7 @@ async fn the_end_of_the_app_is_its_end() {
     assert_eq!(events[1..], [ended, json!({ "event": "cut-short" })]);
 }
 
-/// What a call does to others has to come after what it was called for: that is noted before the call returns.
+/// The cause of a call must come before what the call does to others, so it is noted before the call returns.
 #[tokio::test(flavor = "multi_thread")]
 async fn causes_are_noted_before_their_calls() {
     let events = Events::new().await;
@@ -189,7 +189,7 @@ async fn causes_are_noted_before_their_calls() {
     client.socket.close(None).await.unwrap();
     stream.until("\"event\":\"ended\"").await;
     unlock(lock).await;
-    // It did not come because the call gave up.
+    // The call did not give up: it writes `closed`.
     events.wait("closed", 1).await;
     let kinds: Vec<Value> = stream.events().await.iter().map(|event| event["event"].clone()).collect();
     let told = ["connected", "sent", "received", "sent", "received", "fired", "received", "ended", "complete"];

@@ -1,8 +1,8 @@
-//! How recordings end that do not end by themselves, and those that never begin.
+//! Recordings that do not end by themselves, and recordings that cannot begin.
 
 use super::*;
 
-/// Ctrl-C ends it with all that has happened so far; the traffic goes on, and the next recording may begin.
+/// Ctrl-C ends the recording, which has all traffic so far. The traffic goes on; another recording may begin.
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_it_well() {
     let site = probe("");
@@ -10,7 +10,7 @@ async fn ctrl_c_ends_it_well() {
     let process = record(&site, "probe", " --connections 2").await;
     let mut client = host.connect("/probe").await;
     assert_eq!(client.ask("before").await, "before");
-    // It is written as it comes.
+    // The traffic is written as it comes.
     let is_there = || async { fs::read_to_string(site.file(FILE)).unwrap().ends_with("c1 < before\n") };
     eventually("the message to be in the file", is_there).await;
     process.ctrl_c();
@@ -19,7 +19,7 @@ async fn ctrl_c_ends_it_well() {
     assert_eq!(client.ask("after").await, "after");
     let expected = "connect c1 /probe\n  @id: 1\nc1 > before\nc1 < before\n";
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
-    // The host sees that the first is gone.
+    // The host notices that the first has ended.
     let begins = || async {
         let next = Process::hassock(site.folder(), ["record", "probe", "next.transcript"]);
         let recording = || async { next.stderr().contains("recording probe: ") || next.stderr().contains("already") };
@@ -34,7 +34,7 @@ async fn ctrl_c_ends_it_well() {
     host.stop().await;
 }
 
-/// The host stops: what it closes is in the transcript, which is fit for use.
+/// When the host stops, the transcript has its closes and can be used.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_cuts_it_short() {
     let site = probe("");
@@ -51,7 +51,7 @@ async fn a_drain_cuts_it_short() {
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
 }
 
-/// A host that is killed leaves a file with what came before, and the command says so.
+/// If the host is killed, the file has what came before, and the command says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_is_missed() {
     let site = probe("");
@@ -65,7 +65,7 @@ async fn a_host_that_is_killed_is_missed() {
     assert_eq!(steps(&site, "probe", &guest("probe")), "");
 }
 
-/// Invariant 5: who does not read loses the recording; the clients do not notice.
+/// Invariant 5: a slow reader loses the recording; the clients do not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_loses_the_recording_and_nobody_waits() {
     let site = site("probe", &guest("probe"), "");
@@ -93,7 +93,7 @@ async fn a_slow_reader_loses_the_recording_and_nobody_waits() {
     host.stop().await;
 }
 
-/// What cannot begin says why and leaves every file as it was.
+/// A recording that cannot begin says why and changes no file.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_begin_leaves_nothing_behind() {
     let site = probe("");
@@ -123,7 +123,7 @@ async fn what_cannot_begin_leaves_nothing_behind() {
     drop(host.connect("/probe").await);
     recorded(process).await;
 
-    // With `--force`, nothing is left of what was there.
+    // With `--force`, nothing is left of the old file.
     let process = Process::hassock(site.folder(), ["record", "probe", "old", "--force"]);
     process.complains("recording probe: 0 of 1 connection, 0 messages; Ctrl-C ends").await;
     drop(host.connect("/probe").await);

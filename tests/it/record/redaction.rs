@@ -4,7 +4,7 @@ use super::*;
 
 const SECRET: &str = "s3cret";
 
-/// Header fields, fields of JSON in both directions, and parameters of the query, in the file and in what the host
+/// Header fields, JSON fields in both directions and query parameters are redacted, in the file and in what the host
 /// sends to the command.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_config_names_is_left_out() {
@@ -19,7 +19,7 @@ async fn what_the_config_names_is_left_out() {
     let target = format!("/probe?open=header&pin={SECRET}&token={SECRET}");
     let mut client = Client::with(&host.address, &target, change).await.unwrap();
     let text = format!("[{{\"z\":{{\"token\":\"{SECRET}\"}},\"a\":\"${{any}}\"}}]");
-    assert_eq!(client.ask(text.clone()).await, text, "the traffic is as it was");
+    assert_eq!(client.ask(text.clone()).await, text, "the traffic is not redacted");
     client.close().await;
     recorded(process).await;
     let expected = "connect c1 /probe?open=header&pin=redacted&token=redacted\n  x-test: shown\n  cookie: redacted\n  @id: 1\n  \
@@ -31,7 +31,7 @@ async fn what_the_config_names_is_left_out() {
     host.stop().await;
 }
 
-/// Without a word in the config, credentials in header fields and in the query are redacted.
+/// Without any key in the config, credentials in header fields and in the query are redacted.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_left_out_by_default() {
     let site = probe("");

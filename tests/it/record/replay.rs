@@ -1,4 +1,4 @@
-//! What was recorded is a test: played against the same module inside, it passes.
+//! A recording is a test: it passes when it is played in-process with the same module.
 
 use futures_util::SinkExt;
 use hassock_tests::{Client, Process, Site, example, guest, hassock, refused};
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{FILE, record, recorded, site};
 
-/// Play it with the config that the host was started with.
+/// Play the recording with the config of the host.
 async fn replay(site: &Site) {
     let played = hassock(site.folder(), ["test", "hassock.toml", FILE, "--no-build"]).await;
     let text = std::fs::read_to_string(site.file(FILE)).unwrap();
@@ -18,7 +18,7 @@ async fn replay(site: &Site) {
     assert!(!text.contains("closed 1006") && text.contains("advance"), "{text}");
 }
 
-/// Rooms with a refusal, a timer of each member, and every way to go.
+/// Rooms with a refusal, a timer of each member, and every way to leave.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recorded_talk_with_timers_passes_inside() {
     let site = site("chat", &example("chat"), "settings = { away_after = 1 }\n");
@@ -40,7 +40,7 @@ async fn a_recorded_talk_with_timers_passes_inside() {
     assert!(nameless.json().await["present"].is_array());
     nameless.close().await;
     assert_eq!(alice.json().await, json!({ "left": joined["joined"] }));
-    // Only she is left to fall silent: sessions run side by side, and which of two timers comes first is chance.
+    // Only one timer is left. The order of two would be random, because sessions run in parallel.
     assert_eq!(alice.json().await, json!({ "away": "alice" }));
     drop(alice);
     let mut late = host.connect("/chat?name=late&room=r").await;
@@ -89,7 +89,7 @@ async fn a_recorded_session_of_everything_passes_inside() {
     replay(&site).await;
 }
 
-/// What the module answers to a trap names a version: the transcript outlives it.
+/// The close after a trap names a version, but the transcript also passes with others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recorded_trap_is_expected_of_later_versions_too() {
     let site = site("faults", &guest("faults"), "");

@@ -1,4 +1,4 @@
-//! The end of connections: who closes with what, and what the other side and the module hear of it.
+//! The end of connections: which side closes with which code, and what the other side and the module get.
 
 use hassock_tests::raw::opcode::{CLOSE, FIN, PING, TEXT};
 use hassock_tests::raw::{Frame, close, frame, text};
@@ -6,7 +6,7 @@ use hassock_tests::{Events, Raw, note, unlock};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-/// RFC 6455, section 5.5.1: a client's close is answered with its own code, and the module hears code and reason.
+/// RFC 6455, section 5.5.1: a client's close is answered with its own code, and the module gets code and reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clients_close_is_answered_and_reaches_the_module() {
     let events = Events::new().await;
@@ -51,7 +51,7 @@ async fn a_vanished_client_is_1006() {
     assert_eq!(events.assert_each_closed_once().await, 3);
 }
 
-/// The module's close comes after what it sent before, with code and reason, and it hears of it as its own.
+/// The module's close comes after what it sent before, with code and reason; `closed` says that the module closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_closes_with_its_own_code_and_reason() {
     let events = Events::new().await;
@@ -61,14 +61,14 @@ async fn a_module_closes_with_its_own_code_and_reason() {
     raw.send([text("first"), text(&command.to_string())].concat()).await;
     assert_eq!(raw.text().await, "first");
     assert_eq!(raw.closed().await, (3000, "enough".to_owned()));
-    // RFC 6455, section 7.1.1: the server closes TCP once it has the answer, and says nothing more.
+    // RFC 6455, section 7.1.1: the server closes TCP once it has the answer, and sends nothing more.
     raw.send(close(3000, "enough")).await;
     assert_eq!(raw.end().await, []);
     assert_eq!(events.wait("closed", 1).await, ["3000 Module enough"]);
 }
 
-/// "The first close counts": a module that has closed keeps its code when a message behind that one, which
-/// came in the same packet, can no longer be answered. A packet later it would not have been handled at all.
+/// "The first close counts": a module that has closed keeps its code, although a later message of the same packet can
+/// no longer be answered. In a later packet, that message would not be handled at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_modules_close_stays_when_more_messages_came_with_it() {
     let events = Events::new().await;
@@ -94,7 +94,7 @@ async fn a_modules_close_must_be_a_valid_one() {
     assert_eq!(client.ask("still here").await, "still here");
 }
 
-/// Invariant 1: what came before a close is handled before `closed`, though nobody waits for the answers.
+/// Invariant 1: what came before a close is handled before `closed`, though no client reads the answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_before_a_close_are_handled_before_it() {
     let events = Events::new().await;
@@ -112,8 +112,8 @@ async fn messages_before_a_close_are_handled_before_it() {
     }
 }
 
-/// The contract of `closing`: a client that closed did close, also when the answers to what it had sent before
-/// can no longer be delivered.
+/// The contract of `closing`: the client's close counts, also when the answers to its earlier messages can no longer be
+/// delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_behind_messages_is_still_the_clients() {
     let events = Events::new().await;
@@ -125,7 +125,7 @@ async fn a_close_behind_messages_is_still_the_clients() {
     assert_eq!(events.wait("closed", 1).await, ["4001 Client bye"]);
 }
 
-/// Invariants 1 and 2: a call runs to its end when its client vanishes meanwhile, and `closed` comes after it.
+/// Invariants 1 and 2: a call runs to its end if its client vanishes meanwhile, and `closed` comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_not_cut_off_when_its_client_vanishes() {
     let events = Events::new().await;
@@ -137,7 +137,7 @@ async fn a_call_is_not_cut_off_when_its_client_vanishes() {
     raw.send([text(&publish.to_string()), text(&note("survived").to_string())].concat()).await;
     assert_eq!(witness.text().await, "begun");
     raw.reset();
-    // What is written to it meanwhile fails: so the host knows that it is gone.
+    // Writes to the client fail, so the host knows that it is gone.
     for _ in 0..50 {
         witness.probe(json!({ "publish": { "topic": "lost", "text": "hello?" } })).await;
     }
@@ -148,7 +148,7 @@ async fn a_call_is_not_cut_off_when_its_client_vanishes() {
     assert_eq!(kinds, ["open", "open", "note", "closed"]);
 }
 
-/// RFC 6455, section 5.5.1: after its close frame a client may be sent no more, and what it still sends is not handled.
+/// RFC 6455, section 5.5.1: after a client's close frame the host sends no more, and handles no more of what it sends.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_handled_after_a_close() {
     let events = Events::new().await;

@@ -51,7 +51,7 @@ async fn every_connection_is_opened_once_and_closed_once() {
 
         let mut client = host.connect("/probe").await;
         expected.insert(id(&mut client).await, "1006 Transport ");
-        // Not even a TCP goodbye: what is queued is thrown away, and the peer gets a reset.
+        // Without a TCP FIN: queued bytes are discarded, and the peer gets a reset.
         client.socket.get_ref().set_zero_linger().unwrap();
         drop(client);
 
@@ -100,7 +100,7 @@ async fn every_connection_is_opened_once_and_closed_once() {
 async fn a_client_that_goes_away_during_the_handshake_is_closed() {
     let database = TestDatabase::sqlite();
     let host = database.serve("probe", "", SETTINGS).await;
-    // The first one makes the table.
+    // The first one creates the table.
     host.connect("/probe").await.close().await;
     eventually("the end of the first", || async { host.host.connections() == 0 }).await;
     for opened in 2..=EACH + 1 {
@@ -118,7 +118,7 @@ async fn a_client_that_goes_away_during_the_handshake_is_closed() {
     assert_eq!(kinds, ["open", "closed"].repeat(EACH + 1));
 }
 
-/// Invariant 2: `closed` comes for accepted connections only; what `open` refused never was one.
+/// Invariant 2: `closed` comes for accepted connections only; a refused client has no connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_is_never_closed() {
     let database = TestDatabase::sqlite();
@@ -126,7 +126,7 @@ async fn a_refused_connection_is_never_closed() {
     for _ in 0..EACH {
         assert_eq!(refused(&host.address(), "/probe?open=refuse", |_| {}).await.0, 403);
     }
-    // The module accepted, with an answer that can not be: it believes that it has a connection.
+    // The module accepts with an invalid answer, so it assumes that it has a connection.
     for _ in 0..EACH {
         assert_eq!(refused(&host.address(), "/probe?open=strange-header", |_| {}).await.0, 500);
     }
@@ -219,12 +219,12 @@ impl Replaceable {
     async fn serve(&self) -> TestHost {
         let database = "[databases.main]\nurl = \"sqlite::memory:\"\n";
         let app = app("probe", &self.file());
-        // On a busy machine a compile takes long, and who waits for it here reads no pings meanwhile.
+        // On a busy machine a compile takes long, and clients that wait for it here read no pings.
         let rest = "databases.main = \"read-write\"\n[apps.probe.limits]\ninstances = 1\nkeepalive = \"10m\"\n";
         TestHost::start(&format!("{database}{app}{rest}")).await
     }
 
-    /// The same module as another version: with a custom section that nobody reads.
+    /// The same module as another version: with a custom section that has no effect.
     fn renew(&mut self) {
         self.versions += 1;
         let mut bytes = fs::read(guest("probe")).unwrap();
@@ -233,7 +233,7 @@ impl Replaceable {
     }
 }
 
-/// Invariant 7: "A swap loses and reorders nothing", and connections with all that is theirs stay.
+/// Invariant 7: "A swap loses and reorders nothing", and connections stay, with all their state.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_keeps_connections_and_their_order() {
     let mut module = Replaceable::new();
@@ -248,7 +248,7 @@ async fn a_reload_keeps_connections_and_their_order() {
         let (mut socket, observed) = (host.connect("/probe").await, observed.clone());
         tasks.spawn(async move {
             let (mut sent, mut received) = (0, 0);
-            // Fifty are always under way.
+            // Fifty are always in flight.
             while *observed.borrow() || received < sent {
                 if *observed.borrow() {
                     socket.send(format!("{client}:{sent}")).await;
@@ -294,8 +294,8 @@ async fn a_reload_serves_the_new_version() {
     assert_eq!(client.probe(json!("calls")).await, 1);
 }
 
-/// Invariant 7: "A module that fails to compile, link or pass its check never receives traffic; the running
-/// version stays" — the very instance of it.
+/// Invariant 7: "A module that fails to compile, link or pass its check never receives traffic; the running version
+/// stays", with the same instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_module_does_not_replace_the_old_one() {
     let module = Replaceable::new();

@@ -1,4 +1,4 @@
-//! Invariant 5: every bound is a key of the config, holds, and says what it is when it is hit.
+//! Invariant 5: every bound is a key of the config, holds, and is named when it is reached.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use hassock_tests::{Client, Raw, TestHost, app_with_database, eventually, guest,
 use serde_json::json;
 use tokio::time::timeout;
 
-/// `connections_per_address`: one more is told so with 429, and is welcome when one of the others has left.
+/// `connections_per_address`: one more gets a 429, and is accepted when one of the others has left.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_gets_so_many_connections() {
     let host = TestHost::probe("[limits]\nconnections_per_address = 3\n").await;
     let (first, mut second) = (host.connect("/probe").await, host.connect("/probe").await);
-    // Counted from the first packet on, not only once it is a WebSocket.
+    // A connection counts from its first packet, not only after the upgrade.
     let silent = Raw::connect(&host.address()).await;
     let (status, body) = refused(&host.address(), "/probe", |_| {}).await;
     assert_eq!((status, body.as_str()), (429, "too many connections from your network address\n"));
@@ -41,13 +41,13 @@ async fn the_host_has_so_many_connections_and_the_next_waits() {
         assert_eq!(second.ask(format!("{round}")).await, format!("{round}"));
     }
     let early = timeout(Duration::from_millis(1), third.stream.readable()).await;
-    assert!(early.is_err() && host.host.connections() == 2, "the third was not to be served yet");
+    assert!(early.is_err() && host.host.connections() == 2, "the third must not be served yet");
     first.close().await;
     third.accepted().await;
     assert_eq!(third.text().await, "I can wait");
 }
 
-/// `handshake_timeout`: who does not come to the end of a request loses the place, and only that.
+/// `handshake_timeout`: a client that does not finish a request loses its place; others keep theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_has_to_come_in_time() {
     let host = TestHost::probe("[limits]\nhandshake_timeout = \"200ms\"\nmax_connections = 4\n").await;
@@ -58,7 +58,7 @@ async fn a_request_has_to_come_in_time() {
     let mut silent = Raw::connect(&host.address()).await;
     let mut half = Raw::connect(&host.address()).await;
     half.send(&upgrade("/probe").as_bytes()[..60]).await;
-    // All places are taken: this one is served because the others are given up.
+    // All places are taken: this one is served after the others are given up.
     let mut next = host.connect("/probe").await;
     assert_eq!(next.ask("at last").await, "at last");
     for raw in [&mut idle, &mut silent, &mut half] {
@@ -121,8 +121,8 @@ async fn what_a_connection_may_have_is_bounded() {
     other.probe(timer("one")).await;
 }
 
-/// `batch_messages` and `batch_bytes`: however many messages wait, one call gets no more. Each call has an
-/// instance of its own here, so that the instance's count is the place of a message in its batch.
+/// `batch_messages` and `batch_bytes`: one call gets no more, however many messages wait. Each call has its own
+/// instance here, so the instance's count is the place of a message in its batch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_has_an_end() {
     for (limits, most) in
@@ -142,7 +142,7 @@ async fn a_batch_has_an_end() {
     }
 }
 
-/// Invariant 1: ten thousand tiny messages in one go come back all and in order, in whatever batches.
+/// Invariant 1: ten thousand tiny messages at once all come back in order, whatever the batches.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_messages_in_small_batches_keep_their_order() {
     let host = TestHost::probe("[apps.probe.limits]\nbatch_messages = 4\n").await;
@@ -156,7 +156,7 @@ async fn ten_thousand_messages_in_small_batches_keep_their_order() {
     }
 }
 
-/// `log_lines_per_call`: a module that logs without end is cut short, and nothing else happens to it.
+/// `log_lines_per_call`: the host drops lines of a module that logs without end; nothing else happens to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_log_lines_stops_nothing() {
     let config = app_with_database("faults", &guest("faults"), "sqlite::memory:");

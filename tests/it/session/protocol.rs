@@ -1,5 +1,5 @@
-//! Protocol errors: each has the close code that RFC 6455 gives it, which the client sees before the end,
-//! and of which the module hears as the host's doing.
+//! Protocol errors: each has the close code of RFC 6455. The client sees it before the end, and the module gets it as a
+//! close of the host.
 
 use hassock_tests::raw::opcode::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
 use hassock_tests::raw::{close, frame, text, unmasked};
@@ -8,7 +8,7 @@ use hassock_tests::{Events, Raw, TestHost};
 /// Small, so that a message can be too large without being long.
 const LIMITS: &str = "[apps.probe.limits]\nmessage_bytes = 1000\n";
 
-/// Send each on a connection of its own; the client has to see `code`, and the module as well.
+/// Send each on a connection of its own; the client and the module have to see `code`.
 async fn assert_closes(code: u16, misdeeds: &[(&str, Vec<u8>)]) {
     let events = Events::new().await;
     let host = events.host(LIMITS).await;
@@ -20,13 +20,13 @@ async fn assert_closes(code: u16, misdeeds: &[(&str, Vec<u8>)]) {
         assert_eq!(raw.closed().await.0, code, "{misdeed}");
         assert_eq!(raw.end().await, [], "{misdeed}: nothing comes after a close frame");
         let closed = events.wait("closed", count + 1).await;
-        assert!(closed[count].starts_with(&format!("{code} Host ")), "{misdeed}: the module hears {}", closed[count]);
+        assert!(closed[count].starts_with(&format!("{code} Host ")), "{misdeed}: the module gets {}", closed[count]);
     }
     assert_eq!(host.drain().await, 0);
     assert_eq!(events.assert_each_closed_once().await, misdeeds.len());
 }
 
-/// RFC 6455, sections 5.1, 5.2, 5.4 and 5.5: what frames may not be.
+/// RFC 6455, sections 5.1, 5.2, 5.4 and 5.5: malformed frames.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_frames_are_1002() {
     assert_closes(
@@ -95,7 +95,7 @@ async fn messages_that_are_too_large_are_1009() {
     .await;
 }
 
-/// RFC 6455, sections 5.5.1 and 7.4: what a close frame may not be. The client sees 1002.
+/// RFC 6455, sections 5.5.1 and 7.4: malformed close frames. The client sees 1002.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_close_frames_are_1002() {
     let host = TestHost::shared().await;

@@ -8,8 +8,8 @@ use hassock_tests::{Client, Closed, Events, Raw, TestHost, note, unlock};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-/// `messages_per_second`: a client that writes faster is read more slowly, and loses nothing. A timer of a
-/// tenth of a second comes before the last of what takes more than a second.
+/// `messages_per_second`: a client that writes faster is read more slowly, and loses nothing. Its messages take more
+/// than a second, so a timer of a tenth comes before the last one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fast_client_is_slowed_down_and_loses_nothing() {
     let host = TestHost::probe("[apps.probe.limits]\nmessages_per_second = 50\nbatch_messages = 10\n").await;
@@ -25,12 +25,12 @@ async fn a_fast_client_is_slowed_down_and_loses_nothing() {
         seen.push(fast.text().await);
     }
     let clock = seen.iter().position(|text| text.starts_with('{')).unwrap();
-    assert!(clock < 110, "the timer came behind {clock} messages");
+    assert!(clock < 110, "the timer came after {clock} messages");
     seen.remove(clock);
     assert_eq!(seen, (0..110).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
-/// `messages_per_second` with a short `keepalive`: a client that waits to be read is not one that is gone.
+/// `messages_per_second` with a short `keepalive`: a client that waits for the host to read is not gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_slowed_down_is_not_given_up() {
     let limits = "[apps.probe.limits]\nmessages_per_second = 100\nbatch_messages = 300\nkeepalive = \"300ms\"\n";
@@ -45,11 +45,11 @@ async fn a_client_that_is_slowed_down_is_not_given_up() {
         assert_eq!(fast.text().await, format!("{number}"));
     }
     let mut clock = Raw::open(&host.address(), "/probe").await;
-    assert_eq!(ended_within_pings(&mut fast, &mut clock, 5).await, None, "a client that was there is given up");
+    assert_eq!(ended_within_pings(&mut fast, &mut clock, 5).await, None, "a client that was there was given up");
     assert_eq!(fast.ask("still here").await, "still here");
 }
 
-/// How a client that does nothing but read, and so answers pings, is closed within so many pings of another.
+/// How a client that only reads, and so answers pings, is closed while `clock` gets this many pings.
 async fn ended_within_pings(client: &mut Client, clock: &mut Raw, pings: usize) -> Option<Closed> {
     let ticking = async {
         for _ in 0..pings {
@@ -64,8 +64,8 @@ async fn ended_within_pings(client: &mut Client, clock: &mut Raw, pings: usize) 
     }
 }
 
-/// Publish until of all subscribers only one is reached, which reads each message at once and misses none.
-/// Returns how many were published.
+/// Publish until only one subscriber is reached: `reader`, which reads each message at once and misses none. Returns
+/// the number of the last message.
 async fn publish_until_one_is_left(speaker: &mut Client, reader: &mut Client) -> usize {
     for number in 0..1000 {
         let text = format!("{number}:{}", "x".repeat(60_000));
@@ -104,13 +104,12 @@ async fn a_subscriber_that_falls_behind_is_closed_without_a_gap() {
     assert_eq!(speaker.ask("unaffected").await, "unaffected");
 }
 
-/// `outbox_bytes` again: also a subscriber that never reads again is closed with 1013 as far as its module
-/// can know, after `write_timeout`.
+/// `outbox_bytes` again: a subscriber that never reads again is closed after `write_timeout`; its module gets 1013 too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_never_reads_is_closed_as_too_slow() {
     let events = Events::new().await;
     let host = events.host("[apps.probe.limits]\noutbox_bytes = \"200KiB\"\nwrite_timeout = \"1s\"\n").await;
-    // Several, because one may be full before the kernel takes no more, and then it is told so in time.
+    // Several, because an outbox may be full while the kernel still takes bytes; then the close is sent in time.
     let mut slow = Vec::new();
     for _ in 0..5 {
         slow.push(Raw::open(&host.address(), "/probe?topic=news").await);
@@ -118,13 +117,13 @@ async fn a_subscriber_that_never_reads_is_closed_as_too_slow() {
     let (mut reader, mut speaker) = (host.connect("/probe?topic=news").await, host.connect("/probe").await);
     publish_until_one_is_left(&mut speaker, &mut reader).await;
     for closed in events.wait("closed", 5).await {
-        assert!(closed.starts_with("1013 Host "), "the module hears {closed}");
+        assert!(closed.starts_with("1013 Host "), "the module gets {closed}");
     }
     assert_eq!(speaker.ask("unaffected").await, "unaffected");
     drop(slow);
 }
 
-/// `write_timeout`: a client that sends but does not read is given up; nobody else waits for it.
+/// `write_timeout`: a client that sends but does not read is given up; no other client waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_takes_nothing_is_given_up() {
     let events = Events::new().await;
@@ -158,8 +157,8 @@ async fn a_client_that_does_not_answer_pings_is_given_up() {
     assert_eq!(events.wait("closed", 1).await, ["1006 Transport the client did not answer a ping"]);
 }
 
-/// `keepalive` and a long call: the time that a module takes is not the client's silence. After the call the
-/// client is pinged, and gets its time to answer.
+/// `keepalive` and a long call: the time of a call is not silence of the client. After the call the client is pinged,
+/// and gets its time to answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_not_given_up_for_a_slow_module() {
     let events = Events::new().await;
@@ -175,11 +174,11 @@ async fn a_client_is_not_given_up_for_a_slow_module() {
     }
     unlock(lock).await;
     assert_eq!(patient.json().await["ok"]["affected"], 1);
-    assert_eq!(ended_within_pings(&mut patient, &mut clock, 3).await, None, "a client that was there is given up");
+    assert_eq!(ended_within_pings(&mut patient, &mut clock, 3).await, None, "a client that was there was given up");
     assert_eq!(patient.ask("still here").await, "still here");
 }
 
-/// `close_timeout`: a client that does not answer a close frame is cut off; the module has heard of the end before.
+/// `close_timeout`: a client that does not answer a close frame is cut off; the module gets `closed` before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_answer_a_close_is_cut_off() {
     let events = Events::new().await;
@@ -189,14 +188,14 @@ async fn a_client_that_does_not_answer_a_close_is_cut_off() {
     deaf.send(text(&json!({ "close": { "code": 3000, "reason": "go" } }).to_string())).await;
     assert_eq!(deaf.closed().await, (3000, "go".to_owned()));
     assert_eq!(events.wait("closed", 1).await, ["3000 Module go"]);
-    // It goes on sending, which is no answer. Its place is free all the same.
+    // It goes on sending, which is not an answer. Its place is free anyway.
     let _ = deaf.try_send(text("what?")).await;
     let mut next = host.connect("/probe").await;
     assert_eq!(next.ask("my turn").await, "my turn");
     assert_eq!(deaf.end().await, []);
 }
 
-/// A client that asks for a close and keeps its TCP connection open holds no place for longer than `close_timeout`.
+/// A client that asks for a close and keeps its TCP connection open holds its place for `close_timeout` at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_closes_but_does_not_leave_is_cut_off() {
     let host = TestHost::probe("[apps.probe.limits]\nclose_timeout = \"200ms\"\n[limits]\nmax_connections = 1\n").await;

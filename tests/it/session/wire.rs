@@ -30,7 +30,7 @@ async fn two_hundred_connections_get_every_message_back_in_order() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// RFC 6455, sections 5.4 and 5.5: a message in three frames is one, and a ping between them is answered.
+/// RFC 6455, sections 5.4 and 5.5: three frames are one message, and a ping between them is answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fragmented_message_is_one_message_and_a_ping_may_come_between() {
     let host = TestHost::shared().await;
@@ -43,7 +43,7 @@ async fn a_fragmented_message_is_one_message_and_a_ping_may_come_between() {
     assert_eq!(raw.frame().await, Some(Frame::new(TEXT, "Grün")), "also if a character is in two frames");
 }
 
-/// RFC 6455, section 5.6: where packets begin and end says nothing about messages.
+/// RFC 6455, section 5.6: packets do not have to begin or end where messages do.
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_and_frames_have_nothing_to_do_with_each_other() {
     let host = TestHost::shared().await;
@@ -95,8 +95,8 @@ async fn the_largest_message_is_echoed() {
     assert!(raw.text().await == large);
 }
 
-/// RFC 6455, section 5.5.2 and 5.5.3: the host answers pings with their payload and takes pongs that
-/// nobody asked for; the module hears of neither.
+/// RFC 6455, section 5.5.2 and 5.5.3: the host answers pings with their payload and takes unsolicited pongs; the module
+/// gets neither.
 #[tokio::test(flavor = "multi_thread")]
 async fn pings_and_pongs_are_the_hosts_business() {
     let host = TestHost::probe("[apps.probe.limits]\ninstances = 1\n").await;
@@ -111,8 +111,8 @@ async fn pings_and_pongs_are_the_hosts_business() {
     assert_eq!(raw.text().await, r#"{"ok":1}"#, "the one instance was called for this message only");
 }
 
-/// Invariant 1: what a client sends while its last message is still handled waits for its turn, and others
-/// do not wait with it. The first call ends only when the test lets it.
+/// Invariant 1: what a client sends while its last message is still handled waits for its turn, and others do not wait
+/// with it. The test decides when the first call ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_waits_for_its_own_slow_call_and_others_do_not() {
     let events = Events::new().await;
@@ -162,7 +162,7 @@ async fn pipelined_calls_that_wait_keep_their_order() {
     drop(writing.await.unwrap());
 }
 
-/// Invariant 4: clients that say nothing, at any stage, keep nobody from anything.
+/// Invariant 4: clients that send nothing, at any stage, do not block others.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_clients_are_in_nobodys_way() {
     let host = TestHost::probe("[apps.probe.limits]\ninstances = 1\n").await;

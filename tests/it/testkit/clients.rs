@@ -1,4 +1,4 @@
-//! Clients: how they come, and how they go.
+//! Clients: how they connect and leave.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{app, ask, config, ok, probe, text};
 
-/// What `closed` was told, once for each row: the connection, and the code, who closed, and the reason.
+/// What `closed` got, one row for each call: the connection, and the code, the side that closed, and the reason.
 fn closed_events(host: &TestHost) -> Vec<(i64, String)> {
     let select = "SELECT connection, detail FROM event WHERE kind = 'closed' ORDER BY rowid";
     let found = host.database("main").unwrap().run(select).unwrap();
@@ -58,7 +58,7 @@ fn the_module_sees_the_request_and_the_client_the_answer() {
     assert_eq!((client.answer().status, client.answer().body.as_str()), (101, ""));
     let client = host.connect("/?open=header");
     assert!(client.answer().headers.contains(&("x-room".to_owned(), "lobby".to_owned())), "{:?}", client.answer());
-    assert!(client.answer().headers.iter().all(|(name, _)| name != "date"), "no clock but the laboratory's");
+    assert!(client.answer().headers.iter().all(|(name, _)| name != "date"), "the answer has no real time");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_open_sends_is_there_at_once() {
     assert!(!client.is_open());
 }
 
-/// A handshake is the one thing for which time passes without being told to, as far as the module waits for it.
+/// Only a handshake lets time pass without `advance`, as long as the module waits.
 #[test]
 fn an_open_that_waits_gets_its_time() {
     let host = probe().build().unwrap();
@@ -138,10 +138,10 @@ fn ids_are_as_asked_for() {
 /// A way to end a connection.
 type End = fn(Client);
 
-/// One after which the client is still there.
+/// A way after which the client still exists.
 type Leave = fn(&Client);
 
-/// Invariant 2, whatever the client does: one `closed`, at once, which says how it was.
+/// Invariant 2, whatever the client does: one `closed`, at once, which says how it ended.
 #[test]
 fn each_end_is_told_to_the_module_once() {
     let ends: [(End, &str); 6] = [
@@ -165,7 +165,7 @@ fn each_end_is_told_to_the_module_once() {
     assert_eq!(closed_events(&host).len(), 6);
 }
 
-/// Invariants 1 and 2: a client that goes during a call does not end it, and `closed` comes after it.
+/// Invariants 1 and 2: a client that leaves during a call does not end it, and `closed` comes after it.
 #[test]
 fn an_end_during_a_call_waits_for_it() {
     let module = module_file(&marked("v1"));
@@ -183,7 +183,7 @@ fn an_end_during_a_call_waits_for_it() {
         host.advance(Duration::from_millis(250));
         observer.expect_nothing();
         host.advance(Duration::from_millis(100));
-        // What it published before it slept goes out with the end of its call.
+        // What the call published before it slept is sent when the call ends.
         observer.expect_text("v1 naps");
         observer.expect_text(told);
         observer.expect_nothing();
@@ -231,7 +231,7 @@ fn a_connection_that_is_over_takes_nothing() {
 fn a_close_that_no_client_may_send_does_not_hang() {
     let host = probe().setting("events", "yes").build().unwrap();
     let client = host.connect("/");
-    // 1006 must never be on the wire; whatever becomes of it, the module hears of the end once.
+    // 1006 must never be sent. Whatever the host does with it, the module gets one `closed`.
     client.disconnect(Some((1006, "no"))).unwrap();
     assert_eq!(closed_events(&host).len(), 1);
     let client = host.connect("/");

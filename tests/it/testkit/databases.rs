@@ -1,4 +1,4 @@
-//! Databases: the test and the module see the same ones, and faults are told apart.
+//! Databases: the test and the module see the same ones, and each fault has its error.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn a_read_only_grant_is_one() {
     assert_eq!(rows(&host, "t"), 0);
 }
 
-/// Invariant 8, for each way to leave one open.
+/// Invariant 8, for each way to leave a transaction open.
 #[test]
 fn a_transaction_left_open_is_rolled_back() {
     for misdeed in ["leak", "leak and error", "leak and trap", "leak and spin", "leak and sleep"] {
@@ -70,7 +70,7 @@ fn a_transaction_left_open_is_rolled_back() {
         let client = host.connect("/");
         client.send_text(misdeed);
         if misdeed == "leak and sleep" {
-            // It is open until the call ends, and whoever asks is told so instead of waiting for ever.
+            // It is open until the call ends. Other statements fail instead of waiting for ever.
             let error = host.database("main").unwrap().run("SELECT * FROM leak").unwrap_err();
             assert!(error.to_string().contains("let time pass"), "{error}");
             host.advance(Duration::from_secs(30));
@@ -84,7 +84,7 @@ fn a_transaction_left_open_is_rolled_back() {
     }
 }
 
-/// Whatever an administrator may do, and nothing of it stays in the sessions of modules.
+/// A batch may do all that an administrator may do, and nothing stays in the sessions of modules.
 #[test]
 fn many_statements_run_at_once() {
     let host = probe().build().unwrap();
@@ -125,7 +125,7 @@ fn of_many_statements_the_one_that_fails_is_named() {
     assert_eq!(rows(&host, "t"), 1);
 }
 
-/// Nothing that reaches beyond the database, and nothing that SQLite would read in another way than it looks.
+/// Statements are refused if they reach beyond the database, or if SQLite would read them differently than they look.
 #[test]
 fn some_statements_of_many_are_refused() {
     let host = probe().build().unwrap();
@@ -149,7 +149,7 @@ fn some_statements_of_many_are_refused() {
     database.execute_batch(harmless).unwrap();
 }
 
-/// A reader that waits for time keeps writers waiting: whoever would wait for it for ever is told so.
+/// A reader that waits for time blocks writers. A statement that would wait for ever fails.
 #[test]
 fn nobody_waits_for_a_transaction_that_waits_for_time() {
     for grant in ["read-only", "read-write"] {
@@ -196,14 +196,14 @@ fn the_module_sees_each_error_once() {
     for (error, case) in errors() {
         let has_text = !matches!(error, DatabaseError::Timeout | DatabaseError::PoolExhausted);
         host.fail_sql("main", error).unwrap();
-        assert_eq!(rows(&host, "t"), 0, "the test's own statements are not meant");
+        assert_eq!(rows(&host, "t"), 0, "the fault is not for the test's own statements");
         let answer = ask(&client, &execute("INSERT INTO t VALUES (1)"));
         assert_eq!(answer["sql"], case, "{answer}");
         assert_eq!(answer["error"].as_str().unwrap().contains("so it is"), has_text, "{answer}");
         assert_eq!(rows(&host, "t"), 0, "it did not run");
         assert_eq!(ok(&client, &query("SELECT * FROM t")), json!([]));
     }
-    // Several wait in a row.
+    // Several faults wait in a queue.
     for (error, _) in errors() {
         host.fail_sql("main", error).unwrap();
     }
@@ -232,14 +232,14 @@ fn a_fault_within_a_transaction_rolls_it_back() {
     assert_eq!(rows(&host, "t"), 2);
 }
 
-/// The first statement went through, and is undone: the example `guestbook` deletes in a transaction.
+/// The first statement succeeded, and is undone: the example `guestbook` deletes in a transaction.
 #[test]
 fn what_a_transaction_did_before_the_fault_is_undone() {
     let host = TestHost::load(example("guestbook")).unwrap();
     let client = host.connect("/");
     client.send_json(&json!({ "id": 1, "add": { "name": "a", "text": "b" } }));
     client.expect_json(&json!({ "id": 1, "added": 1 }));
-    // The second statement meets a reference of the test's.
+    // The second statement fails at a reference of the test.
     let database = host.database("main").unwrap();
     database.run("CREATE TABLE praise (entry INTEGER REFERENCES entry (id))").unwrap();
     database.run("INSERT INTO praise VALUES (1)").unwrap();

@@ -41,7 +41,7 @@ fn play(seed: u64) -> Seen {
 fn the_same_seed_gives_the_same_bytes() {
     let (one, two) = (play(7), play(7));
     assert_eq!(one, two);
-    assert!(one.bytes.iter().all(|bytes| bytes.starts_with(b"HTTP/1.1 101 ")), "the answer is part of it");
+    assert!(one.bytes.iter().all(|bytes| bytes.starts_with(b"HTTP/1.1 101 ")), "the answer is part of the bytes");
     let other = play(8);
     assert_ne!(one.random, other.random);
     assert_eq!(one.now, other.now);

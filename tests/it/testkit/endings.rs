@@ -1,4 +1,4 @@
-//! The end of a host, whatever is going on.
+//! The end of a host, whatever it is doing.
 
 use std::fs;
 use std::process::Command;
@@ -10,8 +10,7 @@ use serde_json::json;
 
 use super::{faults, ok, probe, timer};
 
-/// A host in the middle of everything: a call that waits, one that does so with an open transaction, timers,
-/// and a full outbox.
+/// A busy host: a call that waits, one that waits with an open transaction, timers, and a full outbox.
 fn busy() -> (TestHost, Vec<Client>, TestDatabase) {
     let host = faults();
     let clients: Vec<Client> = (0..4).map(|_| host.connect("/")).collect();
@@ -24,7 +23,7 @@ fn busy() -> (TestHost, Vec<Client>, TestDatabase) {
     (host, clients, database)
 }
 
-/// Neither hangs nor panics, in whatever order things go.
+/// It neither hangs nor panics, in any order of drops.
 #[test]
 fn a_host_can_be_dropped_in_the_middle_of_everything() {
     let (host, clients, database) = busy();
@@ -34,7 +33,7 @@ fn a_host_can_be_dropped_in_the_middle_of_everything() {
     drop((database, host));
     let (host, clients, database) = busy();
     drop(host);
-    // What is left keeps it alive.
+    // The clients and the database keep it alive.
     clients[3].send_text("still here");
     clients[3].expect_text("still here");
     drop(clients);
@@ -84,14 +83,14 @@ fn many_hosts_leave_nothing_behind() {
         assert!(done.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
-    // What is made once is made now.
+    // What is created once is created now.
     drop(busy());
     drop(busy());
     let (threads, files) = held();
     for _ in 0..40 {
         drop(busy());
     }
-    // A thread needs a moment to end; one of each host would be forty.
+    // A thread needs a moment to end; a leak of one per host would be forty.
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
         let (now_threads, now_files) = held();

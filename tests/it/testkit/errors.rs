@@ -1,4 +1,4 @@
-//! What a test gets that cannot begin.
+//! The errors of a test that cannot begin.
 
 use hassock::testkit::TestHost;
 use hassock_tests::{guest, marked, module_file};
@@ -60,7 +60,7 @@ fn mistakes_of_a_config_have_their_lines() {
 fn what_belongs_to_a_machine_is_left_out() {
     let text = "listen = \"256.0.0.1:8080\"\n";
     let (_folder, file) = config(text);
-    assert!(TestHost::builder().config(&file).build().is_err(), "but a mistake is one");
+    assert!(TestHost::builder().config(&file).build().is_err(), "but a mistake is an error");
     let text = format!(
         "listen = \"127.0.0.1:1\"\ntest_page = true\nwatch = true\n[admin]\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"error\"\n\
          {}databases.main = \"read-write\"\n[databases.main]\nurl = \"mysql://root:${{NOT_SET}}@db.example/x\"\nmax_connections = 3\n",

@@ -43,7 +43,7 @@ fn a_connection_that_is_over_is_not_a_silent_one() {
     for end in ends {
         let client = host.connect("/");
         end(&client);
-        // Taken: what follows is nothing, but nothing of an open connection.
+        // This takes the close: now nothing comes, but the connection is not open.
         let _ = client.receive();
         let said = panics(|| client.send_text("after"));
         assert_eq!(said, "the message was not sent: the connection is closed");
@@ -55,7 +55,7 @@ fn a_refused_connect_says_why() {
     let host = probe().build().unwrap();
     let said = panics(|| drop(host.connect("/?open=refuse")));
     assert_eq!(said, "/?open=refuse was refused with 403: not you");
-    // Whoever catches it can go on.
+    // A test that catches the panic can go on.
     let client = host.connect("/");
     client.send_text("on");
     client.expect_text("on");

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{ask, logged, ok, probe, rows};
 
-/// Each fault, with the close code, the reason that a client is told, and the status of a refused handshake.
+/// Each fault, with the close code, the reason that a client gets, and the status of a refused handshake.
 const FAULTS: [(CallFault, u16, &str, u16); 5] = [
     (CallFault::Trap, 1011, "the application failed", 500),
     (CallFault::Memory, 1011, "the application failed", 500),
@@ -60,7 +60,7 @@ fn a_fault_in_open_refuses_the_client() {
         let refused = host.request(&Connect::to("/")).unwrap().err().unwrap();
         assert_eq!(refused.status, status, "{fault:?}");
     }
-    assert_eq!(rows(&host, "event"), before, "who was refused never was");
+    assert_eq!(rows(&host, "event"), before, "a refused client leaves no event");
     host.connect("/").send_text("well");
 }
 
@@ -81,7 +81,7 @@ fn faults_wait_in_a_row_for_their_app() {
     let clients = [host.connect("/"), host.connect("/"), host.connect("/")];
     host.fail_call(None, CallFault::Busy).unwrap();
     host.fail_call(Some("probe"), CallFault::Trap).unwrap();
-    // The `closed` of the first meets the second fault.
+    // The second fault fails the `closed` of the first.
     clients[0].send_text("x");
     assert_eq!(clients[0].closed().0, 1013);
     assert_eq!(logged(&host, "call=closed").len(), 1);
@@ -115,12 +115,12 @@ fn a_send_into_a_full_outbox_fails_once() {
     let answer = ask(&client, &send);
     assert_eq!(answer, json!({ "error": "the connection's outbox is full" }));
     assert!(victim.is_open(), "a send that fails closes nothing");
-    // Its own answer finds no room either, and then its session writes.
+    // Its own answer has no room either, and then its session writes.
     victim.send_json(&json!("attachment"));
     victim.expect_nothing();
     ok(&client, &send);
     victim.expect_text("hello");
-    // A module that lets the error of its answer through has failed.
+    // A module that returns the error of its answer has failed.
     victim.fail_outbox().unwrap();
     victim.send_text("echo");
     assert_eq!(victim.closed().0, 1011);

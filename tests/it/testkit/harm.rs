@@ -1,4 +1,4 @@
-//! Invariant 4 in the laboratory: whatever a module does, the test ends, and the log says why.
+//! Invariant 4 in the testkit: whatever a module does, the test ends, and the log says why.
 
 use hassock::testkit::{Connect, Message, TestHost};
 
@@ -75,7 +75,7 @@ fn the_log_has_what_a_module_says_and_prints() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((lines[0].level, lines[0].text.starts_with("careful")), ("WARN", true), "{lines:?}");
     assert!(lines[1].text.starts_with("on stdout"), "{lines:?}");
-    assert!(host.take_log().is_empty(), "taken");
+    assert!(host.take_log().is_empty(), "the log was taken");
 }
 
 #[test]

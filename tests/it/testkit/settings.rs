@@ -58,7 +58,7 @@ fn what_is_wrong_is_said_and_changes_nothing() {
         assert!(!error.is_empty() && error.lines().count() == 1, "{key} = {value}: {error}");
     }
     assert_eq!(ok(&client, &json!({ "setting": "greeting" })), "hello");
-    // Nothing of all that is left over for the next change.
+    // Nothing of this is left for the next change.
     host.set("settings.greeting", "\"hi\"").unwrap();
     assert_eq!(ok(&client, &json!({ "setting": "greeting" })), "hi");
 }
@@ -87,8 +87,8 @@ fn a_builder_takes_the_same_keys() {
     assert_eq!(modules, [guest("probe")]);
 }
 
-/// A test never reaches a real database, whatever it sets. Limits are as they are set before it begins; later the
-/// database would be another one, and empty.
+/// A test never reaches a real database, whatever it sets. Limits can be set only before it begins; later the database
+/// would be another one, and empty.
 #[test]
 fn databases_stay_in_memory() {
     let folder = tempfile::tempdir().unwrap();

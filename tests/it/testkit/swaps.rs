@@ -35,7 +35,7 @@ fn a_swap_is_there_at_once_for_all() {
     assert!(client.is_open());
 }
 
-/// Invariant 7: what does not get through the gate, the running version stays, and the error says why.
+/// Invariant 7: if the gate refuses a version, the running version stays, and the error says why.
 #[test]
 fn a_bad_version_is_refused_and_the_old_one_goes_on() {
     let file = version("v1");
@@ -45,7 +45,7 @@ fn a_bad_version_is_refused_and_the_old_one_goes_on() {
         ("bad check-error", "the check says no"),
         ("bad check-trap", "the module trapped"),
         ("bad check-spin", "`cpu_time` = 100ms"),
-        // Time passes for it as far as it must: whoever waits for ever is given up.
+        // Time passes as long as it sleeps, until the host gives it up.
         ("bad check-sleep", "`call_timeout` = 30s"),
     ];
     for (mark, why) in bad {
@@ -80,7 +80,7 @@ fn attachments_are_migrated_once() {
     let (talker, silent) = (host.connect("/"), host.connect("/"));
     host.swap(None, version("v2 migrate").path()).unwrap();
     assert_eq!(served_by(&talker), "v2");
-    // Who is silent is moved a little later.
+    // A silent connection moves a little later.
     time_passes(&host);
     host.swap(None, version("v3 migrate").path()).unwrap();
     for client in [&talker, &silent, &talker] {
@@ -88,7 +88,7 @@ fn attachments_are_migrated_once() {
         client.expect_text("v1 v2 v3");
     }
     host.swap(None, version("v4 migrate-error").path()).unwrap();
-    assert_eq!(served_by(&talker), "v3", "it stays with the version that can read it");
+    assert_eq!(served_by(&talker), "v3", "the connection stays with the version that can read its attachment");
     assert_eq!(served_by(&host.connect("/")), "v4");
 }
 
@@ -105,7 +105,7 @@ fn pinned_connections_stay() {
     assert_eq!(served_by(&old), "v2");
 }
 
-/// A swap waits for the calls of nobody: who is in one ends it in the old version.
+/// A swap waits for no call: a call that runs ends in the old version.
 #[test]
 fn a_call_that_runs_ends_in_its_version() {
     let host = start("v1");
@@ -131,18 +131,18 @@ fn with_several_apps_the_name_is_needed() {
     assert_eq!(served_by(&host.connect("/b")), "v2");
 }
 
-/// What calls cost grows as they do.
+/// The cost grows with the calls.
 #[test]
 fn costs_are_those_of_calls() {
     let host = super::probe().setting("check", "read").setting("events", "yes");
-    // The check reads a table that is not there: it is a failure, and no call.
+    // The check reads a table that is not there: it fails, and it is not a call.
     let error = host.build().err().unwrap().to_string();
     assert!(error.contains("check"), "{error}");
     let host = super::probe().build().unwrap();
     assert_eq!(
         (host.cost().calls, host.cost().statements, host.cost().peak_memory),
         (0, 0, 0),
-        "a self-test is no call"
+        "a self-test is not a call"
     );
     let client = host.connect("/");
     let opened = host.cost();
@@ -160,7 +160,7 @@ fn costs_are_those_of_calls() {
     assert!(host.cost().cpu_time > opened.cpu_time);
 }
 
-/// What a test asked for is for the calls of its clients.
+/// The faults of a test are for the calls of its clients.
 #[test]
 fn a_self_test_meets_no_faults() {
     let mut host = super::probe().build().unwrap();
@@ -175,7 +175,7 @@ fn a_self_test_meets_no_faults() {
     assert_eq!(super::ask(&host.connect("/"), &query)["sql"], "timeout");
 }
 
-/// It waits for its turn in the database like all calls, and time passes as far as that takes.
+/// It waits for its turn in the database like all calls, and time passes as long as it waits.
 #[test]
 fn a_self_test_waits_for_a_transaction_that_waits_for_time() {
     let mut host = super::probe().build().unwrap();

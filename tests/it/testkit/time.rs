@@ -1,4 +1,4 @@
-//! Time passes when a test says so, exactly so much, and never because the machine is slow.
+//! Time passes exactly as a test says, and never because the machine is slow.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +74,7 @@ fn timers_of_several_owners_fire_in_one_order() {
     assert_eq!(names, expected.map(|name| Value::Text(name.to_owned())));
 }
 
-/// Has busy threads end, also when the test fails.
+/// Ends the busy threads, also when the test fails.
 struct Rest<'a>(&'a AtomicBool);
 
 impl Drop for Rest<'_> {
@@ -83,7 +83,7 @@ impl Drop for Rest<'_> {
     }
 }
 
-/// More calls than there are instances, all at the same moment, and each waits for the database: what comes first must not
+/// More calls than there are instances, all at the same moment, and each waits for the database: their order must not
 /// depend on how fast other threads are.
 #[test]
 fn calls_of_the_same_moment_go_in_the_same_order_every_time() {
@@ -114,7 +114,7 @@ fn calls_of_the_same_moment_go_in_the_same_order_every_time() {
     });
 }
 
-/// A timer that sets itself again fires each time at its time, although all of them fall into one `advance`.
+/// A timer that sets itself again fires exactly at each of its times, although they are all in one `advance`.
 #[test]
 fn a_month_of_hours_passes_in_no_time() {
     let began = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
@@ -130,7 +130,7 @@ fn a_month_of_hours_passes_in_no_time() {
     assert_eq!(host.now(), began + DAY * 30);
 }
 
-/// A module that never lets go: the test ends all the same.
+/// The test ends although the module never stops.
 #[test]
 fn a_timer_that_is_always_due_does_not_stop_time() {
     let host = probe().build().unwrap();
@@ -157,12 +157,12 @@ fn the_module_has_the_time_of_the_test() {
     host.advance(Duration::ZERO);
     assert_eq!(host.now(), began + SECOND * 91);
     host.advance(Duration::from_nanos(1));
-    assert_eq!(host.now(), began + SECOND * 91 + Duration::from_millis(1), "a part of a millisecond is one");
+    assert_eq!(host.now(), began + SECOND * 91 + Duration::from_millis(1), "a part of a millisecond counts as one");
     let other = probe().build().unwrap();
-    assert_eq!(other.now(), UNIX_EPOCH + Duration::from_secs(1_735_689_600), "2025, unless it says otherwise");
+    assert_eq!(other.now(), UNIX_EPOCH + Duration::from_secs(1_735_689_600), "2025, unless the test sets another time");
 }
 
-/// The chat's key is the time of a line: two lines at the same instant must not be the same.
+/// The chat's key is the time of a line: two lines must not have the same time.
 #[test]
 fn each_reading_is_later_than_the_one_before() {
     let host = TestHost::load(example("chat")).unwrap();
@@ -189,7 +189,7 @@ fn a_module_that_sleeps_waits_for_time_to_pass() {
     client.expect_text("v1 naps");
     host.advance(Duration::from_millis(298));
     client.expect_nothing();
-    // Each look at the clock takes a moment, and timers know milliseconds.
+    // Each reading of the clock takes a moment, and timers count milliseconds.
     host.advance(Duration::from_millis(3));
     client.expect_text("v1 woke with v1");
     client.expect_nothing();
@@ -226,7 +226,7 @@ fn a_wait_for_an_instance_is_as_long_as_the_config_says() {
     assert!(reason.starts_with("the application is busy"), "{reason}");
 }
 
-/// What takes SQLite some hundred milliseconds of real time.
+/// A query that takes some hundred milliseconds of real time.
 const SLOW: &str = "SELECT count(*) AS n FROM number a, number b, number c WHERE a.i + b.i + c.i > 0";
 
 fn with_numbers(host: &TestHost) {
@@ -245,18 +245,18 @@ fn no_time_passes_while_a_statement_runs() {
     let (began, real) = (host.now(), Instant::now());
     let answer = ok(&client, &json!({ "query": { "sql": SLOW } }));
     assert_eq!(answer, json!([[{ "s64": 150 * 150 * 150 }]]));
-    assert!(real.elapsed() > Duration::from_millis(10), "it was not slow enough to tell anything");
+    assert!(real.elapsed() > Duration::from_millis(10), "the query was too fast for this test");
     host.database("main").unwrap().run(SLOW).unwrap();
     assert_eq!(host.now(), began);
     client.expect_nothing();
 }
 
-/// The same within an `advance`, where time jumps as soon as nobody here has anything to do.
+/// The same within an `advance`, where time jumps as soon as this thread is idle.
 #[test]
 fn no_time_passes_while_a_statement_runs_in_an_advance() {
     let builder = probe().setting("events", "yes").set("limits.call_timeout", "\"10ms\"");
     let host = builder.build().unwrap();
-    // The probe's own table, in which a certain event is slow to check.
+    // The probe's own table, with a check that is slow for one event.
     let table = "CREATE TABLE event (connection BIGINT, kind TEXT, \
                  detail TEXT CHECK (detail <> 'slow' OR instr(hex(zeroblob(30000000)), 'x') = 0))";
     host.database("main").unwrap().run(table).unwrap();
@@ -274,7 +274,7 @@ fn no_time_passes_while_a_statement_runs_in_an_advance() {
     assert_eq!(details, expected, "in the order of their times");
 }
 
-/// The host's own spans are virtual too: a version is watched for `rollback.watch_for`, and not for longer.
+/// The host's own times are virtual too: a version is watched for `rollback.watch_for`, and not for longer.
 #[test]
 fn a_version_is_watched_for_as_long_as_the_config_says() {
     for (waits, served_by) in [(SECOND * 599, "v1"), (SECOND * 601, "v2")] {

@@ -19,8 +19,8 @@ fn many_messages_come_back_in_order() {
     assert_eq!(client.messages(), expected);
 }
 
-/// Invariant 1: what comes during a call waits for its end, and keeps its order. More of it than the way to
-/// the host has room for.
+/// Invariant 1: messages that come during a call wait for its end, and keep their order. There are more than the buffer
+/// to the host holds.
 #[test]
 fn messages_wait_for_a_call_that_waits() {
     let module = module_file(&marked("v1"));
@@ -95,7 +95,7 @@ fn a_publish_reaches_all_at_once() {
     assert_eq!(ok(&sender, &publish("publish", "third")), 0);
 }
 
-/// A client of the laboratory reads all the time: more than an outbox holds arrives, one call after the other.
+/// A client of the testkit reads all the time, so over several calls it gets more than an outbox holds.
 #[test]
 fn more_than_an_outbox_arrives() {
     let host = probe().set("limits.outbox_bytes", "\"100KiB\"").build().unwrap();

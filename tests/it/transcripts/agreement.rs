@@ -1,5 +1,5 @@
-//! The proof that what transcripts play on inside this process is the real thing: over real sockets, a real host
-//! writes the same bytes to the same clients.
+//! These tests prove that transcripts in this process behave as with a real host, which writes the same bytes to the
+//! same clients over real sockets.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,19 +18,19 @@ use tokio::runtime::Runtime;
 use super::recorder::{Recorder, Tape, Tapped, frames};
 use super::{EXAMPLES, Folder};
 
-/// How long something may take over the wire. Nothing of what is played here makes anybody wait for it in vain.
+/// How long something may take over sockets. No step here waits for something that does not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn read(file: &Path) -> Transcript {
     parse(&fs::read_to_string(file).unwrap()).unwrap_or_else(|error| panic!("{}", error.in_file(file)))
 }
 
-/// Whether a running host will do.
+/// Whether a running host can play it.
 pub(super) fn is_wireable(transcript: &Transcript) -> bool {
     transcript.steps.iter().all(|step| in_process_only(&step.action).is_none())
 }
 
-/// What its clients get on a backend. It has to pass.
+/// What the clients of a transcript get on a backend. It has to pass.
 fn tapes<B: Tapped>(file: &Path, backend: B) -> Vec<Tape> {
     let mut recorder = Recorder::new(backend);
     let played = play(&read(file), file.parent().unwrap(), &mut recorder, Mode::Verify);
@@ -53,10 +53,10 @@ pub(super) fn inside(config: &Path, file: &Path) -> Vec<Tape> {
     tapes(file, InProcess::new(builder.build().unwrap()))
 }
 
-/// The same through sockets, with a host of its own.
+/// The same over sockets, with a host of its own.
 fn over_the_wire(config: &Path, file: &Path) -> Vec<Tape> {
     let text = fs::read_to_string(config).unwrap();
-    // The host of a test has another folder and listens at a port of its own.
+    // The host of a test has another folder and listens on a port of its own.
     let folder = config.parent().unwrap().display();
     let lines = text.lines().filter(|line| !line.starts_with("listen")).map(|line| match line.split_once(" = \"") {
         Some(("module", file)) if !file.starts_with('/') => format!("module = \"{folder}/{file}\n"),
@@ -71,7 +71,7 @@ fn over_the_wire(config: &Path, file: &Path) -> Vec<Tape> {
     tapes
 }
 
-/// Both ways alike. Returns what the clients got.
+/// Check that both ways are the same. Returns what the clients got.
 #[track_caller]
 fn agree(config: &Path, file: &Path) -> Vec<Tape> {
     let (inside, outside) = (inside(config, file), over_the_wire(config, file));
@@ -80,7 +80,7 @@ fn agree(config: &Path, file: &Path) -> Vec<Tape> {
     inside
 }
 
-/// What is not the same byte by byte: the client, and what it got inside and outside.
+/// The bytes that differ: the client, and what it got inside and outside.
 fn differences(inside: &[Tape], outside: &[Tape]) -> Vec<String> {
     let connections = |tapes: &[Tape]| tapes.iter().map(|tape| tape.client.clone()).collect::<Vec<_>>();
     assert_eq!(connections(inside), connections(outside));
@@ -109,7 +109,7 @@ fn the_example_agrees(name: &str) -> usize {
 fn the_examples_are_the_same_both_ways() {
     for name in EXAMPLES {
         let connections = the_example_agrees(name);
-        assert!(connections > 0, "nobody got anything in the transcripts of {name} that can be played over the wire");
+        assert!(connections > 0, "no client got anything in the transcripts of {name} that can be played over sockets");
     }
 }
 
@@ -235,7 +235,7 @@ fn handshakes_topics_and_ends_are_the_same_both_ways() {
     assert_eq!(tapes.iter().filter(refused).map(|tape| tape.answer.status).collect::<Vec<_>>(), [403, 404, 403, 500]);
 }
 
-/// A silent client is pinged. How often depends on how long it took, but what a ping looks like does not.
+/// A silent client is pinged. The number of pings depends on the time; their bytes do not.
 #[test]
 fn pings_are_the_same_both_ways() {
     let transcript = "connect alice /probe\nadvance 1500ms\nalice > x\nalice < x\n";
@@ -245,7 +245,7 @@ fn pings_are_the_same_both_ways() {
     assert_eq!(frames(&tapes[0].frames), expected);
 }
 
-/// The tests above would notice a difference: here it is another module that answers over the wire.
+/// The tests above would notice a difference: here, another module answers over sockets.
 #[test]
 fn a_difference_is_noticed() {
     let folder = Folder::new().with("x.transcript", "connect alice /a\nalice > x\nalice skips\n");

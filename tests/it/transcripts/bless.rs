@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Folder, assert_said};
 
-/// Long before anything that is written now.
+/// A time long before this test.
 fn long_ago() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
 }
@@ -29,7 +29,7 @@ async fn a_broken_transcript_is_corrected_and_passes_then() {
     let joined = "alice < {\"joined\": \"bob\"}\n";
     let present = "{\"present\": [\"alice\", \"bob\"]}";
     assert!(original.contains(joined) && original.contains(present));
-    // A message that is not expected, one that is another one, and one that does not come.
+    // A message that is not expected, one that differs, and one that does not come.
     let broken = original.replace(joined, "").replace(present, "{\"present\": [\"bob\", \"${any}\", 5]}");
     let broken = broken.replace("carol nothing\n", "# Carol is told.\ncarol < hello\n");
     folder.put("rooms.transcript", &broken);
@@ -45,7 +45,7 @@ async fn a_broken_transcript_is_corrected_and_passes_then() {
     assert!(lines[inserted - 1].starts_with("connect bob "), "{corrected}");
     assert!(corrected.contains("bob < {\"present\":[\"alice\",\"${any}\"]}\n"), "{corrected}");
     assert!(!corrected.contains("carol <"), "{corrected}");
-    // Every line that was right is there as it was.
+    // Every line that was right is unchanged.
     let kept = original.replace(joined, "").replace("carol nothing\n", "");
     let kept = kept.lines().filter(|line| !line.contains(present));
     for line in kept {

@@ -8,19 +8,19 @@ use super::{EXAMPLES, Folder, assert_said};
 /// How often each is played.
 const ROUNDS: usize = 20;
 
-/// They are what newcomers learn the format from: both kinds are there.
+/// New users learn the format from the examples, so they have both kinds.
 #[test]
 fn some_need_the_inside_and_some_do_not() {
     for name in EXAMPLES {
         let folder = Folder::example(name);
         let files = folder.transcripts();
         let wireable = files.iter().filter(|file| is_wireable(&read(file))).count();
-        assert!(wireable >= 1, "no transcript of {name} can be played over the wire");
-        assert!(wireable < files.len(), "no transcript of {name} needs the inside");
+        assert!(wireable >= 1, "no transcript of {name} can be played over sockets");
+        assert!(wireable < files.len(), "every transcript of {name} can be played over sockets");
     }
 }
 
-/// One after the other and at the same time, all clients get the same bytes.
+/// Played one after the other or at the same time, all clients get the same bytes.
 #[test]
 fn each_is_the_same_every_time() {
     for name in EXAMPLES {
@@ -39,7 +39,7 @@ fn each_is_the_same_every_time() {
     }
 }
 
-/// Random numbers and the time follow from what a transcript begins with, and from nothing else.
+/// Random numbers and the time depend on the first lines of a transcript and on nothing else.
 #[test]
 fn random_numbers_follow_from_the_seed() {
     let config = hassock_tests::app_with_database("probe", &hassock_tests::guest("probe"), "sqlite::memory:");
@@ -55,7 +55,7 @@ fn random_numbers_follow_from_the_seed() {
     assert_ne!(seven, played("9.transcript", "seed 7\nclock 2026-01-31T12:00:00Z"));
 }
 
-/// As a user plays them. How long each takes is for people to look at.
+/// As a user plays them. The durations are printed for people.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pass_through_the_program() {
     for name in EXAMPLES {

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{Folder, assert_said};
 
-/// Sets a timer of the app `probe`, which fails as its name says.
+/// Sets a timer of the app `probe` that fails as its name says.
 fn app_timer(name: &str) -> String {
     format!(
         "connect a /\na > {{\"app-timer\": {{\"name\": \"{name}\", \"after_ms\": 1000, \"text\": \"\"}}}}\na skips\n\
@@ -20,7 +20,7 @@ fn faults(transcript: &str) -> Folder {
     Folder::guest("faults").with("x.transcript", transcript)
 }
 
-/// The faulty module panics in `closed` for this reason.
+/// The module `faults` panics in `closed` for this reason.
 const TRAP_IN_CLOSED: &str = "connect a /\na disconnects 4000 trap in closed\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +83,7 @@ async fn a_failed_call_that_a_step_expects_passes() {
     assert_said(&faults(&closed).test("faults.wasm").await, 0, &["1 passed"]);
 }
 
-/// The steps that tell of a failure in another way need no further step, but their error can be expected too.
+/// A failure that other steps expect needs no `failed` step, but a step can expect its error too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_a_refusal_and_a_fault_expect_their_failed_call() {
     let transcript = "connect a /\na > trap\na closed 1011\nconnect b /?open=trap refused 500\n\

@@ -1,4 +1,4 @@
-//! What a transcript that fails tells, and how the program ends.
+//! What a failed transcript reports, and the exit code.
 
 use super::{Folder, assert_said};
 
@@ -21,7 +21,7 @@ async fn the_exit_code_says_whether_all_pass_some_fail_or_some_cannot_be_played(
         ("good.transcript", 0, "\n1 passed, 0 failed in "),
         ("good.transcript bad.transcript", 1, "\n1 passed, 1 failed in "),
         ("good.transcript broken.transcript", 2, "\n1 passed, 1 could not be played in "),
-        // What could not even be tried weighs more.
+        // What could not be played counts more than what failed.
         ("", 2, "\n1 passed, 1 failed, 1 could not be played in "),
     ] {
         let finished = folder.test(&format!("probe.wasm {files}")).await;
@@ -80,7 +80,7 @@ async fn rows_that_differ_are_shown() {
     fails(transcript, &[said, "\n  - | 2 | x |\n  + | 1 | x |\n"]).await;
 }
 
-/// What the module logged and printed before it failed, and where it trapped, with the names of functions.
+/// The report shows what the module logged and printed before, and where it trapped, with the names of functions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_comes_with_the_log_and_the_backtrace() {
     let transcript = "connect a /\na > {\"log\": \"on the way\"}\na skips\na > {\"print\": \"nearly there\"}\n\
@@ -100,7 +100,7 @@ async fn a_failure_comes_with_the_log_and_the_backtrace() {
     assert_said(&finished, 1, &said);
 }
 
-/// Which of several is told, in the order in which they finish; the table is in the order of their names.
+/// The lines are in the order in which transcripts finish, the table is in the order of their names.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_has_a_line_and_a_row_of_costs() {
     let folder = Folder::guest("probe");
@@ -114,6 +114,6 @@ async fn each_has_a_line_and_a_row_of_costs() {
     let rows: Vec<_> = table.lines().skip(1).filter_map(|row| row.split_once(".transcript")).collect();
     let names: Vec<_> = rows.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, (0..9).map(|number| format!("./{number}")).collect::<Vec<_>>());
-    // What the transcript itself asks the database is no cost of the module.
+    // Statements of the transcript itself are not a cost of the module.
     assert!(rows.iter().all(|(_, costs)| costs.trim_start().starts_with("2 ") && costs.ends_with(" 0")), "{rows:?}");
 }

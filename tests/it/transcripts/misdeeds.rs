@@ -1,10 +1,10 @@
-//! Modules that loop, trap, hog memory, flood or sleep: the transcript fails and says why, and the others pass.
+//! Modules that loop, trap, flood, sleep or use too much memory: the transcript fails and says why; the others pass.
 
 use hassock_tests::marked;
 
 use super::{Folder, assert_said};
 
-/// A folder with the faulty module, whose config has bounds that are soon reached.
+/// A folder with the module `faults` and a config with low bounds.
 fn faults(more: &str) -> Folder {
     let config = format!(
         "[databases.main]\nurl = \"sqlite::memory:\"\n[apps.faults]\npath = \"/faults\"\nmodule = \"faults.wasm\"\n\
@@ -45,7 +45,7 @@ async fn each_misdeed_fails_its_own_transcript() {
     }
 }
 
-/// One that was expected passes: faults are what modules are tested for.
+/// A fault that a step expects passes, because modules are tested with faults.
 #[tokio::test(flavor = "multi_thread")]
 async fn misdeeds_that_are_expected_pass() {
     let folder = faults("").with(
@@ -56,7 +56,7 @@ async fn misdeeds_that_are_expected_pass() {
     assert_said(&folder.test("--no-build .").await, 0, &["1 passed"]);
 }
 
-/// An instance is made when somebody needs it: that fails then, and the program goes on to the next transcript.
+/// An instance is created when a step needs it. If this fails, the program goes on to the next transcript.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_does_not_start_fails_each_transcript() {
     for (misdeed, said) in [
@@ -87,7 +87,7 @@ async fn a_self_test_that_fails_or_never_ends_is_told() {
     }
 }
 
-/// The same in the middle of a transcript: a version that is no good does not replace the one before.
+/// The same in the middle of a transcript: a bad version does not replace the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_to_a_bad_version_fails_its_step() {
     let folder = Folder::new().with("m.wasm", marked("first"));

@@ -1,4 +1,4 @@
-//! What cannot be played at all: each mistake is told with its place, before anything else.
+//! Transcripts that cannot be played: each mistake is reported with its place, before anything else.
 
 use std::path::Path;
 use std::process::Command;
@@ -84,7 +84,7 @@ async fn what_a_transcript_names_and_is_not_there() {
     }
 }
 
-/// A step that was taken away must not leave its fault behind unnoticed, nor a call unfinished.
+/// If a step is removed, its fault must not stay behind unnoticed, nor a call unfinished.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_transcript_leaves_open_fails_it() {
     let folder = Folder::guest("probe");
@@ -109,7 +109,7 @@ async fn what_a_transcript_leaves_open_fails_it() {
     says(&folder, "faults.wasm x.transcript", 2, &["x.transcript: has no step; begin with `connect NAME /PATH`"]).await;
 }
 
-/// Whoever reads the output may have seen enough.
+/// The reader of the output may end early.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_pipe_changes_nothing() {
     let folder = Folder::guest("probe").with("x.transcript", "connect a /probe\n");
@@ -134,7 +134,7 @@ async fn modules_that_are_none_or_do_not_build() {
         |build: &str| format!("\n\n[apps.probe]\npath = \"/probe\"\nmodule = \"none.wasm\"\nbuild = \"{build}\"\n");
     folder.put("hassock.toml", config("false"));
     says(&folder, ". x.transcript", 2, &["`false` failed (exit status: 1); see above"]).await;
-    // The build is not looked at, and then the module is what is wrong, at its line of the config.
+    // The build does not run, so the module is wrong, at its line of the config.
     says(&folder, "--no-build . x.transcript", 2, &["./hassock.toml:5: apps.probe.module: ", "is not WebAssembly"])
         .await;
     folder.put(
@@ -147,7 +147,7 @@ async fn modules_that_are_none_or_do_not_build() {
     says(&folder, ". x.transcript", 0, &["1 passed"]).await;
 }
 
-/// With the lines of the file as it was written, not of what the harness makes of it.
+/// The lines are those of the written file, not of what the testkit makes of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_config_is_told_with_line_and_key() {
     let folder = Folder::guest("probe").with("x.transcript", "connect a /probe\n");
@@ -170,7 +170,7 @@ async fn what_is_wrong_with_the_config_is_told_with_line_and_key() {
     }
 }
 
-/// Where its databases are does not matter: they are in memory here, whatever the config says.
+/// The addresses of databases do not matter: they are in memory here, whatever the config says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_elsewhere_is_not_asked() {
     let config = "[databases.main]\nurl = \"mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@192.0.2.1/d\"\n[apps.probe]\n\
@@ -206,14 +206,14 @@ async fn with_several_apps_steps_name_theirs() {
     }
 }
 
-/// A module alone is at every path, and has what databases the transcript names.
+/// A module without a config has every path and the databases that the transcript names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_alone_has_every_path_and_database() {
     let transcript = "connect a /any/path?open=describe\na < {\"path\": \"/any/path\", \"query\": \"open=describe\", \
         \"header\": null, \"subprotocols\": [], \"remote\": \"${string}\", \"secure\": false}\n\
         sql other: SELECT 1\na > {\"open\": \"other\"}\na < {\"ok\": \"open\"}\na > {\"open\": \"third\"}\na skips\n";
     let folder = Folder::guest("probe").with("x.transcript", transcript);
-    // Those beside the module are found; a file is taken from wherever it is.
+    // Transcripts beside the module are found; a named file may be anywhere.
     says(&folder, "probe.wasm", 0, &["1 passed"]).await;
     let path = folder.path("x.transcript");
     says(&folder, &format!("./probe.wasm {}", path.display()), 0, &["1 passed"]).await;

@@ -1,4 +1,4 @@
-//! A backend that keeps what came through it, byte by byte.
+//! A backend that keeps all bytes that its clients get.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use hassock_transcript::backend::{
     StatementFault,
 };
 
-/// A backend whose clients keep the bytes that they got.
+/// A backend that keeps the bytes that its clients got.
 pub(super) trait Tapped: Backend {
     fn bytes(&self, client: &str) -> Vec<u8>;
 }
@@ -28,15 +28,15 @@ impl Tapped for Remote {
     }
 }
 
-/// What one connection of a client came to.
+/// What one connection of a client got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tape {
     pub(super) client: String,
     pub(super) answer: Answer,
     /// The head of a 101, without its `date`.
     pub(super) head: String,
-    /// All bytes after the head, but for pongs, which only a backend over the wire asks for, and for pings after
-    /// the first one in a row, of which there are as many as time passes.
+    /// All bytes after the head, without pongs, which only a backend over sockets asks for, and without repeated pings,
+    /// because their number depends on the time.
     pub(super) frames: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl<B: Tapped> Recorder<B> {
         Self { backend, finished: Vec::new(), current: Vec::new() }
     }
 
-    /// What came, connection by connection.
+    /// The tapes, connection by connection.
     pub(super) fn tapes(mut self) -> Vec<Tape> {
         for (client, answer) in std::mem::take(&mut self.current) {
             self.keep(client, answer);
@@ -92,7 +92,7 @@ fn without_pongs(bytes: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// How long the first frame is with its head; none if it is not all there.
+/// The length of the first frame with its head; none if it is incomplete.
 fn first_frame(bytes: &[u8]) -> Option<usize> {
     let (head, payload) = hassock_tests::raw::length(bytes)?;
     Some(head + payload).filter(|length| *length <= bytes.len())

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{Folder, assert_said};
 
-/// One that passes, one that fails, with characters that XML has no words for, and one that cannot be played.
+/// One that passes, one that fails with characters that XML cannot have, and one that cannot be played.
 fn folder() -> Folder {
     let folder = Folder::guest("probe");
     folder.put("good.transcript", "connect a /\na > x\na < x\n");

@@ -18,7 +18,7 @@ async fn transcripts_pass_against_a_running_host() {
         let arguments = format!(". {} --url ws://{} --wait 30s", file.display(), host.address());
         let finished = folder.test(&arguments).await;
         assert_said(&finished, 0, &["1 passed, 0 failed in "]);
-        // What it costs is known only inside.
+        // The cost is known only inside the process.
         assert!(!finished.stdout.contains("CALLS"), "{}", finished.stdout);
         played += 1;
     }
@@ -35,8 +35,8 @@ async fn a_message_that_does_not_come_is_waited_for_only_so_long() {
     assert_said(&folder.test(&arguments).await, 1, &["x.transcript:3: `a` got 1 message: x, but nothing was expected"]);
 }
 
-/// There, time is real: without waiting for it, the timer would be later than anybody waits. And what only the
-/// inside could heed is no obstacle.
+/// Time is real there: without a real `advance`, the timer would come after `--wait`. What applies only inside the
+/// process is ignored.
 #[tokio::test(flavor = "multi_thread")]
 async fn time_really_passes_and_what_belongs_to_the_inside_is_passed_over() {
     let host = TestHost::start(&app_with_database("probe", &guest("probe"), "sqlite::memory:")).await;
@@ -49,7 +49,7 @@ async fn time_really_passes_and_what_belongs_to_the_inside_is_passed_over() {
     assert_said(&folder.test(&arguments).await, 0, &["1 passed"]);
 }
 
-/// Said at once, with the address, and with neither module nor transcript to blame.
+/// Reported at once, with the address, and not as an error of a module or transcript.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_not_there() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -60,7 +60,7 @@ async fn a_host_that_is_not_there() {
     assert_eq!(finished.stdout, "");
 }
 
-/// Neither one that is silent nor one whose module never answers keeps the program from its end.
+/// The program ends even if the host is silent or its module never answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_that_hang() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -89,12 +89,12 @@ async fn addresses_that_are_none() {
     }
 }
 
-/// Each step that needs the inside is refused by its name and line, and the host hears nothing of what is before it.
+/// Each step that works only inside the process is refused by its name and line, and the steps before it are not sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_that_need_the_inside_are_refused_before_anything_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // All that anybody ever sends, until a connection begins with the end.
+    // All bytes that are ever sent, until a connection sends `the end`.
     let heard = thread::spawn(move || {
         let mut heard = String::new();
         while !heard.ends_with("the end") {
@@ -111,7 +111,7 @@ async fn steps_that_need_the_inside_are_refused_before_anything_is_sent() {
         ("fail call: trap", "fail call"),
         ("fail instances", "fail instances"),
         ("fail outbox a", "fail outbox"),
-        ("failed fired", "failed"),
+        ("failed app-timer", "failed"),
         ("advance 61s", "advance by more than a minute"),
     ] {
         folder.put("x.transcript", format!("connect a /\na > x\n{step}\n"));

@@ -1,5 +1,5 @@
-//! Databases of a host in a test: SQLite in memory, or a script. Each has one session, as a SQLite in memory
-//! has in a real host.
+//! Databases of a host in a test: SQLite in memory, or a script. Each has one session, like SQLite in memory in a real
+//! host.
 
 mod script;
 mod sqlite;
@@ -17,7 +17,7 @@ use sqlite::Sqlite;
 use crate::Result as AnyResult;
 use crate::sql::{Outcome, RowSet, Rows, SqlError as Error, Value};
 
-/// What a grant allows, the lesser first.
+/// What a grant allows, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
     ReadOnly,
@@ -29,12 +29,12 @@ pub(crate) enum Access {
 pub(crate) enum Scope {
     /// Outside of any transaction.
     Alone,
-    /// Within the transaction of that number.
+    /// Within the transaction with this number.
     Transaction(u64),
 }
 
-/// A database of a [`MockHost`](super::MockHost), for the test itself: it may always write, and none of its
-/// statements is failed by [`fail_statement`](super::MockHost::fail_statement).
+/// A database of a [`MockHost`](super::MockHost), for the test itself: it may always write, and
+/// [`fail_statement`](super::MockHost::fail_statement) does not affect its statements.
 #[derive(Clone, Debug)]
 pub struct MockDatabase(Rc<Store>);
 
@@ -46,12 +46,12 @@ impl MockDatabase {
     /// Run one statement that returns rows.
     ///
     /// # Errors
-    /// A [`SqlError`](crate::SqlError): what SQLite says, or that the database is scripted.
+    /// A [`SqlError`](crate::SqlError): the error of SQLite, or an error that says that the database is scripted.
     pub fn query(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> AnyResult<Rows> {
         Ok(self.0.sqlite()?.query(Access::ReadWrite, statement, &parameters.into())?.into())
     }
 
-    /// Run one statement that returns no rows, and learn what it did.
+    /// Run one statement that returns no rows. Returns what it did.
     ///
     /// # Errors
     /// As [`query`](Self::query).
@@ -59,7 +59,7 @@ impl MockDatabase {
         Ok(self.0.sqlite()?.execute(Access::ReadWrite, statement, &parameters.into())?)
     }
 
-    /// Run several statements with a `;` behind each, such as a file that makes tables.
+    /// Run several statements with a `;` after each, such as a file that creates tables.
     ///
     /// # Errors
     /// As [`query`](Self::query).
@@ -90,7 +90,7 @@ enum Engine {
 struct Transactions {
     last: u64,
     open: Option<u64>,
-    /// One that the database has rolled back by itself.
+    /// The transaction that the database has rolled back by itself.
     lost: Option<u64>,
 }
 
@@ -160,14 +160,14 @@ impl Store {
         Ok(())
     }
 
-    /// A transaction's handle is dropped.
+    /// End a transaction because its handle is dropped.
     pub(super) fn abandon(&self, number: u64) {
         if self.transactions.get().open == Some(number) {
             self.end(None);
         }
     }
 
-    /// A transaction ends with the call that began it.
+    /// End the open transaction: it ends with the call that began it.
     pub(super) fn end_call(&self) {
         self.end(None);
     }
@@ -213,7 +213,7 @@ impl Store {
         }
     }
 
-    /// No transaction is open any more: what is not committed is rolled back.
+    /// End the open transaction, if there is one: what is not committed is rolled back.
     fn end(&self, lost: Option<u64>) {
         if let Engine::Sqlite(sqlite) = &self.engine
             && sqlite.in_transaction()

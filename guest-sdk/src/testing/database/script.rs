@@ -6,7 +6,7 @@ use crate::sql::{Outcome, RowSet, SqlError as Error, Value};
 
 pub(super) type Function = Box<dyn FnMut(&str, &[Value]) -> Result<Scripted, Error>>;
 
-/// What a scripted database answers to a statement.
+/// The answer of a scripted database to a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scripted(Kind);
 
@@ -26,7 +26,7 @@ impl Scripted {
     /// ```
     ///
     /// # Panics
-    /// If a row has not as many values as there are columns.
+    /// If a row does not have one value for each column.
     #[track_caller]
     pub fn rows<C: Into<String>, R: Into<Vec<Value>>>(
         columns: impl IntoIterator<Item = C>,
@@ -45,7 +45,7 @@ impl Scripted {
         Self(Kind::Outcome(Outcome { affected_rows, last_insert_id: None }))
     }
 
-    /// The id that the row got which an `execute` inserted.
+    /// The id of the row that an `execute` inserted.
     pub fn inserted(id: u64) -> Self {
         Self(Kind::Outcome(Outcome { affected_rows: 1, last_insert_id: Some(id) }))
     }

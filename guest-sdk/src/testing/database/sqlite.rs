@@ -9,7 +9,7 @@ use super::Access;
 use super::statement::{Verb, verb};
 use crate::sql::{Outcome, RowSet, SqlError as Error, Value};
 
-/// Rows of one result: the default of the host's `max_rows`.
+/// The most rows of one result: the default of the host's `max_rows`.
 const MAX_ROWS: usize = 10_000;
 
 pub(super) struct Sqlite(RefCell<Connection>);
@@ -48,7 +48,7 @@ impl Sqlite {
             let mut statement = prepare(connection, sql, values)?;
             let mut rows = statement.raw_query();
             while rows.next().map_err(answer)?.is_some() {}
-            // Both numbers are those of the last change, whichever statement made it.
+            // SQLite keeps both numbers of the last change, so they may be those of an earlier statement.
             let verb = verb(sql).unwrap_or(Verb::Define);
             let changes = matches!(verb, Verb::Insert | Verb::Modify);
             let affected_rows = if changes { connection.changes() } else { 0 };
@@ -58,7 +58,7 @@ impl Sqlite {
         })
     }
 
-    /// Run statements without parameters and results.
+    /// Run statements without parameters or results.
     pub(super) fn control(&self, access: Access, sql: &str) -> Result<(), Error> {
         self.with(access, |connection| connection.execute_batch(sql).map_err(answer))
     }
@@ -98,7 +98,7 @@ fn bind(value: &Value) -> Result<Stored, Error> {
         Value::Null => Stored::Null,
         Value::Boolean(value) => Stored::Integer(i64::from(*value)),
         Value::S64(value) => Stored::Integer(*value),
-        // Bytes sort after all numbers, and these in their own order.
+        // Bytes sort after all numbers, and these bytes sort in the order of the numbers.
         Value::U64(value) => {
             i64::try_from(*value).map_or_else(|_| Stored::Blob(value.to_be_bytes().into()), Stored::Integer)
         }
@@ -117,7 +117,7 @@ fn bind(value: &Value) -> Result<Stored, Error> {
     })
 }
 
-/// What a column is declared to hold, as far as it decides what its values are.
+/// The declared type of a column, as far as it determines what its values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Declared {
     Boolean,

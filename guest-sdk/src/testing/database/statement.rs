@@ -1,13 +1,14 @@
-//! What a statement is. The real host looks closer; this finds what a handler would learn of only there.
+//! Determines the kind of a statement. The real host checks more; this finds errors that would otherwise only occur
+//! there.
 
 use crate::sql::SqlError as Error;
 
 /// What kind of statement it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// Gives rows and changes nothing.
+    /// Returns rows and changes nothing.
     Read,
-    /// The only one that makes a row id.
+    /// The only kind that creates a row id.
     Insert,
     Modify,
     /// Changes tables rather than rows.
@@ -106,7 +107,7 @@ impl Iterator for Words<'_> {
 }
 
 impl Words<'_> {
-    /// Where the character of that number begins.
+    /// Where the character with this number begins.
     fn after(&self, characters: usize) -> Option<usize> {
         Some(self.rest.char_indices().nth(characters).map_or(self.rest.len(), |(at, _)| at))
     }

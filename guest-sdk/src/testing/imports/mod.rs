@@ -1,5 +1,5 @@
-//! The imports of a module, one file for each larger interface of `wit/`, on the state of the host whose
-//! call runs. The functions have the signatures of those in `host/component.rs`.
+//! The imports of a module, one file for each larger interface of `wit/`, on the state of the host that runs the
+//! current call. The functions have the signatures of those in `host/component.rs`.
 
 pub(crate) mod connections;
 pub(crate) mod sql;

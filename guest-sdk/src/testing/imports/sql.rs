@@ -1,4 +1,4 @@
-//! `hassock:host/sql`: the two resources. What they do is the [`Store`]'s.
+//! `hassock:host/sql`: the two resources. The [`Store`] does their work.
 
 use std::rc::Rc;
 
@@ -6,14 +6,14 @@ use crate::sql::{Outcome, RowSet, SqlError, Value};
 use crate::testing::current::state;
 use crate::testing::database::{Access, Scope, Store};
 
-/// A handle of a module to a database.
+/// A module's handle to a database.
 #[derive(Debug)]
 pub(crate) struct Database {
     store: Rc<Store>,
     access: Access,
 }
 
-/// A transaction that a module has begun; dropped, it is rolled back.
+/// A transaction that a module has begun. If it is dropped, it is rolled back.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     store: Rc<Store>,
@@ -76,7 +76,7 @@ impl Drop for Transaction {
     }
 }
 
-/// A handle could also be used where no host is entered, which no module can.
+/// Panic if no host is entered: a test could use a handle there, but a module cannot.
 fn inside(import: &str) {
     state(import, |_| ());
 }

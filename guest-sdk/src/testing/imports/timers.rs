@@ -44,7 +44,7 @@ fn replace(
         return Err(TimerError::Invalid(format!("the payload is larger than `attachment_bytes` = {most}")));
     }
     let most = if owner.is_some() { limits.timers_per_connection } else { limits.timers_per_app };
-    // As in the host: a timer that fires again and again without a delay would never let time pass.
+    // As in the host: time would never pass if a timer fired again and again without a delay.
     let time = |milliseconds: u64| Duration::from_millis(milliseconds.max(1));
     let timer = Timer {
         owner,

@@ -43,7 +43,8 @@ fn publish_to(state: &mut State, topic: &str, message: &Message, except: Option<
     Ok(u32::try_from(reached).unwrap_or(u32::MAX))
 }
 
-/// A subscriber whose outbox is full is closed: it would otherwise miss something and not know.
+/// Queue a message for a subscriber. If its outbox is full, it is closed: it would otherwise miss a message without
+/// knowing it.
 fn reach(connection: &mut Connection, message: &Message) -> Option<()> {
     match connection.outbox.push(std::slice::from_ref(message)) {
         Ok(()) => Some(()),

@@ -178,7 +178,7 @@ fn a_statement_fails_when_the_test_says_so() {
     assert_eq!(count(&host), 1);
 }
 
-/// Else the statements after it would each commit by themselves.
+/// Otherwise each statement after it would commit by itself.
 #[test]
 fn a_transaction_that_sqlite_ends_is_over() {
     let host = host_with_table("a UNIQUE ON CONFLICT ROLLBACK");

@@ -1,4 +1,4 @@
-//! Settings, the log, the self-test, and that hosts do not mix.
+//! Settings, the log, the self-test, and the separation of hosts.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn the_host_has_a_name_and_a_log() {
     assert_eq!(log(&host), ["WARN  3 sheep", "TRACE bah"]);
 }
 
-/// A call enters its own host, also while a call of another one runs.
+/// A call enters its own host, also while a call of another host runs.
 #[test]
 fn two_hosts_do_not_mix() {
     let (one, two) = (builder().setting("name", "one").build(), builder().setting("name", "two").build());
@@ -46,7 +46,7 @@ fn outside_of_a_host_there_is_none() {
     let _ = topics::publish("t", "x");
 }
 
-/// A handler that panics fails its test; who catches that can go on, and another host is not entered.
+/// A handler that panics fails its test. A test that catches the panic can go on, and no host is entered any more.
 #[test]
 fn a_panic_leaves_the_host() {
     let host = builder().database("main").build();

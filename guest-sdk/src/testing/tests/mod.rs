@@ -99,7 +99,7 @@ fn note(what: &str) {
     SEEN.with_borrow_mut(|seen| seen.push(what.to_owned()));
 }
 
-/// What the handler has noted since the last time, but for its starts.
+/// What the handler has noted since the last time, except for its starts.
 fn seen() -> Vec<String> {
     SEEN.take().into_iter().filter(|what| what != "start").collect()
 }
@@ -125,7 +125,7 @@ fn failed<E: std::error::Error + Send + Sync + 'static, T>(result: Result<T>) ->
     }
 }
 
-/// Do this in a call of the handler, for a message of that client; returns what it gives.
+/// Do this in a call of the handler, for a message of that client. Returns the result.
 fn within<T: 'static>(client: &MockClient, job: impl FnOnce(Connection) -> T + 'static) -> T {
     let result = std::rc::Rc::new(RefCell::new(None));
     let slot = std::rc::Rc::clone(&result);
@@ -135,6 +135,11 @@ fn within<T: 'static>(client: &MockClient, job: impl FnOnce(Connection) -> T + '
     })));
     client.send("");
     result.take().unwrap()
+}
+
+/// Have the next `on_message` do this, and return its result.
+fn receiving(job: impl FnOnce(Connection) -> Result<()> + 'static) {
+    MESSAGE.set(Some(Box::new(job)));
 }
 
 /// Have the next `on_open` do this.

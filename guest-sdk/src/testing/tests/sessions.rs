@@ -31,7 +31,7 @@ fn json_goes_both_ways() {
     assert_eq!(client.messages_json(), [serde_json::json!([1, 2])]);
 }
 
-/// The messages before the failing one count, those behind it are lost, and what was sent arrives.
+/// The messages before the failing one count, those after it are lost, and what was sent arrives.
 #[test]
 fn an_error_closes_the_connection_and_no_other() {
     let host = host();
@@ -81,7 +81,7 @@ fn what_is_sent_before_a_close_arrives_and_nothing_after_it() {
     assert_eq!(texts(&client), ["last words"]);
 }
 
-/// Its first close counts, although the call fails afterwards.
+/// The first close counts, although the call fails afterwards.
 #[test]
 fn a_call_that_closes_and_fails_has_closed() {
     let host = host();
@@ -106,7 +106,7 @@ fn in_closed_the_attachment_is_there_and_the_topics_are_gone() {
         assert_eq!(own.attachment_bytes().unwrap(), b"mine");
         assert_eq!(topics::subscribers("t"), []);
         assert_eq!(failed::<ConnectionError, _>(own.send("x")), ConnectionError::Closing);
-        // Neither outlives it.
+        // Neither outlives the connection.
         own.subscribe("t").unwrap();
         own.set_timer("ghost", std::time::Duration::ZERO, &())
     });
@@ -158,7 +158,7 @@ fn a_closed_client_cannot_send() {
     client.send("x");
 }
 
-/// What the handler keeps in itself is gone, what the host keeps stays.
+/// What the handler keeps in itself is lost, what the host keeps stays.
 #[test]
 fn a_restart_drops_the_instance_and_nothing_else() {
     let host = host();
@@ -190,6 +190,20 @@ fn mistakes_of_the_client_are_answered_and_the_connection_stays() {
     assert_eq!(log(&host), Vec::<String>::new());
 }
 
+/// A handler that closes the connection and then finds a mistake has closed it.
+#[test]
+fn a_mistake_of_a_client_that_was_closed_needs_no_reply() {
+    let host = host();
+    let client = client(&host);
+    receiving(|own| {
+        own.close(3000, "enough")?;
+        bail!(ClientError::new("not that"))
+    });
+    client.send("");
+    assert_eq!(client.closing().unwrap().code, 3000);
+    assert_eq!((seen(), log(&host)), (vec!["1 closed 3000 Module".to_owned()], vec![]));
+}
+
 #[test]
 fn an_error_of_on_close_is_a_line_of_the_log() {
     let host = host();
@@ -198,7 +212,7 @@ fn an_error_of_on_close_is_a_line_of_the_log() {
     assert_eq!(log(&host), ["ERROR closed failed: not told: the cause"]);
 }
 
-/// The words that the host's testkit has, too.
+/// The functions that the host's testkit also has.
 #[test]
 fn a_client_takes_what_came_in_order() {
     let host = host();

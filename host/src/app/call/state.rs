@@ -30,7 +30,7 @@ pub(crate) struct InstanceState {
 
 /// One call of a module, as its imports see it.
 pub(crate) struct CallContext {
-    /// The app whose module is called.
+    /// The app that the called module belongs to.
     pub app: Arc<App>,
     /// What the config said about the app when the call began.
     pub setup: Arc<Setup>,

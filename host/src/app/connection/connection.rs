@@ -1,6 +1,6 @@
 //! One accepted WebSocket, as the rest of the host sees it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,7 +38,7 @@ pub struct Connection {
     pub binding: VersionBinding,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
-    due: Mutex<VecDeque<DueTimer>>,
+    due: Mutex<Vec<DueTimer>>,
     /// The recording of the connection, if it is recorded.
     tap: OnceLock<Tap>,
     /// Something happened since the session last checked. One load replaces two locks at each poll.
@@ -88,12 +88,13 @@ impl Connection {
 
     /// A timer is due.
     pub fn push_due(&self, timer: DueTimer) {
-        self.due.lock().push_back(timer);
+        self.due.lock().push(timer);
         self.wake();
     }
 
-    pub(crate) fn pop_due(&self) -> Option<DueTimer> {
-        self.due.lock().pop_front()
+    /// The timers that are due now, in the order in which they became due.
+    pub(crate) fn take_due(&self) -> Vec<DueTimer> {
+        std::mem::take(&mut *self.due.lock())
     }
 
     /// Ready when there are messages to write.

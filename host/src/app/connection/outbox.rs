@@ -182,7 +182,7 @@ mod tests {
         let mut taken = VecDeque::new();
         outbox.next(&mut taken);
         assert_eq!(taken.len(), 2);
-        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "taken is not written");
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "what was taken is not written yet");
         taken.clear();
         outbox.next(&mut taken);
         assert_eq!((outbox.push_one(text(0)), outbox.fullness()), (Ok(()), 6));

@@ -123,7 +123,7 @@ mod tests {
         for _ in 0..6 {
             watch.count(now, 0);
         }
-        assert_eq!(watch.count(now, 1), None, "one of seven, and seven are too few to say");
+        assert_eq!(watch.count(now, 1), None, "one of seven, and seven are too few");
         assert_eq!(watch.count(now, 1), None, "two of eight are a quarter, and not more");
         let reason = watch.count(now, 1).unwrap();
         assert_eq!(reason, "3 of 9 calls within 10s failed, more than `rollback.failures` = 25%");

@@ -201,7 +201,7 @@ impl VersionTable {
         })
     }
 
-    /// Make connections leave the versions whose time is over. None if there is no such version.
+    /// Make connections leave the pinned versions for which the time is over. None if there is no such version.
     pub(crate) fn release_pinned(&mut self, is_over: impl Fn(Instant) -> bool) -> Option<()> {
         let mut released = None;
         for entry in &mut self.entries {

@@ -1,11 +1,11 @@
-//! The `Cargo.lock` of a new app: that of the examples, whose dependencies are the same.
+//! The `Cargo.lock` of a new app: that of the examples, which have the same dependencies.
 
 use super::embedded::LOCK;
 
 /// Cargo's mark of a package.
 const PACKAGE: &str = "[[package]]\n";
 
-/// The example whose place the app takes: it has all dependencies that a new app has.
+/// The example that the app replaces in the lock: it has all dependencies that a new app has.
 const PATTERN: &str = "chat";
 
 const EXAMPLES: [&str; 4] = ["chat", "commands", "echo", "guestbook"];

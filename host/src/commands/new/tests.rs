@@ -43,7 +43,7 @@ fn a_new_app_has_all_its_files_and_no_gap_is_left() {
     );
 }
 
-/// So it is built on a machine that has no copy of the repository.
+/// So it can be built on a machine without a copy of the repository.
 #[test]
 fn a_new_app_does_not_refer_to_the_repository() {
     let repository = repository();
@@ -61,7 +61,7 @@ fn a_new_app_does_not_refer_to_the_repository() {
     }
 }
 
-/// A file that is new in the repository since this program was built would be missed.
+/// A file that is newer in the repository than this program would be missing.
 #[test]
 fn the_sources_of_the_repository_are_embedded() {
     let repository = repository();

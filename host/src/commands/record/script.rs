@@ -8,7 +8,7 @@ use hassock_transcript::format::{Action, ConnectStep, Expected, Outcome, Payload
 use hassock_transcript::stable::stable_pattern;
 use serde_json::Value as Json;
 
-use crate::record::{Asked, EndedBy, Entry, Event, Received, Sent};
+use crate::record::{EndedBy, Entry, Event, Received, RecordedRequest, Sent};
 
 /// A shorter time between two steps is not a pause, but the time that they took. Before a timer, each millisecond
 /// counts.
@@ -90,7 +90,7 @@ fn action(event: Event) -> Option<Action> {
 }
 
 /// A request. Strings of the traffic that look like placeholders are escaped.
-fn asked(request: Asked) -> Connect {
+fn asked(request: RecordedRequest) -> Connect {
     let headers = request.headers.into_iter().map(|(name, value)| (name, escape(&value))).collect();
     Connect { target: escape(&request.target), headers, id: None }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::record::{Asked, EndedBy, Received, Sent};
+use crate::record::{EndedBy, Received, RecordedRequest, Sent};
 
 fn entry(at: Duration, event: Event) -> Entry {
     Entry { at: u64::try_from(at.as_micros()).unwrap(), event }
@@ -20,9 +20,9 @@ fn time_passes_in_pauses_and_before_timers() {
     let ms = |millis: u64| Duration::from_millis(millis);
     for (at, event, expected) in [
         (ms(60), said("a"), "c1 > a\n"),
-        // What accumulates is not lost.
+        // Short pauses add up.
         (ms(110), said("b"), "advance 110ms\nc1 > b\n"),
-        // Up to a millisecond, and from there on.
+        // Rounded up to a millisecond, and counted from there.
         (ms(300) + Duration::from_micros(1), said("c"), "advance 191ms\nc1 > c\n"),
         (ms(301), Event::Fired, ""),
         (ms(302), Event::Fired, "advance 1ms\n"),
@@ -40,7 +40,8 @@ fn each_event_is_its_step() {
     let mut script = Script::default();
     let client = || "c1".to_owned();
     let ended = |by, code, reason: &str| Event::Ended { client: client(), by, code, reason: reason.to_owned() };
-    let asked = || Asked { target: "/a?b=c".to_owned(), headers: vec![("user-agent".to_owned(), "t".to_owned())] };
+    let asked =
+        || RecordedRequest { target: "/a?b=c".to_owned(), headers: vec![("user-agent".to_owned(), "t".to_owned())] };
     let refused =
         |body: &str| Event::Refused { client: client(), request: asked(), status: 409, body: body.to_owned() };
     let received = |value, redacted: &[&str]| {
@@ -71,7 +72,10 @@ fn each_event_is_its_step() {
         (
             Event::Refused {
                 client: client(),
-                request: Asked { target: "/${a}".to_owned(), headers: vec![("origin".to_owned(), "${b}".to_owned())] },
+                request: RecordedRequest {
+                    target: "/${a}".to_owned(),
+                    headers: vec![("origin".to_owned(), "${b}".to_owned())],
+                },
                 status: 403,
                 body: "${c}".to_owned(),
             },
@@ -111,7 +115,7 @@ fn tally(events: &[Event]) -> Tally {
 
 #[test]
 fn connections_refusals_and_messages_are_counted() {
-    let asked = || Asked { target: "/".to_owned(), headers: Vec::new() };
+    let asked = || RecordedRequest { target: "/".to_owned(), headers: Vec::new() };
     let connected = Event::Connected { client: "c1".to_owned(), request: asked(), id: 1, answer: Vec::new() };
     let refused = Event::Refused { client: "c2".to_owned(), request: asked(), status: 403, body: String::new() };
     let received = Event::Received { client: "c1".to_owned(), message: Received::Text("a".to_owned()) };

@@ -17,7 +17,7 @@ use crate::testkit::{Client, TestError, TestHost};
 pub struct InProcess {
     // Before the host: fields drop in this order.
     clients: HashMap<String, Client>,
-    /// Whose connection has which id, those that are closed included.
+    /// The name of the client for each connection id, closed connections included.
     names: HashMap<u64, String>,
     host: TestHost,
 }

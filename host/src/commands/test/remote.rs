@@ -45,7 +45,7 @@ pub struct BadUrl(String);
 pub struct Remote {
     runtime: Runtime,
     url: Url,
-    patience: Duration,
+    response_timeout: Duration,
     clients: HashMap<String, Socket>,
 }
 
@@ -74,10 +74,10 @@ impl Url {
     /// Make sure that a host listens there.
     ///
     /// # Errors
-    /// If there is none, or it does not answer within `patience`.
-    pub async fn reach(&self, patience: Duration) -> Result<(), BackendError> {
-        let reached = timeout(patience, TcpStream::connect(&self.authority)).await;
-        let reached = reached.map_err(|_| self.silent(patience))?;
+    /// If there is none, or it does not answer within `response_timeout`.
+    pub async fn reach(&self, response_timeout: Duration) -> Result<(), BackendError> {
+        let reached = timeout(response_timeout, TcpStream::connect(&self.authority)).await;
+        let reached = reached.map_err(|_| self.silent(response_timeout))?;
         reached.map(drop).map_err(|error| BackendError(self.absent(&error)))
     }
 
@@ -85,20 +85,20 @@ impl Url {
         format!("no host answers at {}: {error}", self.authority)
     }
 
-    fn silent(&self, patience: Duration) -> BackendError {
-        BackendError(format!("the host at {} has not answered for {patience:?}", self.authority))
+    fn silent(&self, response_timeout: Duration) -> BackendError {
+        BackendError(format!("the host at {} has not answered for {response_timeout:?}", self.authority))
     }
 }
 
 impl Remote {
-    /// Play against the host at an address. An expectation waits for `patience`.
+    /// Play against the host at an address. An expectation waits for `response_timeout`.
     ///
     /// # Errors
     /// If the system refuses a runtime.
-    pub fn new(url: Url, patience: Duration) -> Result<Self, BackendError> {
+    pub fn new(url: Url, response_timeout: Duration) -> Result<Self, BackendError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| BackendError(format!("the runtime cannot be made: {error}")))?;
-        Ok(Self { runtime, url, patience, clients: HashMap::new() })
+        Ok(Self { runtime, url, response_timeout, clients: HashMap::new() })
     }
 
     /// All bytes that the host has written to a client, its answer to the request included.
@@ -120,7 +120,7 @@ impl Remote {
             }
         };
         // The expectations notice a host that hangs.
-        let _ = self.runtime.block_on(async { timeout(self.patience, all).await });
+        let _ = self.runtime.block_on(async { timeout(self.response_timeout, all).await });
     }
 
     fn act(&self, client: &str, act: impl FnOnce(&Socket) -> bool) -> Result<(), BackendError> {
@@ -134,7 +134,7 @@ impl Remote {
         let socket = self.client(client)?;
         let was_open = self.runtime.block_on(async {
             let was_open = leave(socket);
-            let _ = timeout(self.patience, socket.end()).await;
+            let _ = timeout(self.response_timeout, socket.end()).await;
             was_open
         });
         self.settle();
@@ -184,8 +184,8 @@ impl Backend for Remote {
             stream.set_nodelay(true).map_err(|error| error.to_string())?;
             socket::connect(stream, authority, &request).await
         };
-        let connected = self.runtime.block_on(async { timeout(self.patience, connecting).await });
-        let connected = connected.map_err(|_| self.url.silent(self.patience))?;
+        let connected = self.runtime.block_on(async { timeout(self.response_timeout, connecting).await });
+        let connected = connected.map_err(|_| self.url.silent(self.response_timeout))?;
         let (answer, socket) = connected.map_err(BackendError)?;
         if let Some(socket) = socket {
             self.clients.insert(client.to_owned(), socket);
@@ -201,7 +201,7 @@ impl Backend for Remote {
     fn receive(&mut self, client: &str) -> Result<Option<Received>, BackendError> {
         let socket = self.client(client)?;
         // The caller reports that nothing came in time.
-        let _ = self.runtime.block_on(async { timeout(self.patience, socket.wait()).await });
+        let _ = self.runtime.block_on(async { timeout(self.response_timeout, socket.wait()).await });
         Ok(socket.take())
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
@@ -34,7 +34,7 @@ pub struct ModuleWatcher {
 
 struct Watched {
     files: BTreeMap<PathBuf, FileState>,
-    /// The folders whose events are received. A folder that was replaced has another identity.
+    /// The folders from which events are received. A folder that was replaced has another identity.
     folders: HashMap<PathBuf, Identity>,
     /// Shared with the thread that receives the events.
     writers: Arc<Mutex<Writers>>,
@@ -55,33 +55,50 @@ struct FileState {
 type Identity = (u64, u64);
 
 impl ModuleWatcher {
-    /// Watch these files. Call this before the files are read, so that no change is missed.
+    /// Watch these files. Call this before the files are read, so that no change is missed. This blocks.
     ///
     /// # Errors
     /// If a folder does not exist, or the system does not report events.
     pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut modules = Self { watched: Arc::new(Mutex::new(Watched::new()?)), poll };
-        modules.watch(files)?;
-        Ok(modules)
+        let files: Vec<_> = files.into_iter().collect();
+        folders_exist(&files)?;
+        let mut watched = Watched::new()?;
+        watched.watch(files);
+        Ok(Self { watched: Arc::new(Mutex::new(watched)), poll })
     }
 
     /// Watch these files instead (after a config reload). Call this before they are read, so that no change is missed.
+    /// Dropping the future does not stop what it began.
     ///
     /// # Errors
     /// If a folder does not exist. The other files are still watched, and a file in a folder that is created later is
     /// reported.
-    pub fn watch(&mut self, files: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
-        let files: Vec<_> = files.into_iter().collect();
-        let missing = files.iter().try_for_each(|file| folder_exists(file));
-        self.watched.lock().watch(files);
-        missing
+    pub async fn watch(&mut self, files: Vec<PathBuf>) -> io::Result<()> {
+        let with_files = move |watched: &mut Watched| {
+            let missing = folders_exist(&files);
+            watched.watch(files);
+            missing
+        };
+        self.with_watched(with_files).await?
     }
 
     /// Report all files soon, as if they had changed. Files that are being written are reported when the write is over.
-    pub fn look_again(&self) {
-        self.watched.lock().files.values_mut().for_each(|state| state.reported = None);
+    ///
+    /// # Errors
+    /// If the check of the files panicked.
+    pub async fn look_again(&self) -> io::Result<()> {
+        self.with_watched(|watched| watched.files.values_mut().for_each(|state| state.reported = None)).await
+    }
+
+    /// Do something off the runtime's threads: it waits for a check of the files, which is slow on some network mounts.
+    async fn with_watched<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Watched) -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let watched = Arc::clone(&self.watched);
+        spawn_blocking(move || f(&mut watched.lock())).await.map_err(io::Error::other)
     }
 
     /// Wait until some of the files have changed and no program writes to them any more. Returns the files under the
@@ -89,15 +106,14 @@ impl ModuleWatcher {
     /// does not lose a change.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
-            // Also what a check has found whose future was dropped. A check that still runs reports later.
+            // This includes what a check found although its future was dropped. A check that still runs reports later.
             let due = self.watched.try_lock().map(|mut watched| watched.take_due()).unwrap_or_default();
             if !due.is_empty() {
                 return due;
             }
             self.poll.tick().await;
-            let watched = Arc::clone(&self.watched);
-            // Checking files on a network mount may take long. If this panics, the next check finds the same changes.
-            let _ = spawn_blocking(move || watched.lock().look()).await;
+            // If this panics, the next check finds the same changes.
+            let _ = self.with_watched(Watched::look).await;
         }
     }
 }
@@ -126,25 +142,24 @@ impl Watched {
 
     /// Check all files.
     fn look(&mut self) {
-        let writers = Arc::clone(&self.writers);
-        for (file, state) in &mut self.files {
-            state.look(file);
-            state.is_due &= !writers.lock().is_writing(&state.target);
-        }
+        self.files.iter_mut().for_each(|(file, state)| state.look(file));
         self.receive_events();
     }
 
     /// The files to report. They count as known from now on.
     fn take_due(&mut self) -> Vec<PathBuf> {
-        let mut writers = self.writers.lock();
-        let due = self.files.iter_mut().filter(|(_, state)| state.is_due);
-        due.map(|(file, state)| {
+        let (mut writers, now) = (self.writers.lock(), Instant::now());
+        // A program may have begun to write since the check.
+        let due = self.files.iter_mut().filter(|(_, state)| state.is_due && !writers.is_writing(&state.target, now));
+        // Collected first, because the filter borrows what `forget` changes.
+        let due: Vec<_> = due.collect();
+        let report = |(file, state): (&PathBuf, &mut FileState)| {
             state.is_due = false;
             state.reported = state.latest;
             writers.forget(&state.target);
             file.clone()
-        })
-        .collect()
+        };
+        due.into_iter().map(report).collect()
     }
 
     /// Receive the events of the folders that contain the files now, and of no other folders.
@@ -213,6 +228,10 @@ fn target(file: &Path) -> PathBuf {
 fn identity(folder: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn folders_exist(files: &[PathBuf]) -> io::Result<()> {
+    files.iter().try_for_each(|file| folder_exists(file))
 }
 
 fn folder_exists(file: &Path) -> io::Result<()> {

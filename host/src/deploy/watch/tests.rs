@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use super::ModuleWatcher;
 
+mod links_and_folders;
+
 /// The deadline suits the slowest machine, because a test only reaches it when it fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -66,10 +68,6 @@ fn replace(target: &Path, make: impl FnOnce(&Path)) {
     let temporary = target.with_extension("tmp");
     make(&temporary);
     fs::rename(temporary, target).unwrap();
-}
-
-fn switch(link: &Path, target: impl AsRef<Path>) {
-    replace(link, |temporary| symlink(target, temporary).unwrap());
 }
 
 #[tokio::test]
@@ -205,86 +203,11 @@ async fn other_files_of_the_folder_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_switched_link_is_reported_and_its_target_watched() {
-    let mut watched = Watched::with(|chat| symlink("../chat-1.wasm", chat).unwrap());
-    let [first, second] = ["chat-1.wasm", "releases/chat-2.wasm"].map(|name| watched.path(name));
-    fs::write(&first, "1").unwrap();
-    watched.reports_chat().await;
-    fs::create_dir(watched.path("releases")).unwrap();
-    fs::write(&second, "2").unwrap();
-    watched.does_not_report_chat().await;
-    switch(&watched.chat, "../releases/chat-2.wasm");
-    watched.reports_chat().await;
-    fs::write(&first, "no longer wanted").unwrap();
-    watched.does_not_report_chat().await;
-    let mut writer = File::create(&second).unwrap();
-    writer.write_all(b"half").unwrap();
-    watched.does_not_report_chat().await;
-    drop(writer);
-    watched.reports_chat().await;
-}
-
-#[tokio::test]
-async fn a_switched_link_to_the_folder_is_reported() {
-    let mut watched = Watched::with(|chat| symlink("current/chat.wasm", chat).unwrap());
-    for release in ["1", "2", "3"] {
-        let folder = watched.path("app").join(release);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("chat.wasm"), release).unwrap();
-        watched.does_not_report_chat().await;
-        switch(&watched.path("app/current"), release);
-        watched.reports_chat().await;
-        fs::write(folder.join("chat.wasm"), "corrected").unwrap();
-        watched.reports_chat().await;
-    }
-}
-
-#[tokio::test]
-async fn a_folder_that_is_made_again_is_watched_again() {
-    let mut watched = Watched::new();
-    let folder = watched.path("app");
-    // Linux does not report the end of a folder while a process has it open, so test with and without such a process.
-    for standing in [None, Some(File::open(&folder).unwrap())] {
-        fs::remove_dir_all(&folder).unwrap();
-        watched.does_not_report_chat().await;
-        drop(standing);
-        fs::create_dir(&folder).unwrap();
-        watched.does_not_report_chat().await;
-        fs::write(&watched.chat, "new").unwrap();
-        watched.reports_chat().await;
-    }
-    for standing in [None, Some(File::open(&folder).unwrap())] {
-        fs::remove_dir_all(&folder).unwrap();
-        fs::create_dir(&folder).unwrap();
-        fs::write(&watched.chat, "at once").unwrap();
-        watched.reports_chat().await;
-        fs::write(&watched.chat, "and again").unwrap();
-        watched.reports_chat().await;
-        drop(standing);
-    }
-}
-
-#[tokio::test]
-async fn a_folder_in_the_place_of_another_is_watched_instead() {
-    let mut watched = Watched::new();
-    let [folder, old, new] = ["app", "old", "new"].map(|name| watched.path(name));
-    fs::create_dir(&new).unwrap();
-    fs::write(new.join("chat.wasm"), "new").unwrap();
-    fs::rename(&folder, &old).unwrap();
-    fs::rename(&new, &folder).unwrap();
-    watched.reports_chat().await;
-    fs::write(old.join("chat.wasm"), "no longer wanted").unwrap();
-    watched.does_not_report_chat().await;
-    fs::write(&watched.chat, "newer").unwrap();
-    watched.reports_chat().await;
-}
-
-#[tokio::test]
 async fn other_files_can_be_watched_instead() {
     let mut watched = Watched::new();
     let extra = watched.path("app/extra.wasm");
     fs::write(&watched.chat, "no longer wanted").unwrap();
-    watched.watcher.watch([extra.clone(), watched.poll.clone()]).unwrap();
+    watched.watcher.watch(vec![extra.clone(), watched.poll.clone()]).await.unwrap();
     fs::write(&watched.chat, "no longer wanted").unwrap();
     watched.does_not_report_chat().await;
     fs::write(&extra, "new").unwrap();
@@ -307,7 +230,7 @@ async fn only_folders_that_matter_are_watched() {
     let folders = [".", "app", "other"].map(|name| watched.path(name));
     let expect = |expected: [bool; 3]| assert_eq!(folders.each_ref().map(|folder| is_watched(folder)), expected);
     expect([false, true, true]);
-    watched.watcher.watch([watched.poll.clone()]).unwrap();
+    watched.watcher.watch(vec![watched.poll.clone()]).await.unwrap();
     expect([false, false, true]);
 }
 
@@ -315,7 +238,7 @@ async fn only_folders_that_matter_are_watched() {
 async fn a_change_that_was_not_reported_yet_survives_a_new_list() {
     let mut watched = Watched::new();
     fs::write(&watched.chat, "new").unwrap();
-    watched.watcher.watch([watched.chat.clone()]).unwrap();
+    watched.watcher.watch(vec![watched.chat.clone()]).await.unwrap();
     watched.reports_chat().await;
 }
 
@@ -325,7 +248,7 @@ async fn a_missing_folder_is_named_and_waited_for() {
     let file = watched.path("none/deep/chat.wasm");
     let error = ModuleWatcher::new([file.clone()]).err().unwrap().to_string();
     assert!(error.contains(&format!("the folder {} does not exist", watched.path("none/deep").display())), "{error}");
-    watched.watcher.watch([watched.chat.clone(), file.clone()]).unwrap_err();
+    watched.watcher.watch(vec![watched.chat.clone(), file.clone()]).await.unwrap_err();
     fs::write(&watched.chat, "new").unwrap();
     watched.reports_chat().await;
     fs::create_dir_all(watched.path("none/deep")).unwrap();
@@ -359,30 +282,6 @@ async fn a_dropped_wait_loses_nothing() {
     assert_eq!(timeout(DEADLINE, impatient).await.unwrap(), [watched.chat.clone()]);
 }
 
-/// The watcher receives no event of a folder above, so only a check finds this change.
-#[tokio::test]
-async fn a_folder_above_that_is_renamed_or_replaced_is_noticed() {
-    let root = tempfile::tempdir().unwrap();
-    let [release, other, next] = ["release", "other", "next"].map(|name| root.path().join(name));
-    for (folder, content) in [(&release, "old"), (&next, "new")] {
-        fs::create_dir_all(folder.join("app")).unwrap();
-        fs::write(folder.join("app/chat.wasm"), content).unwrap();
-    }
-    let chat = release.join("app/chat.wasm");
-    let mut watcher = ModuleWatcher::new([chat.clone()]).unwrap();
-    fs::rename(&release, &other).unwrap();
-    fs::rename(&next, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
-    fs::write(&chat, "newer").unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
-    // The watcher does not wait for the writer of the old file.
-    let mut writer = OpenOptions::new().append(true).open(&chat).unwrap();
-    writer.write_all(b"half").unwrap();
-    fs::rename(&release, &next).unwrap();
-    fs::rename(&other, &release).unwrap();
-    assert_eq!(timeout(DEADLINE, watcher.changed()).await.unwrap(), [chat.as_path()]);
-}
-
 /// Where no events arrive, as on a network mount, checks still find a change.
 #[tokio::test]
 async fn without_events_a_change_is_noticed() {
@@ -396,11 +295,11 @@ async fn without_events_a_change_is_noticed() {
 #[tokio::test]
 async fn after_looking_again_all_files_are_reported() {
     let mut watched = Watched::new();
-    watched.watcher.look_again();
+    watched.watcher.look_again().await.unwrap();
     assert_eq!(watched.report().await, [watched.chat.clone(), watched.poll.clone()]);
     let mut writer = OpenOptions::new().append(true).open(&watched.chat).unwrap();
     writer.write_all(b"half").unwrap();
-    watched.watcher.look_again();
+    watched.watcher.look_again().await.unwrap();
     assert_eq!(watched.report().await, [watched.poll.clone()], "the other is being written");
     drop(writer);
     watched.reports_chat().await;

@@ -1,16 +1,22 @@
-//! Detects which of the watched files a program is writing to. Polling cannot detect it: an incomplete file whose
-//! writer pauses looks like a complete file. The events of the file's folder show the difference.
+//! Detects which of the watched files a program is writing to. Polling cannot detect it: an incomplete file looks like
+//! a complete file while its writer pauses. The events of the file's folder show the difference.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind};
 
 /// Only Linux reports when a writer closes a file. On other systems, a writer that pauses is not recognised.
 const CLOSE_IS_REPORTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// How long a program that opened a new file counts as its writer before its first write is reported. A linker writes
+/// to memory that is mapped to the file, which is not reported. It is not reported either that a program that only reads
+/// closes the file.
+const OPENED: Duration = Duration::from_secs(30);
 
 /// The known writers. The size depends on the number of watched files, not on the number of events.
 #[derive(Default)]
@@ -20,7 +26,7 @@ pub(super) struct Writers {
     lost: Lost,
 }
 
-/// Folders whose events no longer arrive, because they were removed or moved.
+/// Folders that were removed or moved, so that their events no longer arrive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lost(HashSet<PathBuf>);
 
@@ -29,6 +35,8 @@ pub(super) struct Lost(HashSet<PathBuf>);
 enum Phase {
     /// The name is new. The next program that opens the file may be the one that created it, in order to write to it.
     Created,
+    /// The name is new, and a program has opened the file since.
+    Opened(Instant),
     /// A program has written to the file and has not closed it yet.
     Writing,
 }
@@ -41,8 +49,12 @@ impl Writers {
     }
 
     /// Whether a program is writing to the file.
-    pub(super) fn is_writing(&self, file: &Path) -> bool {
-        self.phases.get(file) == Some(&Phase::Writing)
+    pub(super) fn is_writing(&self, file: &Path, now: Instant) -> bool {
+        match self.phases.get(file) {
+            Some(Phase::Opened(since)) => now.duration_since(*since) < OPENED,
+            Some(Phase::Writing) => true,
+            Some(Phase::Created) | None => false,
+        }
     }
 
     /// The file was reported, so its earlier events do not matter any more.
@@ -100,7 +112,7 @@ impl Writers {
     fn opened(&mut self, file: &Path) {
         let is_new = || fs::symlink_metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1);
         if self.phases.get(file) == Some(&Phase::Created) && is_new() {
-            self.phases.insert(file.to_owned(), Phase::Writing);
+            self.phases.insert(file.to_owned(), Phase::Opened(Instant::now()));
         }
     }
 
@@ -110,7 +122,7 @@ impl Writers {
         let is_write = |metadata: fs::Metadata| {
             (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec())
         };
-        if !self.is_writing(file) && fs::symlink_metadata(file).is_ok_and(is_write) {
+        if self.phases.get(file) != Some(&Phase::Writing) && fs::symlink_metadata(file).is_ok_and(is_write) {
             self.phases.insert(file.to_owned(), Phase::Writing);
         }
     }
@@ -170,7 +182,7 @@ mod tests {
         fn writes_after(&mut self, kinds: &[EventKind]) -> bool {
             let chat = self.chat.clone();
             kinds.iter().for_each(|kind| self.event(&chat, *kind));
-            self.writers.is_writing(&chat)
+            self.writers.is_writing(&chat, Instant::now())
         }
     }
 
@@ -189,6 +201,15 @@ mod tests {
         assert!(!files.writes_after(&[CREATE]));
         assert!(files.writes_after(&[OPEN]));
         assert!(!files.writes_after(&[CLOSE]));
+    }
+
+    #[test]
+    fn a_program_that_opens_a_new_file_and_does_not_write_is_not_waited_for_for_ever() {
+        let mut files = Files::new();
+        assert!(files.writes_after(&[CREATE, OPEN]));
+        assert!(!files.writers.is_writing(&files.chat, Instant::now() + OPENED));
+        assert!(files.writes_after(&[DATA]));
+        assert!(files.writers.is_writing(&files.chat, Instant::now() + OPENED), "it pauses");
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn a_folder_that_others_can_write_to_is_refused() {
 fn a_folder_or_key_of_another_user_is_refused() {
     let place = Place::new();
     place.open();
-    // Only root may give files to another user. For other users, root's own folder serves.
+    // Only root may give files to another user. Other users test with root's own folder.
     if chown(place.key_file(), Some(1), None).is_ok() {
         assert!(matches!(place.refusal(), FolderError::Owner { path } if path == place.key_file()));
         chown(place.folder(), Some(1), None).unwrap();

@@ -1,4 +1,4 @@
-//! Texts that are transcripts, and what they are read as.
+//! Texts of transcripts, and how they are parsed.
 
 mod errors;
 mod messages;

@@ -31,11 +31,11 @@ enum ClientState {
 
 /// Whether to wait for what a client gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum Fetch {
     /// Something is expected.
     Wait,
     /// Nothing is.
-    Look,
+    Poll,
 }
 
 impl Clients {
@@ -106,15 +106,15 @@ impl Client {
         &mut self,
         name: &str,
         backend: &mut dyn Backend,
-        patience: Patience,
+        fetch: Fetch,
         line: usize,
     ) -> Result<bool, BackendError> {
         if !matches!(self.state, ClientState::Open) {
             return Ok(false);
         }
-        let received = match patience {
-            Patience::Wait => backend.receive(name)?,
-            Patience::Look => backend.poll(name)?,
+        let received = match fetch {
+            Fetch::Wait => backend.receive(name)?,
+            Fetch::Poll => backend.poll(name)?,
         };
         let Some(received) = received else { return Ok(false) };
         if let Received::Closed { code, reason } = &received {
@@ -127,7 +127,7 @@ impl Client {
     /// Ask the backend for all that there is.
     pub(super) fn fetch_all(&mut self, name: &str, backend: &mut dyn Backend, line: usize) -> Result<(), BackendError> {
         for _ in 0..TAKEN_AT_ONCE {
-            if !self.fetch(name, backend, Patience::Look, line)? {
+            if !self.fetch(name, backend, Fetch::Poll, line)? {
                 break;
             }
         }

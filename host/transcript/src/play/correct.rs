@@ -1,7 +1,7 @@
 //! The same steps if what came is right: how the text has to be corrected.
 
 use super::act::{ACCEPTED, body_matches, header_values};
-use super::client::Patience;
+use super::client::Fetch;
 use super::reason::{Close, Reason};
 use super::verify::close_matches;
 use super::{Player, is_expectation, unplayable};
@@ -38,7 +38,7 @@ impl Player<'_> {
 
     /// Failed calls that no step expects become steps.
     pub(super) fn insert_failed_calls(&mut self) {
-        while let Some((cause, action)) = self.failed_calls.take_unexpected(None) {
+        while let Some((cause, action)) = self.failed_calls.take_unexpected() {
             self.blessings.push(Blessing::InsertAfter { line: cause.last_line, text: text(&action) });
         }
     }
@@ -48,8 +48,8 @@ impl Player<'_> {
             return;
         }
         // The same call with another error.
-        match self.failed_calls.take_unexpected(call) {
-            Some((_, action)) => self.replace(step, &action),
+        match self.failed_calls.take_changed(call) {
+            Some(action) => self.replace(step, &action),
             None => self.delete(step),
         }
     }
@@ -95,7 +95,7 @@ impl Player<'_> {
         if let Some(client) = self.clients.get(name)
             && client.pending().next().is_none()
         {
-            client.fetch(name, self.backend, Patience::Wait, self.last_action).map_err(unplayable)?;
+            client.fetch(name, self.backend, Fetch::Wait, self.last_action).map_err(unplayable)?;
         }
         match self.course(name, &with_file, after)? {
             Course::Stayed => self.delete(step),
@@ -164,7 +164,7 @@ impl Player<'_> {
     ) -> Result<(), Reason> {
         if let Some(client) = self.clients.get(name) {
             if client.pending().next().is_none() {
-                client.fetch(name, self.backend, Patience::Wait, self.last_action).map_err(unplayable)?;
+                client.fetch(name, self.backend, Fetch::Wait, self.last_action).map_err(unplayable)?;
             }
             let messages = client.messages().count();
             self.insert(name, messages);

@@ -88,12 +88,24 @@ impl FailedCalls {
     }
 
     /// Take the first failed call that no step expects, as the step that would expect it.
-    pub(super) fn take_unexpected(&mut self, call: Option<&str>) -> Option<(Rc<Cause>, Action)> {
-        let is_wanted = |entry: &Entry| !entry.is_expected && call.is_none_or(|call| entry.call.call == call);
-        let at = self.entries.iter().position(is_wanted)?;
+    pub(super) fn take_unexpected(&mut self) -> Option<(Rc<Cause>, Action)> {
+        let at = self.entries.iter().position(|entry| !entry.is_expected)?;
+        Some(self.take_as_step(at))
+    }
+
+    /// Take a failed call that a `failed` step would expect if the error were another one: preferably one that no other
+    /// step expects.
+    pub(super) fn take_changed(&mut self, call: Option<&str>) -> Option<Action> {
+        let is_same_call = |entry: &Entry| call.is_none_or(|call| entry.call.call == call);
+        let unexpected = self.entries.iter().position(|entry| !entry.is_expected && is_same_call(entry));
+        let at = unexpected.or_else(|| self.entries.iter().position(is_same_call))?;
+        Some(self.take_as_step(at).1)
+    }
+
+    fn take_as_step(&mut self, at: usize) -> (Rc<Cause>, Action) {
         let entry = self.entries.remove(at);
         let error = stable_pattern(&entry.call.error);
-        Some((entry.cause, Action::Failed { call: Some(entry.call.call), error }))
+        (entry.cause, Action::Failed { call: Some(entry.call.call), error })
     }
 
     /// The failure of a transcript with a failed call that no step expects; none if there is no such call.

@@ -1,4 +1,4 @@
-//! Transcripts, put together by hand, on a backend that does what a test says.
+//! Transcripts made by hand, on a backend that does what a test says.
 
 mod blessing;
 mod double;
@@ -40,7 +40,7 @@ fn sentence(actions: Vec<Action>, backend: &mut Double) -> String {
     format!("{}: {}", failure.line, failure.reason)
 }
 
-/// The corrected text, which is one that passes.
+/// The corrected text, which has to pass.
 fn bless(actions: Vec<Action>, backend: &mut Double) -> String {
     let mut again = backend.clone();
     let transcript = transcript(actions);

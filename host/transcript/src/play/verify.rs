@@ -1,7 +1,7 @@
 //! Steps that expect something: whether it came.
 
 use super::act::shown;
-use super::client::Patience;
+use super::client::Fetch;
 use super::reason::{Absence, Close, Reason};
 use super::{Player, unplayable};
 use crate::backend::Received;
@@ -101,7 +101,7 @@ impl Player<'_> {
         let line = self.last_action;
         let client = self.clients.present(name)?;
         if client.pending().next().is_none() {
-            client.fetch(name, self.backend, Patience::Wait, line).map_err(unplayable)?;
+            client.fetch(name, self.backend, Fetch::Wait, line).map_err(unplayable)?;
         }
         Ok(client.take().map(|(_, received)| received))
     }

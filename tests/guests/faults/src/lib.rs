@@ -1,5 +1,5 @@
-//! What a module should not do. Each text message names a misdeed; anything else is echoed. The setting `start`
-//! names one that it begins with.
+//! What a module should not do. Each text message names a fault; anything else is echoed. The setting `start` names a
+//! fault at the start.
 
 use hassock_sdk::prelude::*;
 
@@ -89,14 +89,14 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + frame.iter().sum::<u64>()
 }
 
-/// Send until the host refuses; the close that follows says how much it took.
+/// Send until the host refuses; the close that follows says how much the host took.
 fn flood(connection: Connection) {
     let sent = (0..1_000_000).take_while(|_| connection.send("x".repeat(1000)).is_ok()).count();
     // The outbox is full, so an answer could not be queued: close with it instead.
     let _ = connection.close(3000, &format!("{sent} of 1000 bytes each"));
 }
 
-/// Ask for a result without end.
+/// Ask for a huge result.
 fn huge() -> Result<String> {
     // MariaDB ends a recursion after 1000 rounds.
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \

@@ -1,6 +1,6 @@
-//! A module of which tests make versions: they write another mark into its bytes, which is then its name and
-//! says how it behaves. Each text message is answered with the name and the text. Whoever connects with
-//! `?topic=events` is told of naps and of ends.
+//! Tests make versions of this module: they write another mark into its bytes, which is then its name and says how it
+//! behaves. Each text message is answered with the name and the text. Connections with `?topic=events` get a message
+//! for each nap and each end.
 
 use hassock_sdk::prelude::*;
 
@@ -45,8 +45,8 @@ impl Handler for Marked {
                 std::thread::sleep(std::time::Duration::from_millis(300));
                 connection.send(format!("{} slept", name()))?;
             }
-            // The same for who has to know that it has begun: the client, or somebody else. The attachment is
-            // the same at its end.
+            // The same for tests that must know when it begins: the client and `events` get a message. The attachment
+            // is the same at its end.
             "nap" => {
                 connection.send(format!("{} naps", name()))?;
                 topics::publish("events", format!("{} naps", name()))?;
@@ -102,7 +102,7 @@ impl Handler for Marked {
 }
 
 fn mark() -> &'static str {
-    // Not known when this is compiled.
+    // The mark is not known at compile time.
     let mark: &'static [u8; 64] = std::hint::black_box(&MARK);
     std::str::from_utf8(mark).unwrap_or_default().trim_start_matches("<mark:").trim_end_matches('>').trim()
 }

@@ -1,7 +1,8 @@
-//! A measuring instrument: does what a test tells it, one JSON command a message, and answers with what
-//! came out. Text that is no JSON object is echoed, and so is binary.
+//! Does what a test wants: each message is a command in JSON, and the answer is the result. Text that is not a JSON
+//! object or string is echoed, and so is binary.
 //!
-//! A timer that is called `every N` is set again for N seconds later, and says when it fired.
+//! A timer with the name `every N` is set again for N seconds later, and sends when it fired. One with the name `long`
+//! takes 30 milliseconds.
 //!
 //! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
 //! app has connection 0. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
@@ -145,7 +146,7 @@ impl Handler for Probe {
             Err(error) if error.to_string().starts_with("fail: ") => return Err(error),
             Err(error) => values::error(&error),
         };
-        // A command may close the connection: then there is nobody to answer.
+        // A command may close the connection; then it cannot answer.
         let _ = connection.send_json(&answer);
         Ok(())
     }
@@ -187,6 +188,7 @@ fn fired(timer: &Timer) -> Result<Message> {
     match timer.name() {
         "trap" => panic!("told to"),
         "fail" => bail!("told to"),
+        "long" => std::thread::sleep(Duration::from_millis(30)),
         _ => {}
     }
     Message::json(&json!({ "fired": timer.name(), "text": timer.payload::<String>()? }))

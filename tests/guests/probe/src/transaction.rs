@@ -25,7 +25,7 @@ pub enum Step {
         #[serde(default)]
         values: Vec<Any>,
     },
-    /// Tell others how far it is.
+    /// Tell other connections how far it is.
     Publish {
         topic: String,
         text: String,

@@ -53,7 +53,7 @@ fn typed(value: &Value) -> Any {
     }
 }
 
-/// An error as `{"error": text}`, and for one of a database its case as well: `"sql": "denied"`.
+/// An error as `{"error": text}`, and an error of a database also with its case: `"sql": "denied"`.
 pub fn error(error: &Error) -> Any {
     match error.downcast_ref() {
         Some(sql) => json!({ "error": error.to_string(), "sql": case(sql) }),

@@ -1,5 +1,5 @@
-//! Commands that cannot be done: what they say, and which exit code they end with. 1: it may work another time;
-//! 78: the config has to be mended; 2: it was mistyped.
+//! Commands that fail: what they say, and which exit code they end with. 1: it may work another time; 78: the config
+//! must be corrected; 2: it was mistyped.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ async fn ends(site: &Site, command: &str, code: i32, expected: &str) {
     assert!(finished.stderr.contains(expected), "`{expected}` is not in {command}: {}", finished.stderr);
 }
 
-/// Nobody is there: before the first start, after the end, and behind the socket of one that was killed.
+/// No host answers: before the first start, after the end, and at the socket of one that was killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_host_is_running() {
     let site = site("");
@@ -39,7 +39,7 @@ async fn no_host_is_running() {
     all_end(&site, 1, &gone).await;
 }
 
-/// Another host's token: said with the file that it is in.
+/// Another host's token is refused. The message names its file.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_hosts_token_is_refused() {
     let site = site("");
@@ -50,10 +50,10 @@ async fn another_hosts_token_is_refused() {
     assert!(lines(&host.stop().await, "deployed").is_empty());
 }
 
-/// What is wrong with the config is said with its line, and nothing is asked of anybody. Other tables are not read: a
-/// command needs neither their databases nor their passwords.
+/// A problem of the config is reported with its line, and no host is asked. Other tables are not read: a command needs
+/// neither their databases nor their passwords.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_the_config_is_said_with_its_line() {
+async fn a_problem_of_the_config_is_reported_with_its_line() {
     let site = site("");
     let database = "[databases.main]\nurl = \"mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@h/d\"\n";
     for (config, expected) in [
@@ -81,9 +81,9 @@ async fn what_is_wrong_with_the_config_is_said_with_its_line() {
     ends(&site, "list --config no/such.toml", 78, "no/such.toml: cannot read the config: ").await;
 }
 
-/// Names that are not there, files that are not there, and what is mistyped: nothing is deployed.
+/// Apps and files that do not exist, and mistyped arguments, are named, and nothing is deployed.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_or_mistyped_is_named() {
+async fn what_does_not_exist_or_is_mistyped_is_named() {
     let site = site("");
     let host = site.serve().await;
     site.put("new.wasm", marked("v2"));
@@ -91,7 +91,7 @@ async fn what_is_not_there_or_mistyped_is_named() {
     for command in ["list chta", "deploy chta new.wasm", "promote chta", "rollback chta", "pin chta"] {
         ends(&site, command, 1, unknown).await;
     }
-    // Neither is a module sent for an app that is not there.
+    // The command does not send a module for an app that does not exist.
     let unsent = site.run("module deploy chta new.wasm").await;
     assert!(!unsent.stderr.contains("Sending"), "{unsent:?}");
     let missing = "cannot read the module chat.wsam: No such file or directory";
@@ -110,7 +110,7 @@ async fn what_is_not_there_or_mistyped_is_named() {
     ] {
         ends(&site, command, 2, expected).await;
     }
-    // What only the host refuses.
+    // Only the host refuses these.
     ends(&site, "pin chat --for 0s", 1, "`for` must be longer than zero and at most a year").await;
     ends(&site, "pin chat --for 2years", 1, "`for` must be longer than zero and at most a year").await;
     let log = host.stop().await;
@@ -118,7 +118,8 @@ async fn what_is_not_there_or_mistyped_is_named() {
 }
 
 /// A module that is larger than `module_bytes` is not sent. If the host's bound is lower than the config now says,
-/// because it was started with another, the host refuses it, and its word arrives although the module was under way.
+/// because it was started with another, the host refuses it, and its message arrives although the module was being
+/// sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_is_too_large_is_not_sent() {
     let site = site("");
@@ -137,12 +138,12 @@ async fn a_module_that_is_too_large_is_not_sent() {
     host.stop().await;
 }
 
-/// Over TCP all is the same; and a port of another program is told from one that nobody has.
+/// Over TCP all is the same. The messages about another program's port and an unused one differ.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_is_as_good_as_a_socket() {
+async fn a_port_works_like_a_unix_socket() {
     let site = site("");
     let config = fs::read_to_string(site.file("hassock.toml")).unwrap();
-    // Free a moment ago; should another test have got it since, the next one does.
+    // The port was free a moment ago. If another test has taken it since, try another port.
     let (host, port) = loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         site.put("hassock.toml", config.replace("unix:admin.sock", &format!("127.0.0.1:{port}")));
@@ -159,7 +160,7 @@ async fn a_port_is_as_good_as_a_socket() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
     site.put("hassock.toml", config.replace("unix:admin.sock", &address.to_string()));
-    // It hangs up without a word.
+    // It closes the connection without an answer.
     let hang_up = std::thread::spawn(move || drop(other.accept()));
     let words = format!("the response of the host at http://{address} cannot be understood: ");
     ends(&site, "list", 1, &words).await;

@@ -1,4 +1,4 @@
-//! The config that changes: on SIGHUP, and under `hassock dev`. The files that are watched are those that it names.
+//! A config that changes: on SIGHUP, and under `hassock dev`. The files that are watched are those that it names.
 
 use hassock_tests::{Client, Process, app_with_database, eventually, guest, refused};
 use serde_json::json;
@@ -27,11 +27,11 @@ async fn after_a_reload_the_files_of_the_new_config_are_watched() {
     site.put("added.wasm", marked("a2"));
     added.ask_until("a2").await;
     settled(&site, &host, "w2").await;
-    assert_eq!(chat.ask("who").await, "v2 who", "the old file is of no app");
+    assert_eq!(chat.ask("who").await, "v2 who", "no app has the old file");
     site.put("moved/chat.wasm", marked("v3"));
     chat.ask_until("v3").await;
 
-    // An app that is gone takes its file along, and its connections end.
+    // The file of an app that is gone is not watched any more, and its connections end.
     site.put("hassock.toml", old.replace("\"chat.wasm\"", "\"moved/chat.wasm\""));
     host.process.signal("HUP");
     assert_eq!(added.closed().await.code, 1001);
@@ -45,8 +45,8 @@ async fn after_a_reload_the_files_of_the_new_config_are_watched() {
     assert!(!log.contains(&version_of("a3")) && !log.contains("\"ERROR\""), "{log}");
 }
 
-/// SIGHUP while nothing has changed says so, and nothing else happens. One that cannot be applied is one line, and
-/// the files of the old config are watched on.
+/// After SIGHUP without a change, the log says so, and nothing else happens. A config that cannot be applied is one
+/// line, and the files of the old one are still watched.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_changes_nothing_says_so() {
     let site = site("");
@@ -75,7 +75,7 @@ async fn a_reload_that_changes_nothing_says_so() {
 }
 
 /// `hassock dev` takes a changed hassock.toml without a restart: a setting reaches the open connection, and a new app
-/// is built and served. One that is wrong is shown, and the old one goes on.
+/// is built and served. The problems of a wrong config are shown, and the old one goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_takes_a_changed_config() {
     let site = Site::new("");
@@ -108,7 +108,7 @@ async fn dev_takes_a_changed_config() {
     dev.complains(&format!("Now the app `marked` is new, at /marked, with version {}", version_of("v1"))).await;
     let mut marked_client = Client::connect(&address, "/marked").await;
     assert_eq!(marked_client.ask("who").await, "v1 who");
-    // What it is built from is watched like all in the folder.
+    // The file that it is built from is watched, like all in the folder.
     site.put("marked.bin", marked("v2"));
     marked_client.ask_until("v2").await;
     assert!(greets().await);

@@ -1,4 +1,4 @@
-//! What becomes of databases, of their sessions, of grants, and of calls that use them.
+//! What a reload does to databases, their sessions, grants, and calls that use them.
 
 use hassock::deploy::{DeployError, Rollout};
 use hassock_tests::{Client, TestDatabase, TestHost, app, app_with_database, eventually, guest, marked, module_file};
@@ -13,14 +13,13 @@ fn config(databases: &[&str], grants: &str) -> String {
     format!("{databases}{}databases = {{ {grants} }}\n", app("probe", &guest("probe")))
 }
 
-/// What the module is told when it opens a database: `open`, or the case of the error.
+/// What the module gets when it opens a database: `open`, or the case of the error.
 async fn open(client: &mut Client, name: &str) -> Value {
     let mut answer = client.try_probe(json!({ "open": name })).await;
     answer.get_mut(if answer.get("ok").is_some() { "ok" } else { "sql" }).unwrap().take()
 }
 
-/// Invariant 6: a grant that is added can be used at once, by connections that are there; one that is taken away
-/// cannot.
+/// Invariant 6: a grant that is added can be used at once by open connections; one that is taken away cannot.
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_come_and_go() {
     let main = "main = \"read-write\"";
@@ -45,8 +44,8 @@ async fn grants_come_and_go() {
     assert_eq!(open(&mut client, "main").await, "unknown-database");
 }
 
-/// A module that needs no grant and the end of the grant come in one step: the module that needed it goes. A
-/// reload in which the new one needs it as well is refused, and counted as a refusal of the module.
+/// One reload can end a grant and replace the module that needed it. If the new module needs the grant as well, the
+/// reload is refused, and counted as a refusal of the module.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_goes_with_the_module_that_needed_it() {
     let file = module_file(&std::fs::read(guest("probe")).unwrap());
@@ -64,7 +63,7 @@ async fn a_grant_goes_with_the_module_that_needed_it() {
     assert_eq!(client.served_by().await, "v2");
 }
 
-/// Invariant 6, for versions that are kept: one that needs a grant which is gone is nothing to go back to.
+/// Invariant 6, for versions that are kept: a rollback does not go back to one that needs a grant which is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_without_its_grant_is_not_returned_to() {
     let host = TestHost::start(&config(&["main"], "main = \"read-write\"")).await;
@@ -74,13 +73,13 @@ async fn a_version_without_its_grant_is_not_returned_to() {
     host.reload(&app("probe", &guest("probe"))).await.unwrap();
     assert!(matches!(control.rollback("probe"), Err(DeployError::NoPrevious { .. })));
     assert_eq!(client.served_by().await, "v2");
-    // It is as it was once the grant is back.
+    // When the grant is back, the rollback works.
     host.reload(&config(&["main"], "main = \"read-only\"")).await.unwrap();
     control.rollback("probe").unwrap();
     assert_eq!(client.ask("echo").await, "echo");
 }
 
-/// A database that did not change stays open, whatever else changed; one that did is opened anew.
+/// A database that did not change stays open, whatever else changed; one that changed is opened again.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_database_that_changed_is_opened_again() {
     let main = "main = \"read-write\"";
@@ -97,16 +96,16 @@ async fn only_a_database_that_changed_is_opened_again() {
     for change in ["the database `main` was opened again", "the database `other` is gone"] {
         assert!(report.changes.iter().any(|known| known == change), "{change}: {report:?}");
     }
-    // It is in memory, and so another one.
+    // It is in memory, so it is empty when it is opened again.
     assert_eq!(client.sql_error("SELECT n FROM t", json!([])).await.0, "syntax");
 }
 
-/// Sessions that a test's own look at the server does not count.
+/// The sessions of a database, except the one of this query.
 async fn sessions(database: &TestDatabase) -> i64 {
     database.number("SELECT COUNT(*) - 1 FROM information_schema.processlist WHERE db = DATABASE()").await
 }
 
-/// The sessions of a database that changed, or is gone, are closed, once nobody uses them.
+/// The sessions of a database that changed, or is gone, are closed when no call uses them any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sessions_of_a_database_that_is_gone_are_closed() {
     let (one, other) = (TestDatabase::mariadb().await, TestDatabase::mariadb().await);
@@ -141,7 +140,7 @@ async fn the_sessions_of_a_database_that_is_gone_are_closed() {
     eventually("the sessions to go", || async { sessions(&other).await == 0 }).await;
 }
 
-/// Invariant 7: calls that use a database end before it is closed; to open it again is no failed call.
+/// Invariant 7: calls that use a database end before it is closed, and no call fails because it is opened again.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_do_not_notice_that_their_database_is_opened_again() {
     let database = TestDatabase::sqlite();

@@ -46,7 +46,7 @@ async fn bounds_of_a_connection_are_those_of_its_opening() {
     assert_eq!(new.closed().await.code, 1009);
 }
 
-/// `cpu_time` is that of the moment at which a call begins, also of connections that were there before.
+/// A call has the `cpu_time` of the moment when it begins, also on connections that were open before.
 #[tokio::test(flavor = "multi_thread")]
 async fn bounds_of_a_call_are_those_of_its_beginning() {
     let host = TestHost::start(&faults("cpu_time = \"60s\"")).await;
@@ -74,7 +74,7 @@ async fn the_number_of_instances_changes() {
             client.send("sleep").await;
         }
         sleeping.append(&mut clients);
-        // Once all of them sleep.
+        // Wait until all of them sleep.
         let mut refusals = 0;
         while Client::with(&host.address(), "/faults", |_| {}).await.is_ok() {
             refusals += 1;
@@ -87,7 +87,7 @@ async fn the_number_of_instances_changes() {
     }
 }
 
-/// `error_close_code` counts at once, also for connections that were there before.
+/// `error_close_code` applies at once, also to connections that were open before.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_close_code_of_errors_changes() {
     let file = module_file(&marked("v1"));
@@ -99,13 +99,13 @@ async fn the_close_code_of_errors_changes() {
     assert_eq!(clients[1].try_ask("error").await.unwrap_err().code, 4000);
 }
 
-/// A WebSocket that is asked for and is not there yet.
+/// A connection that was requested and is not open yet.
 fn waiting(host: &TestHost) -> impl Future<Output = Client> {
     let address = host.address();
     async move { Client::connect(&address, "/marked").await }
 }
 
-/// `max_connections` grows at once, for who waits already, and shrinks as connections end.
+/// `max_connections` grows at once, also for clients that wait already, and shrinks as connections end.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_connections_grows_and_shrinks() {
     let file = module_file(&marked("v1"));
@@ -127,7 +127,7 @@ async fn the_number_of_connections_grows_and_shrinks() {
     let mut next = pin!(waiting(&host));
     for left in [3, 2] {
         for client in &mut open {
-            assert_eq!(client.served_by().await, "v1", "nobody is closed for that");
+            assert_eq!(client.served_by().await, "v1", "no connection is closed for that");
         }
         open.pop().unwrap().close().await;
         hassock_tests::eventually("the end", || async { host.host.connections() == left }).await;
@@ -137,7 +137,7 @@ async fn the_number_of_connections_grows_and_shrinks() {
     assert_eq!(next.await.served_by().await, "v1");
 }
 
-/// `connections_per_address` counts for those that come.
+/// `connections_per_address` applies to new connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_connections_of_an_address_changes() {
     let file = module_file(&marked("v1"));

@@ -1,4 +1,4 @@
-//! What cannot be served is refused as a whole, and nothing of it is applied.
+//! A config that cannot be served is refused as a whole, and nothing of it is applied.
 
 use std::fs;
 
@@ -16,12 +16,12 @@ fn served(host: &TestHost) -> Vec<String> {
     host.host.control().report().into_iter().map(line).collect()
 }
 
-/// The number of the line of a config in which a text stands; the first is `listen`.
+/// The number of the line of a config that contains a text; the first line is `listen`.
 fn line(config: &str, text: &str) -> usize {
     2 + config.lines().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {config}"))
 }
 
-/// The config that a host begins with, and one in which everything is another.
+/// The config that a host begins with, and one in which everything is different.
 struct Configs {
     module: NamedTempFile,
     extra: NamedTempFile,
@@ -45,7 +45,7 @@ impl Configs {
     }
 }
 
-/// Everything of a config is applied or nothing: whatever is wrong with one app, no other app, path, module, setting,
+/// A config is applied as a whole or not at all: whatever is wrong with one app, no other app, path, module, setting,
 /// limit or database changes, and the error says file, line and key.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_bad_app_keeps_everything_as_it_was() {
@@ -100,14 +100,14 @@ async fn one_bad_app_keeps_everything_as_it_was() {
     host.reload(&good).await.unwrap();
     assert_eq!((client.served_by().await, super::page(&host).await.0), ("v2".to_owned(), 200));
     assert_eq!(probe.probe(json!({ "setting": "colour" })).await, "red");
-    // Of the three connections that there may be now, the last of those before takes a moment to end.
+    // There may be three connections now, and the last of the earlier ones takes a moment to end.
     let arrives = || async { Client::with(&host.address(), "/extra", |_| {}).await.is_ok() };
     eventually("a place", arrives).await;
 }
 
-/// All that is wrong is said at once, in the order of the file.
+/// All problems are reported at once, in the order of the file.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_problems_are_said_at_once() {
+async fn all_problems_are_reported_at_once() {
     let configs = Configs::new();
     let host = TestHost::start(&configs.first()).await;
     let bad = configs.first().replace("sqlite::memory:", "sqlite:///no/such/folder/x.db");
@@ -138,14 +138,14 @@ async fn keys_that_need_a_restart_refuse_the_whole_config() {
     let error = host.reload(&format!("{}limits.memory = \"65MiB\"\n", config("watch = false\n"))).await.unwrap_err();
     let expected = "hassock.toml:7: apps.marked.limits.memory: 65.0 MiB is more than the 64 MiB that the host reserved";
     assert!(error.to_string().contains(expected), "{error}");
-    // Two that a test's host has from elsewhere.
+    // Two keys that a test's host does not get from its file.
     fs::write(host.file("hassock.toml"), format!("listen = \"127.0.0.1:1\"\n{}", config("watch = false\n"))).unwrap();
     let error = host.host.control().reload().await.unwrap_err().to_string();
     let lines: Vec<_> = error.lines().map(|line| line.split_once("hassock.toml").unwrap().1).collect();
     let restart = "cannot change while the host runs; restart it, or put the old value back";
     assert_eq!(lines, [format!(": cache: {restart}"), format!(":1: listen: {restart}")]);
 
-    // Nothing of all that was applied. What was reserved may be used.
+    // Nothing of all that was applied. The memory that was reserved may be used.
     for memory in ["32MiB", "64MiB"] {
         let config = format!("{}limits.memory = \"{memory}\"\n", config("watch = false\n"));
         let report = host.reload(&config).await.unwrap();

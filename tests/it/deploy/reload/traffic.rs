@@ -53,10 +53,10 @@ async fn fifty_reloads_lose_and_reorder_nothing() {
     assert_eq!(served.host.host.control().report().len(), 1);
 }
 
-/// Who comes just when an app goes is refused, or accepted and closed like those that were there before; nobody is
-/// left behind in an app that is gone.
+/// A connection that arrives while an app goes is refused, or accepted and closed like those before it. None is left
+/// behind in an app that is gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_while_an_app_goes_is_not_left_behind() {
+async fn a_connection_that_arrives_while_an_app_goes_is_not_left_behind() {
     let (one, two) = (module_file(&marked("one")), module_file(&marked("two")));
     let alone = app("one", one.path());
     let both = format!("{alone}{}", app("two", two.path()));
@@ -83,7 +83,7 @@ async fn who_comes_while_an_app_goes_is_not_left_behind() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// A folder with a config for any free port, whose log is JSON.
+/// A folder with a config for any free port and a log in JSON.
 struct Daemon {
     folder: TempDir,
 }
@@ -103,10 +103,10 @@ impl Daemon {
     }
 }
 
-/// SIGHUP has the real program read its config again: what is good is served and said in the log; what is bad is one
-/// line of it with all problems, and the server goes on.
+/// On SIGHUP the real program reads its config again: a good one is served, and the log says so; a bad one is one line
+/// of the log with all problems, and the server goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_has_the_config_read_again() {
+async fn a_signal_reloads_the_config() {
     let (one, two) = (module_file(&marked("one")), module_file(&marked("two")));
     let both = format!("{}{}", app("one", one.path()), app("two", two.path()));
     let (daemon, process, address) = Daemon::start(&app("one", one.path())).await;
@@ -118,7 +118,7 @@ async fn a_signal_has_the_config_read_again() {
     assert_eq!(Client::connect(&address, "/two").await.served_by().await, "two");
 
     let bad = [
-        // A key that there is not, a value of the wrong type; and what only shows when it is looked for.
+        // An unknown key and a value of the wrong type; then files that are only missed when they are read.
         format!("{both}colour = 1\nlimits.instances = \"many\"\n"),
         format!("{both}{}{}", app("three", Path::new("nowhere.wasm")), app("four", Path::new("nor-here.wasm"))),
         "[apps".to_owned(),

@@ -1,4 +1,4 @@
-//! What the test page tells about versions and builds.
+//! What the test page shows about versions and builds.
 
 use hassock::deploy::Rollout;
 use hassock_tests::{Process, Site, marked, module_file, version_of};
@@ -6,7 +6,7 @@ use hassock_tests::{Process, Site, marked, module_file, version_of};
 use super::*;
 
 /// The page names the version that serves, and a row says when another one takes over, is refused, or is tried as a
-/// canary; and when a build failed. What is written into the reasons stays text.
+/// canary; and when a build failed. The reasons stay text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_version_and_a_failed_build_are_told() {
     let file = module_file(&marked("v1"));
@@ -39,7 +39,7 @@ async fn a_new_version_and_a_failed_build_are_told() {
     assert_eq!(host.drain().await, 0);
 }
 
-/// What fails in the terminal of `hassock dev` is a row of the page too; the next build that succeeds takes over.
+/// A build that fails in `hassock dev` is a row of the page too; the next build that succeeds takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_build_of_dev_is_told() {
     let site = Site::new(&format!("{}build = \"cp source.bin app.wasm\"\n", app("marked", Path::new("app.wasm"))));
@@ -56,7 +56,7 @@ async fn a_failed_build_of_dev_is_told() {
     assert_eq!(browser.texts(".row.error").await.len(), 1);
     site.put("source.bin", marked("v2"));
     row(&browser, "version", &format!("Version {} took over from {}", version_of("v2"), version_of("v1"))).await;
-    // A page that is opened now hears nothing of the failure.
+    // A page that is opened now does not show the failure.
     browser.open(&format!("{address}#/marked?again")).await;
     browser.eval("location.reload()").await;
     browser.until("document.querySelector('#version code')?.textContent.length === 12").await;

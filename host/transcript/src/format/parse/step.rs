@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::model::{Action, Fault, Transcript};
-use super::super::names::{KEYWORDS, did_you_mean, nearest, one_of};
+use super::super::names::{CALLS, KEYWORDS, did_you_mean, nearest, one_of};
 use super::cursor::{Cursor, Lines};
 use super::{Block, ParseError, Scope, detail, message};
 use crate::backend::{CallFault, StatementFault};
@@ -176,7 +176,7 @@ fn set(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
 /// After `failed`.
 fn failed(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
     cursor.skip_blanks();
-    let call = cursor.name().map(str::to_owned);
+    let call = call_name(&mut cursor)?;
     cursor.skip_blanks();
     if cursor.is_done() {
         return Ok(Action::Failed { call, error: None });
@@ -193,6 +193,18 @@ fn failed(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
         return Err(cursor.error("expected the error after `:`, as a text or as `/regex/`"));
     }
     Ok(Action::Failed { call, error: Some(message::pattern(cursor)?) })
+}
+
+/// The name of a call of a module, if there is one.
+fn call_name(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
+    let here = *cursor;
+    match cursor.name() {
+        Some(name) if !CALLS.contains(&name) => {
+            let (calls, suggestion) = (one_of(CALLS), did_you_mean(name, CALLS));
+            Err(here.error(format!("`{name}` is not a call of a module; expected {calls}{suggestion}")))
+        }
+        name => Ok(name.map(str::to_owned)),
+    }
 }
 
 /// After `seed`.

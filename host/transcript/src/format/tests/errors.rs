@@ -1,4 +1,4 @@
-//! Everything that can be wrong, where it is, and what the message says.
+//! All errors that a text can have, with their places and messages.
 
 use std::path::Path;
 
@@ -85,7 +85,7 @@ fn lines() {
     check("seed 1\n  a", &format!("2:3: `seed` {advice}"));
     check("advance 1s\n\n \t a", &format!("3:4: `advance` {advice}"));
     check("swap a\n  b", &format!("2:3: `swap` {advice}"));
-    check("failed fired\n  b", &format!("2:3: `failed` {advice}"));
+    check("failed app-timer\n  b", &format!("2:3: `failed` {advice}"));
     check("fail instances\n  b", &format!("2:3: `fail` {advice}"));
     check("set a = 1\n  b", &format!("2:3: `set` {advice}"));
     check_third("alice nothing\n  a", &format!("4:3: `alice nothing` {advice}"));

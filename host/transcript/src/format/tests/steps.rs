@@ -171,8 +171,8 @@ fn settings() {
 fn failed_calls() {
     let failed = |call: Option<&str>, error| Action::Failed { call: call.map(name), error };
     assert_eq!(last("failed"), failed(None, None));
-    assert_eq!(last("failed  fired"), failed(Some("fired"), None));
-    assert_eq!(last("failed fired: told to: twice"), failed(Some("fired"), Some(exact("told to: twice"))));
+    assert_eq!(last("failed  app-timer"), failed(Some("app-timer"), None));
+    assert_eq!(last("failed app-timer: told to: twice"), failed(Some("app-timer"), Some(exact("told to: twice"))));
     assert_eq!(last("failed closed :/tra+p/"), failed(Some("closed"), Some(TextPattern::Regex(regex("tra+p")))));
     assert_eq!(last("failed: text \" x\""), failed(None, Some(exact(" x"))));
 }
@@ -196,9 +196,13 @@ fn faults() {
 #[test]
 fn what_no_failed_call_can_be() {
     let forms = "expected `failed`, `failed CALL` or `failed CALL: ERROR`, such as `failed app-timer: /trap/`";
-    assert_eq!(error("failed fired trap"), format!("1:14: {forms}"));
+    assert_eq!(error("failed app-timer trap"), format!("1:18: {forms}"));
     assert_eq!(error("failed 5"), format!("1:8: {forms}"));
-    assert_eq!(error("failed fired:"), "1:14: expected the error after `:`, as a text or as `/regex/`");
-    assert_eq!(error("failed fired # why"), "1:14: a comment has a line of its own");
-    assert_eq!(error("failed fired: /(/"), "1:15: the regular expression does not compile: unclosed group");
+    assert_eq!(error("failed app-timer:"), "1:18: expected the error after `:`, as a text or as `/regex/`");
+    assert_eq!(error("failed app-timer # why"), "1:18: a comment has a line of its own");
+    assert_eq!(error("failed app-timer: /(/"), "1:19: the regular expression does not compile: unclosed group");
+    let calls = "`open`, `receive`, `closed`, `connection-timer`, `app-timer`, `migrate` or `check`";
+    let unknown = |name: &str| format!("1:8: `{name}` is not a call of a module; expected {calls}");
+    assert_eq!(error("failed fired"), unknown("fired"));
+    assert_eq!(error("failed close: no"), unknown("close") + "; did you mean `closed`?");
 }

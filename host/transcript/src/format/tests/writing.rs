@@ -1,4 +1,4 @@
-//! What steps are written as.
+//! How steps are written.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ fn sql(statement: &str, expected: Option<Table>) -> Action {
     Action::Sql { database: "main".to_owned(), statement: statement.to_owned(), expected }
 }
 
-/// A step is written like that, and read as the same step.
+/// A step is written like this, and this is read as the same step.
 fn check(action: &Action, written: &str) {
     assert_eq!(step(action), written);
     assert_eq!(&super::of_alice(written), action, "{written}");
@@ -88,8 +88,8 @@ fn failed_calls() {
     let failed = |call: Option<&str>, error| Action::Failed { call: call.map(str::to_owned), error };
     let exact = |text: &str| Some(TextPattern::Exact(text.to_owned()));
     check(&failed(None, None), "failed");
-    check(&failed(Some("fired"), None), "failed fired");
-    check(&failed(Some("fired"), exact("told to")), "failed fired: told to");
+    check(&failed(Some("app-timer"), None), "failed app-timer");
+    check(&failed(Some("app-timer"), exact("told to")), "failed app-timer: told to");
     check(&failed(None, exact("# /")), "failed: text \"# /\"");
     check(&failed(None, exact("/a")), "failed: text \"/a\"");
 }

@@ -128,7 +128,7 @@ sql main: SELECT
     assert_eq!(bless(sql(vec![vec![Cell::Any, exact("old")]]), &mut backend), "sql main: SELECT\n");
 }
 
-/// Whatever a transcript says, what really happens becomes of it, and the comments stay.
+/// Whatever a transcript says, it is corrected to what really happens. Comments stay.
 #[test]
 fn a_whole_text_is_corrected() {
     let before = "\
@@ -171,14 +171,14 @@ bob < text \"{no json\"
     assert!(played.failure.is_none(), "{:?}", played.failure);
 }
 
-/// All texts of up to two messages of two kinds.
+/// All lists of up to two messages of two kinds.
 fn courses() -> Vec<Vec<&'static str>> {
     let all = [&[][..], &["a"], &["b"], &["a", "a"], &["a", "b"], &["b", "a"], &["b", "b"]];
     all.into_iter().map(<[_]>::to_vec).collect()
 }
 
-/// Two blocks of messages, each of which may be expected, come, both or neither. [`bless`] checks that the
-/// corrected text passes, which it does only if it has each message that came, in its order.
+/// Two blocks of messages. Each message may be expected, come, both or neither. [`bless`] checks that the corrected
+/// text passes, which it does only if it has each message that came, in order.
 #[test]
 fn whatever_comes_becomes_a_transcript_that_passes() {
     let reaction =

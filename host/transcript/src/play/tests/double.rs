@@ -29,7 +29,7 @@ pub(super) struct Reaction {
     failed_calls: Vec<FailedCall>,
 }
 
-/// What an action leads to.
+/// A reaction with these messages.
 pub(super) fn then(messages: impl IntoIterator<Item = (&'static str, Received)>) -> Reaction {
     Reaction { messages: messages.into_iter().collect(), ..Reaction::default() }
 }

@@ -34,14 +34,14 @@ fn trapped(call: &str) -> Reaction {
 
 #[test]
 fn a_failed_call_that_no_step_expects_fails_the_transcript() {
-    let mut backend = Double::new([then([]), trapped("fired"), then([])]);
+    let mut backend = Double::new([then([]), trapped("app-timer"), then([])]);
     let failure = verify(vec![connect("alice"), send("alice", "a"), send("alice", "b")], &mut backend).unwrap();
     assert_eq!((failure.line, failure.step.as_str()), (2, "alice > a"), "the step that caused it");
-    let sentence = "the call `fired` of `chat` (version 0123) failed: trapped; no step expects that; if it should fail, \
-                    add `failed fired`";
+    let sentence = "the call `app-timer` of `chat` (version 0123) failed: trapped; no step expects that; if it should fail, \
+                    add `failed app-timer`";
     assert_eq!(failure.reason.to_string(), sentence);
     let log: Vec<String> = failure.log.iter().map(ToString::to_string).collect();
-    assert_eq!(log, ["ERROR trapped app=chat version=0123 call=fired backtrace=\"inner <- outer\""]);
+    assert_eq!(log, ["ERROR trapped app=chat version=0123 call=app-timer backtrace=\"inner <- outer\""]);
 }
 
 #[test]
@@ -56,26 +56,26 @@ fn the_log_of_a_failed_call_is_that_of_its_step() {
 fn a_step_expects_a_failed_call() {
     for step in [
         failed(None, None),
-        failed(Some("fired"), None),
-        failed(Some("fired"), Some("trapped")),
+        failed(Some("app-timer"), None),
+        failed(Some("app-timer"), Some("trapped")),
         failed(None, Some("trapped")),
         Action::Failed { call: None, error: Some(TextPattern::Regex(regex("^trap"))) },
     ] {
-        let mut backend = Double::new([trapped("fired")]);
+        let mut backend = Double::new([trapped("app-timer")]);
         assert!(verify(vec![connect("alice"), step], &mut backend).is_none());
     }
 }
 
 #[test]
 fn each_step_expects_one_failed_call() {
-    let reaction = || trapped("fired").failing(of_app("closed", "trapped")).failing(of_app("fired", "told to"));
-    let all = [failed(Some("closed"), None), failed(Some("fired"), Some("told to")), failed(None, None)];
+    let reaction = || trapped("app-timer").failing(of_app("closed", "trapped")).failing(of_app("app-timer", "told to"));
+    let all = [failed(Some("closed"), None), failed(Some("app-timer"), Some("told to")), failed(None, None)];
     let actions = || [vec![connect("alice")], all.to_vec()].concat();
     assert!(verify(actions(), &mut Double::new([reaction()])).is_none());
     let mut fewer = actions();
     fewer.pop();
     let failure = verify(fewer, &mut Double::new([reaction()])).unwrap();
-    assert!(failure.reason.to_string().starts_with("the call `fired` of `chat` (version 0123) failed: trapped; "));
+    assert!(failure.reason.to_string().starts_with("the call `app-timer` of `chat` (version 0123) failed: trapped; "));
     let mut more = actions();
     more.push(failed(None, None));
     assert_eq!(sentence(more, &mut Double::new([reaction()])), "5: no call has failed as expected");
@@ -83,10 +83,13 @@ fn each_step_expects_one_failed_call() {
 
 #[test]
 fn what_failed_instead_is_shown() {
-    let step = failed(Some("fired"), Some("told to"));
-    let failure = verify(vec![connect("alice"), step.clone()], &mut Double::new([trapped("fired")])).unwrap();
+    let step = failed(Some("app-timer"), Some("told to"));
+    let failure = verify(vec![connect("alice"), step.clone()], &mut Double::new([trapped("app-timer")])).unwrap();
     let mismatch = failure.reason.mismatch().unwrap();
-    assert_eq!((mismatch.expected.as_str(), mismatch.got.as_str()), ("failed fired: told to", "failed fired: trapped"));
+    assert_eq!(
+        (mismatch.expected.as_str(), mismatch.got.as_str()),
+        ("failed app-timer: told to", "failed app-timer: trapped")
+    );
     let failure = verify(vec![connect("alice"), step], &mut Double::default()).unwrap();
     assert_eq!(failure.reason.mismatch().unwrap().got, "nothing");
 }
@@ -97,7 +100,7 @@ fn a_close_expects_the_call_that_caused_it_and_no_other() {
     let actions = || vec![connect("alice"), closed("alice", 1011, None)];
     assert!(verify(actions(), &mut Double::new([reaction(of_alice("receive", "trapped"))])).is_none());
     let unrelated = [
-        of_app("fired", "trapped"),
+        of_app("app-timer", "trapped"),
         FailedCall { connection: Some(1), ..of_app("closed", "trapped") },
         FailedCall { close_code: Some(1013), ..of_alice("receive", "busy") },
     ];
@@ -127,35 +130,48 @@ fn a_fault_expects_the_failure_that_it_causes() {
     let fault = |app: Option<&str>| Action::Fail(Fault::Call { app: app.map(str::to_owned), error: CallFault::Trap });
     for app in [None, Some("chat")] {
         let actions = || vec![connect("alice"), fault(app), send("alice", "x")];
-        let one = || [then([]), then([]), trapped("fired")];
+        let one = || [then([]), then([]), trapped("app-timer")];
         assert!(verify(actions(), &mut Double::new(one())).is_none());
-        let two = [then([]), then([]), trapped("fired").failing(of_app("fired", "again"))];
+        let two = [then([]), then([]), trapped("app-timer").failing(of_app("app-timer", "again"))];
         let failure = verify(actions(), &mut Double::new(two)).unwrap();
         assert!(failure.reason.to_string().contains("failed: again; no step expects that"));
-        let named = [actions(), vec![failed(Some("fired"), None)]].concat();
+        let named = [actions(), vec![failed(Some("app-timer"), None)]].concat();
         assert!(verify(named, &mut Double::new(one())).is_none());
     }
-    let mut backend = Double::new([then([]), then([]), trapped("fired")]);
+    let mut backend = Double::new([then([]), then([]), trapped("app-timer")]);
     let other_app = vec![connect("alice"), fault(Some("other")), send("alice", "x")];
     assert!(verify(other_app, &mut backend).is_some());
 }
 
 #[test]
 fn failed_calls_are_blessed() {
-    let mut backend = Double::new([then([]), trapped("fired"), then([]).failing(of_app("closed", "told to"))]);
+    let mut backend = Double::new([then([]), trapped("app-timer"), then([]).failing(of_app("closed", "told to"))]);
     let actions = vec![
         connect("alice"),
         send("alice", "a"),
         send("alice", "b"),
         failed(Some("closed"), Some("trapped")),
-        failed(Some("fired"), Some("never")),
-        failed(Some("fired"), None),
+        failed(Some("app-timer"), Some("never")),
+        failed(Some("app-timer"), None),
     ];
-    let expected = "connect alice /chat\nalice > a\nalice > b\nfailed closed: told to\nfailed fired: trapped\n";
+    let expected = "connect alice /chat\nalice > a\nalice > b\nfailed closed: told to\nfailed app-timer: trapped\n";
     assert_eq!(bless(actions, &mut backend), expected);
-    let mut backend = Double::new([then([]), trapped("fired"), then([])]);
+    let mut backend = Double::new([then([]), trapped("app-timer"), then([])]);
     let blessed = bless(vec![connect("alice"), send("alice", "a"), leaves("alice")], &mut backend);
-    assert_eq!(blessed, "connect alice /chat\nalice > a\nfailed fired: trapped\nalice disconnects\n");
+    assert_eq!(blessed, "connect alice /chat\nalice > a\nfailed app-timer: trapped\nalice disconnects\n");
     let mut backend = Double::new([then([("alice", close(1011, "x"))]).failing(of_alice("receive", "trapped"))]);
     assert_eq!(bless(vec![connect("alice")], &mut backend), "connect alice /chat\nalice closed 1011 x\n");
+}
+
+/// Another step expects the call as well, and the `failed` step is about its error.
+#[test]
+fn the_error_of_a_call_that_closes_is_blessed() {
+    for order in [|steps: [Action; 2]| steps, |[one, other]: [Action; 2]| [other, one]] {
+        let mut backend = Double::new([then([("alice", close(1011, "x"))]).failing(of_alice("receive", "told to"))]);
+        let steps = order([closed("alice", 1011, None), failed(Some("receive"), Some("trapped"))]);
+        let blessed = bless([vec![connect("alice")], steps.to_vec()].concat(), &mut backend);
+        let mut lines: Vec<&str> = blessed.lines().skip(1).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["alice closed 1011", "failed receive: told to"]);
+    }
 }

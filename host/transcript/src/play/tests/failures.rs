@@ -1,4 +1,4 @@
-//! Each kind of failure, with its words.
+//! Each kind of failure, with its message.
 
 use serde_json::json;
 

@@ -6,9 +6,9 @@ use hassock_tests::{Client, Process, refused};
 use super::*;
 
 /// A call that fails: the close reason and the line of the log name the version that served it, and so does what the
-/// module itself logs of the end. The version that served, and not the one that serves now: connections are pinned.
+/// module itself logs about the end. Not the version that serves now: connections are pinned.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_of_a_call_names_the_version_that_served_it() {
+async fn messages_about_a_call_name_the_version_that_served_it() {
     let site = site("");
     let config = fs::read_to_string(site.file("hassock.toml")).unwrap();
     site.put("hassock.toml", config.replace("path = \"/chat\"", "path = \"/chat\"\nswap = \"pin\""));
@@ -59,13 +59,13 @@ async fn a_failed_open_names_its_version() {
     host.stop().await;
 }
 
-/// In a log for people, the version stands as `version=…` on each line about one: when it is compiled, deployed,
-/// served, and when it fails.
+/// In a log for people, each line about a version has `version=…`: when it is compiled, deployed, served, and when it
+/// fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_for_people_carry_the_version() {
     let site = site("");
     let config = fs::read_to_string(site.file("hassock.toml")).unwrap();
-    // Code of its own, so that it is compiled.
+    // A cache of its own, so that the module is compiled.
     let text = config.lines().filter(|line| !line.starts_with("log = ")).collect::<Vec<_>>().join("\n");
     site.put("hassock.toml", format!("{text}\n[cache]\ndirectory = \"code\"\n"));
     let host = Process::hassock(site.folder(), ["serve"]);
