@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use hassock_frames::Encoded;
 use parking_lot::{Mutex, RwLock};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::connection::{Close, Connection, SendError};
 
@@ -83,7 +83,7 @@ impl Topics {
     pub fn publish(
         &self,
         topic: &str,
-        message: &Message,
+        message: &Encoded,
         except: Option<u64>,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> u32 {
@@ -156,11 +156,11 @@ mod tests {
         let (slow, fast) = (connection(1), connection(2));
         topics.subscribe(&slow, "t", 1).unwrap();
         topics.subscribe(&fast, "t", 1).unwrap();
-        slow.outbox.push_one(Message::text("x".repeat(100))).unwrap();
+        slow.outbox.push_one(Encoded::text(&"x".repeat(100))).unwrap();
         let mut dirty = Vec::new();
-        assert_eq!(topics.publish("t", &Message::text("hello"), None, &mut dirty), 1);
+        assert_eq!(topics.publish("t", &Encoded::text("hello"), None, &mut dirty), 1);
         assert_eq!(dirty.len(), 2, "both have something to do");
-        assert_eq!(slow.outbox.push_one(Message::text("")), Err(SendError::Closing));
-        assert_eq!(topics.publish("t", &Message::text("hello"), Some(2), &mut dirty), 0);
+        assert_eq!(slow.outbox.push_one(Encoded::text("")), Err(SendError::Closing));
+        assert_eq!(topics.publish("t", &Encoded::text("hello"), Some(2), &mut dirty), 0);
     }
 }

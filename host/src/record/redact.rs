@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use hassock_frames::Encoded;
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
-use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::event::{EndedBy, Event, Received, RecordedRequest, Sent};
 use crate::app::recording::RawEvent;
@@ -65,8 +65,8 @@ impl Redaction {
             RawEvent::Sent { client, message } => {
                 Event::Sent { client: client.to_string(), message: self.sent(message) }
             }
-            RawEvent::Received { client, frame } => {
-                Event::Received { client: client.to_string(), message: self.received(&frame) }
+            RawEvent::Received { client, message } => {
+                Event::Received { client: client.to_string(), message: self.received(&message) }
             }
             RawEvent::Fired => Event::Fired,
             RawEvent::Ended { client, close } => Event::Ended {
@@ -120,8 +120,8 @@ impl Redaction {
         }
     }
 
-    fn received(&self, frame: &Frame) -> Received {
-        let Frame::Text(text) = frame else { return Received::Binary(self.binary(frame.clone().into_data().into())) };
+    fn received(&self, message: &Encoded) -> Received {
+        let Some(text) = message.as_text() else { return Received::Binary(self.binary(message.payload().into())) };
         match serde_json::from_str(text) {
             Ok(mut value) => {
                 let redacted = self.redact_json(&mut value);
@@ -130,7 +130,7 @@ impl Redaction {
             Err(error) if self.may_hide_fields(text, &error) => {
                 Received::Json { value: REDACTED.into(), redacted: vec![String::new()] }
             }
-            Err(_) => Received::Text(text.as_str().to_owned()),
+            Err(_) => Received::Text(text.to_owned()),
         }
     }
 

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hassock_frames::Encoded;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
-use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::event::{Entry, Event, Received, RecordedRequest, Sent};
 use super::redact::Redaction;
@@ -42,8 +42,8 @@ fn sent_text(redaction: &Redaction, text: &str) -> String {
     }
 }
 
-fn received(redaction: &Redaction, frame: Frame) -> Received {
-    match redaction.event(RawEvent::Received { client: "c1".into(), frame }) {
+fn received(redaction: &Redaction, message: Encoded) -> Received {
+    match redaction.event(RawEvent::Received { client: "c1".into(), message }) {
         Event::Received { message, .. } => message,
         other => panic!("{other:?}"),
     }
@@ -54,7 +54,7 @@ fn fields_are_redacted_at_any_depth_and_nothing_else_changes() {
     let redaction = redaction(&["Token", "pin"]);
     let text = r#"{"z":1,"token":{"a":1},"a":[{"pin":1234,"tokens":"stay"}]}"#;
     assert_eq!(sent_text(&redaction, text), r#"{"z":1,"token":"redacted","a":[{"pin":"redacted","tokens":"stay"}]}"#);
-    let Received::Json { value, redacted } = received(&redaction, Frame::text(text)) else { panic!("JSON") };
+    let Received::Json { value, redacted } = received(&redaction, Encoded::text(text)) else { panic!("JSON") };
     assert_eq!(value.to_string(), r#"{"z":1,"token":"redacted","a":[{"pin":"redacted","tokens":"stay"}]}"#);
     assert_eq!(redacted, ["/token", "/a/0/pin"]);
     // A text without a secret stays the same, byte by byte.
@@ -71,11 +71,11 @@ fn json_that_is_too_deep_to_be_read_is_left_out_as_a_whole() {
     let deep = format!("{}{{\"token\":\"secret\"}}{}", "[".repeat(200), "]".repeat(200));
     assert_eq!(sent_text(&redaction(&["token"]), &deep), "redacted");
     assert_eq!(
-        received(&redaction(&["token"]), Frame::text(deep.clone())),
+        received(&redaction(&["token"]), Encoded::text(&deep)),
         Received::Json { value: json!("redacted"), redacted: vec![String::new()] }
     );
     assert_eq!(sent_text(&redaction(&[]), &deep), deep);
-    assert_eq!(received(&redaction(&[]), Frame::text(deep.clone())), Received::Text(deep));
+    assert_eq!(received(&redaction(&[]), Encoded::text(&deep)), Received::Text(deep));
 }
 
 /// The pointers are those of RFC 6901.
@@ -92,7 +92,7 @@ fn a_secret_field_in_another_notation_redacts_the_whole_text() {
     ] {
         assert_eq!(sent_text(&redaction, text), "redacted", "{text}");
         let redacted = Received::Json { value: json!("redacted"), redacted: vec![String::new()] };
-        assert_eq!(received(&redaction, Frame::text(text)), redacted, "{text}");
+        assert_eq!(received(&redaction, Encoded::text(text)), redacted, "{text}");
     }
     let nested = json!({ "a": 1, "data": json!({ "pin": 1 }).to_string() }).to_string();
     assert_eq!(sent_text(&redaction, &nested), r#"{"a":1,"data":"redacted"}"#);
@@ -105,7 +105,7 @@ fn a_secret_field_in_another_notation_redacts_the_whole_text() {
 fn the_place_of_a_redacted_value_can_be_found() {
     let Received::Json { value, redacted } = received(
         &redaction(&["pin", "a/b~c"]),
-        Frame::text(r#"{"x/y":[0,{"~":{"PIN":1}}],"a/b~c":2,"say":"redacted"}"#),
+        Encoded::text(r#"{"x/y":[0,{"~":{"PIN":1}}],"a/b~c":2,"say":"redacted"}"#),
     ) else {
         panic!("JSON")
     };
@@ -136,8 +136,8 @@ fn the_body_of_a_refusal_and_the_reason_of_a_close_are_redacted_too() {
 fn texts_stay_as_they_are() {
     let redaction = redaction(&["token"]);
     assert_eq!(sent_text(&redaction, "a ${b} $${c} $d"), "a ${b} $${c} $d");
-    assert_eq!(received(&redaction, Frame::text("${any}")), Received::Text("${any}".to_owned()));
-    let frame = Frame::text(r#"{"a":["${any}"]}"#);
+    assert_eq!(received(&redaction, Encoded::text("${any}")), Received::Text("${any}".to_owned()));
+    let frame = Encoded::text(r#"{"a":["${any}"]}"#);
     assert_eq!(received(&redaction, frame), Received::Json { value: json!({ "a": ["${any}"] }), redacted: Vec::new() });
     let request = request(Some("a=${b}"), &[("origin", "${c}")]);
     let event = RawEvent::Refused {
@@ -277,7 +277,7 @@ fn what_comes_of_a_request_comes_after_it() {
     let first = accept(&recording, 1);
     let asking = recording.ask(|| request(None, &[])).unwrap();
     // The module tells the first about the second before it has answered the second.
-    first.tap().unwrap().received(&Frame::text("joined"));
+    first.tap().unwrap().received(&Encoded::text("joined"));
     assert_eq!(read(&recording), ["c1 connected"]);
     assert!(recording.ask(|| request(None, &[])).is_none(), "two are open or may be soon");
     asking.refused(StatusCode::CONFLICT, Bytes::new());

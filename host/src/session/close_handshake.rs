@@ -1,44 +1,45 @@
 //! The end of a WebSocket: the close handshake of RFC 6455, section 7, and a TCP close that does not lose data.
 
-use std::pin::Pin;
+use std::future::poll_fn;
 
-use futures_util::{SinkExt, StreamExt};
+use hassock_frames::Encoded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_tungstenite::WebSocketStream;
 
+use super::read::Reader;
 use super::transport::Transport;
+use super::write::Writer;
 use crate::app::connection::Close;
+use crate::config::AppLimits;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
 /// Perform the close handshake for as long as the other side still reads. The caller limits the time.
-pub(super) async fn close_handshake(mut socket: WebSocketStream<impl Transport>, close: &Close) {
-    match close.by {
-        ClosedBy::Transport => return,
-        // The response to the client's close frame is already queued.
-        ClosedBy::Client => drop(socket.flush().await),
-        ClosedBy::Host | ClosedBy::Module => {
-            // An error here means that a close handshake has already begun.
-            let _ = socket.close(close.frame()).await;
-            // Data may still arrive; the host waits for the client's close frame.
-            while let Some(Ok(message)) = socket.next().await {
-                if message.is_close() {
-                    let _ = socket.flush().await;
-                    return;
-                }
-            }
-            let _ = socket.flush().await;
-        }
+pub(super) async fn close_handshake(
+    mut writer: Writer<impl Transport>,
+    mut reader: Reader,
+    close: &Close,
+    limits: &AppLimits,
+) {
+    if close.by == ClosedBy::Transport {
+        return;
     }
-    linger(socket).await;
+    let frame = Encoded::close(close.frame().as_ref());
+    if writer.close(frame).await.is_err() {
+        return;
+    }
+    // Data may still arrive; the host waits for the client's close frame. This is not needed if that is what the host has
+    // just answered.
+    while !reader.is_over {
+        poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, context)).await;
+    }
+    linger(writer.socket).await;
 }
 
 /// Close the sending side and read the data that still arrives. If the kernel has unread data when a socket is dropped,
 /// it resets the connection, and the client may never see the close frame.
-async fn linger(socket: WebSocketStream<impl Transport>) {
-    let mut stream = socket.into_inner();
-    if Pin::new(&mut stream).shutdown().await.is_err() {
+async fn linger(mut socket: impl Transport) {
+    if socket.shutdown().await.is_err() {
         return;
     }
     let mut discarded = [0; 1024];
-    while let Ok(1..) = stream.read(&mut discarded).await {}
+    while let Ok(1..) = socket.read(&mut discarded).await {}
 }

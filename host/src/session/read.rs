@@ -1,70 +1,137 @@
 //! Reading: everything that has already arrived becomes one batch. A call of the module costs half a microsecond, and a
 //! pipelining client would otherwise cause this cost for each message.
 
+use std::cell::RefCell;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::StreamExt;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
+use hassock_frames::{Decoder, Encoded, Incoming};
+use tokio::io::ReadBuf;
+use tokio_tungstenite::tungstenite::Error;
 
 use super::transport::Transport;
 use crate::app::connection::Close;
 use crate::config::AppLimits;
 use crate::module::bindings::hassock::host::types::Message;
 
+/// The size of a read buffer in bytes: what one system call can read.
+const BUFFER: usize = 64 << 10;
+
+thread_local! {
+    /// One for each thread instead of one for each connection. A read uses it only until it has decoded what was read, so
+    /// an idle connection needs none, and it is filled with zeros once instead of before each read.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+}
+
+/// The reading half of a session.
+pub(super) struct Reader {
+    decoder: Decoder,
+    /// What was read and did not fit into a batch any more, from `next` on.
+    unread: Vec<u8>,
+    next: usize,
+    /// The client has sent its close frame, or something that cannot be decoded. Nothing after that matters.
+    pub(super) is_over: bool,
+}
+
 /// A batch that was read at once.
 #[derive(Default)]
 pub(super) struct Batch {
     /// The messages in the order of arrival. Empty if only control frames arrived.
     pub(super) messages: Vec<Message>,
+    /// The answers to pings. Modules do not see them.
+    pub(super) pongs: Vec<Encoded>,
     /// The connection ended after these messages.
     pub(super) end: Option<Close>,
     /// The socket has no more data, and wakes the task when more arrives.
     pub(super) is_drained: bool,
+    /// Bytes in the messages.
+    bytes: usize,
+    /// Control frames count too, because a flood of pings could otherwise keep a read running.
+    frames: usize,
 }
 
-/// Read until the socket has no more data, a batch is full, or the connection ends.
-pub(super) fn poll_batch(
-    socket: &mut WebSocketStream<impl Transport>,
-    limits: &AppLimits,
-    context: &mut Context<'_>,
-) -> Poll<Batch> {
-    let mut batch = Batch::default();
-    let mut bytes = 0;
-    // Control frames count too, because a flood of pings could otherwise keep this loop running.
-    for frames in 0.. {
-        if frames >= limits.batch_messages || bytes >= limits.batch_bytes.bytes() {
-            break;
-        }
-        match socket.poll_next_unpin(context) {
-            Poll::Ready(Some(Ok(Frame::Text(text)))) => {
-                bytes += text.len();
-                batch.messages.push(Message::Text(text.as_str().to_owned()));
-            }
-            Poll::Ready(Some(Ok(Frame::Binary(data)))) => {
-                bytes += data.len();
-                batch.messages.push(Message::Binary(data.into()));
-            }
-            // tungstenite answers pings by itself; modules do not see them.
-            Poll::Ready(Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_)))) => {}
-            Poll::Ready(end) => {
-                batch.end = Some(closing(end));
-                break;
-            }
-            Poll::Pending if frames == 0 => return Poll::Pending,
-            Poll::Pending => {
-                batch.is_drained = true;
-                break;
-            }
-        }
+impl Reader {
+    /// `read_ahead` is what was read together with the request.
+    pub(super) fn new(max_message: usize, read_ahead: &[u8]) -> Self {
+        Self { decoder: Decoder::new(max_message), unread: read_ahead.to_vec(), next: 0, is_over: false }
     }
-    Poll::Ready(batch)
-}
 
-fn closing(end: Option<Result<Frame, tokio_tungstenite::tungstenite::Error>>) -> Close {
-    match end {
-        Some(Ok(Frame::Close(frame))) => Close::client(frame),
-        Some(Err(error)) => Close::broken(&error),
-        Some(Ok(_)) | None => Close::lost("the client went away"),
+    /// Read until the socket has no more data, a batch is full, or the connection ends. Pending if nothing has arrived.
+    pub(super) fn poll_batch(
+        &mut self,
+        socket: &mut impl Transport,
+        limits: &AppLimits,
+        context: &mut Context<'_>,
+    ) -> Poll<Batch> {
+        let mut batch = Batch::default();
+        if !self.unread.is_empty() {
+            let mut unread = std::mem::take(&mut self.unread);
+            let mut input = unread.get_mut(self.next..).unwrap_or_default();
+            if self.decode(&mut input, &mut batch, limits) {
+                let left = input.len();
+                self.next = unread.len() - left;
+                self.unread = if left == 0 { Vec::new() } else { unread };
+                return Poll::Ready(batch);
+            }
+        }
+        READ.with_borrow_mut(|buffer| {
+            loop {
+                let mut read = ReadBuf::new(buffer);
+                let end = match Pin::new(&mut *socket).poll_read(context, &mut read) {
+                    Poll::Pending if batch.frames == 0 => return Poll::Pending,
+                    Poll::Pending => {
+                        batch.is_drained = true;
+                        return Poll::Ready(batch);
+                    }
+                    Poll::Ready(Ok(())) if read.filled().is_empty() => Close::lost("the client went away"),
+                    Poll::Ready(Err(error)) => Close::broken(&Error::Io(error)),
+                    Poll::Ready(Ok(())) => {
+                        let mut input = read.filled_mut();
+                        if self.decode(&mut input, &mut batch, limits) {
+                            (self.unread, self.next) = (input.to_vec(), 0);
+                            return Poll::Ready(batch);
+                        }
+                        continue;
+                    }
+                };
+                batch.end = Some(end);
+                self.is_over = true;
+                return Poll::Ready(batch);
+            }
+        })
+    }
+
+    /// Decode what was read. True if the batch is full, or the connection ends.
+    fn decode(&mut self, input: &mut &mut [u8], batch: &mut Batch, limits: &AppLimits) -> bool {
+        while batch.frames < limits.batch_messages && batch.bytes < limits.batch_bytes.bytes() {
+            let incoming = match self.decoder.decode(input) {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => return false,
+                Err(error) => {
+                    batch.end = Some(Close::broken(&error));
+                    self.is_over = true;
+                    return true;
+                }
+            };
+            batch.frames += 1;
+            match incoming {
+                Incoming::Text(text) => {
+                    batch.bytes += text.len();
+                    batch.messages.push(Message::Text(text.into_owned()));
+                }
+                Incoming::Binary(data) => {
+                    batch.bytes += data.len();
+                    batch.messages.push(Message::Binary(data.into_owned()));
+                }
+                Incoming::Ping(payload) => batch.pongs.push(Encoded::pong(&payload)),
+                Incoming::Pong(_) => {}
+                Incoming::Close(frame) => {
+                    batch.end = Some(Close::client(frame));
+                    self.is_over = true;
+                    return true;
+                }
+            }
+        }
+        true
     }
 }

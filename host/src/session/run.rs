@@ -9,12 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::close_handshake::close_handshake;
 use super::rate_limiter::RateLimiter;
-use super::read::{Batch, poll_batch};
+use super::read::{Batch, Reader};
 use super::transport::Transport;
 use super::write::Writer;
 use crate::app::connection::{Close, Connection, DueTimer, Opened};
@@ -23,41 +21,30 @@ use crate::config::AppLimits;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
-/// Measured: with tungstenite's 128 KiB a message costs a quarter more, and an idle connection twenty times as much.
-const READ_BUFFER: usize = 4 << 10;
-
-/// Bytes that are gathered before they are written even though more is to come.
-const WRITE_BUFFER: usize = 64 << 10;
-
 /// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
 pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
-    let limits = &opened.limits;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(Some(limits.message_bytes.bytes()))
-        .max_frame_size(Some(limits.message_bytes.bytes()));
-    let socket = WebSocketStream::from_partially_read(socket, read_ahead.to_vec(), Role::Server, Some(config)).await;
-    let mut session = Session::new(socket, &opened);
+    let reader = Reader::new(opened.limits.message_bytes.bytes(), &read_ahead);
+    // It keeps hyper's buffer alive.
+    drop(read_ahead);
+    let mut session = Session::new(socket, reader, &opened);
     let close = session.serve().await;
     if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
         // What was sent before the close is delivered before it. If that fails, the close handshake fails too.
         let _ = session.writer.write(&session.connection).await;
     }
     // Boxed: an open connection need not keep the room for its end.
-    Box::pin(end(session.writer, opened, close)).await;
+    Box::pin(end(session.writer, session.reader, opened, close)).await;
 }
 
 /// Run the close handshake, and tell the module.
-async fn end(writer: Writer<impl Transport>, opened: Opened, close: Close) {
-    let close_timeout = opened.limits.close_timeout.get();
-    let Writer { socket, is_stuck, .. } = writer;
+async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, close: Close) {
+    let limits = Arc::clone(&opened.limits);
     opened.connection.note_end(&close);
     // The module hears of the end at once; the client's answer may take its time.
     let close_handshake = async {
         // A client that took no more bytes will not take a close frame either.
-        if !is_stuck {
-            let _ = timeout(close_timeout, close_handshake(socket, &close)).await;
+        if !writer.is_stuck {
+            let _ = timeout(limits.close_timeout.get(), close_handshake(writer, reader, &close, &limits)).await;
         }
     };
     tokio::join!(close_handshake, opened.finish(close.clone()));
@@ -67,6 +54,7 @@ struct Session<S> {
     app: Arc<App>,
     limits: Arc<AppLimits>,
     connection: Arc<Connection>,
+    reader: Reader,
     writer: Writer<S>,
     rate: RateLimiter,
     alarm: Pin<Box<Sleep>>,
@@ -74,8 +62,7 @@ struct Session<S> {
     paused_until: Option<Instant>,
     last_heard: Instant,
     pinged_at: Option<Instant>,
-    /// The socket was drained in this poll of the task. It is not read again before the next poll: a read clears its
-    /// whole buffer, to find nothing.
+    /// The socket was drained in this poll of the task. It is not read again before the next poll, which would find nothing.
     drained: Arc<AtomicBool>,
     /// A timer fired in the last wakeup, so the client is next: a timer that is due again whenever its call ends would
     /// otherwise keep the session from reading.
@@ -92,7 +79,7 @@ enum Event {
 }
 
 impl<S: Transport> Session<S> {
-    fn new(socket: WebSocketStream<S>, opened: &Opened) -> Self {
+    fn new(socket: S, reader: Reader, opened: &Opened) -> Self {
         let (app, connection) = (Arc::clone(&opened.app), Arc::clone(&opened.connection));
         let limits = Arc::clone(&opened.limits);
         let now = Instant::now();
@@ -100,6 +87,7 @@ impl<S: Transport> Session<S> {
             rate: RateLimiter::new(limits.messages_per_second, now),
             alarm: Box::pin(sleep_until(now + limits.keepalive.get())),
             writer: Writer::new(socket, limits.write_timeout.get()),
+            reader,
             paused_until: None,
             last_heard: now,
             pinged_at: None,
@@ -152,7 +140,7 @@ impl<S: Transport> Session<S> {
     /// What comes from the client, or has to be done because nothing comes.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if self.paused_until.is_none() && !self.drained.load(Ordering::Relaxed) {
-            let batch = poll_batch(&mut self.writer.socket, &self.limits, context);
+            let batch = self.reader.poll_batch(&mut self.writer.socket, &self.limits, context);
             let is_drained = matches!(&batch, Poll::Pending | Poll::Ready(Batch { is_drained: true, .. }));
             self.drained.store(is_drained, Ordering::Relaxed);
             if let Poll::Ready(batch) = batch {
@@ -198,8 +186,12 @@ impl<S: Transport> Session<S> {
         let now = Instant::now();
         self.last_heard = now;
         self.pinged_at = None;
+        self.writer.queue_pongs(batch.pongs);
         if batch.messages.is_empty() {
-            return batch.end.map_or(Ok(()), Err);
+            return match batch.end {
+                Some(close) => Err(close),
+                None => self.writer.write(&self.connection).await,
+            };
         }
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);

@@ -1,25 +1,35 @@
-//! Writing: the messages in the outbox, with one flush for all of them.
+//! Writing: the messages in the outbox, many with one system call.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Sink, SinkExt};
+use hassock_frames::Encoded;
 use tokio::time::error::Elapsed;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
+use tokio_tungstenite::tungstenite::Error;
 
 use super::transport::Transport;
 use crate::app::connection::{Close, Connection, Next};
 use crate::lazy_timeout::lazy_timeout;
 
-/// The socket, with the messages that were taken from the outbox. Every step can be cancelled without losing a message.
+/// How many frames are written with one system call.
+const FRAMES: usize = 32;
+
+/// How many answers to pings may wait for a client that does not read. It gets those to its last pings (RFC 6455, section
+/// 5.5.3).
+const PONGS: usize = 16;
+
+/// The writing half of a session, with the socket. Every step can be cancelled without losing a message.
 pub(super) struct Writer<S> {
-    pub(super) socket: WebSocketStream<S>,
-    queue: VecDeque<Frame>,
-    /// Nothing is queued here or in the socket's buffer.
+    pub(super) socket: S,
+    /// The frames that were taken from the outbox, and of the first one the bytes that are written already.
+    queue: VecDeque<Encoded>,
+    written: usize,
+    pongs: VecDeque<Encoded>,
+    /// Nothing is queued here or in a buffer of the transport.
     is_flushed: bool,
     /// The client read no bytes for the maximum time.
     pub(super) is_stuck: bool,
@@ -27,8 +37,16 @@ pub(super) struct Writer<S> {
 }
 
 impl<S: Transport> Writer<S> {
-    pub(super) fn new(socket: WebSocketStream<S>, timeout: Duration) -> Self {
-        Self { socket, queue: VecDeque::new(), is_flushed: true, is_stuck: false, timeout }
+    pub(super) fn new(socket: S, timeout: Duration) -> Self {
+        Self {
+            socket,
+            queue: VecDeque::new(),
+            written: 0,
+            pongs: VecDeque::new(),
+            is_flushed: true,
+            is_stuck: false,
+            timeout,
+        }
     }
 
     /// Write the messages in the outbox, with one flush at the end. A requested close is returned as the error.
@@ -36,7 +54,7 @@ impl<S: Transport> Writer<S> {
         loop {
             // Messages are left only if an earlier write was cancelled.
             if !self.is_flushed
-                && let Err(close) = self.flush_in_time(connection).await
+                && let Err(close) = self.flush_in_time().await
             {
                 // The connection may have been closed as too slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
@@ -46,18 +64,48 @@ impl<S: Transport> Writer<S> {
                 Next::Close(close) => return Err(close),
                 Next::Nothing => return Ok(()),
             }
+            if let Some(tap) = connection.tap() {
+                self.queue.iter().for_each(|message| tap.received(message));
+            }
         }
     }
 
-    async fn flush_in_time(&mut self, connection: &Connection) -> Result<(), Close> {
-        let flushed = lazy_timeout(self.timeout, self.flush(connection)).await;
+    /// Answer pings with the next write.
+    pub(super) fn queue_pongs(&mut self, pongs: Vec<Encoded>) {
+        if pongs.is_empty() {
+            return;
+        }
+        self.pongs.extend(pongs);
+        let surplus = self.pongs.len().saturating_sub(PONGS);
+        self.pongs.drain(..surplus);
+        self.is_flushed = false;
+    }
+
+    /// Ping a silent client to find out whether it still responds.
+    pub(super) async fn ping(&mut self) -> Result<(), Close> {
+        self.queue.push_back(Encoded::ping());
+        self.is_flushed = false;
+        self.flush_in_time().await
+    }
+
+    /// Write the close frame, as the last one. Messages that are still queued are dropped, but not the rest of a frame.
+    pub(super) async fn close(&mut self, frame: Encoded) -> io::Result<()> {
+        self.queue.truncate(usize::from(self.written > 0));
+        self.pongs.clear();
+        self.queue.push_back(frame);
+        poll_fn(|context| self.poll_flush(context)).await
+    }
+
+    async fn flush_in_time(&mut self) -> Result<(), Close> {
+        let timeout = self.timeout;
+        let flushed = lazy_timeout(timeout, poll_fn(|context| self.poll_flush(context))).await;
         self.observation(flushed)
     }
 
-    fn observation(&mut self, written: Result<Result<(), tungstenite::Error>, Elapsed>) -> Result<(), Close> {
+    fn observation(&mut self, written: Result<io::Result<()>, Elapsed>) -> Result<(), Close> {
         match written {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Close::broken(&error)),
+            Ok(Err(error)) => Err(Close::broken(&Error::Io(error))),
             Err(_) => {
                 self.is_stuck = true;
                 Err(Close::lost("the client takes no more bytes"))
@@ -65,24 +113,46 @@ impl<S: Transport> Writer<S> {
         }
     }
 
-    async fn flush(&mut self, connection: &Connection) -> Result<(), tungstenite::Error> {
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Behind the queued frames, of which the first may be half written.
+        self.queue.append(&mut self.pongs);
         while !self.queue.is_empty() {
-            poll_fn(|context| Pin::new(&mut self.socket).poll_ready(context)).await?;
-            if let Some(frame) = self.queue.pop_front() {
-                if let Some(tap) = connection.tap() {
-                    tap.received(&frame);
-                }
-                Pin::new(&mut self.socket).start_send(frame)?;
+            match ready!(self.poll_write(context))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.advance(written),
             }
         }
-        self.socket.flush().await?;
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
         self.is_flushed = true;
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    /// Ping a silent client to find out whether it still responds.
-    pub(super) async fn ping(&mut self) -> Result<(), Close> {
-        let sent = lazy_timeout(self.timeout, self.socket.send(Frame::Ping(Bytes::new()))).await;
-        self.observation(sent)
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let written = self.written;
+        let mut parts = self.queue.iter().map(Encoded::as_bytes);
+        let first = parts.next().and_then(|bytes| bytes.get(written..)).unwrap_or_default();
+        let socket = Pin::new(&mut self.socket);
+        if self.queue.len() == 1 {
+            return socket.poll_write(context, first);
+        }
+        let mut slices = [IoSlice::new(&[]); FRAMES];
+        let parts = std::iter::once(first).chain(parts);
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        socket.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
+    }
+
+    /// These bytes are written.
+    fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+        while let Some(first) =
+            self.queue.front().map(|frame| frame.as_bytes().len()).filter(|first| *first <= self.written)
+        {
+            self.written -= first;
+            self.queue.pop_front();
+        }
     }
 }

@@ -17,7 +17,6 @@ use std::io;
 
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
 use crate::module::bindings::hassock::host::types::{ClosedBy, Closing};
@@ -87,10 +86,7 @@ impl Close {
     /// The client sent a close frame, perhaps without a code.
     pub fn client(frame: Option<CloseFrame>) -> Self {
         match frame {
-            // tungstenite turns a close frame with a code that a client may not send into this.
-            Some(frame) if frame.code == CloseCode::Protocol && frame.reason == "Protocol violation" => {
-                Self::host(1002, "protocol error")
-            }
+            Some(frame) if !frame.code.is_allowed() => Self::host(1002, "protocol error"),
             Some(frame) => Self { code: frame.code.into(), reason: frame.reason, by: ClosedBy::Client },
             None => Self { code: 1005, reason: Utf8Bytes::default(), by: ClosedBy::Client },
         }

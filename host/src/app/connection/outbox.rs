@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use hassock_frames::Encoded;
 use parking_lot::Mutex;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::close::Close;
 
@@ -42,7 +42,7 @@ pub(crate) enum Next {
 
 #[derive(Default)]
 struct Queue {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Encoded>,
     /// Bytes that are queued, or taken and not written yet: the memory that this client uses.
     bytes: usize,
     /// The part of these bytes that was taken and is being written.
@@ -62,9 +62,9 @@ impl Outbox {
     ///
     /// # Errors
     /// If they do not fit, or the connection is closing.
-    pub fn push(&self, messages: impl IntoIterator<Item = Message, IntoIter: Clone>) -> Result<(), SendError> {
+    pub fn push(&self, messages: impl IntoIterator<Item = Encoded, IntoIter: Clone>) -> Result<(), SendError> {
         let messages = messages.into_iter();
-        let bytes: usize = messages.clone().map(|message| message.len() + MESSAGE_OVERHEAD).sum();
+        let bytes: usize = messages.clone().map(|message| message.payload_len() + MESSAGE_OVERHEAD).sum();
         self.push_sized(messages, bytes)
     }
 
@@ -72,12 +72,12 @@ impl Outbox {
     ///
     /// # Errors
     /// The same as for [`push`](Self::push).
-    pub fn push_one(&self, message: Message) -> Result<(), SendError> {
-        let bytes = message.len() + MESSAGE_OVERHEAD;
+    pub fn push_one(&self, message: Encoded) -> Result<(), SendError> {
+        let bytes = message.payload_len() + MESSAGE_OVERHEAD;
         self.push_sized(std::iter::once(message), bytes)
     }
 
-    fn push_sized(&self, messages: impl Iterator<Item = Message>, bytes: usize) -> Result<(), SendError> {
+    fn push_sized(&self, messages: impl Iterator<Item = Encoded>, bytes: usize) -> Result<(), SendError> {
         let mut queue = self.queue.lock();
         if queue.shut || queue.close.is_some() {
             return Err(SendError::Closing);
@@ -129,7 +129,7 @@ impl Outbox {
 
     /// Take the messages to write next. The kernel now has the messages that were taken before, so their bytes are free
     /// again. `messages` must be empty and receives the queued messages.
-    pub(crate) fn next(&self, messages: &mut VecDeque<Message>) -> Next {
+    pub(crate) fn next(&self, messages: &mut VecDeque<Encoded>) -> Next {
         let mut queue = self.queue.lock();
         queue.bytes -= std::mem::take(&mut queue.taken);
         if !queue.messages.is_empty() {
@@ -169,8 +169,8 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn text(bytes: usize) -> Message {
-        Message::text("x".repeat(bytes))
+    fn text(bytes: usize) -> Encoded {
+        Encoded::text(&"x".repeat(bytes))
     }
 
     #[test]

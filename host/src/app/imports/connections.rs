@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::frame;
+use super::encoded;
 use crate::app::call::InstanceState;
 use crate::app::connection::{Close, MAX_REASON, SendError, is_allowed};
 use crate::module::bindings::hassock::host::connections::{Error, Host};
@@ -11,15 +11,15 @@ use crate::module::bindings::hassock::host::types::{ClosedBy, Message};
 impl Host for InstanceState {
     fn send(&mut self, id: u64, message: Message) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        connection.outbox.push_one(frame(message)).map_err(refused)?;
+        connection.outbox.push_one(encoded(&message)).map_err(refused)?;
         self.mark_dirty(connection);
         Ok(())
     }
 
     fn send_many(&mut self, id: u64, messages: Vec<Message>) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        let frames: Vec<_> = messages.into_iter().map(frame).collect();
-        connection.outbox.push(frames).map_err(refused)?;
+        let messages: Vec<_> = messages.iter().map(encoded).collect();
+        connection.outbox.push(messages).map_err(refused)?;
         self.mark_dirty(connection);
         Ok(())
     }

@@ -9,7 +9,7 @@ mod topics;
 
 use std::sync::Arc;
 
-use tokio_tungstenite::tungstenite::Message as Frame;
+use hassock_frames::Encoded;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::app::call::InstanceState;
@@ -39,11 +39,11 @@ impl about::Host for InstanceState {
     }
 }
 
-/// A message of a module as it is written to the socket. The bytes are moved, not copied.
-fn frame(message: types::Message) -> Frame {
+/// A message of a module as it is written to sockets.
+fn encoded(message: &types::Message) -> Encoded {
     match message {
-        types::Message::Text(text) => Frame::text(text),
-        types::Message::Binary(data) => Frame::binary(data),
+        types::Message::Text(text) => Encoded::text(text),
+        types::Message::Binary(data) => Encoded::binary(data),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `hassock:host/topics`
 
-use super::frame;
+use super::encoded;
 use crate::app::TopicError;
 use crate::app::call::InstanceState;
 use crate::module::bindings::hassock::host::topics::{Error, Host};
@@ -38,8 +38,8 @@ impl Host for InstanceState {
 impl InstanceState {
     fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
         let Some(call) = &mut self.call else { return Ok(0) };
-        let message = frame(message);
-        if message.len() > call.setup.limits.outbox_bytes.bytes() {
+        let message = encoded(&message);
+        if message.payload_len() > call.setup.limits.outbox_bytes.bytes() {
             return Err(Error::TooLarge);
         }
         Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))

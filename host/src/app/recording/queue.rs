@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hassock_frames::Encoded;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::RecordOptions;
 use crate::app::connection::{Close, Connection};
@@ -51,7 +51,7 @@ pub(crate) enum RawEvent {
     Connected { client: Arc<str>, request: Box<Request>, id: u64, answer: Box<HeaderMap> },
     Refused { client: Arc<str>, request: Box<Request>, status: StatusCode, body: Bytes },
     Sent { client: Arc<str>, message: Message },
-    Received { client: Arc<str>, frame: Frame },
+    Received { client: Arc<str>, message: Encoded },
     Fired,
     Ended { client: Arc<str>, close: Close },
 }
@@ -286,11 +286,10 @@ impl Tap {
     }
 
     /// The socket is about to receive this message.
-    pub(crate) fn received(&self, frame: &Frame) {
-        if matches!(frame, Frame::Text(_) | Frame::Binary(_)) {
-            let client = || Arc::clone(&self.client);
-            self.recording.note(frame.len(), || RawEvent::Received { client: client(), frame: frame.clone() });
-        }
+    pub(crate) fn received(&self, message: &Encoded) {
+        let client = || Arc::clone(&self.client);
+        let event = || RawEvent::Received { client: client(), message: message.clone() };
+        self.recording.note(message.payload_len(), event);
     }
 
     /// A timer of the connection is about to be fired.

@@ -1,0 +1,107 @@
+//! The header of a frame (RFC 6455, section 5.2).
+
+/// Whether the frame is the last one of its message.
+const FIN: u8 = 0x80;
+
+/// The bits for extensions.
+const RESERVED: u8 = 0x70;
+
+const OPCODE: u8 = 0x0F;
+const MASKED: u8 = 0x80;
+
+/// The length byte for a length of two bytes that follows, and for one of eight.
+const LENGTH_16: u8 = 126;
+const LENGTH_64: u8 = 127;
+
+/// The opcodes that have a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opcode {
+    Continuation = 0,
+    Text = 1,
+    Binary = 2,
+    Close = 8,
+    Ping = 9,
+    Pong = 10,
+}
+
+/// A header that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) is_final: bool,
+    pub(crate) has_reserved_bits: bool,
+    /// As it was sent.
+    pub(crate) opcode: u8,
+    pub(crate) mask: Option<[u8; 4]>,
+    /// The length of the header itself in bytes.
+    pub(crate) length: usize,
+    /// The length of the payload in bytes.
+    pub(crate) payload: u64,
+}
+
+impl Header {
+    /// The header at the beginning of `bytes`. None if it is not complete.
+    #[inline]
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let [first, second, rest @ ..] = bytes else { return None };
+        let (extended, payload) = match second & !MASKED {
+            LENGTH_16 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+            LENGTH_64 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
+            length => (0, u64::from(length)),
+        };
+        let mask = match second & MASKED {
+            0 => None,
+            _ => Some(*rest.get(extended..)?.first_chunk()?),
+        };
+        Some(Self {
+            is_final: first & FIN != 0,
+            has_reserved_bits: first & RESERVED != 0,
+            opcode: first & OPCODE,
+            mask,
+            length: 2 + extended + if mask.is_some() { 4 } else { 0 },
+            payload,
+        })
+    }
+
+    /// How many bytes the header that begins like this has, as far as this can be known.
+    pub(crate) fn length_of(bytes: &[u8]) -> usize {
+        let Some(second) = bytes.get(1) else { return 2 };
+        let extended = match second & !MASKED {
+            LENGTH_16 => 2,
+            LENGTH_64 => 8,
+            _ => 0,
+        };
+        2 + extended + if second & MASKED == 0 { 0 } else { 4 }
+    }
+}
+
+impl Opcode {
+    /// The opcode with this number, if it has a meaning.
+    #[inline]
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            _ => return None,
+        })
+    }
+}
+
+/// Append the header of an unmasked frame that is a whole message.
+pub(crate) fn write(opcode: Opcode, payload: usize, bytes: &mut Vec<u8>) {
+    bytes.push(FIN | opcode as u8);
+    match (u8::try_from(payload), u16::try_from(payload)) {
+        (Ok(length @ ..LENGTH_16), _) => bytes.push(length),
+        (_, Ok(length)) => {
+            bytes.push(LENGTH_16);
+            bytes.extend(length.to_be_bytes());
+        }
+        _ => {
+            bytes.push(LENGTH_64);
+            bytes.extend((payload as u64).to_be_bytes());
+        }
+    }
+}
