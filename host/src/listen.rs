@@ -183,6 +183,22 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    /// The size of the future that a function returns.
+    fn size_of_future<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Most of the memory of an idle connection. If this fails, find out what has grown, or change the number and say in
+    /// the commit why that is worth the memory of each connection.
+    #[test]
+    fn an_idle_connection_stays_small() {
+        let task = size_of_future(|socket: TcpStream, peer, state: &'static _| serve(socket, peer, state));
+        let connection = size_of::<crate::app::connection::Connection>();
+        for (what, bytes, measured) in [("the task", task, 1480), ("`Connection`", connection, 368)] {
+            assert!(bytes <= measured + measured / 10, "{what} of a connection has {bytes} bytes, not {measured}");
+        }
+    }
+
     #[tokio::test]
     async fn a_smaller_capacity_takes_effect_as_connections_end() {
         let capacity = Arc::new(Capacity::new(3));

@@ -201,7 +201,8 @@ impl<S: Transport> Session<S> {
         if let Some(tap) = connection.tap() {
             tap.sent(&batch.messages);
         }
-        let mut call = pin!(call::receive(&app, &connection, &batch.messages));
+        // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
+        let mut call = Box::pin(call::receive(&app, &connection, &batch.messages));
         match batch.end {
             // The end came behind these messages. Nothing can be sent any more, and it stays the end,
             // whatever becomes of the call, which is in the log.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl<S: Transport> Writer<S> {
 
     async fn flush_in_time(&mut self) -> Result<(), Close> {
         let timeout = self.timeout;
-        let flushed = lazy_timeout(timeout, poll_fn(|context| self.poll_flush(context))).await;
+        let flushed = lazy_timeout(timeout, pin!(poll_fn(|context| self.poll_flush(context)))).await;
         self.observation(flushed)
     }
 

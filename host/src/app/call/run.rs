@@ -1,5 +1,6 @@
 //! One call of a module, and what follows from its result.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,11 @@ pub(super) async fn run<E: Export>(
         return (Err(error), Some(began.elapsed()));
     }
     let limit = setup.limits.call_timeout;
-    let result = match lazy_timeout(limit.get(), export.call(&mut lease.instance)).await {
+    let called = {
+        let call = pin!(export.call(&mut lease.instance));
+        lazy_timeout(limit.get(), call).await
+    };
+    let result = match called {
         Ok(Ok(returned)) => {
             lease.finish().await;
             E::check(returned, &setup.limits)
