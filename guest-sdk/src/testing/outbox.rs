@@ -36,10 +36,11 @@ impl Outbox {
             return Err(SendError::Closing);
         }
         let bytes: usize = messages.iter().map(|message| message.as_bytes().len() + MESSAGE_OVERHEAD).sum();
-        if bytes > self.limit {
+        let largest = self.limit + MESSAGE_OVERHEAD;
+        if bytes > largest {
             return Err(SendError::TooLarge);
         }
-        if self.bytes + bytes > self.limit {
+        if self.bytes + bytes > if self.bytes == 0 { largest } else { self.limit } {
             return Err(SendError::Full);
         }
         self.bytes += bytes;
@@ -49,7 +50,7 @@ impl Outbox {
 
     /// How full the outbox is, in percent.
     pub(super) fn fullness(&self) -> u8 {
-        u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100)
+        u8::try_from(self.bytes * 100 / self.limit).unwrap_or(100).min(100)
     }
 
     /// Close after what is queued has been read. The first close counts.

@@ -98,7 +98,11 @@ impl Redaction {
 
     fn query(&self, query: &str) -> String {
         let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if self.parameters.contains(&decoded(name).to_lowercase()) => format!("{name}={REDACTED}"),
+            Some((name, value))
+                if self.parameters.contains(&decoded(name).to_lowercase()) || self.has_field(&decoded(value)) =>
+            {
+                format!("{name}={REDACTED}")
+            }
             _ => parameter.to_owned(),
         });
         parameters.collect::<Vec<_>>().join("&")
@@ -137,8 +141,8 @@ impl Redaction {
     /// Binary messages may be JSON too. An event cannot mark a redacted value in them, so a transcript of it has to be
     /// corrected by hand; but the secret stays in the host.
     fn binary(&self, data: Vec<u8>) -> Vec<u8> {
-        let text = std::str::from_utf8(&data).ok();
-        text.and_then(|text| self.redacted(text)).map_or(data, String::into_bytes)
+        let redacted = self.redacted(&String::from_utf8_lossy(&data));
+        redacted.map_or(data, String::into_bytes)
     }
 
     /// A text without its secrets; none if it has none, so that it stays as it is, to the byte.
@@ -158,10 +162,11 @@ impl Redaction {
     }
 
     /// Whether a text has a secret field in any notation, such as JSON behind a prefix, several JSON texts, JSON in a
-    /// string, YAML or parameters: the name, and after it a colon or an equals sign.
+    /// string, YAML or parameters: the name, and after it a colon or an equals sign. Each may be escaped.
     fn has_field(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
-        let is_field = |after: &str| after.trim_start_matches([' ', '\t', '"', '\'', '\\']).starts_with([':', '=']);
+        let text = decoded(&unescaped(text)).to_lowercase();
+        let is_field =
+            |after: &str| after.trim_start_matches([' ', '\t', '"', '\'', '\\', ']']).starts_with([':', '=']);
         self.fields
             .iter()
             .any(|name| text.match_indices(name).any(|(at, _)| text.get(at + name.len()..).is_some_and(is_field)))
@@ -210,6 +215,21 @@ impl Redaction {
 
 fn is_own(name: &str) -> bool {
     OWN_FIELDS.contains(&name) || name.starts_with("sec-websocket-") && name != "sec-websocket-protocol"
+}
+
+/// The text without the escapes of JSON for characters, such as `\u0070`.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\u") {
+        plain.push_str(before);
+        let code = after.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let character = code.and_then(char::from_u32);
+        plain.extend(character);
+        rest = if character.is_some() { after.get(4..).unwrap_or_default() } else { after };
+    }
+    plain.push_str(rest);
+    plain
 }
 
 fn decoded(name: &str) -> String {

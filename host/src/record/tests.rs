@@ -89,11 +89,18 @@ fn a_secret_field_in_another_notation_redacts_the_whole_text() {
         "{pin: 1,}",
         "user=a&pin=1",
         "{\"data\":\"cut off\",\"pin\":\"1",
+        "42[\"login\",{\"p\\u0069n\":1}]",
+        "p%69n=1",
+        "user%5Bpin%5D=1",
+        "pin%3D1",
     ] {
         assert_eq!(sent_text(&redaction, text), "redacted", "{text}");
         let redacted = Received::Json { value: json!("redacted"), redacted: vec![String::new()] };
         assert_eq!(received(&redaction, Encoded::text(text)), redacted, "{text}");
     }
+    let binary = sent(&redaction, Message::Binary(b"\x00\x01pin=1\xff".to_vec()));
+    assert_eq!(binary, Sent::Binary(b"redacted".to_vec()));
+    assert_eq!(target(&redaction, "name=pin%3D1&room=a"), "/chat?name=redacted&room=a");
     let nested = json!({ "a": 1, "data": json!({ "pin": 1 }).to_string() }).to_string();
     assert_eq!(sent_text(&redaction, &nested), r#"{"a":1,"data":"redacted"}"#);
     for text in ["I forgot the pin", "spinning: yes", r#"{"say":"my pin, please"}"#] {

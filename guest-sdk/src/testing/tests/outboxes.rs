@@ -20,7 +20,7 @@ fn an_outbox_is_bounded_within_a_call_and_empty_after_it() {
             assert_eq!(failed::<ConnectionError, _>(own.send_many(two)), ConnectionError::OutboxFull);
             own.send("").unwrap();
             assert_eq!(own.outbox_fullness().unwrap(), 100);
-            let large = "x".repeat(MIB - 63);
+            let large = "x".repeat(MIB + 1);
             assert!(matches!(failed::<ConnectionError, _>(own.send(large)), ConnectionError::TooLarge(_)));
         });
         assert_eq!(client.messages().len(), 3);

@@ -86,8 +86,11 @@ impl Close {
     /// The client sent a close frame, perhaps without a code.
     pub fn client(frame: Option<CloseFrame>) -> Self {
         match frame {
-            Some(frame) if !frame.code.is_allowed() => Self::host(1002, "protocol error"),
-            Some(frame) => Self { code: frame.code.into(), reason: frame.reason, by: ClosedBy::Client },
+            Some(CloseFrame { code, reason }) => match code.into() {
+                code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Self { code, reason, by: ClosedBy::Client },
+                // RFC 6455, section 7.4, and the IANA registry do not let a client send it.
+                _ => Self::host(1002, "protocol error"),
+            },
             None => Self { code: 1005, reason: Utf8Bytes::default(), by: ClosedBy::Client },
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Close, Connection};
 use crate::app::{App, call};
 use crate::config::AppLimits;
+use crate::text::log_line;
 
 /// A connection that the module has accepted. However it ends, the host calls the module's `closed` exactly once
 /// (invariant 2): in [`finish`](Self::finish), or when this is dropped.
@@ -55,5 +56,7 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     let _ = call::closed(app, connection, &close.to_closing()).await;
     // `closed` may have subscribed the connection again or set a timer; neither may outlive the connection.
     app.forget(connection);
-    tracing::debug!(app = %app.name, connection = connection.id, code = close.code, reason = %close.reason, by = ?close.by, "closed");
+    // The reason is the client's or the module's, and must not be able to forge lines of the log.
+    let reason = log_line(&close.reason);
+    tracing::debug!(app = %app.name, connection = connection.id, code = close.code, %reason, by = ?close.by, "closed");
 }

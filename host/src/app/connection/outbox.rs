@@ -82,10 +82,12 @@ impl Outbox {
         if queue.shut || queue.close.is_some() {
             return Err(SendError::Closing);
         }
-        if bytes > self.limit {
+        // The limit is also that of a message, which then has no room for the overhead.
+        let largest = self.limit + MESSAGE_OVERHEAD;
+        if bytes > largest {
             return Err(SendError::TooLarge);
         }
-        if queue.bytes + bytes > self.limit {
+        if queue.bytes + bytes > if queue.bytes == 0 { largest } else { self.limit } {
             return Err(SendError::Full);
         }
         queue.bytes += bytes;
@@ -95,7 +97,7 @@ impl Outbox {
 
     /// How full the outbox is, in percent of its limit.
     pub fn fullness(&self) -> u8 {
-        u8::try_from(self.queue.lock().bytes * 100 / self.limit).unwrap_or(100)
+        u8::try_from(self.queue.lock().bytes * 100 / self.limit).unwrap_or(100).min(100)
     }
 
     /// Close the connection after the queued messages have been written. The first close counts.
@@ -189,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn a_message_as_large_as_the_limit_fits_into_an_empty_outbox() {
+        let outbox = Outbox::new(1000);
+        assert_eq!(outbox.push_one(text(1001)), Err(SendError::TooLarge));
+        assert_eq!((outbox.push_one(text(1000)), outbox.fullness()), (Ok(()), 100));
+        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+    }
+
+    #[test]
     fn empty_messages_are_not_free() {
         let outbox = Outbox::new(640);
         let sent = std::iter::repeat_with(|| outbox.push_one(text(0))).take_while(Result::is_ok).count();
@@ -210,7 +220,7 @@ mod tests {
 
     #[test]
     fn several_go_together_or_not_at_all() {
-        let outbox = Outbox::new(300);
+        let outbox = Outbox::new(263);
         assert_eq!(outbox.push(vec![text(100), text(100)]), Err(SendError::TooLarge));
         assert!(!outbox.has_messages());
     }

@@ -27,9 +27,9 @@ use crate::text::terminal_text;
 ///
 /// Writes what the next connections of APP send and get into FILE, with the pauses between, and ends when
 /// all of them have ended, or on Ctrl-C. Connections that are open already are not recorded, and requests
-/// that are refused do not count. Header fields with credentials, the query parameters `token`,
-/// `access_token`, `password` and `key`, and what the config's `apps.APP.record` names are redacted before
-/// they leave the host. Talks to the admin listener of a host on this machine, as `hassock module` does.
+/// that are refused do not count. Header fields with credentials, query parameters such as `token`,
+/// `password` and `key`, and what the config's `apps.APP.record` names are redacted before they leave the
+/// host; the configuration reference lists them. Talks to the admin listener of a host on this machine, as `hassock module` does.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hassock record chat login.transcript\n  \
     hassock record chat talk.transcript --connections 2 --config /etc/hassock/hassock.toml")]

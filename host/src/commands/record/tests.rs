@@ -92,7 +92,7 @@ fn each_event_is_its_step() {
             "c1 < {\"z\":1,\"a\":\"${any}\",\"b\":[\"$${any}\",\"redacted\"]}\n",
         ),
         (received(json!({ "a/b": [{ "~": 1 }] }), &["/a~1b/0/~0"]), "c1 < {\"a/b\":[{\"~\":\"${any}\"}]}\n"),
-        (received(json!("redacted"), &[""]), "c1 < \"${any}\"\n"),
+        (received(json!("redacted"), &[""]), "c1 < /.*/\n"),
         (Event::Received { client: client(), message: Received::Text("${any}".to_owned()) }, "c1 < $${any}\n"),
         (Event::Received { client: client(), message: Received::Text("hi".to_owned()) }, "c1 < hi\n"),
         (ended(EndedBy::Client, 1005, ""), "c1 skips\nc1 disconnects\n"),

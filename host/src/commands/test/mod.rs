@@ -30,7 +30,7 @@ use crate::testkit::{TestError, TestHost, TestHostBuilder};
 /// The arguments.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// An app's folder, with a hassock.toml, or a component
+    /// An app's folder, with a hassock.toml, a config file, or a component
     #[arg(value_name = "DIR|MODULE", default_value = ".")]
     pub target: PathBuf,
     /// Transcripts, instead of all `*.transcript` below the folder
