@@ -135,3 +135,68 @@ impl Reader {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// A frame of a client. Its mask is zeros.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+    }
+
+    async fn batch(reader: &mut Reader, socket: &mut DuplexStream, limits: &AppLimits) -> Batch {
+        poll_fn(|context| reader.poll_batch(socket, limits, context)).await
+    }
+
+    fn texts(batch: &Batch) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for message in &batch.messages {
+            match message {
+                Message::Text(text) => texts.push(text.as_str()),
+                Message::Binary(_) => panic!("no client has sent binary"),
+            }
+        }
+        texts
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_into_a_batch_comes_with_the_next_one() {
+        let limits = AppLimits { batch_messages: 3, ..AppLimits::default() };
+        let sent: Vec<u8> = ["a", "b", "c", "d"].iter().flat_map(|text| frame(0x81, text.as_bytes())).collect();
+        let sent = [sent, frame(0x89, b"ping"), frame(0x81, b"e"), frame(0x88, &[])].concat();
+        // Some of it may have been read together with the request.
+        for ahead in 0..=sent.len() {
+            let (mut ours, mut theirs) = duplex(1 << 10);
+            theirs.write_all(&sent[ahead..]).await.unwrap();
+            let mut reader = Reader::new(100, &sent[..ahead]);
+            let first = batch(&mut reader, &mut ours, &limits).await;
+            assert_eq!((texts(&first), first.is_drained), (vec!["a", "b", "c"], false), "{ahead} bytes ahead");
+            let second = batch(&mut reader, &mut ours, &limits).await;
+            assert_eq!((texts(&second), second.pongs.len()), (vec!["d", "e"], 1));
+            assert!(second.end.is_none() && !reader.is_over);
+            let last = batch(&mut reader, &mut ours, &limits).await;
+            assert_eq!((last.messages.len(), last.end.map(|close| close.code)), (0, Some(1005)));
+            assert!(reader.is_over);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_idle_socket_is_drained_and_a_closed_one_is_lost() {
+        let limits = AppLimits::default();
+        let (mut ours, mut theirs) = duplex(1 << 10);
+        let mut reader = Reader::new(100, &[]);
+        theirs.write_all(&frame(0x81, b"a")).await.unwrap();
+        let first = batch(&mut reader, &mut ours, &limits).await;
+        assert_eq!((texts(&first), first.is_drained), (vec!["a"], true));
+        // A half frame is not an event.
+        theirs.write_all(&frame(0x81, b"b")[..3]).await.unwrap();
+        drop(theirs);
+        let last = batch(&mut reader, &mut ours, &limits).await;
+        assert_eq!((last.messages.len(), last.end.map(|close| close.code)), (0, Some(1006)));
+    }
+}

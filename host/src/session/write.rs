@@ -156,3 +156,82 @@ impl<S: Transport> Writer<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// A writer whose socket takes so many bytes until they are read, and the other end of the socket.
+    fn writer(bytes: usize) -> (Writer<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(bytes);
+        (Writer::new(ours, Duration::from_secs(60)), theirs)
+    }
+
+    /// Everything that is written until the writer is dropped.
+    async fn read_all(mut socket: DuplexStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    fn text(length: usize) -> Encoded {
+        Encoded::text(&"x".repeat(length))
+    }
+
+    fn bytes(frames: &[Encoded]) -> Vec<u8> {
+        frames.iter().flat_map(|frame| frame.as_bytes().to_vec()).collect()
+    }
+
+    #[tokio::test]
+    async fn frames_stay_whole_however_little_the_socket_takes() {
+        for room in [1, 7, 300, 100_000] {
+            let (mut writer, socket) = writer(room);
+            let connection = Connection::new(1, 1 << 20);
+            let messages: Vec<Encoded> = (0..100).map(|number| text(number * 7)).collect();
+            connection.outbox.push(messages.clone()).unwrap();
+            let pongs: Vec<Encoded> = (0..PONGS as u8 + 3).map(|number| Encoded::pong(&[number])).collect();
+            writer.queue_pongs(pongs.clone());
+            let write = async move {
+                writer.write(&connection).await.unwrap();
+                drop(writer);
+            };
+            let ((), written) = tokio::join!(write, read_all(socket));
+            // The pongs were queued before the messages were taken. Only the last ones are kept.
+            assert_eq!(written, bytes(&[&pongs[3..], &messages].concat()), "{room} bytes at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_cancelled_continues_where_it_was() {
+        let (mut writer, socket) = writer(5);
+        let connection = Connection::new(1, 1 << 20);
+        connection.outbox.push([text(10), text(20)]).unwrap();
+        assert!(writer.write(&connection).now_or_never().is_none());
+        connection.outbox.push_one(text(30)).unwrap();
+        let write = async move {
+            writer.write(&connection).await.unwrap();
+            drop(writer);
+        };
+        let ((), written) = tokio::join!(write, read_all(socket));
+        assert_eq!(written, bytes(&[text(10), text(20), text(30)]));
+    }
+
+    /// RFC 6455, section 5.4: no frame comes within another one.
+    #[tokio::test]
+    async fn a_close_frame_comes_behind_the_frame_that_is_half_written() {
+        let (mut writer, socket) = writer(5);
+        let connection = Connection::new(1, 1 << 20);
+        connection.outbox.push([text(10), text(20)]).unwrap();
+        assert!(writer.write(&connection).now_or_never().is_none());
+        let close = Encoded::close(None);
+        let finish = async {
+            writer.close(close.clone()).await.unwrap();
+            drop(writer);
+        };
+        let ((), written) = tokio::join!(finish, read_all(socket));
+        assert_eq!(written, bytes(&[text(10), close.clone()]));
+    }
+}
