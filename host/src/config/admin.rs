@@ -170,4 +170,18 @@ mod tests {
         }
         assert!(load("[admin]\nlisten = \"[::1]:0\"\n").is_ok());
     }
+    #[test]
+    fn the_two_listeners_have_addresses_of_their_own() {
+        let is_taken = |listen: &str, admin: &str| {
+            // There is no app either.
+            let text = format!("listen = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n");
+            let problems = Config::parse(Path::new("hassock.toml"), &text).unwrap_err().to_string();
+            problems.contains(&format!(":3: admin.listen: `{admin}` is taken by `listen`; use another port"))
+        };
+        assert!(is_taken("127.0.0.1:9000", "127.0.0.1:9000"));
+        assert!(is_taken("0.0.0.0:9000", "127.0.0.1:9000"));
+        assert!(!is_taken("127.0.0.2:9000", "127.0.0.1:9000"));
+        assert!(!is_taken("127.0.0.1:9001", "127.0.0.1:9000"));
+        assert!(!is_taken("127.0.0.1:0", "127.0.0.1:0"));
+    }
 }

@@ -1,6 +1,7 @@
 //! What serde cannot check: values of the right type that are not accepted.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use http::HeaderName;
 
@@ -32,6 +33,11 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     if let Some(admin) = &config.admin {
         admin_config(&mut report, admin);
+        if let AdminAddress::Tcp(address) = admin.listen
+            && is_taken_by(address, config.listen)
+        {
+            report.add("admin.listen", format!("`{address}` is taken by `listen`; use another port"));
+        }
     }
     for (name, database) in &config.databases {
         database_config(&mut report, &format!("databases.{name}"), database);
@@ -95,6 +101,12 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
     at_least_one(report, "admin.record_bytes", admin.record_bytes.bytes());
     long_enough(report, "admin.request_timeout", admin.request_timeout);
     long_enough(report, "admin.upload_timeout", admin.upload_timeout);
+}
+
+/// Whether a program that listens on `other` cannot listen on `address` as well. The system chooses a free port for port 0.
+fn is_taken_by(address: SocketAddr, other: SocketAddr) -> bool {
+    let overlap = address.ip() == other.ip() || address.ip().is_unspecified() || other.ip().is_unspecified();
+    address.port() != 0 && address.port() == other.port() && overlap
 }
 
 fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig) {
