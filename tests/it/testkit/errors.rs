@@ -62,7 +62,7 @@ fn what_belongs_to_a_machine_is_left_out() {
     let (_folder, file) = config(text);
     assert!(TestHost::builder().config(&file).build().is_err(), "but a mistake is an error");
     let text = format!(
-        "listen = \"127.0.0.1:1\"\ntest_page = true\nwatch = true\n[admin]\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"error\"\n\
+        "listen = \"127.0.0.1:1\"\ntest_page = true\nwatch = true\n[admin]\nlisten = \"127.0.0.1:2\"\n[log]\nlevel = \"error\"\n\
          {}databases.main = \"read-write\"\n[databases.main]\nurl = \"mysql://root:${{NOT_SET}}@db.example/x\"\nmax_connections = 3\n",
         app("probe", &guest("probe"))
     );
