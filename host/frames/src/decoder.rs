@@ -114,7 +114,8 @@ impl Decoder {
             };
             let missing = wanted.saturating_sub(self.partial.len());
             if let (0, Some(header)) = (missing, header) {
-                let mut payload = std::mem::take(&mut self.partial).split_off(header.length);
+                let mut payload = std::mem::take(&mut self.partial);
+                payload.drain(..header.length);
                 unmask(&header, &mut payload)?;
                 return Ok(Some(Frame { header, payload: Cow::Owned(payload) }));
             }

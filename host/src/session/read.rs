@@ -17,6 +17,10 @@ use crate::module::bindings::hassock::host::types::Message;
 /// The size of a read buffer in bytes: what one system call can read.
 const BUFFER: usize = 64 << 10;
 
+/// How many reads a session may make before other tasks of its thread have a turn. Parts of a message do not fill a
+/// batch, and parts without content do not fill a message.
+const READS: usize = 4;
+
 thread_local! {
     /// One for each thread instead of one for each connection. A read uses it only until it has decoded what was read, so
     /// an idle connection needs none, and it is filled with zeros once instead of before each read.
@@ -75,7 +79,7 @@ impl Reader {
             }
         }
         READ.with_borrow_mut(|buffer| {
-            loop {
+            for _ in 0..READS {
                 let mut read = ReadBuf::new(buffer);
                 let end = match Pin::new(&mut *socket).poll_read(context, &mut read) {
                     Poll::Pending if batch.frames == 0 => return Poll::Pending,
@@ -98,6 +102,11 @@ impl Reader {
                 self.is_over = true;
                 return Poll::Ready(batch);
             }
+            if batch.frames > 0 {
+                return Poll::Ready(batch);
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 
@@ -183,6 +192,23 @@ mod tests {
             assert_eq!((last.messages.len(), last.end.map(|close| close.code)), (0, Some(1005)));
             assert!(reader.is_over);
         }
+    }
+
+    /// A client that sends parts of a message without pause, and never the last one.
+    #[tokio::test]
+    async fn a_flood_of_parts_does_not_keep_other_tasks_waiting() {
+        let limits = AppLimits::default();
+        let parts = [frame(0x01, b"a"), frame(0x00, &[]).repeat(300_000), frame(0x80, b"b")].concat();
+        let (mut ours, mut theirs) = duplex(parts.len());
+        theirs.write_all(&parts).await.unwrap();
+        let mut reader = Reader::new(100, &[]);
+        let mut polls = 0;
+        let message = poll_fn(|context| {
+            polls += 1;
+            reader.poll_batch(&mut ours, &limits, context)
+        });
+        assert_eq!(texts(&message.await), ["ab"]);
+        assert!(polls >= parts.len() / (READS * BUFFER), "{polls} polls for {} bytes", parts.len());
     }
 
     #[tokio::test]

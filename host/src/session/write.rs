@@ -185,6 +185,15 @@ mod tests {
         frames.iter().flat_map(|frame| frame.as_bytes().to_vec()).collect()
     }
 
+    /// A writer that was cancelled in the middle of the first of two messages, which have 10 and 20 bytes.
+    fn half_written() -> (Writer<DuplexStream>, DuplexStream, Connection) {
+        let (mut writer, socket) = writer(5);
+        let connection = Connection::new(1, 1 << 20);
+        connection.outbox.push([text(10), text(20)]).unwrap();
+        assert!(writer.write(&connection).now_or_never().is_none());
+        (writer, socket, connection)
+    }
+
     #[tokio::test]
     async fn frames_stay_whole_however_little_the_socket_takes() {
         for room in [1, 7, 300, 100_000] {
@@ -206,10 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_that_was_cancelled_continues_where_it_was() {
-        let (mut writer, socket) = writer(5);
-        let connection = Connection::new(1, 1 << 20);
-        connection.outbox.push([text(10), text(20)]).unwrap();
-        assert!(writer.write(&connection).now_or_never().is_none());
+        let (mut writer, socket, connection) = half_written();
         connection.outbox.push_one(text(30)).unwrap();
         let write = async move {
             writer.write(&connection).await.unwrap();
@@ -222,10 +228,7 @@ mod tests {
     /// RFC 6455, section 5.4: no frame comes within another one.
     #[tokio::test]
     async fn a_close_frame_comes_behind_the_frame_that_is_half_written() {
-        let (mut writer, socket) = writer(5);
-        let connection = Connection::new(1, 1 << 20);
-        connection.outbox.push([text(10), text(20)]).unwrap();
-        assert!(writer.write(&connection).now_or_never().is_none());
+        let (mut writer, socket, _connection) = half_written();
         let close = Encoded::close(None);
         let finish = async {
             writer.close(close.clone()).await.unwrap();

@@ -6,6 +6,8 @@ mod refused;
 mod traffic;
 
 use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hassock::deploy::{Rollout, VersionStatus};
 use hassock_tests::{
@@ -37,6 +39,22 @@ async fn a_new_app_is_served() {
     assert_eq!(client.served_by().await, "one");
     assert_eq!((host.serving("two"), host.report("two").path), (version_of("two"), "/two".to_owned()));
     assert_eq!(host.reload(&both).await.unwrap().changes, Vec::<String>::new());
+}
+
+/// A file that changed is still being compiled when a reload names another file: what the reload serves stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_the_config_does_not_name_any_more_is_not_deployed() {
+    let (old, new) = (module_file(&marked("v1")), module_file(&marked("v2")));
+    // The other app has the new version, so its compiled code is in the cache and the reload is the faster of the two.
+    let config = |module: &Path| format!("{}{}", app("marked", module), app("other", new.path()));
+    let host = TestHost::start(&config(old.path())).await;
+    let never_compiled = format!("v{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
+    fs::write(old.path(), marked(&never_compiled)).unwrap();
+    let new_config = config(new.path());
+    let (deployed, reloaded) = tokio::join!(host.host.control().deploy_file("marked"), host.reload(&new_config));
+    deployed.unwrap();
+    reloaded.unwrap();
+    assert_eq!((host.serving("marked"), host.report("marked").file_version), (version_of("v2"), version_of("v2")));
 }
 
 /// An app that is gone: its connections end with 1001 and get their `closed` (invariant 2), also if its database goes

@@ -87,8 +87,8 @@ impl Close {
     pub fn client(frame: Option<CloseFrame>) -> Self {
         match frame {
             Some(CloseFrame { code, reason }) => match code.into() {
-                code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Self { code, reason, by: ClosedBy::Client },
-                // RFC 6455, section 7.4, and the IANA registry do not let a client send it.
+                // A client may also report a protocol error of the host, which a module cannot find.
+                code if is_allowed(code) || code == 1002 => Self { code, reason, by: ClosedBy::Client },
                 _ => Self::host(1002, "protocol error"),
             },
             None => Self { code: 1005, reason: Utf8Bytes::default(), by: ClosedBy::Client },
