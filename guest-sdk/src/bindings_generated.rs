@@ -41,6 +41,13 @@ pub mod hassock {
                     }
                 }
             }
+            /// Messages in one piece: a list of messages costs an allocation for each of them, and this costs one for all.
+            /// Each message is a head of four bytes and then its payload. The head is a little-endian number: bit 31 is 1 for
+            /// a text message and 0 for a binary one, and the other bits are the length of the payload in bytes. Nothing
+            /// comes between the messages or after the last one. The payload of a text message is UTF-8.
+            ///
+            /// The text `hi` and then the binary message `ff` are `02 00 00 80 68 69 01 00 00 00 ff`.
+            pub type PackedMessages = _rt::Vec<u8>;
             /// The HTTP request that asks for a WebSocket.
             #[derive(Clone)]
             pub struct Request {
@@ -207,6 +214,7 @@ pub mod hassock {
             use super::super::super::_rt;
             pub type ConnectionId = super::super::super::hassock::host::types::ConnectionId;
             pub type Message = super::super::super::hassock::host::types::Message;
+            pub type PackedMessages = super::super::super::hassock::host::types::PackedMessages;
             /// Why a call about a connection failed.
             #[derive(Clone)]
             pub enum Error {
@@ -502,6 +510,114 @@ pub mod hassock {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result15
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The same as `send-many` in the packed form. Returns the `room` that `packed-handler.receive-packed` has from
+            /// now on: 0 in any other call, and for a connection that is not the one of the call. Bytes that are not packed
+            /// messages are `invalid`.
+            #[allow(async_fn_in_trait)]
+            pub fn send_packed(
+                id: ConnectionId,
+                messages: &[u8],
+            ) -> ::core::result::Result<u32, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = messages;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/connections@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "send-packed"]
+                        fn wit_import2(_: i64, _: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: i64,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(_rt::as_i64(id), ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result13 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                l4 as u32
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v12 = match l5 {
+                                    0 => Error::UnknownConnection,
+                                    1 => Error::OutboxFull,
+                                    2 => Error::Closing,
+                                    3 => {
+                                        let e12 = {
+                                            let l6 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l7 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        Error::TooLarge(e12)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        let e12 = {
+                                            let l9 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l10 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        Error::Invalid(e12)
+                                    }
+                                };
+                                v12
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -4912,6 +5028,148 @@ pub mod wasi {
 pub mod exports {
     pub mod hassock {
         pub mod host {
+            /// Optional: the fast form of `handler.receive`, for an SDK rather than for a person. The host calls it instead of
+            /// `receive` if a module exports it.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod packed_handler {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type ConnectionId = super::super::super::super::hassock::host::types::ConnectionId;
+                pub type PackedMessages = super::super::super::super::hassock::host::types::PackedMessages;
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_receive_packed_cabi<T_: Guest>(
+                    arg0: i64,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: i32,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result1 = {
+                            let len0 = arg2;
+                            T_::receive_packed(
+                                arg0 as u64,
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
+                                arg3 as u32,
+                            )
+                        };
+                        let ptr2 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result1 {
+                            Ok(e) => {
+                                *ptr2.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec3 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                    .into_boxed_slice();
+                                let ptr3 = vec3.as_ptr().cast::<u8>();
+                                let len3 = vec3.len();
+                                ::core::mem::forget(vec3);
+                                *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len3;
+                                *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr3.cast_mut();
+                            }
+                            Err(e) => {
+                                *ptr2.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec4 = (e.into_bytes()).into_boxed_slice();
+                                let ptr4 = vec4.as_ptr().cast::<u8>();
+                                let len4 = vec4.len();
+                                ::core::mem::forget(vec4);
+                                *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len4;
+                                *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr4.cast_mut();
+                            }
+                        };
+                        ptr2
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_receive_packed<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base3 = l1;
+                                let len3 = l2;
+                                _rt::cabi_dealloc(base3, len3 * 1, 1);
+                            }
+                            _ => {
+                                let l4 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l4, l5, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// Messages arrived, as in `handler.receive`.
+                    ///
+                    /// The module may return messages for the same connection instead of sending them: together at most `room` bytes,
+                    /// where each message counts its payload and 64 bytes more. The host queues them behind everything that the call
+                    /// sent, and there is room for them whatever others send meanwhile. `room` is 0 if the host does not want the
+                    /// messages of this call late, for example because the module's last calls took long.
+                    ///
+                    /// Others must see what a module does in the order in which it does it. So a module sends what it has collected, with
+                    /// `connections.send-packed`, before it calls any other import that others can notice or that may wait, and
+                    /// before it returns an error.
+                    ///
+                    /// Returning more than `room`, or bytes that are not packed messages, is a failed call like a trap.
+                    #[allow(async_fn_in_trait)]
+                    fn receive_packed(
+                        id: ConnectionId,
+                        messages: PackedMessages,
+                        room: u32,
+                    ) -> ::core::result::Result<PackedMessages, _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_hassock_host_packed_handler_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "hassock:host/packed-handler@0.1.0#receive-packed")] unsafe
+                        extern "C" fn export_receive_packed(arg0 : i64, arg1 : * mut u8,
+                        arg2 : usize, arg3 : i32,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_receive_packed_cabi::<$ty > (arg0,
+                        arg1, arg2, arg3) } } #[unsafe (export_name =
+                        "cabi_post_hassock:host/packed-handler@0.1.0#receive-packed")]
+                        unsafe extern "C" fn _post_return_receive_packed(arg0 : * mut
+                        u8,) { unsafe { $($path_to_types)*::
+                        __post_return_receive_packed::<$ty > (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_hassock_host_packed_handler_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
             /// Optional: a module that sets timers exports this, and the host calls it when one is due.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod timer_handler {
@@ -6251,6 +6509,9 @@ macro_rules! __export_complete_module_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
+        exports::hassock::host::packed_handler::__export_hassock_host_packed_handler_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::hassock::host::packed_handler);
+        $($path_to_types_root)*::
         exports::hassock::host::timer_handler::__export_hassock_host_timer_handler_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::hassock::host::timer_handler);
         $($path_to_types_root)*::
@@ -6265,85 +6526,91 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3340] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3592] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x86\x19\x01A\x02\x01\
-A\x1e\x01B\x13\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
-\x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01ks\x01o\x02ss\x01p\x06\x01ps\x01\
-r\x06\x04paths\x05query\x05\x07headers\x07\x0eremote-addresss\x0csubprotocols\x08\
-\x06secure\x7f\x04\0\x07request\x03\0\x09\x01r\x04\x0bsubprotocol\x05\x07headers\
-\x07\x06topics\x08\x0aattachment\x02\x04\0\x0aacceptance\x03\0\x0b\x01r\x03\x06s\
-tatus{\x07headers\x07\x04bodys\x04\0\x07refusal\x03\0\x0d\x01m\x04\x06client\x06\
-module\x04host\x09transport\x04\0\x09closed-by\x03\0\x0f\x01r\x03\x04code{\x06re\
-asons\x02by\x10\x04\0\x07closing\x03\0\x11\x03\0\x18hassock:host/types@0.1.0\x05\
-\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07message\x01B\x17\x02\x03\x02\x01\x01\
-\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01\
-q\x05\x12unknown-connection\0\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01\
-s\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\
-\x07message\x03\0\x06\x04\0\x04send\x01\x07\x01p\x03\x01@\x02\x02id\x01\x08messa\
-ges\x08\0\x06\x04\0\x09send-many\x01\x09\x01j\x01}\x01\x05\x01@\x01\x02id\x01\0\x0a\
-\x04\0\x0foutbox-fullness\x01\x0b\x01@\x03\x02id\x01\x04code{\x06reasons\0\x06\x04\
-\0\x05close\x01\x0c\x01p}\x01j\x01\x0d\x01\x05\x01@\x01\x02id\x01\0\x0e\x04\0\x0a\
-attachment\x01\x0f\x01@\x02\x02id\x01\x0aattachment\x0d\0\x06\x04\0\x0eset-attac\
-hment\x01\x10\x03\0\x1ehassock:host/connections@0.1.0\x05\x03\x01B\x12\x02\x03\x02\
-\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\
-\0\x02\x01q\x04\x12unknown-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topi\
-c\0\0\x09too-large\0\0\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\
-\x05topics\0\x06\x04\0\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01\
-y\x01\x05\x01@\x02\x05topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\
-\x05topics\x07message\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01\
-p\x01\x01@\x01\x05topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:hos\
-t/topics@0.1.0\x05\x04\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03\
-s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\
-\x01\0\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04\
-json\x01s\0\x04\0\x05value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\
-\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0e\
-last-insert-id\x08\x04\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unkno\
-wn-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06\
-syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\
-\x05error\x03\0\x0b\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\
-\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\
-\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparamet\
-ers\x04\0\x13\x04\0\x16[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\
-\x04self\x12\x09statements\x0aparameters\x04\0\x15\x04\0\x18[method]database.exe\
-cute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[\
-method]database.begin\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0apar\
-ameters\x04\0\x13\x04\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\
-\x09statements\x0aparameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\
-\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.c\
-ommit\x01\x1e\x04\0\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:hos\
-t/sql@0.1.0\x05\x05\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01\
-q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05\
-error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\
-\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08sche\
-dule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\
-\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if\
--absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\
-\x03\0\x19hassock:host/timers@0.1.0\x05\x06\x01B\x04\x01m\x05\x05trace\x05debug\x04\
-info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\
-\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x07\x01B\x02\x01@\0\
-\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x08\x01B\x0b\x01q\x02\
-\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
-\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\
-\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\
-\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\
-\x01s\x01@\x03\x0aconnection\x01\x04names\x07payload\x02\0\x03\x04\0\x10connecti\
-on-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\
-\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0a\x01B\x03\x01j\0\x01s\x01@\0\0\
-\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x0b\x01B\x04\
-\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07\
-migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x0c\x02\x03\0\0\x07req\
-uest\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01\
-B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\
-\0\x07message\x03\0\x02\x02\x03\x02\x01\x0d\x04\0\x07request\x03\0\x04\x02\x03\x02\
-\x01\x0e\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x0f\x04\0\x07refusal\x03\0\
-\x08\x02\x03\x02\x01\x10\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\
-\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\
-\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07\
-closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\
-\x11\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-m\
-odule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.\
-3\x10wit-bindgen-rust\x060.61.1";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x1b\x01A\x02\x01\
+A!\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06\
+binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\
+\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\
+\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\
+\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\
+\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07re\
+fusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09close\
+d-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\
+\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\
+\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1c\x02\x03\x02\x01\x01\x04\0\x0d\
+connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
+\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0b\
+outbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05er\
+ror\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04se\
+nd\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
+\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
+cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
+\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
+p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
+@\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
+hassock:host/connections@0.1.0\x05\x04\x01B\x12\x02\x03\x02\x01\x01\x04\0\x0dcon\
+nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x04\x12un\
+known-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x09too-large\0\0\
+\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x06\x04\0\
+\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01y\x01\x05\x01@\x02\x05\
+topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\x05topics\x07messa\
+ge\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01p\x01\x01@\x01\x05\
+topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:host/topics@0.1.0\x05\
+\x05\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01\
+w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\
+\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05\
+value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
+\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
+\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
+timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\
+arge\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\
+\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\
+\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\
+\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16\
+[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09stat\
+ements\x0aparameters\x04\0\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\
+\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\
+\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\
+\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0apa\
+rameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01\
+@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\
+\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\
+\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown\
+-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\
+\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\
+\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
+load\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\
+\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01\
+@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:\
+host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
+error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05wr\
+ite\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04\
+host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstre\
+am\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\
+\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01\
+@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\
+\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x03\
+\x04\0\x0fpacked-messages\x03\0\x02\x01j\x01\x03\x01s\x01@\x03\x02id\x01\x08mess\
+ages\x03\x04roomy\0\x04\x04\0\x0ereceive-packed\x01\x05\x04\0!hassock:host/packe\
+d-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\
+\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnection\x01\x04names\x07payload\x02\0\x03\x04\
+\0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\x03\x04\0\x09a\
+pp-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\x01B\x03\x01j\
+\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\
+\x0d\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\
+\x04\0\x07migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x0e\x02\x03\0\
+\0\x07request\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07cl\
+osing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\
+\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x04\x02\
+\x03\x02\x01\x10\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x11\x04\0\x07refu\
+sal\x03\0\x08\x02\x03\x02\x01\x12\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\
+\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01\
+s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02\
+id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handle\
+r@0.1.0\x05\x13\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0f\
+complete-module\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
+\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -6356,70 +6623,72 @@ pub use __export_complete_module_impl as export_module;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2798] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc8\x14\x01A\x02\x01\
-A\x12\x01B\x13\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
-\x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01ks\x01o\x02ss\x01p\x06\x01ps\x01\
-r\x06\x04paths\x05query\x05\x07headers\x07\x0eremote-addresss\x0csubprotocols\x08\
-\x06secure\x7f\x04\0\x07request\x03\0\x09\x01r\x04\x0bsubprotocol\x05\x07headers\
-\x07\x06topics\x08\x0aattachment\x02\x04\0\x0aacceptance\x03\0\x0b\x01r\x03\x06s\
-tatus{\x07headers\x07\x04bodys\x04\0\x07refusal\x03\0\x0d\x01m\x04\x06client\x06\
-module\x04host\x09transport\x04\0\x09closed-by\x03\0\x0f\x01r\x03\x04code{\x06re\
-asons\x02by\x10\x04\0\x07closing\x03\0\x11\x03\0\x18hassock:host/types@0.1.0\x05\
-\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07message\x01B\x17\x02\x03\x02\x01\x01\
-\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01\
-q\x05\x12unknown-connection\0\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01\
-s\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\
-\x07message\x03\0\x06\x04\0\x04send\x01\x07\x01p\x03\x01@\x02\x02id\x01\x08messa\
-ges\x08\0\x06\x04\0\x09send-many\x01\x09\x01j\x01}\x01\x05\x01@\x01\x02id\x01\0\x0a\
-\x04\0\x0foutbox-fullness\x01\x0b\x01@\x03\x02id\x01\x04code{\x06reasons\0\x06\x04\
-\0\x05close\x01\x0c\x01p}\x01j\x01\x0d\x01\x05\x01@\x01\x02id\x01\0\x0e\x04\0\x0a\
-attachment\x01\x0f\x01@\x02\x02id\x01\x0aattachment\x0d\0\x06\x04\0\x0eset-attac\
-hment\x01\x10\x03\0\x1ehassock:host/connections@0.1.0\x05\x03\x01B\x12\x02\x03\x02\
-\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\
-\0\x02\x01q\x04\x12unknown-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topi\
-c\0\0\x09too-large\0\0\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\
-\x05topics\0\x06\x04\0\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01\
-y\x01\x05\x01@\x02\x05topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\
-\x05topics\x07message\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01\
-p\x01\x01@\x01\x05topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:hos\
-t/topics@0.1.0\x05\x04\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03\
-s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\
-\x01\0\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04\
-json\x01s\0\x04\0\x05value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\
-\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0e\
-last-insert-id\x08\x04\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unkno\
-wn-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06\
-syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\
-\x05error\x03\0\x0b\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\
-\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\
-\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparamet\
-ers\x04\0\x13\x04\0\x16[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\
-\x04self\x12\x09statements\x0aparameters\x04\0\x15\x04\0\x18[method]database.exe\
-cute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[\
-method]database.begin\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0apar\
-ameters\x04\0\x13\x04\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\
-\x09statements\x0aparameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\
-\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.c\
-ommit\x01\x1e\x04\0\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:hos\
-t/sql@0.1.0\x05\x05\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01\
-q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05\
-error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\
-\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08sche\
-dule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\
-\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if\
--absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\
-\x03\0\x19hassock:host/timers@0.1.0\x05\x06\x01B\x04\x01m\x05\x05trace\x05debug\x04\
-info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\
-\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x07\x01B\x02\x01@\0\
-\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x08\x01B\x0b\x01q\x02\
-\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
-\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\
-\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\
-\x05\x09\x04\0Bhassock:host/complete-module-with-all-of-its-exports-removed@0.1.\
-0\x04\0\x0b5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2909] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x15\x01A\x02\x01\
+A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
+\x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
+\0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\
+\x09\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\
+\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\
+\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07\
+refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09clo\
+sed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\
+\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\
+\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1c\x02\x03\x02\x01\x01\x04\0\x0d\
+connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
+\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0b\
+outbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05er\
+ror\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04se\
+nd\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
+\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
+cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
+\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
+p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
+@\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
+hassock:host/connections@0.1.0\x05\x04\x01B\x12\x02\x03\x02\x01\x01\x04\0\x0dcon\
+nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x04\x12un\
+known-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x09too-large\0\0\
+\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x06\x04\0\
+\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01y\x01\x05\x01@\x02\x05\
+topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\x05topics\x07messa\
+ge\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01p\x01\x01@\x01\x05\
+topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:host/topics@0.1.0\x05\
+\x05\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01\
+w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\
+\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05\
+value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
+\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
+\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
+timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\
+arge\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\
+\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\
+\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\
+\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16\
+[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09stat\
+ements\x0aparameters\x04\0\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\
+\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\
+\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\
+\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0apa\
+rameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01\
+@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\
+\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\
+\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown\
+-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\
+\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\
+\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
+load\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\
+\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01\
+@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:\
+host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
+error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05wr\
+ite\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04\
+host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstre\
+am\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\
+\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01\
+@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\
+\x04\0Bhassock:host/complete-module-with-all-of-its-exports-removed@0.1.0\x04\0\x0b\
+5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

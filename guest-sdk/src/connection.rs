@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{connections, timers, topics};
 use crate::timers::Schedule;
-use crate::{Message, Result};
+use crate::{AsMessage, Message, Result};
 
 /// One accepted WebSocket of this app. It is only a number, so it can be copied, compared and stored freely; a call
 /// about a connection that has ended fails with
@@ -33,8 +33,8 @@ impl Connection {
     /// # Errors
     /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if the message does not fit now, `TooLarge` if it
     /// can never fit, `Closing`, `UnknownConnection`. Nothing is queued then.
-    pub fn send(self, message: impl Into<Message>) -> Result<()> {
-        Ok(connections::send(self.0, message.into())?)
+    pub fn send(self, message: impl AsMessage) -> Result<()> {
+        Ok(connections::send(self.0, message.as_message())?)
     }
 
     /// Queue `value` as a text message of JSON.
@@ -49,8 +49,9 @@ impl Connection {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_many<M: Into<Message>>(self, messages: impl IntoIterator<Item = M>) -> Result<()> {
-        Ok(connections::send_many(self.0, messages.into_iter().map(Into::into).collect())?)
+    pub fn send_many<M: AsMessage>(self, messages: impl IntoIterator<Item = M>) -> Result<()> {
+        let messages: Vec<M> = messages.into_iter().collect();
+        Ok(connections::send_many(self.0, messages.iter().map(M::as_message))?)
     }
 
     /// How full the outbox is: the share of the app's `outbox_bytes` that is queued, in percent, 0 to 100. A module
@@ -134,8 +135,8 @@ impl Connection {
     ///
     /// # Errors
     /// As [`topics::publish`](crate::topics::publish).
-    pub fn publish_except(self, topic: &str, message: impl Into<Message>) -> Result<u32> {
-        Ok(topics::publish_except(topic, message.into(), self.0)?)
+    pub fn publish_except(self, topic: &str, message: impl AsMessage) -> Result<u32> {
+        Ok(topics::publish_except(topic, message.into_message(), self.0)?)
     }
 
     /// Set a timer that calls [`Handler::on_connection_timer`](crate::Handler::on_connection_timer) for this

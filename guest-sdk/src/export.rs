@@ -2,9 +2,10 @@
 
 use std::cell::OnceCell;
 
-use crate::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+use crate::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
 use crate::handler as calls;
-use crate::{Handler, Timer};
+use crate::host::{packed, replies};
+use crate::{AsMessage, Handler, Message, Timer};
 
 /// The only module of a component.
 pub trait Module {
@@ -22,11 +23,19 @@ impl<M: Module> handler::Guest for M {
     }
 
     fn receive(id: u64, messages: Vec<handler::Message>) -> Result<(), String> {
-        M::with_handler(|cell| calls::receive(cell, id, messages.into_iter().map(Into::into)))
+        let messages: Vec<Message> = messages.into_iter().map(Into::into).collect();
+        M::with_handler(|cell| calls::receive(cell, id, messages.iter().map(Message::as_message)))
     }
 
     fn closed(id: u64, closing: handler::Closing) {
         M::with_handler(|cell| calls::closed(cell, id, &closing.into()));
+    }
+}
+
+impl<M: Module> packed_handler::Guest for M {
+    fn receive_packed(id: u64, messages: Vec<u8>, room: u32) -> Result<Vec<u8>, String> {
+        let call = || M::with_handler(|cell| calls::receive(cell, id, packed::messages(&messages)));
+        replies::collect(id, messages.len(), room, call)
     }
 }
 

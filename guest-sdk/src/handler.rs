@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::{
-    Acceptance, ClientError, Closing, Connection, ConnectionError, Error, FromMessage, Message, Refusal, Request,
+    Acceptance, ClientError, Closing, Connection, ConnectionError, Error, FromMessage, MessageRef, Refusal, Request,
     Result, Timer, log,
 };
 
@@ -36,9 +36,9 @@ impl<T: Default> Start for T {
 /// The host may drop an instance between any two calls. So do not keep state in `self` that later calls need: keep it
 /// in an [attachment](Connection::attachment), a [topic](crate::topics) or a [database](crate::sql).
 pub trait Handler: Start + 'static {
-    /// The type that the messages of clients are read as: [`Message`] itself, `String`, `Vec<u8>`,
-    /// [`Json<T>`](crate::Json), or another type that implements [`FromMessage`].
-    type Message: FromMessage;
+    /// The type that the messages of clients are read as: [`MessageRef<'a>`](MessageRef), `&'a str`, `&'a [u8]`,
+    /// [`Json<T>`](crate::Json), or another type that implements [`FromMessage`]. It may borrow from the message.
+    type Message<'a>: FromMessage<'a>;
 
     /// A client asks for a WebSocket. Messages that are sent to `connection` from now on are delivered after the
     /// handshake. By default, every connection is accepted.
@@ -56,7 +56,7 @@ pub trait Handler: Start + 'static {
     /// A [`ClientError`] goes to [`on_client_error`](Self::on_client_error), which by default replies with it; the
     /// connection stays. Any other error goes into the host's log, and the host closes the connection with the app's
     /// `error_close_code`, by default 1011; messages that had already arrived after this one are lost.
-    fn on_message(&self, connection: Connection, message: Self::Message) -> Result<()>;
+    fn on_message(&self, connection: Connection, message: Self::Message<'_>) -> Result<()>;
 
     /// The client made a mistake: its message is not a [`Self::Message`](Self::Message), or
     /// [`on_message`](Self::on_message) returned a [`ClientError`]. By default, the client gets the text message
@@ -118,8 +118,8 @@ pub trait Handler: Start + 'static {
     /// # #[derive(Default)]
     /// # struct Shop;
     /// # impl Handler for Shop {
-    /// #     type Message = Message;
-    /// #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    /// #     type Message<'a> = MessageRef<'a>;
+    /// #     fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
     /// #         connection.send(message)
     /// #     }
     /// fn check() -> Result<()> {
@@ -153,8 +153,8 @@ pub trait Handler: Start + 'static {
     /// # #[derive(Default)]
     /// # struct Chat;
     /// # impl Handler for Chat {
-    /// #     type Message = Message;
-    /// #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    /// #     type Message<'a> = MessageRef<'a>;
+    /// #     fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
     /// #         connection.send(message)
     /// #     }
     /// fn migrate(_from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>> {
@@ -200,17 +200,17 @@ pub(crate) fn open<H: Handler>(cell: &OnceCell<H>, id: u64, request: Request) ->
 }
 
 /// The export `handler.receive`: the batch in order, up to the first error.
-pub(crate) fn receive<H: Handler>(
+pub(crate) fn receive<'a, H: Handler>(
     cell: &OnceCell<H>,
     id: u64,
-    messages: impl IntoIterator<Item = Message>,
+    messages: impl IntoIterator<Item = MessageRef<'a>>,
 ) -> Result<(), String> {
     let connection = Connection::from_id(id);
     let handle = |handler: &H| messages.into_iter().try_for_each(|message| dispatch(handler, connection, message));
     with(cell, handle).map_err(text)
 }
 
-fn dispatch<H: Handler>(handler: &H, connection: Connection, message: Message) -> Result<()> {
+fn dispatch<H: Handler>(handler: &H, connection: Connection, message: MessageRef<'_>) -> Result<()> {
     let handled = match H::Message::from_message(message) {
         Ok(message) => handler.on_message(connection, message),
         Err(error) => return handler.on_client_error(connection, error),
@@ -283,11 +283,11 @@ mod tests {
     }
 
     impl Handler for Recorder {
-        type Message = String;
+        type Message<'a> = &'a str;
 
-        fn on_message(&self, _: Connection, text: String) -> Result<()> {
-            note(&text);
-            match text.as_str() {
+        fn on_message(&self, _: Connection, text: &str) -> Result<()> {
+            note(text);
+            match text {
                 "bad" => Err(Error::msg("the cause")).context("bad text"),
                 "mistake" => bail!(ClientError::new("not that")),
                 _ => Ok(()),
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_start_that_fails_is_tried_again_and_a_batch_ends_at_its_first_error() {
         let cell = OnceCell::<Recorder>::new();
-        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(Message::from));
+        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(MessageRef::Text));
         assert_eq!(receive(&["lost"]), Err("not yet".into()));
         assert_eq!(receive(&["a", "b"]), Ok(()));
         assert_eq!(receive(&["c", "bad", "never"]), Err("bad text: the cause".into()));
@@ -314,7 +314,7 @@ mod tests {
     fn mistakes_of_the_client_do_not_end_the_batch() {
         note("a start that fails");
         let cell = OnceCell::<Recorder>::new();
-        let messages = [Message::from("mistake"), Message::from(vec![0]), Message::from("a")];
+        let messages = [MessageRef::Text("mistake"), MessageRef::Binary(&[0]), MessageRef::Text("a")];
         assert_eq!(receive(&cell, 1, messages), Ok(()));
         let expected = ["mistake", "client error: not that", "client error: the message is binary; send text", "a"];
         assert_eq!(SEEN.take().split_off(2), expected);

@@ -10,7 +10,7 @@
 //! struct Room;
 //!
 //! impl Handler for Room {
-//!     type Message = String;
+//!     type Message<'a> = &'a str;
 //!
 //!     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
 //!         let Some(name) = request.query_value("name") else {
@@ -20,7 +20,7 @@
 //!         Ok(Acceptance::new().topic("room").attachment(&name)?)
 //!     }
 //!
-//!     fn on_message(&self, connection: Connection, text: String) -> Result<()> {
+//!     fn on_message(&self, connection: Connection, text: &str) -> Result<()> {
 //!         let name: String = connection.attachment()?;
 //!         let listeners = topics::publish("room", format!("{name}: {text}"))?;
 //!         debug!("{listeners} heard {name}");
@@ -62,8 +62,8 @@
 //! # #[derive(Default)]
 //! # struct Echo;
 //! # impl Handler for Echo {
-//! #     type Message = Message;
-//! #     fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+//! #     type Message<'a> = MessageRef<'a>;
+//! #     fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
 //! #         connection.send(message)
 //! #     }
 //! # }
@@ -114,7 +114,7 @@ pub use connection::Connection;
 pub use error::{ClientError, ConnectionError, Error, Result, TimerError, TopicError};
 pub use handler::{Handler, Start};
 pub use json::Json;
-pub use message::{FromMessage, Message};
+pub use message::{AsMessage, FromMessage, Message, MessageRef};
 pub use request::Request;
 pub use settings::SettingError;
 pub use sql::{SqlError, ValueError};
@@ -130,9 +130,9 @@ pub mod prelude {
     pub use crate::sql::{Database, Row, Rows, SqlError, Transaction, Value};
     pub use crate::timers::{Schedule, Timer};
     pub use crate::{
-        Acceptance, ClientError, ClosedBy, Closing, Connection, Context, Error, FromMessage, Handler, Json,
+        Acceptance, AsMessage, ClientError, ClosedBy, Closing, Connection, Context, Error, FromMessage, Handler, Json,
     };
-    pub use crate::{Message, Refusal, Request, Result, Start};
+    pub use crate::{Message, MessageRef, Refusal, Request, Result, Start};
     pub use crate::{bail, debug, ensure, error, info, params, trace, warn};
     pub use crate::{clock, log, settings, sql, timers, topics};
 }

@@ -33,13 +33,14 @@ impl Log for HostLog {
     fn flush(&self) {}
 }
 
-/// Pass what is logged with the crate `log` on to the host. A module or a test that has installed another logger keeps
-/// it.
+/// Pass what is logged with the crate `log` on to the host, and what was sent before a panic. A module or a test that has
+/// installed another logger keeps it.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         if ::log::set_logger(&HostLog).is_ok() {
             set_max_level(LevelFilter::Trace);
         }
+        crate::host::replies::flush_on_panic();
     });
 }

@@ -1,7 +1,6 @@
 //! Messages, and the types that a handler can read them as.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::{ClientError, Json, Result};
 
@@ -12,6 +11,29 @@ pub enum Message {
     Text(String),
     /// A binary message.
     Binary(Vec<u8>),
+}
+
+/// One whole WebSocket message that is borrowed, such as one that arrived: to read it or to send it on costs no copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageRef<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+}
+
+/// What can be sent and published: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`, and messages.
+pub trait AsMessage {
+    /// The message, borrowed.
+    fn as_message(&self) -> MessageRef<'_>;
+
+    /// The message, owned. A type that owns its bytes passes them on.
+    fn into_message(self) -> Message
+    where
+        Self: Sized,
+    {
+        self.as_message().into()
+    }
 }
 
 impl Message {
@@ -27,12 +49,32 @@ impl Message {
     ///
     /// # Errors
     /// A [`serde_json::Error`] with a text that says what is wrong and where.
-    pub fn parse_json<T: DeserializeOwned>(&self) -> Result<T> {
-        Ok(serde_json::from_slice(self.as_bytes())?)
+    pub fn parse_json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        self.as_message().parse_json()
     }
 
     /// The text, or `None` if the message is binary.
     pub fn as_text(&self) -> Option<&str> {
+        self.as_message().as_text()
+    }
+
+    /// The bytes of the message; those of a text are UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_message().as_bytes()
+    }
+}
+
+impl<'a> MessageRef<'a> {
+    /// Read the message, text or binary, as JSON.
+    ///
+    /// # Errors
+    /// A [`serde_json::Error`] with a text that says what is wrong and where.
+    pub fn parse_json<T: Deserialize<'a>>(self) -> Result<T> {
+        Ok(serde_json::from_slice(self.as_bytes())?)
+    }
+
+    /// The text, or `None` if the message is binary.
+    pub fn as_text(self) -> Option<&'a str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Binary(_) => None,
@@ -40,11 +82,82 @@ impl Message {
     }
 
     /// The bytes of the message; those of a text are UTF-8.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(self) -> &'a [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
         }
+    }
+}
+
+impl From<MessageRef<'_>> for Message {
+    fn from(message: MessageRef<'_>) -> Self {
+        match message {
+            MessageRef::Text(text) => Self::Text(text.to_owned()),
+            MessageRef::Binary(bytes) => Self::Binary(bytes.to_vec()),
+        }
+    }
+}
+
+impl AsMessage for MessageRef<'_> {
+    fn as_message(&self) -> MessageRef<'_> {
+        *self
+    }
+}
+
+impl AsMessage for Message {
+    fn as_message(&self) -> MessageRef<'_> {
+        match self {
+            Self::Text(text) => MessageRef::Text(text),
+            Self::Binary(bytes) => MessageRef::Binary(bytes),
+        }
+    }
+
+    fn into_message(self) -> Self {
+        self
+    }
+}
+
+/// [`AsMessage`] for types that own a text or bytes, and for those that borrow them.
+macro_rules! as_message {
+    ($($case:ident: $owned:ty, $borrowed:ty;)*) => {$(
+        impl AsMessage for $owned {
+            fn as_message(&self) -> MessageRef<'_> {
+                MessageRef::$case(self)
+            }
+
+            fn into_message(self) -> Message {
+                Message::$case(self)
+            }
+        }
+
+        impl AsMessage for &$owned {
+            fn as_message(&self) -> MessageRef<'_> {
+                MessageRef::$case(self)
+            }
+        }
+
+        impl AsMessage for &$borrowed {
+            fn as_message(&self) -> MessageRef<'_> {
+                MessageRef::$case(self)
+            }
+        }
+    )*};
+}
+as_message! {
+    Text: String, str;
+    Binary: Vec<u8>, [u8];
+}
+
+impl<const LENGTH: usize> AsMessage for &[u8; LENGTH] {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Binary(self.as_slice())
+    }
+}
+
+impl AsMessage for &Message {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
     }
 }
 
@@ -82,47 +195,62 @@ impl From<&[u8]> for Message {
 ///
 /// | type | reads |
 /// |---|---|
-/// | [`Message`] | every message, as it is |
-/// | `String` | text messages |
-/// | `Vec<u8>` | binary messages |
-/// | [`Json<T>`] | text and binary messages that are the JSON of a `T` |
+/// | [`MessageRef<'a>`](MessageRef), [`Message`] | every message, as it is |
+/// | `&'a str`, `String` | text messages |
+/// | `&'a [u8]`, `Vec<u8>` | binary messages |
+/// | [`Json<T>`] | text and binary messages that are the JSON of a `T`, which may borrow from the message |
 ///
-/// Implement it for a type of your own to read another format.
-pub trait FromMessage: Sized {
+/// A borrowed type costs no copy. Implement the trait for a type of your own to read another format.
+pub trait FromMessage<'a>: Sized {
     /// Read a message.
     ///
     /// # Errors
     /// The error that the client reads if the message is not a `Self`, see
     /// [`Handler::on_client_error`](crate::Handler::on_client_error).
-    fn from_message(message: Message) -> Result<Self, ClientError>;
+    fn from_message(message: MessageRef<'a>) -> Result<Self, ClientError>;
 }
 
-impl FromMessage for Message {
-    fn from_message(message: Message) -> Result<Self, ClientError> {
+impl<'a> FromMessage<'a> for MessageRef<'a> {
+    fn from_message(message: Self) -> Result<Self, ClientError> {
         Ok(message)
     }
 }
 
-impl FromMessage for String {
-    fn from_message(message: Message) -> Result<Self, ClientError> {
+impl FromMessage<'_> for Message {
+    fn from_message(message: MessageRef<'_>) -> Result<Self, ClientError> {
+        Ok(message.into())
+    }
+}
+
+impl<'a> FromMessage<'a> for &'a str {
+    fn from_message(message: MessageRef<'a>) -> Result<Self, ClientError> {
+        message.as_text().ok_or_else(|| ClientError::new("the message is binary; send text"))
+    }
+}
+
+impl FromMessage<'_> for String {
+    fn from_message(message: MessageRef<'_>) -> Result<Self, ClientError> {
+        <&str>::from_message(message).map(str::to_owned)
+    }
+}
+
+impl<'a> FromMessage<'a> for &'a [u8] {
+    fn from_message(message: MessageRef<'a>) -> Result<Self, ClientError> {
         match message {
-            Message::Text(text) => Ok(text),
-            Message::Binary(_) => Err(ClientError::new("the message is binary; send text")),
+            MessageRef::Binary(bytes) => Ok(bytes),
+            MessageRef::Text(_) => Err(ClientError::new("the message is text; send binary")),
         }
     }
 }
 
-impl FromMessage for Vec<u8> {
-    fn from_message(message: Message) -> Result<Self, ClientError> {
-        match message {
-            Message::Binary(bytes) => Ok(bytes),
-            Message::Text(_) => Err(ClientError::new("the message is text; send binary")),
-        }
+impl FromMessage<'_> for Vec<u8> {
+    fn from_message(message: MessageRef<'_>) -> Result<Self, ClientError> {
+        <&[u8]>::from_message(message).map(<[u8]>::to_vec)
     }
 }
 
-impl<T: DeserializeOwned> FromMessage for Json<T> {
-    fn from_message(message: Message) -> Result<Self, ClientError> {
+impl<'a, T: Deserialize<'a>> FromMessage<'a> for Json<T> {
+    fn from_message(message: MessageRef<'a>) -> Result<Self, ClientError> {
         let read = serde_json::from_slice(message.as_bytes());
         read.map(Self).map_err(|error| ClientError::new(error.to_string()))
     }
@@ -131,6 +259,21 @@ impl<T: DeserializeOwned> FromMessage for Json<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_sent_is_a_text_or_binary() {
+        fn both(message: impl AsMessage) -> (Message, Message) {
+            (message.as_message().into(), message.into_message())
+        }
+        let (text, binary) = (Message::Text("a".into()), Message::Binary(vec![97]));
+        let (string, bytes) = ("a".to_owned(), vec![97]);
+        for sent in [both("a"), both(&string), both(string), both(MessageRef::Text("a")), both(&text)] {
+            assert_eq!(sent, (text.clone(), text.clone()));
+        }
+        for sent in [both(b"a"), both(b"a".as_slice()), both(&bytes), both(bytes), both(binary.clone())] {
+            assert_eq!(sent, (binary.clone(), binary.clone()));
+        }
+    }
 
     #[test]
     fn json_is_read_from_text_and_from_binary() {
@@ -155,13 +298,18 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_the_type_of_the_handler() {
-        let (text, binary) = (Message::from("[1]"), Message::from(b"[1]".as_slice()));
-        assert_eq!(String::from_message(text.clone()), Ok("[1]".into()));
-        assert_eq!(Vec::<u8>::from_message(binary.clone()), Ok(b"[1]".to_vec()));
-        assert_eq!(Json::<Vec<u8>>::from_message(text.clone()), Ok(Json(vec![1])));
-        assert_eq!(Json::<Vec<u8>>::from_message(binary.clone()), Ok(Json(vec![1])));
+        let (text, binary) = (MessageRef::Text("[1]"), MessageRef::Binary(b"[1]"));
+        assert_eq!(MessageRef::from_message(text), Ok(text));
+        assert_eq!(Message::from_message(binary), Ok(Message::from(b"[1]".as_slice())));
+        assert_eq!(<&str>::from_message(text), Ok("[1]"));
+        assert_eq!(String::from_message(text), Ok("[1]".into()));
+        assert_eq!(<&[u8]>::from_message(binary), Ok(b"[1]".as_slice()));
+        assert_eq!(Vec::<u8>::from_message(binary), Ok(b"[1]".to_vec()));
+        assert_eq!(Json::<Vec<u8>>::from_message(text), Ok(Json(vec![1])));
+        assert_eq!(Json::<Vec<u8>>::from_message(binary), Ok(Json(vec![1])));
+        assert_eq!(Json::<&str>::from_message(MessageRef::Text("\"a\"")), Ok(Json("a")));
         assert_eq!(String::from_message(binary), Err(ClientError::new("the message is binary; send text")));
-        assert_eq!(Vec::<u8>::from_message(text.clone()), Err(ClientError::new("the message is text; send binary")));
+        assert_eq!(Vec::<u8>::from_message(text), Err(ClientError::new("the message is text; send binary")));
         let error = Json::<u8>::from_message(text).err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.starts_with("invalid type: sequence, expected u8")));
     }

@@ -22,9 +22,9 @@
 //! }
 //!
 //! impl Handler for News {
-//!     type Message = Message;
+//!     type Message<'a> = MessageRef<'a>;
 //!
-//!     fn on_message(&self, connection: Connection, _: Message) -> Result<()> {
+//!     fn on_message(&self, connection: Connection, _: MessageRef<'_>) -> Result<()> {
 //!         connection.set_timer("reminder", Duration::from_secs(5), &"you said something")
 //!     }
 //!

@@ -29,7 +29,7 @@
 use serde::Serialize;
 
 use crate::host::topics;
-use crate::{Connection, Message, Result};
+use crate::{AsMessage, Connection, Message, Result};
 
 /// Queue a message for every subscriber, and return for how many it was queued. A subscriber with a full outbox reads too
 /// slowly: the host closes it with 1013, because it would otherwise miss a message without knowing it.
@@ -38,8 +38,8 @@ use crate::{Connection, Message, Result};
 /// # Errors
 /// A [`TopicError`](crate::TopicError): `InvalidTopic` unless the name has 1 to 256 bytes, `TooLarge` if the message is
 /// larger than an outbox.
-pub fn publish(topic: &str, message: impl Into<Message>) -> Result<u32> {
-    Ok(topics::publish(topic, message.into())?)
+pub fn publish(topic: &str, message: impl AsMessage) -> Result<u32> {
+    Ok(topics::publish(topic, message.into_message())?)
 }
 
 /// [`publish`] a value as a text message of JSON.

@@ -16,6 +16,7 @@ mod transcripts;
 /// A running app: what its calls may do, its topics and its timers.
 mod app {
     mod faults;
+    mod replies;
     mod timers;
     mod topics;
 }

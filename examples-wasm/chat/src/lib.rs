@@ -56,7 +56,7 @@ impl Start for Chat {
 }
 
 impl Handler for Chat {
-    type Message = Json<Line>;
+    type Message<'a> = Json<Line>;
 
     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         let room = request.query_value("room").unwrap_or_else(|| "lobby".into());

@@ -6,9 +6,9 @@ use hassock_sdk::prelude::*;
 struct Commands;
 
 impl Handler for Commands {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         match message.as_text().map(str::trim) {
             Some("test") => connection.send("This is a test!"),
             Some("version") => connection.send(hassock_sdk::host_version()),

@@ -6,9 +6,9 @@ use hassock_sdk::prelude::*;
 struct Echo;
 
 impl Handler for Echo {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         connection.send(message)
     }
 }

@@ -29,9 +29,9 @@ impl Start for Guestbook {
 }
 
 impl Handler for Guestbook {
-    type Message = Json<Map<String, Any>>;
+    type Message<'a> = Json<Map<String, Any>>;
 
-    fn on_message(&self, connection: Connection, Json(mut request): Self::Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, Json(mut request): Self::Message<'_>) -> Result<()> {
         let id = request.remove("id").unwrap_or_default();
         let mut reply = self.act(request.into()).unwrap_or_else(|error| json!({ "error": tell(&error) }));
         if let Some(reply) = reply.as_object_mut() {

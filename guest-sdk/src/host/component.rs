@@ -1,4 +1,8 @@
-//! The imports of a component: the generated ones, with the types of this crate.
+//! The imports of a component: the generated ones, with the types of this crate. Those that others can notice, and those
+//! that may wait, come after what was [collected](replies).
+
+pub(crate) mod packed;
+pub(crate) mod replies;
 
 pub(crate) mod about {
     pub(crate) use crate::bindings::hassock::host::about::host;
@@ -32,23 +36,28 @@ pub(crate) mod settings {
 }
 
 pub(crate) mod connections {
+    use super::replies::{self, flush};
     use crate::bindings::hassock::host::connections;
-    use crate::{ConnectionError, Message};
+    use crate::{ConnectionError, MessageRef};
 
-    pub(crate) fn send(id: u64, message: Message) -> Result<(), ConnectionError> {
-        Ok(connections::send(id, &message.into())?)
+    pub(crate) fn send(id: u64, message: MessageRef<'_>) -> Result<(), ConnectionError> {
+        replies::send(id, std::iter::once(message))
     }
 
-    pub(crate) fn send_many(id: u64, messages: Vec<Message>) -> Result<(), ConnectionError> {
-        let messages: Vec<_> = messages.into_iter().map(Into::into).collect();
-        Ok(connections::send_many(id, &messages)?)
+    pub(crate) fn send_many<'a>(
+        id: u64,
+        messages: impl Iterator<Item = MessageRef<'a>> + Clone,
+    ) -> Result<(), ConnectionError> {
+        replies::send(id, messages)
     }
 
     pub(crate) fn outbox_fullness(id: u64) -> Result<u8, ConnectionError> {
+        flush();
         Ok(connections::outbox_fullness(id)?)
     }
 
     pub(crate) fn close(id: u64, code: u16, reason: &str) -> Result<(), ConnectionError> {
+        flush();
         Ok(connections::close(id, code, reason)?)
     }
 
@@ -57,41 +66,47 @@ pub(crate) mod connections {
     }
 
     pub(crate) fn set_attachment(id: u64, attachment: &[u8]) -> Result<(), ConnectionError> {
+        flush();
         Ok(connections::set_attachment(id, attachment)?)
     }
 }
 
 pub(crate) mod topics {
+    use super::replies::flush;
     use crate::bindings::hassock::host::topics;
     use crate::{Message, TopicError};
 
     pub(crate) use topics::subscribers;
 
     pub(crate) fn subscribe(id: u64, topic: &str) -> Result<(), TopicError> {
+        flush();
         Ok(topics::subscribe(id, topic)?)
     }
 
     pub(crate) fn unsubscribe(id: u64, topic: &str) -> Result<(), TopicError> {
+        flush();
         Ok(topics::unsubscribe(id, topic)?)
     }
 
     pub(crate) fn publish(topic: &str, message: Message) -> Result<u32, TopicError> {
+        flush();
         Ok(topics::publish(topic, &message.into())?)
     }
 
     pub(crate) fn publish_except(topic: &str, message: Message, except: u64) -> Result<u32, TopicError> {
+        flush();
         Ok(topics::publish_except(topic, &message.into(), except)?)
     }
 }
 
 pub(crate) mod timers {
+    use super::replies::flush;
     use crate::TimerError;
     use crate::bindings::hassock::host::timers;
     use crate::timers::Schedule;
 
-    pub(crate) use timers::cancel;
-
     pub(crate) fn set(owner: Option<u64>, name: &str, schedule: Schedule, payload: &[u8]) -> Result<(), TimerError> {
+        flush();
         Ok(timers::set(owner, name, schedule.into(), payload)?)
     }
 
@@ -101,11 +116,18 @@ pub(crate) mod timers {
         schedule: Schedule,
         payload: &[u8],
     ) -> Result<bool, TimerError> {
+        flush();
         Ok(timers::set_if_absent(owner, name, schedule.into(), payload)?)
+    }
+
+    pub(crate) fn cancel(owner: Option<u64>, name: &str) -> bool {
+        flush();
+        timers::cancel(owner, name)
     }
 }
 
 pub(crate) mod sql {
+    use super::replies::flush;
     use crate::bindings::hassock::host::sql::{self, Value as Generated};
     use crate::sql::{Outcome, RowSet, SqlError, Value};
 
@@ -121,32 +143,39 @@ pub(crate) mod sql {
         }
 
         pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
+            flush();
             Ok(self.0.query(statement, &generated(parameters))?.into())
         }
 
         pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
+            flush();
             Ok(self.0.execute(statement, &generated(parameters))?.into())
         }
 
         pub(crate) fn begin(&self) -> Result<Transaction, SqlError> {
+            flush();
             Ok(Transaction(self.0.begin()?))
         }
     }
 
     impl Transaction {
         pub(crate) fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, SqlError> {
+            flush();
             Ok(self.0.query(statement, &generated(parameters))?.into())
         }
 
         pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
+            flush();
             Ok(self.0.execute(statement, &generated(parameters))?.into())
         }
 
         pub(crate) fn commit(self) -> Result<(), SqlError> {
+            flush();
             Ok(sql::Transaction::commit(self.0)?)
         }
 
         pub(crate) fn rollback(self) -> Result<(), SqlError> {
+            flush();
             Ok(sql::Transaction::rollback(self.0)?)
         }
     }

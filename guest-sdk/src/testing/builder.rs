@@ -61,8 +61,8 @@ impl<H: Handler> MockHostBuilder<H> {
     /// # #[derive(Default)]
     /// # struct Shop;
     /// # impl Handler for Shop {
-    /// #     type Message = Message;
-    /// #     fn on_message(&self, connection: Connection, _: Message) -> Result<()> {
+    /// #     type Message<'a> = MessageRef<'a>;
+    /// #     fn on_message(&self, connection: Connection, _: MessageRef<'_>) -> Result<()> {
     /// #         let rows = Database::open("main")?.query("SELECT price FROM item WHERE id = ?", params![7])?;
     /// #         connection.send(rows.one()?.get::<String>("price")?)
     /// #     }

@@ -16,7 +16,7 @@
 //! struct Room;
 //!
 //! impl Handler for Room {
-//!     type Message = String;
+//!     type Message<'a> = &'a str;
 //!
 //!     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
 //!         let Some(name) = request.query_value("name") else {
@@ -26,7 +26,7 @@
 //!         Ok(Acceptance::new().topic("room").attachment(&name)?)
 //!     }
 //!
-//!     fn on_message(&self, connection: Connection, text: String) -> Result<()> {
+//!     fn on_message(&self, connection: Connection, text: &str) -> Result<()> {
 //!         let name: String = connection.attachment()?;
 //!         ensure!(text != "fail", "told to fail");
 //!         topics::publish("room", format!("{name}: {text}"))?;

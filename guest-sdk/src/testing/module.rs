@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use crate::handler;
-use crate::{Acceptance, Closing, Handler, Message, Refusal, Request, Timer};
+use crate::{Acceptance, AsMessage, Closing, Handler, Message, Refusal, Request, Timer};
 
 /// The exports of a module, with any type of handler.
 pub(super) trait Module {
@@ -37,7 +37,7 @@ impl<H: Handler> Module for Instance<H> {
     }
 
     fn receive(&self, id: u64, messages: Vec<Message>) -> Result<(), String> {
-        handler::receive(&self.cell(), id, messages)
+        handler::receive(&self.cell(), id, messages.iter().map(Message::as_message))
     }
 
     fn closed(&self, id: u64, closing: &Closing) {

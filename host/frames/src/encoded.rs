@@ -3,85 +3,140 @@
 use bytes::Bytes;
 use tungstenite::protocol::CloseFrame;
 
-use crate::header::{self, Opcode};
+use crate::header::{Header, MAX_UNMASKED, Opcode, Unmasked};
+use crate::packed::Payload;
 
 /// The longest payload of a control frame in bytes (RFC 6455, section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// The longest header of a frame that is not masked.
-const MAX_HEADER: usize = 10;
-
-/// The bytes of a frame. A clone shares them.
+/// The bytes of one frame, or of several that are sent together. A clone shares them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    frame: Bytes,
-    header: u8,
+    bytes: Bytes,
+    payload: usize,
+    frames: usize,
 }
 
 impl Encoded {
     /// A text message in one frame.
     #[inline]
     pub fn text(text: &str) -> Self {
-        Self::new(Opcode::Text, &[text.as_bytes()])
+        Self::frame(Opcode::Text, &[text.as_bytes()])
     }
 
     /// A binary message in one frame.
     #[inline]
     pub fn binary(data: &[u8]) -> Self {
-        Self::new(Opcode::Binary, &[data])
+        Self::frame(Opcode::Binary, &[data])
+    }
+
+    /// Messages that are sent together, each in one frame.
+    pub fn messages<'a>(messages: impl Iterator<Item = Payload<'a>> + Clone) -> Self {
+        let (frames, payload) = messages
+            .clone()
+            .fold((0, 0), |(frames, payload), message| (frames + 1, payload + message.as_bytes().len()));
+        let mut bytes = Vec::with_capacity(frames * MAX_UNMASKED + payload);
+        for message in messages {
+            bytes.extend_from_slice(message.header().as_bytes());
+            bytes.extend_from_slice(message.as_bytes());
+        }
+        Self { bytes: bytes.into(), payload, frames }
     }
 
     /// A ping without a payload.
     pub fn ping() -> Self {
-        Self::new(Opcode::Ping, &[])
+        Self::frame(Opcode::Ping, &[])
     }
 
     /// The answer to a ping, which has the ping's payload.
     pub fn pong(payload: &[u8]) -> Self {
-        Self::new(Opcode::Pong, &[payload])
+        Self::frame(Opcode::Pong, &[payload])
     }
 
     /// A close frame, perhaps without a code. A reason that is longer than a control frame allows is cut off.
     pub fn close(close: Option<&CloseFrame>) -> Self {
-        let Some(close) = close else { return Self::new(Opcode::Close, &[]) };
+        let Some(close) = close else { return Self::frame(Opcode::Close, &[]) };
         let reason = &close.reason.as_str();
         let end = reason.floor_char_boundary(MAX_CONTROL_PAYLOAD - 2);
         let reason = reason.get(..end).unwrap_or_default();
-        Self::new(Opcode::Close, &[&u16::from(close.code).to_be_bytes(), reason.as_bytes()])
+        Self::frame(Opcode::Close, &[&u16::from(close.code).to_be_bytes(), reason.as_bytes()])
     }
 
     #[inline]
-    fn new(opcode: Opcode, payload: &[&[u8]]) -> Self {
-        let length: usize = payload.iter().map(|part| part.len()).sum();
-        let mut frame = Vec::with_capacity(MAX_HEADER + length);
-        header::write(opcode, length, &mut frame);
-        let header = frame.len() as u8;
-        payload.iter().for_each(|part| frame.extend_from_slice(part));
-        Self { frame: frame.into(), header }
+    fn frame(opcode: Opcode, parts: &[&[u8]]) -> Self {
+        let payload: usize = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = Vec::with_capacity(MAX_UNMASKED + payload);
+        bytes.extend_from_slice(Unmasked::new(opcode, payload).as_bytes());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self { bytes: bytes.into(), payload, frames: 1 }
+    }
+
+    /// Frames that are encoded already.
+    pub(crate) fn from_frames(bytes: Vec<u8>, payload: usize, frames: usize) -> Self {
+        Self { bytes: bytes.into(), payload, frames }
     }
 
     /// The bytes to send.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.frame
+        &self.bytes
     }
 
-    /// The length of the payload in bytes.
+    /// How many frames these are.
+    #[inline]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The length of all payloads together in bytes.
     #[inline]
     pub fn payload_len(&self) -> usize {
-        self.frame.len() - usize::from(self.header)
+        self.payload
     }
 
-    /// The payload. It shares the bytes of the frame.
+    /// Each of the frames. They share the bytes.
+    pub fn split(&self) -> impl Iterator<Item = Self> {
+        let mut rest = self.bytes.clone();
+        std::iter::from_fn(move || {
+            let header = Header::parse(&rest)?;
+            let payload = usize::try_from(header.payload).ok()?;
+            let bytes = rest.split_to(rest.len().min(header.length + payload));
+            Some(Self { bytes, payload, frames: 1 })
+        })
+    }
+
+    /// The payload of the first frame. It shares the bytes of the frame.
     pub fn payload(&self) -> Bytes {
-        self.frame.slice(usize::from(self.header)..)
+        let Some(header) = Header::parse(&self.bytes) else { return Bytes::new() };
+        let end = usize::try_from(header.payload).map_or(self.bytes.len(), |payload| header.length + payload);
+        self.bytes.slice(header.length..end.min(self.bytes.len()))
     }
 
     /// The text of a text message; none for another frame.
     pub fn as_text(&self) -> Option<&str> {
-        let is_text = self.frame.first().is_some_and(|first| first & 0x0F == Opcode::Text as u8);
-        let payload = is_text.then(|| self.frame.get(usize::from(self.header)..)).flatten()?;
+        let header = Header::parse(&self.bytes).filter(|header| header.opcode == Opcode::Text as u8)?;
+        let payload = self.bytes.get(header.length..)?;
         // It was made from a text.
         std::str::from_utf8(payload).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_are_sent_together_can_be_told_apart() {
+        let long = "x".repeat(70_000);
+        let messages = [Payload::Text("a"), Payload::Binary(&[]), Payload::Text(&long), Payload::Binary(&[7; 126])];
+        let together = Encoded::messages(messages.into_iter());
+        let apart = [Encoded::text("a"), Encoded::binary(&[]), Encoded::text(&long), Encoded::binary(&[7; 126])];
+        assert_eq!((together.frames(), together.payload_len()), (4, 1 + 70_000 + 126));
+        assert_eq!(together.split().collect::<Vec<_>>(), apart);
+        assert_eq!(together.as_bytes(), apart.iter().flat_map(Encoded::as_bytes).copied().collect::<Vec<_>>());
+        assert_eq!(
+            (apart[3].payload().to_vec(), apart[0].as_text(), apart[1].as_text()),
+            (vec![7; 126], Some("a"), None)
+        );
     }
 }

@@ -90,18 +90,35 @@ impl Opcode {
     }
 }
 
-/// Append the header of an unmasked frame that is a whole message.
-pub(crate) fn write(opcode: Opcode, payload: usize, bytes: &mut Vec<u8>) {
-    bytes.push(FIN | opcode as u8);
-    match (u8::try_from(payload), u16::try_from(payload)) {
-        (Ok(length @ ..LENGTH_16), _) => bytes.push(length),
-        (_, Ok(length)) => {
-            bytes.push(LENGTH_16);
-            bytes.extend(length.to_be_bytes());
+/// The longest header of a frame that is not masked.
+pub(crate) const MAX_UNMASKED: usize = 10;
+
+/// The header of an unmasked frame that is a whole message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unmasked {
+    bytes: [u8; MAX_UNMASKED],
+    length: u8,
+}
+
+impl Unmasked {
+    #[inline]
+    pub(crate) fn new(opcode: Opcode, payload: usize) -> Self {
+        let first = FIN | opcode as u8;
+        match (u8::try_from(payload), u16::try_from(payload)) {
+            (Ok(length @ ..LENGTH_16), _) => Self { bytes: [first, length, 0, 0, 0, 0, 0, 0, 0, 0], length: 2 },
+            (_, Ok(length)) => {
+                let [a, b] = length.to_be_bytes();
+                Self { bytes: [first, LENGTH_16, a, b, 0, 0, 0, 0, 0, 0], length: 4 }
+            }
+            _ => {
+                let [a, b, c, d, e, f, g, h] = (payload as u64).to_be_bytes();
+                Self { bytes: [first, LENGTH_64, a, b, c, d, e, f, g, h], length: 10 }
+            }
         }
-        _ => {
-            bytes.push(LENGTH_64);
-            bytes.extend((payload as u64).to_be_bytes());
-        }
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }

@@ -10,6 +10,8 @@ mod decoder;
 mod encoded;
 mod header;
 mod mask;
+mod packed;
 
 pub use decoder::{Decoder, Incoming};
 pub use encoded::{Encoded, MAX_CONTROL_PAYLOAD};
+pub use packed::{Packed, PackedError, Payload};

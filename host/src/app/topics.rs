@@ -93,7 +93,7 @@ impl Topics {
         let mut reached = 0;
         for connection in subscribers.values().filter(|connection| Some(connection.id) != except) {
             // The payload is shared: this clones a reference, not the bytes.
-            match connection.outbox.push_one(message.clone()) {
+            match connection.outbox.push(message.clone()) {
                 Ok(_) => reached += 1,
                 Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
                 Err(SendError::Closing | SendError::TooLarge) => continue,
@@ -156,11 +156,11 @@ mod tests {
         let (slow, fast) = (connection(1), connection(2));
         topics.subscribe(&slow, "t", 1).unwrap();
         topics.subscribe(&fast, "t", 1).unwrap();
-        slow.outbox.push_one(Encoded::text(&"x".repeat(100))).unwrap();
+        slow.outbox.push(Encoded::text(&"x".repeat(100))).unwrap();
         let mut dirty = Vec::new();
         assert_eq!(topics.publish("t", &Encoded::text("hello"), None, &mut dirty), 1);
         assert_eq!(dirty.len(), 2, "both have something to do");
-        assert_eq!(slow.outbox.push_one(Encoded::text("")), Err(SendError::Closing));
+        assert_eq!(slow.outbox.push(Encoded::text("")), Err(SendError::Closing));
         assert_eq!(topics.publish("t", &Encoded::text("hello"), Some(2), &mut dirty), 0);
     }
 }

@@ -25,6 +25,9 @@ const MAX_SAMPLE_BYTES: usize = 4 << 10;
 /// Wasm's own limit of a 32-bit memory.
 const MAX_MEMORY: usize = 4 << 30;
 
+/// The largest `message_bytes`: a module reads a whole message at once, and the packed form describes less than 2 GiB.
+const MAX_MESSAGE: usize = 1 << 30;
+
 /// Add every problem of `config` to `problems`.
 pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Problems) {
     let mut report = Report { locator, problems };
@@ -201,6 +204,9 @@ fn app_limits(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     ];
     for (name, value) in counts {
         at_least_one(report, &format!("{key}.{name}"), value);
+    }
+    if limits.message_bytes.bytes() > MAX_MESSAGE {
+        report.add(&format!("{key}.message_bytes"), "must be at most 1GiB");
     }
     if !(64 << 10..=MAX_MEMORY).contains(&limits.memory.bytes()) {
         report.add(&format!("{key}.memory"), "must be 64KiB to 4GiB");

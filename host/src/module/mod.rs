@@ -9,9 +9,11 @@ mod cache;
 mod compile;
 mod engine;
 mod error;
+mod message;
 pub mod resources;
 
 pub use binary::{Binary, VersionId, version_id};
 pub(crate) use compile::run_niced;
 pub use engine::{Engine, TICK};
 pub use error::{CallError, FailedCall, LoadError};
+pub(crate) use message::{message, payload};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hassock_frames::Encoded;
+use hassock_frames::{Encoded, Packed, Payload};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -314,7 +314,11 @@ fn more_than_the_bytes_end_it_and_what_came_before_is_read() {
     let recording = recording(2, 1000);
     let first = accept(&recording, 1);
     let tap = first.tap().unwrap();
-    let text = |bytes: usize| [Message::Text("x".repeat(bytes))];
+    let text = |bytes: usize| {
+        let mut messages = Packed::default();
+        messages.push(Payload::Text(&"x".repeat(bytes)));
+        messages
+    };
     tap.sent(&text(400));
     tap.sent(&text(400));
     tap.sent(&text(0));

@@ -5,14 +5,13 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hassock_frames::{Decoder, Encoded, Incoming};
+use hassock_frames::{Decoder, Encoded, Incoming, Packed, Payload};
 use tokio::io::ReadBuf;
 use tokio_tungstenite::tungstenite::Error;
 
 use super::transport::Transport;
 use crate::app::connection::Close;
 use crate::config::AppLimits;
-use crate::module::bindings::hassock::host::types::Message;
 
 /// The size of a read buffer in bytes: what one system call can read.
 const BUFFER: usize = 64 << 10;
@@ -41,7 +40,7 @@ pub(super) struct Reader {
 #[derive(Default)]
 pub(super) struct Batch {
     /// The messages in the order of arrival. Empty if only control frames arrived.
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Packed,
     /// The answers to pings. Modules do not see them.
     pub(super) pongs: Vec<Encoded>,
     /// The connection ended after these messages.
@@ -126,11 +125,11 @@ impl Reader {
             match incoming {
                 Incoming::Text(text) => {
                     batch.bytes += text.len();
-                    batch.messages.push(Message::Text(text.into_owned()));
+                    batch.messages.push(Payload::Text(&text));
                 }
                 Incoming::Binary(data) => {
                     batch.bytes += data.len();
-                    batch.messages.push(Message::Binary(data.into_owned()));
+                    batch.messages.push(Payload::Binary(&data));
                 }
                 Incoming::Ping(payload) => batch.pongs.push(Encoded::pong(&payload)),
                 Incoming::Pong(_) => {}
@@ -163,14 +162,11 @@ mod tests {
     }
 
     fn texts(batch: &Batch) -> Vec<&str> {
-        let mut texts = Vec::new();
-        for message in &batch.messages {
-            match message {
-                Message::Text(text) => texts.push(text.as_str()),
-                Message::Binary(_) => panic!("no client has sent binary"),
-            }
-        }
-        texts
+        let text = |message| match message {
+            Payload::Text(text) => text,
+            Payload::Binary(_) => panic!("no client has sent binary"),
+        };
+        batch.messages.iter().map(text).collect()
     }
 
     #[tokio::test]

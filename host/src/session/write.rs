@@ -65,7 +65,7 @@ impl<S: Transport> Writer<S> {
                 Next::Nothing => return Ok(()),
             }
             if let Some(tap) = connection.tap() {
-                self.queue.iter().for_each(|message| tap.received(message));
+                self.queue.iter().for_each(|messages| tap.received(messages));
             }
         }
     }
@@ -189,7 +189,7 @@ mod tests {
     fn half_written() -> (Writer<DuplexStream>, DuplexStream, Connection) {
         let (mut writer, socket) = writer(5);
         let connection = Connection::new(1, 1 << 20);
-        connection.outbox.push([text(10), text(20)]).unwrap();
+        [text(10), text(20)].into_iter().for_each(|message| connection.outbox.push(message).unwrap());
         assert!(writer.write(&connection).now_or_never().is_none());
         (writer, socket, connection)
     }
@@ -200,7 +200,7 @@ mod tests {
             let (mut writer, socket) = writer(room);
             let connection = Connection::new(1, 1 << 20);
             let messages: Vec<Encoded> = (0..100).map(|number| text(number * 7)).collect();
-            connection.outbox.push(messages.clone()).unwrap();
+            messages.iter().for_each(|message| connection.outbox.push(message.clone()).unwrap());
             let pongs: Vec<Encoded> = (0..PONGS as u8 + 3).map(|number| Encoded::pong(&[number])).collect();
             writer.queue_pongs(pongs.clone());
             let write = async move {
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_was_cancelled_continues_where_it_was() {
         let (mut writer, socket, connection) = half_written();
-        connection.outbox.push_one(text(30)).unwrap();
+        connection.outbox.push(text(30)).unwrap();
         let write = async move {
             writer.write(&connection).await.unwrap();
             drop(writer);

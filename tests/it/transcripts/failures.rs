@@ -95,7 +95,7 @@ async fn a_failure_comes_with_the_log_and_the_backtrace() {
         "    ERROR the module trapped: wasm trap: ",
         "\n      at probe.wasm!",
         "\n      <- probe.wasm!probe::Probe::",
-        "\n      <- probe.wasm!hassock:host/handler@0.1.0#receive\n",
+        "\n      <- probe.wasm!hassock:host/packed-handler@0.1.0#receive-packed\n",
     ];
     assert_said(&finished, 1, &said);
 }

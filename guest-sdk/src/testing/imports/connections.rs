@@ -4,17 +4,20 @@ use crate::testing::current::state;
 use crate::testing::engine::closing;
 use crate::testing::outbox::SendError;
 use crate::testing::state::State;
-use crate::{ClosedBy, ConnectionError, Message};
+use crate::{ClosedBy, ConnectionError, Message, MessageRef};
 
 /// Bytes of a close frame's reason.
 const MAX_REASON: usize = 123;
 
-pub(crate) fn send(id: u64, message: Message) -> Result<(), ConnectionError> {
-    push("Connection::send", id, vec![message])
+pub(crate) fn send(id: u64, message: MessageRef<'_>) -> Result<(), ConnectionError> {
+    push("Connection::send", id, vec![message.into()])
 }
 
-pub(crate) fn send_many(id: u64, messages: Vec<Message>) -> Result<(), ConnectionError> {
-    push("Connection::send_many", id, messages)
+pub(crate) fn send_many<'a>(
+    id: u64,
+    messages: impl Iterator<Item = MessageRef<'a>> + Clone,
+) -> Result<(), ConnectionError> {
+    push("Connection::send_many", id, messages.map(Into::into).collect())
 }
 
 pub(crate) fn outbox_fullness(id: u64) -> Result<u8, ConnectionError> {

@@ -6,6 +6,29 @@ pub(crate) mod sql;
 pub(crate) mod timers;
 pub(crate) mod topics;
 
+/// `packed-handler`, which no test calls: a [`MockHost`](crate::testing::MockHost) passes each message on at once.
+pub(crate) mod packed {
+    use crate::MessageRef;
+
+    pub(crate) fn messages(_: &[u8]) -> impl Iterator<Item = MessageRef<'_>> {
+        std::iter::empty()
+    }
+}
+
+/// As [`packed`].
+pub(crate) mod replies {
+    pub(crate) fn collect(
+        _: u64,
+        _: usize,
+        _: u32,
+        call: impl FnOnce() -> Result<(), String>,
+    ) -> Result<Vec<u8>, String> {
+        call().map(|()| Vec::new())
+    }
+
+    pub(crate) fn flush_on_panic() {}
+}
+
 /// `hassock:host/about`
 pub(crate) mod about {
     pub(crate) fn host() -> String {

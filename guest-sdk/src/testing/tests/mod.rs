@@ -34,13 +34,13 @@ impl Start for Puppet {
 }
 
 impl Handler for Puppet {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
     fn on_open(&self, connection: Connection, _: &Request) -> Result<Acceptance, Refusal> {
         OPEN.take().map_or_else(|| Ok(Acceptance::new()), |job| job(connection))
     }
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         match MESSAGE.take() {
             Some(job) => job(connection),
             None if message.as_text() == Some("fail") => bail!("told to fail"),

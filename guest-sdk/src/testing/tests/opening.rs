@@ -25,13 +25,13 @@ fn a_request_is_what_the_test_says() {
     #[derive(Default)]
     struct Reader;
     impl Handler for Reader {
-        type Message = Message;
+        type Message<'a> = MessageRef<'a>;
         fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
             connection.send(format!("{} {:?} {}", request.path(), request.query(), request.remote_address()))?;
             connection.send(format!("{:?} {}", request.headers().collect::<Vec<_>>(), request.secure()))?;
             Ok(Acceptance::new())
         }
-        fn on_message(&self, _: Connection, _: Message) -> Result<()> {
+        fn on_message(&self, _: Connection, _: MessageRef<'_>) -> Result<()> {
             Ok(())
         }
     }

@@ -1,10 +1,13 @@
 //! The functions that a module exports: what each takes, and what it may return.
 
+use hassock_frames::Packed;
+
+use super::CallContext;
 use super::pool::Instance;
 use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
-use crate::module::bindings::hassock::host::types::Message;
+use crate::module::message;
 use crate::text::log_line;
 
 /// One exported function with its arguments.
@@ -36,10 +39,10 @@ pub(super) struct Open<'a> {
     pub(super) request: &'a Request,
 }
 
-/// `handler.receive`
+/// `packed-handler.receive-packed`, or `handler.receive`
 pub(super) struct Receive<'a> {
     pub(super) connection: u64,
-    pub(super) messages: &'a [Message],
+    pub(super) messages: &'a Packed,
 }
 
 /// `handler.closed`
@@ -90,7 +93,18 @@ impl Export for Receive<'_> {
     type Value = ();
 
     async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
-        instance.handler.call_receive(&mut instance.store, self.connection, self.messages).await
+        let store = &mut instance.store;
+        let Some(receive) = instance.receive_packed else {
+            let messages: Vec<_> = self.messages.iter().map(message).collect();
+            return instance.handler.call_receive(store, self.connection, &messages).await;
+        };
+        let is_quick = store.data().version.pace.is_quick();
+        let room = store.data_mut().call.as_mut().filter(|_| is_quick).map_or(0, CallContext::promise_room);
+        let arguments = (self.connection, self.messages.as_bytes(), room);
+        match receive.call_async(&mut *store, arguments).await?.0 {
+            Ok(replies) => store.data_mut().queue_replies(replies).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {

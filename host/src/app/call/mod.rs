@@ -1,16 +1,19 @@
 //! The calls that the host makes: one function for each export, each within the limits of the app.
 //!
 //! Reading order: the functions here → `export` (what each exported function takes and returns) → `run` (one call in a
-//! leased instance) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
+//! leased instance) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
 
 mod export;
 mod failure;
 mod output;
 mod pool;
+mod replies;
 mod run;
 mod state;
 
 use std::sync::Arc;
+
+use hassock_frames::Packed;
 
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
 pub(crate) use pool::Pool;
@@ -21,7 +24,6 @@ use super::connection::Connection;
 use super::versions::{self, Version};
 use super::{App, Setup};
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
-use crate::module::bindings::hassock::host::types::Message;
 use crate::module::{CallError, FailedCall};
 
 /// `handler.open`
@@ -37,11 +39,11 @@ pub async fn open(
     Call::new(app, &version, Some(connection)).serve(Open { connection: connection.id, request }).await
 }
 
-/// `handler.receive`
+/// `packed-handler.receive-packed`, or `handler.receive` of a module without it.
 ///
 /// # Errors
 /// If the call did not return, or returned an error.
-pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &[Message]) -> Result<(), FailedCall> {
+pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &Packed) -> Result<(), FailedCall> {
     let version = versions::version_for(app, Some(connection)).await?;
     Call::new(app, &version, Some(connection)).serve(Receive { connection: connection.id, messages }).await
 }

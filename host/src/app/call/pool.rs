@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use wasmtime::Store;
+use wasmtime::component::TypedFunc;
 
 use super::state::{CallContext, InstanceState, on_tick};
 use crate::app::versions::Version;
@@ -15,10 +16,15 @@ use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
 
+/// `receive-packed`. The host calls it through this type instead of the generated one, which checks its types at each
+/// call.
+pub(super) type ReceivePacked = TypedFunc<(u64, &'static [u8], u32), (Result<Vec<u8>, String>,)>;
+
 /// One live instance with its store.
 pub(super) struct Instance {
     pub(super) store: Store<InstanceState>,
     pub(super) handler: handler::Guest,
+    pub(super) receive_packed: Option<ReceivePacked>,
     pub(super) timer_handler: Option<timer_handler::Guest>,
     pub(super) self_test: Option<self_test::Guest>,
     pub(super) migration: Option<migration::Guest>,
@@ -143,7 +149,12 @@ impl Pool {
                 }
             };
         }
+        let receive_packed = match &version.exports.receive_packed {
+            Some(index) => Some(instance.get_typed_func(&mut store, index).map_err(failed)?),
+            None => None,
+        };
         Ok(Box::new(Instance {
+            receive_packed,
             handler: version.exports.handler.load(&mut store, &instance).map_err(failed)?,
             timer_handler: load!(timer_handler),
             self_test: load!(self_test),

@@ -35,6 +35,7 @@ impl<'a> Call<'a> {
         let (result, time) = run(export, app, &setup, version, self.connection, sim).await;
         if let Some(time) = time {
             version.stats.count(time);
+            version.pace.note(time);
         }
         match result {
             Ok(value) => {

@@ -41,6 +41,8 @@ pub(crate) struct CallContext {
     pub dirty: Vec<Arc<Connection>>,
     /// The simulation that counts the call and injects faults into it. A self-test has none.
     pub sim: Option<Arc<Simulation>>,
+    /// How many bytes of messages the call may return instead of sending them; none for a call that has to send them.
+    pub(super) room: Option<usize>,
     ticks: u32,
 }
 
@@ -52,7 +54,7 @@ impl CallContext {
         connection: Option<Arc<Connection>>,
         sim: Option<Arc<Simulation>>,
     ) -> Self {
-        Self { app, setup, connection, dirty: Vec::new(), sim, ticks: 0 }
+        Self { app, setup, connection, dirty: Vec::new(), sim, room: None, ticks: 0 }
     }
 
     /// Wake the dirty connections.

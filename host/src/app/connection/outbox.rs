@@ -58,28 +58,14 @@ impl Outbox {
         Self { queue: Mutex::default(), limit }
     }
 
-    /// Queue all messages in order, or none of them.
+    /// Queue messages: all of them, or none.
     ///
     /// # Errors
     /// If they do not fit, or the connection is closing.
-    pub fn push(&self, messages: impl IntoIterator<Item = Encoded, IntoIter: Clone>) -> Result<(), SendError> {
-        let messages = messages.into_iter();
-        let bytes: usize = messages.clone().map(|message| message.payload_len() + MESSAGE_OVERHEAD).sum();
-        self.push_sized(messages, bytes)
-    }
-
-    /// Queue one message.
-    ///
-    /// # Errors
-    /// The same as for [`push`](Self::push).
-    pub fn push_one(&self, message: Encoded) -> Result<(), SendError> {
-        let bytes = message.payload_len() + MESSAGE_OVERHEAD;
-        self.push_sized(std::iter::once(message), bytes)
-    }
-
-    fn push_sized(&self, messages: impl Iterator<Item = Encoded>, bytes: usize) -> Result<(), SendError> {
+    pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
+        let bytes = size(&messages);
         let mut queue = self.queue.lock();
-        if queue.shut || queue.close.is_some() {
+        if queue.is_closing() {
             return Err(SendError::Closing);
         }
         // The limit is also that of a message, which then has no room for the overhead.
@@ -90,8 +76,28 @@ impl Outbox {
         if queue.bytes + bytes > if queue.bytes == 0 { largest } else { self.limit } {
             return Err(SendError::Full);
         }
-        queue.bytes += bytes;
-        queue.messages.extend(messages);
+        queue.push(messages, bytes);
+        Ok(())
+    }
+
+    /// How many bytes of messages fit now. Each message counts [`MESSAGE_OVERHEAD`] bytes more than its payload.
+    pub(crate) fn room(&self) -> usize {
+        let queue = self.queue.lock();
+        if queue.is_closing() { 0 } else { self.limit.saturating_sub(queue.bytes) }
+    }
+
+    /// Queue messages for which there was [`room`](Self::room) when a call began. Others may have used it meanwhile,
+    /// but a call that was promised room keeps it, so the limit can be exceeded by that much.
+    ///
+    /// # Errors
+    /// If the connection is closing.
+    pub(crate) fn push_promised(&self, messages: Encoded) -> Result<(), SendError> {
+        let bytes = size(&messages);
+        let mut queue = self.queue.lock();
+        if queue.is_closing() {
+            return Err(SendError::Closing);
+        }
+        queue.push(messages, bytes);
         Ok(())
     }
 
@@ -106,7 +112,7 @@ impl Outbox {
     /// If the connection is already closing.
     pub fn close(&self, close: Close) -> Result<(), SendError> {
         let mut queue = self.queue.lock();
-        if queue.shut || queue.close.is_some() {
+        if queue.is_closing() {
             return Err(SendError::Closing);
         }
         queue.close = Some(close);
@@ -167,8 +173,28 @@ impl Outbox {
     }
 }
 
+impl Queue {
+    fn is_closing(&self) -> bool {
+        self.shut || self.close.is_some()
+    }
+
+    fn push(&mut self, messages: Encoded, bytes: usize) {
+        if messages.frames() > 0 {
+            self.bytes += bytes;
+            self.messages.push_back(messages);
+        }
+    }
+}
+
+/// What messages count in an outbox, in bytes.
+pub(crate) fn size(messages: &Encoded) -> usize {
+    messages.payload_len() + messages.frames() * MESSAGE_OVERHEAD
+}
+
 #[cfg(test)]
 mod tests {
+    use hassock_frames::Payload;
+
     use super::*;
 
     fn text(bytes: usize) -> Encoded {
@@ -178,59 +204,77 @@ mod tests {
     #[test]
     fn the_limit_holds_until_the_bytes_are_written() {
         let outbox = Outbox::new(1000);
-        assert_eq!((outbox.push_one(text(436)), outbox.fullness()), (Ok(()), 50));
-        assert_eq!((outbox.push_one(text(436)), outbox.fullness()), (Ok(()), 100));
-        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 50));
+        assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 100));
+        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
         let mut taken = VecDeque::new();
         outbox.next(&mut taken);
         assert_eq!(taken.len(), 2);
-        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full), "what was taken is not written yet");
+        assert_eq!(outbox.push(text(0)), Err(SendError::Full), "what was taken is not written yet");
         taken.clear();
         outbox.next(&mut taken);
-        assert_eq!((outbox.push_one(text(0)), outbox.fullness()), (Ok(()), 6));
+        assert_eq!((outbox.push(text(0)), outbox.fullness()), (Ok(()), 6));
     }
 
     #[test]
     fn a_message_as_large_as_the_limit_fits_into_an_empty_outbox() {
         let outbox = Outbox::new(1000);
-        assert_eq!(outbox.push_one(text(1001)), Err(SendError::TooLarge));
-        assert_eq!((outbox.push_one(text(1000)), outbox.fullness()), (Ok(()), 100));
-        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        assert_eq!(outbox.push(text(1001)), Err(SendError::TooLarge));
+        assert_eq!((outbox.push(text(1000)), outbox.fullness()), (Ok(()), 100));
+        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
     }
 
     #[test]
     fn empty_messages_are_not_free() {
         let outbox = Outbox::new(640);
-        let sent = std::iter::repeat_with(|| outbox.push_one(text(0))).take_while(Result::is_ok).count();
+        let sent = std::iter::repeat_with(|| outbox.push(text(0))).take_while(Result::is_ok).count();
         assert_eq!(sent, 10);
     }
 
     #[test]
     fn a_filled_one_is_full_until_the_session_writes() {
         let outbox = Outbox::new(1000);
-        outbox.push_one(text(100)).unwrap();
+        outbox.push(text(100)).unwrap();
         outbox.fill();
-        assert_eq!(outbox.push_one(text(0)), Err(SendError::Full));
+        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
         let mut taken = VecDeque::new();
         outbox.next(&mut taken);
         taken.clear();
         outbox.next(&mut taken);
-        assert_eq!((outbox.push_one(text(936)), outbox.fullness()), (Ok(()), 100));
+        assert_eq!((outbox.push(text(936)), outbox.fullness()), (Ok(()), 100));
     }
 
     #[test]
     fn several_go_together_or_not_at_all() {
         let outbox = Outbox::new(263);
-        assert_eq!(outbox.push(vec![text(100), text(100)]), Err(SendError::TooLarge));
+        let long = "x".repeat(100);
+        let two = Encoded::messages([Payload::Text(&long), Payload::Text(&long)].into_iter());
+        assert_eq!(outbox.push(two), Err(SendError::TooLarge));
         assert!(!outbox.has_messages());
+    }
+
+    #[test]
+    fn promised_room_stays_whatever_others_send() {
+        let outbox = Outbox::new(1000);
+        assert_eq!(outbox.room(), 1000);
+        outbox.push(text(936)).unwrap();
+        outbox.push_promised(text(936)).unwrap();
+        assert_eq!((outbox.room(), outbox.fullness()), (0, 100));
+        let mut taken = VecDeque::new();
+        outbox.next(&mut taken);
+        assert_eq!(taken, [text(936), text(936)]);
+        outbox.close(Close::going_away()).unwrap();
+        assert_eq!((outbox.push_promised(text(1)), outbox.room()), (Err(SendError::Closing), 0));
+        taken.clear();
+        assert!(matches!(outbox.next(&mut taken), Next::Close(_)));
     }
 
     #[test]
     fn a_close_comes_after_what_was_queued_and_ends_sending() {
         let outbox = Outbox::new(1000);
-        outbox.push_one(text(1)).unwrap();
+        outbox.push(text(1)).unwrap();
         outbox.close(Close::going_away()).unwrap();
-        assert_eq!(outbox.push_one(text(1)), Err(SendError::Closing));
+        assert_eq!(outbox.push(text(1)), Err(SendError::Closing));
         assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Messages));
         assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Close(Close { code: 1001, .. })));
     }

@@ -1,27 +1,34 @@
 //! `hassock:host/connections`
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use super::encoded;
+use bytes::Bytes;
+use hassock_frames::Encoded;
+
 use crate::app::call::InstanceState;
-use crate::app::connection::{Close, MAX_REASON, SendError, is_allowed};
+use crate::app::connection::{Close, Connection, MAX_REASON, SendError, is_allowed};
 use crate::module::bindings::hassock::host::connections::{Error, Host};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message};
+use crate::module::payload;
 
 impl Host for InstanceState {
     fn send(&mut self, id: u64, message: Message) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        connection.outbox.push_one(encoded(&message)).map_err(refused)?;
-        self.mark_dirty(connection);
-        Ok(())
+        self.queue(connection, Encoded::messages(std::iter::once(payload(&message))))
     }
 
     fn send_many(&mut self, id: u64, messages: Vec<Message>) -> Result<(), Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        let messages: Vec<_> = messages.iter().map(encoded).collect();
-        connection.outbox.push(messages).map_err(refused)?;
+        self.queue(connection, Encoded::messages(messages.iter().map(payload)))
+    }
+
+    fn send_packed(&mut self, id: u64, messages: Vec<u8>) -> Result<u32, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let messages = Encoded::from_packed(messages).map_err(|error| Error::Invalid(error.to_string()))?;
+        let Some(call) = &mut self.call else { return Err(Error::UnknownConnection) };
+        let room = call.send_packed(&connection, messages).map_err(refused)?;
         self.mark_dirty(connection);
-        Ok(())
+        Ok(room)
     }
 
     fn outbox_fullness(&mut self, id: u64) -> Result<u8, Error> {
@@ -56,6 +63,14 @@ impl Host for InstanceState {
             return Err(Error::TooLarge(format!("{} bytes; `attachment_bytes` is {limit}", attachment.len())));
         }
         *connection.attachment.lock() = Bytes::from(attachment);
+        Ok(())
+    }
+}
+
+impl InstanceState {
+    fn queue(&mut self, connection: Arc<Connection>, messages: Encoded) -> Result<(), Error> {
+        connection.outbox.push(messages).map_err(refused)?;
+        self.mark_dirty(connection);
         Ok(())
     }
 }

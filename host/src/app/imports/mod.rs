@@ -9,7 +9,6 @@ mod topics;
 
 use std::sync::Arc;
 
-use hassock_frames::Encoded;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::app::call::InstanceState;
@@ -36,14 +35,6 @@ impl types::Host for InstanceState {}
 impl about::Host for InstanceState {
     fn host(&mut self) -> String {
         crate::VERSION.to_owned()
-    }
-}
-
-/// A message of a module as it is written to sockets.
-fn encoded(message: &types::Message) -> Encoded {
-    match message {
-        types::Message::Text(text) => Encoded::text(text),
-        types::Message::Binary(data) => Encoded::binary(data),
     }
 }
 

@@ -71,6 +71,7 @@ impl InstanceState {
     /// Wake the dirty connections before the call waits.
     fn before_waiting(&mut self) {
         if let Some(call) = &mut self.call {
+            call.expire_room();
             call.wake_dirty();
         }
     }

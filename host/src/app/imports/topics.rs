@@ -1,10 +1,12 @@
 //! `hassock:host/topics`
 
-use super::encoded;
+use hassock_frames::Encoded;
+
 use crate::app::TopicError;
 use crate::app::call::InstanceState;
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
+use crate::module::payload;
 
 impl Host for InstanceState {
     fn subscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
@@ -38,10 +40,12 @@ impl Host for InstanceState {
 impl InstanceState {
     fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
         let Some(call) = &mut self.call else { return Ok(0) };
-        let message = encoded(&message);
-        if message.payload_len() > call.setup.limits.outbox_bytes.bytes() {
+        call.expire_room();
+        let message = payload(&message);
+        if message.as_bytes().len() > call.setup.limits.outbox_bytes.bytes() {
             return Err(Error::TooLarge);
         }
+        let message = Encoded::messages(std::iter::once(message));
         Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))
     }
 }

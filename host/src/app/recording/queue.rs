@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hassock_frames::Encoded;
+use hassock_frames::{Encoded, Packed};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::RecordOptions;
 use crate::app::connection::{Close, Connection};
 use crate::module::bindings::hassock::host::types::{Message, Request};
+use crate::module::message;
 
 /// Bytes that the queue counts for an event in addition to its payload, for the entry and the names in it.
 const OVERHEAD: usize = 128;
@@ -274,22 +275,20 @@ impl Drop for PendingHandshake {
 
 impl Tap {
     /// The module is about to receive these messages.
-    pub(crate) fn sent(&self, messages: &[Message]) {
-        for message in messages {
-            let bytes = match message {
-                Message::Text(text) => text.len(),
-                Message::Binary(data) => data.len(),
-            };
+    pub(crate) fn sent(&self, messages: &Packed) {
+        for payload in messages.iter() {
             let client = || Arc::clone(&self.client);
-            self.recording.note(bytes, || RawEvent::Sent { client: client(), message: message.clone() });
+            let event = || RawEvent::Sent { client: client(), message: message(payload) };
+            self.recording.note(payload.as_bytes().len(), event);
         }
     }
 
-    /// The socket is about to receive this message.
-    pub(crate) fn received(&self, message: &Encoded) {
-        let client = || Arc::clone(&self.client);
-        let event = || RawEvent::Received { client: client(), message: message.clone() };
-        self.recording.note(message.payload_len(), event);
+    /// The socket is about to receive these messages.
+    pub(crate) fn received(&self, messages: &Encoded) {
+        for message in messages.split() {
+            let bytes = message.payload_len();
+            self.recording.note(bytes, || RawEvent::Received { client: Arc::clone(&self.client), message });
+        }
     }
 
     /// A timer of the connection is about to be fired.

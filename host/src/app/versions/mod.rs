@@ -7,6 +7,7 @@
 mod assign;
 mod describe;
 mod health;
+mod pace;
 mod report;
 mod rollout;
 mod stats;

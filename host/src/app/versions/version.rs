@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::HealthMonitor;
+use super::pace::Pace;
 use super::stats::Stats;
 use crate::app::call::InstanceState;
 use crate::app::imports;
 use crate::config::Grant;
-use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+use crate::module::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
 use crate::module::{Binary, Engine, LoadError, VersionId};
 
 /// The first bytes of any WebAssembly file, and of a component (the layer field is 1).
@@ -26,6 +27,7 @@ pub struct Version {
     pub stats: Stats,
     /// The health monitor, which is active while the version is new.
     pub(crate) health: HealthMonitor,
+    pub(crate) pace: Pace,
     pub(in crate::app) pre: InstancePre<InstanceState>,
     pub(in crate::app) exports: Exports,
     needs_database: bool,
@@ -37,6 +39,8 @@ pub struct Version {
 #[derive(Clone)]
 pub(in crate::app) struct Exports {
     pub(in crate::app) handler: handler::GuestIndices,
+    /// `receive-packed`, which has its own way to be called.
+    pub(in crate::app) receive_packed: Option<ComponentExportIndex>,
     pub(in crate::app) timer_handler: Option<timer_handler::GuestIndices>,
     pub(in crate::app) self_test: Option<self_test::GuestIndices>,
     pub(in crate::app) migration: Option<migration::GuestIndices>,
@@ -77,6 +81,7 @@ impl Version {
             id: binary.version(),
             stats: Stats::default(),
             health: HealthMonitor::default(),
+            pace: Pace::default(),
             needs_database: has_import(&component, SQL),
             pre,
             exports,
@@ -167,6 +172,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
     }
     Ok(Exports {
         handler: handler::GuestIndices::new(pre).map_err(mismatch)?,
+        receive_packed: receive_packed(component, pre).map_err(mismatch)?,
         timer_handler: has(TIMER_HANDLER)
             .then(|| timer_handler::GuestIndices::new(pre))
             .transpose()
@@ -174,6 +180,15 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
         self_test: has(SELF_TEST).then(|| self_test::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
         migration: has(MIGRATION).then(|| migration::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
     })
+}
+
+fn receive_packed(
+    component: &Component,
+    pre: &InstancePre<InstanceState>,
+) -> wasmtime::Result<Option<ComponentExportIndex>> {
+    let Some(interface) = component.get_export_index(None, PACKED_HANDLER) else { return Ok(None) };
+    packed_handler::GuestIndices::new(pre)?;
+    Ok(component.get_export_index(Some(&interface), "receive-packed"))
 }
 
 /// Whether a component imports an interface, in any version.
@@ -186,6 +201,7 @@ fn has_import(component: &Component, interface: &str) -> bool {
 const SQL: &str = "hassock:host/sql";
 const TIMERS: &str = "hassock:host/timers";
 const HANDLER: &str = "hassock:host/handler@0.1.0";
+const PACKED_HANDLER: &str = "hassock:host/packed-handler@0.1.0";
 const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
 const SELF_TEST: &str = "hassock:host/self-test@0.1.0";
 const MIGRATION: &str = "hassock:host/migration@0.1.0";

@@ -15,7 +15,7 @@ impl Start for Faults {
 }
 
 impl Handler for Faults {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
     fn on_open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         if let Some(misdeed) = request.query_value("open") {
@@ -24,7 +24,7 @@ impl Handler for Faults {
         Ok(Acceptance::new().topic("faults"))
     }
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         let answer = match message.as_text() {
             Some("flood") => {
                 flood(connection);

@@ -11,7 +11,7 @@ static MARK: [u8; 64] = *b"<mark:plain                                          
 struct Marked;
 
 impl Handler for Marked {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
     fn on_open(&self, _: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         if has("open-trap") {
@@ -21,7 +21,7 @@ impl Handler for Marked {
         Ok(acceptance.topic("all").attachment(&vec![name()])?)
     }
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         let text = message.as_text().unwrap_or_default();
         let number: Option<u64> = text.rsplit(' ').next().and_then(|word| word.parse().ok());
         if has("third-traps") && number.is_some_and(|number| number % 3 == 0) || has("all-trap") {

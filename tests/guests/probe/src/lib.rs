@@ -98,7 +98,7 @@ impl Start for Probe {
 }
 
 impl Handler for Probe {
-    type Message = Message;
+    type Message<'a> = MessageRef<'a>;
 
     fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
         self.event(connection.id(), "open", request.path())?;
@@ -135,7 +135,7 @@ impl Handler for Probe {
         Ok(acceptance.attachment(&json!({ "opened": connection.id() }))?)
     }
 
-    fn on_message(&self, connection: Connection, message: Message) -> Result<()> {
+    fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         self.calls.set(self.calls.get() + 1);
         let command = message.as_text().filter(|text| text.starts_with(['{', '"'])).map(serde_json::from_str);
         let Some(command) = command else {

@@ -1,0 +1,51 @@
+//! Whether the calls of a version take long.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::module::TICK;
+
+/// How many calls after a long one are taken to be long, too.
+const CALLS: u32 = 64;
+
+/// The pace of a version. The messages of a long call should leave while it runs, and it should let others run; a short
+/// call is cheaper without both.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// Calls that are still taken to be long.
+    long: AtomicU32,
+}
+
+impl Pace {
+    /// A call begins. Whether it will probably be short.
+    pub(crate) fn is_quick(&self) -> bool {
+        let long = self.long.load(Ordering::Relaxed);
+        if long > 0 {
+            // Two threads may both count one call, which does not matter.
+            self.long.store(long - 1, Ordering::Relaxed);
+        }
+        long == 0
+    }
+
+    /// A call took so long.
+    pub(crate) fn note(&self, time: Duration) {
+        if time >= TICK {
+            self.long.store(CALLS, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_call_makes_the_next_ones_careful() {
+        let pace = Pace::default();
+        pace.note(TICK / 2);
+        assert!(pace.is_quick());
+        pace.note(TICK);
+        assert_eq!((0..100).filter(|_| !pace.is_quick()).count(), CALLS as usize);
+        assert!(pace.is_quick());
+    }
+}
