@@ -15,6 +15,7 @@ mod transcripts;
 
 /// A running app: what its calls may do, its topics and its timers.
 mod app {
+    mod direct;
     mod faults;
     mod replies;
     mod timers;

@@ -201,6 +201,15 @@ impl<S: Transport> Session<S> {
         if let Some(tap) = connection.tap() {
             tap.sent(&batch.messages);
         }
+        if let Some(result) = call::receive_directly(&app, &connection, &batch.messages) {
+            return match batch.end {
+                Some(close) => Err(close),
+                None => {
+                    self.called(result, None)?;
+                    self.writer.write(&self.connection).await
+                }
+            };
+        }
         // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
         let mut call = Box::pin(call::receive(&app, &connection, &batch.messages));
         match batch.end {
@@ -235,6 +244,11 @@ impl<S: Transport> Session<S> {
             result = &mut call => (result, None),
             lost = pump => (call.await, Some(lost)),
         };
+        self.called(result, lost)
+    }
+
+    /// What follows from a call, during which the connection may have been lost.
+    fn called(&self, result: Result<(), FailedCall>, lost: Option<Close>) -> Result<(), Close> {
         let failed = result.err().map(|error| self.call_failed(&error));
         match lost.or(failed) {
             // The first close counts: a module that closes and then fails has closed.

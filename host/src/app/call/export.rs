@@ -2,8 +2,10 @@
 
 use hassock_frames::Packed;
 
-use super::CallContext;
+use wasmtime::Store;
+
 use super::pool::Instance;
+use super::{CallContext, InstanceState};
 use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
@@ -98,13 +100,11 @@ impl Export for Receive<'_> {
             let messages: Vec<_> = self.messages.iter().map(message).collect();
             return instance.handler.call_receive(store, self.connection, &messages).await;
         };
-        let is_quick = store.data().version.pace.is_quick();
+        let is_quick = store.data().version.pace.begin_call();
         let room = store.data_mut().call.as_mut().filter(|_| is_quick).map_or(0, CallContext::promise_room);
         let arguments = (self.connection, self.messages.as_bytes(), room);
-        match receive.call_async(&mut *store, arguments).await?.0 {
-            Ok(replies) => store.data_mut().queue_replies(replies).map(Ok),
-            Err(error) => Ok(Err(error)),
-        }
+        let called = receive.call_async(&mut *store, arguments).await;
+        received(store, called)
     }
 
     fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
@@ -196,6 +196,17 @@ impl Export for Check {
 
     fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
         without_error(returned)
+    }
+}
+
+/// What follows from the result of `receive-packed`: the messages in it are queued.
+pub(super) fn received(
+    store: &mut Store<InstanceState>,
+    called: wasmtime::Result<(Result<Vec<u8>, String>,)>,
+) -> wasmtime::Result<Result<(), String>> {
+    match called?.0 {
+        Ok(replies) => store.data_mut().queue_replies(replies).map(Ok),
+        Err(error) => Ok(Err(error)),
     }
 }
 

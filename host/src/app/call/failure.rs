@@ -22,6 +22,9 @@ pub(super) fn classify(lease: &Lease<'_>, limits: &AppLimits, error: &wasmtime::
     let state = lease.instance.store.data();
     let backtrace = backtrace(error);
     let reason = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) if state.call.as_ref().is_some_and(|call| call.is_late) => {
+            return CallError::Timeout(limits.call_timeout);
+        }
         Some(Trap::Interrupt) => return CallError::CpuTime { limit: limits.cpu_time, backtrace },
         Some(trap) => trap.to_string(),
         None => format!("{:#}", error.root_cause()),

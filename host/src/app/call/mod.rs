@@ -1,8 +1,9 @@
 //! The calls that the host makes: one function for each export, each within the limits of the app.
 //!
-//! Reading order: the functions here → `export` (what each exported function takes and returns) → `run` (one call in a
+//! Reading order: the functions here → `direct` (a call that needs no stack of its own) → `export` (what each exported function takes and returns) → `run` (one call in a
 //! leased instance) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
 
+mod direct;
 mod export;
 mod failure;
 mod output;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use hassock_frames::Packed;
 
+pub use direct::receive_directly;
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
 pub(crate) use pool::Pool;
 use run::{Call, run};

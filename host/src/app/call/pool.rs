@@ -108,6 +108,14 @@ impl Pool {
         Ok(Lease { instance, version, pool: self, _permit: permit })
     }
 
+    /// Take an idle instance of `version`, if there is one and a call may begin now.
+    pub(super) fn try_lease<'a>(&'a self, version: &'a Arc<Version>, context: CallContext) -> Option<Lease<'a>> {
+        let permit = self.free.try_acquire().ok()?;
+        let mut instance = self.take_idle(version)?;
+        begin(&mut instance.store, context);
+        Some(Lease { instance, version, pool: self, _permit: permit })
+    }
+
     async fn permit(&self, limits: &AppLimits) -> Result<SemaphorePermit<'_>, CallError> {
         if let Ok(permit) = self.free.try_acquire() {
             return Ok(permit);
@@ -121,15 +129,21 @@ impl Pool {
     /// An idle instance of the version. If there is none and another version uses up the limit, drop the instance that
     /// has been idle longest.
     fn take(&self, version: &Arc<Version>) -> Option<Box<Instance>> {
-        let mut idle = self.idle.lock();
-        if let Some(place) = idle.iter().rposition(|idle| Arc::ptr_eq(&idle.store.data().version, version)) {
-            return Some(idle.remove(place));
+        if let Some(instance) = self.take_idle(version) {
+            return Some(instance);
         }
+        let mut idle = self.idle.lock();
         let supersedes = self.live.load(Ordering::Relaxed) >= self.most && !idle.is_empty();
         let oldest = supersedes.then(|| idle.remove(0));
         drop(idle);
         drop(oldest);
         None
+    }
+
+    fn take_idle(&self, version: &Arc<Version>) -> Option<Box<Instance>> {
+        let mut idle = self.idle.lock();
+        let place = idle.iter().rposition(|idle| Arc::ptr_eq(&idle.store.data().version, version))?;
+        Some(idle.remove(place))
     }
 
     async fn instantiate(&self, version: &Arc<Version>, context: CallContext) -> Result<Box<Instance>, CallError> {
@@ -189,14 +203,19 @@ fn begin(store: &mut Store<InstanceState>, context: CallContext) {
 impl Lease<'_> {
     /// The call returned: undo what it left open, wake the connections that it wrote to, and give the instance back.
     pub(super) async fn finish(mut self) {
-        let state = self.instance.store.data_mut();
-        let max_calls = match state.call.take() {
+        let sql = &mut self.instance.store.data_mut().sql;
+        if sql.has_open_transactions() {
+            Box::pin(sql.end_call()).await;
+        }
+        self.put_back();
+    }
+
+    /// The same for a call that left nothing open.
+    pub(super) fn put_back(mut self) {
+        let max_calls = match self.instance.store.data_mut().call.take() {
             Some(context) => context.setup.limits.instance_calls,
             None => 0,
         };
-        if state.sql.has_open_transactions() {
-            Box::pin(state.sql.end_call()).await;
-        }
         self.instance.calls += 1;
         if self.instance.calls < max_calls {
             self.pool.put_back(self.instance, self.version);

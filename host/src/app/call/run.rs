@@ -33,6 +33,16 @@ impl<'a> Call<'a> {
         let (app, version, setup) = (self.app, self.version, self.app.setup());
         let sim = app.context.sim.as_ref();
         let (result, time) = run(export, app, &setup, version, self.connection, sim).await;
+        self.conclude::<E>(result, time)
+    }
+
+    /// Count a call that has ended after `time`, if it began.
+    pub(super) fn conclude<E: Export>(
+        self,
+        result: Result<E::Value, CallError>,
+        time: Option<Duration>,
+    ) -> Result<E::Value, FailedCall> {
+        let version = self.version;
         if let Some(time) = time {
             version.stats.count(time);
             version.pace.note(time);

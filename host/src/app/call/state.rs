@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::time::Instant;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -43,7 +44,12 @@ pub(crate) struct CallContext {
     pub sim: Option<Arc<Simulation>>,
     /// How many bytes of messages the call may return instead of sending them; none for a call that has to send them.
     pub(super) room: Option<usize>,
-    ticks: u32,
+    /// When the call began, if it runs on the stack of its session.
+    pub(super) direct_since: Option<Instant>,
+    /// The call has taken longer than `call_timeout`.
+    pub(super) is_late: bool,
+    /// The ticks that have passed while the call computed.
+    pub(super) ticks: u32,
 }
 
 impl CallContext {
@@ -54,7 +60,17 @@ impl CallContext {
         connection: Option<Arc<Connection>>,
         sim: Option<Arc<Simulation>>,
     ) -> Self {
-        Self { app, setup, connection, dirty: Vec::new(), sim, room: None, ticks: 0 }
+        Self {
+            app,
+            setup,
+            connection,
+            dirty: Vec::new(),
+            sim,
+            room: None,
+            direct_since: None,
+            is_late: false,
+            ticks: 0,
+        }
     }
 
     /// Wake the dirty connections.
@@ -120,6 +136,10 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
         }
         if call.app.context.sim.is_some() {
             return Ok(UpdateDeadline::Continue(1));
+        }
+        if let Some(began) = call.direct_since {
+            let goes_on = store.data_mut().direct_tick(began);
+            return Ok(if goes_on { UpdateDeadline::Continue(1) } else { UpdateDeadline::Interrupt });
         }
     }
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

@@ -6,6 +6,7 @@ mod settings;
 mod sql;
 mod timers;
 mod topics;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -18,8 +19,9 @@ use crate::module::bindings::hassock::host::{about, types};
 
 use crate::app::connection::Connection;
 pub(crate) use sql::SqlContext;
+pub(crate) use waiting::may_wait;
 
-/// Add everything that the host can give to a module.
+/// Add everything that the host can give to a module that [may wait](may_wait).
 ///
 /// # Errors
 /// If two interfaces have the same name.
@@ -27,6 +29,16 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>>
     let mut linker = Linker::new(engine.get());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     CompleteModule::add_to_linker::<_, HasSelf<InstanceState>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Add everything that the host can give to a module that cannot wait.
+///
+/// # Errors
+/// If two interfaces have the same name.
+pub(super) fn linker_without_waiting(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
+    let mut linker = linker(engine)?;
+    waiting::never_wait(&mut linker)?;
     Ok(linker)
 }
 

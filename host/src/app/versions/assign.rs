@@ -13,6 +13,11 @@ use crate::module::{CallError, FailedCall};
 /// migration is kept.
 const MAX_ATTEMPTS: usize = 3;
 
+/// The version for the next call of a connection, unless it has to be chosen again.
+pub(crate) fn settled_version(app: &App, connection: &Connection) -> Option<Arc<Version>> {
+    connection.binding.version_in(app.versions.generation())
+}
+
 /// The version for the next call of a connection, or of the app. If the connection moves to another version, its
 /// attachment is migrated first: the caller ensures that no other call of the connection is running.
 ///

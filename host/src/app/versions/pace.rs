@@ -17,8 +17,13 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// A call begins. Whether it will probably be short.
+    /// Whether a call will probably be short.
     pub(crate) fn is_quick(&self) -> bool {
+        self.long.load(Ordering::Relaxed) == 0
+    }
+
+    /// A call begins that need not be short. Whether it will probably be.
+    pub(crate) fn begin_call(&self) -> bool {
         let long = self.long.load(Ordering::Relaxed);
         if long > 0 {
             // Two threads may both count one call, which does not matter.
@@ -45,7 +50,7 @@ mod tests {
         pace.note(TICK / 2);
         assert!(pace.is_quick());
         pace.note(TICK);
-        assert_eq!((0..100).filter(|_| !pace.is_quick()).count(), CALLS as usize);
+        assert_eq!((0..100).filter(|_| !pace.begin_call()).count(), CALLS as usize);
         assert!(pace.is_quick());
     }
 }

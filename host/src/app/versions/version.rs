@@ -31,6 +31,8 @@ pub struct Version {
     pub(in crate::app) pre: InstancePre<InstanceState>,
     pub(in crate::app) exports: Exports,
     needs_database: bool,
+    /// Whether a call may wait, see [`imports::may_wait`].
+    pub(in crate::app) may_wait: bool,
     /// The version serves no new connections, so its idle instances are not kept.
     retired: AtomicBool,
 }
@@ -72,16 +74,18 @@ impl Version {
             Err(error) => return Err(LoadError::Invalid { file, reason: one_line(&error) }),
         };
         let mismatch = |error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) };
-        let linker = imports::linker(engine).map_err(mismatch)?;
         // Before linking, because the linker would name only the first import that the host does not have.
         check_imports(&component, name, databases)?;
-        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        let may_wait = imports::may_wait(&component);
+        let linker = if may_wait { imports::linker(engine) } else { imports::linker_without_waiting(engine) };
+        let pre = linker.and_then(|linker| linker.instantiate_pre(&component)).map_err(mismatch)?;
         let exports = exports(&file, &component, &pre)?;
         Ok(Self {
             id: binary.version(),
             stats: Stats::default(),
             health: HealthMonitor::default(),
             pace: Pace::default(),
+            may_wait,
             needs_database: has_import(&component, SQL),
             pre,
             exports,

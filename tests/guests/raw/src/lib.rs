@@ -1,5 +1,6 @@
 //! The contract without the SDK, as another language sees it. Through `handler.receive` it echoes, text with `send` and
-//! binary with `send-many`. Through `packed-handler` it echoes, or does what the SDK never does: a text names it.
+//! binary with `send-many`. Through `packed-handler` it echoes, or does what the SDK never does: a text names it. No
+//! call can wait.
 
 use hassock_sdk::bindings;
 use hassock_sdk::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
@@ -46,7 +47,15 @@ impl packed_handler::Guest for Raw {
                 let after = connections::send_packed(id, &text("sent")).map_err(|error| error.to_string())?;
                 text(&format!("{before} and then {after}"))
             }
-            _ => messages,
+            b"spin" => loop {
+                std::hint::black_box(());
+            },
+            _ if room > 0 => messages,
+            // The host wants the messages at once.
+            _ => {
+                connections::send_packed(id, &messages).map_err(|error| error.to_string())?;
+                Vec::new()
+            }
         })
     }
 }
