@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_start_that_fails_is_tried_again_and_a_batch_ends_at_its_first_error() {
         let cell = OnceCell::<Recorder>::new();
-        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(MessageRef::Text));
+        let receive = |texts: &[&str]| receive(&cell, 1, texts.iter().copied().map(MessageRef::text));
         assert_eq!(receive(&["lost"]), Err("not yet".into()));
         assert_eq!(receive(&["a", "b"]), Ok(()));
         assert_eq!(receive(&["c", "bad", "never"]), Err("bad text: the cause".into()));
@@ -314,7 +314,7 @@ mod tests {
     fn mistakes_of_the_client_do_not_end_the_batch() {
         note("a start that fails");
         let cell = OnceCell::<Recorder>::new();
-        let messages = [MessageRef::Text("mistake"), MessageRef::Binary(&[0]), MessageRef::Text("a")];
+        let messages = [MessageRef::text("mistake"), MessageRef::binary(&[0]), MessageRef::text("a")];
         assert_eq!(receive(&cell, 1, messages), Ok(()));
         let expected = ["mistake", "client error: not that", "client error: the message is binary; send text", "a"];
         assert_eq!(SEEN.take().split_off(2), expected);

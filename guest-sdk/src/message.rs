@@ -1,5 +1,7 @@
 //! Messages, and the types that a handler can read them as.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ClientError, Json, Result};
@@ -14,12 +16,12 @@ pub enum Message {
 }
 
 /// One whole WebSocket message that is borrowed, such as one that arrived: to read it or to send it on costs no copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageRef<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message.
-    Binary(&'a [u8]),
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MessageRef<'a> {
+    is_text: bool,
+    /// Those of a text are UTF-8: the host has checked it. To check them again costs as much as the rest of a message, so
+    /// only a module that reads the text does.
+    bytes: &'a [u8],
 }
 
 /// What can be sent and published: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`, and messages.
@@ -65,6 +67,27 @@ impl Message {
 }
 
 impl<'a> MessageRef<'a> {
+    /// A text message.
+    pub const fn text(text: &'a str) -> Self {
+        Self { is_text: true, bytes: text.as_bytes() }
+    }
+
+    /// A binary message.
+    pub const fn binary(bytes: &'a [u8]) -> Self {
+        Self { is_text: false, bytes }
+    }
+
+    /// A message from the host.
+    #[cfg(not(all(feature = "testing", not(target_family = "wasm"))))]
+    pub(crate) fn from_host(is_text: bool, bytes: &'a [u8]) -> Self {
+        Self { is_text, bytes }
+    }
+
+    /// Whether it is a text message.
+    pub const fn is_text(self) -> bool {
+        self.is_text
+    }
+
     /// Read the message, text or binary, as JSON.
     ///
     /// # Errors
@@ -75,26 +98,29 @@ impl<'a> MessageRef<'a> {
 
     /// The text, or `None` if the message is binary.
     pub fn as_text(self) -> Option<&'a str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
-        }
+        self.is_text.then(|| std::str::from_utf8(self.bytes).ok()).flatten()
     }
 
     /// The bytes of the message; those of a text are UTF-8.
-    pub fn as_bytes(self) -> &'a [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for MessageRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_text() {
+            Some(text) => f.debug_tuple("Text").field(&text).finish(),
+            None => f.debug_tuple("Binary").field(&self.bytes).finish(),
         }
     }
 }
 
 impl From<MessageRef<'_>> for Message {
     fn from(message: MessageRef<'_>) -> Self {
-        match message {
-            MessageRef::Text(text) => Self::Text(text.to_owned()),
-            MessageRef::Binary(bytes) => Self::Binary(bytes.to_vec()),
+        match message.as_text() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::Binary(message.bytes.to_vec()),
         }
     }
 }
@@ -108,8 +134,8 @@ impl AsMessage for MessageRef<'_> {
 impl AsMessage for Message {
     fn as_message(&self) -> MessageRef<'_> {
         match self {
-            Self::Text(text) => MessageRef::Text(text),
-            Self::Binary(bytes) => MessageRef::Binary(bytes),
+            Self::Text(text) => MessageRef::text(text),
+            Self::Binary(bytes) => MessageRef::binary(bytes),
         }
     }
 
@@ -120,10 +146,10 @@ impl AsMessage for Message {
 
 /// [`AsMessage`] for types that own a text or bytes, and for those that borrow them.
 macro_rules! as_message {
-    ($($case:ident: $owned:ty, $borrowed:ty;)*) => {$(
+    ($($case:ident, $make:ident: $owned:ty, $borrowed:ty;)*) => {$(
         impl AsMessage for $owned {
             fn as_message(&self) -> MessageRef<'_> {
-                MessageRef::$case(self)
+                MessageRef::$make(self)
             }
 
             fn into_message(self) -> Message {
@@ -133,25 +159,25 @@ macro_rules! as_message {
 
         impl AsMessage for &$owned {
             fn as_message(&self) -> MessageRef<'_> {
-                MessageRef::$case(self)
+                MessageRef::$make(self)
             }
         }
 
         impl AsMessage for &$borrowed {
             fn as_message(&self) -> MessageRef<'_> {
-                MessageRef::$case(self)
+                MessageRef::$make(self)
             }
         }
     )*};
 }
 as_message! {
-    Text: String, str;
-    Binary: Vec<u8>, [u8];
+    Text, text: String, str;
+    Binary, binary: Vec<u8>, [u8];
 }
 
 impl<const LENGTH: usize> AsMessage for &[u8; LENGTH] {
     fn as_message(&self) -> MessageRef<'_> {
-        MessageRef::Binary(self.as_slice())
+        MessageRef::binary(self.as_slice())
     }
 }
 
@@ -236,9 +262,9 @@ impl FromMessage<'_> for String {
 
 impl<'a> FromMessage<'a> for &'a [u8] {
     fn from_message(message: MessageRef<'a>) -> Result<Self, ClientError> {
-        match message {
-            MessageRef::Binary(bytes) => Ok(bytes),
-            MessageRef::Text(_) => Err(ClientError::new("the message is text; send binary")),
+        match message.is_text {
+            false => Ok(message.bytes),
+            true => Err(ClientError::new("the message is text; send binary")),
         }
     }
 }
@@ -267,7 +293,7 @@ mod tests {
         }
         let (text, binary) = (Message::Text("a".into()), Message::Binary(vec![97]));
         let (string, bytes) = ("a".to_owned(), vec![97]);
-        for sent in [both("a"), both(&string), both(string), both(MessageRef::Text("a")), both(&text)] {
+        for sent in [both("a"), both(&string), both(string), both(MessageRef::text("a")), both(&text)] {
             assert_eq!(sent, (text.clone(), text.clone()));
         }
         for sent in [both(b"a"), both(b"a".as_slice()), both(&bytes), both(bytes), both(binary.clone())] {
@@ -298,7 +324,7 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_the_type_of_the_handler() {
-        let (text, binary) = (MessageRef::Text("[1]"), MessageRef::Binary(b"[1]"));
+        let (text, binary) = (MessageRef::text("[1]"), MessageRef::binary(b"[1]"));
         assert_eq!(MessageRef::from_message(text), Ok(text));
         assert_eq!(Message::from_message(binary), Ok(Message::from(b"[1]".as_slice())));
         assert_eq!(<&str>::from_message(text), Ok("[1]"));
@@ -307,7 +333,7 @@ mod tests {
         assert_eq!(Vec::<u8>::from_message(binary), Ok(b"[1]".to_vec()));
         assert_eq!(Json::<Vec<u8>>::from_message(text), Ok(Json(vec![1])));
         assert_eq!(Json::<Vec<u8>>::from_message(binary), Ok(Json(vec![1])));
-        assert_eq!(Json::<&str>::from_message(MessageRef::Text("\"a\"")), Ok(Json("a")));
+        assert_eq!(Json::<&str>::from_message(MessageRef::text("\"a\"")), Ok(Json("a")));
         assert_eq!(String::from_message(binary), Err(ClientError::new("the message is binary; send text")));
         assert_eq!(Vec::<u8>::from_message(text), Err(ClientError::new("the message is text; send binary")));
         let error = Json::<u8>::from_message(text).err().map(|error| error.to_string());

@@ -10,12 +10,13 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data};
 use crate::encoded::MAX_CONTROL_PAYLOAD;
 use crate::header::{Header, Opcode};
 use crate::mask;
+use crate::packed::Payload;
 
 /// What a client sent: a message, or a control frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A text message.
-    Text(Cow<'a, str>),
+    Text(Text<'a>),
     /// A binary message.
     Binary(Cow<'a, [u8]>),
     /// A ping. The answer has the same payload.
@@ -26,6 +27,10 @@ pub enum Incoming<'a> {
     /// send.
     Close(Option<CloseFrame>),
 }
+
+/// The text of a text message: UTF-8.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Text<'a>(Cow<'a, [u8]>);
 
 /// Decodes the frames of one client. While nothing is incomplete, it holds no memory of its own.
 #[derive(Debug)]
@@ -250,12 +255,19 @@ fn close(payload: &[u8]) -> Result<Option<CloseFrame>, Error> {
 }
 
 #[inline]
-fn text(payload: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Error> {
-    match payload {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| error.to_string()),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|error| error.to_string()),
+fn text(payload: Cow<'_, [u8]>) -> Result<Text<'_>, Error> {
+    match Payload::checked_text(&payload) {
+        Ok(_) => Ok(Text(payload)),
+        Err(error) => Err(Error::Utf8(error.to_string())),
     }
-    .map_err(Error::Utf8)
+}
+
+impl Text<'_> {
+    /// The payload of the message.
+    #[inline]
+    pub fn payload(&self) -> Payload<'_> {
+        Payload::known_text(&self.0)
+    }
 }
 
 fn violation<T>(error: ProtocolError) -> Result<T, Error> {

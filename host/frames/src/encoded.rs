@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn frames_that_are_sent_together_can_be_told_apart() {
         let long = "x".repeat(70_000);
-        let messages = [Payload::Text("a"), Payload::Binary(&[]), Payload::Text(&long), Payload::Binary(&[7; 126])];
+        let messages = [Payload::text("a"), Payload::binary(&[]), Payload::text(&long), Payload::binary(&[7; 126])];
         let together = Encoded::messages(messages.into_iter());
         let apart = [Encoded::text("a"), Encoded::binary(&[]), Encoded::text(&long), Encoded::binary(&[7; 126])];
         assert_eq!((together.frames(), together.payload_len()), (4, 1 + 70_000 + 126));

@@ -12,6 +12,6 @@ mod header;
 mod mask;
 mod packed;
 
-pub use decoder::{Decoder, Incoming};
+pub use decoder::{Decoder, Incoming, Text};
 pub use encoded::{Encoded, MAX_CONTROL_PAYLOAD};
 pub use packed::{Packed, PackedError, Payload};

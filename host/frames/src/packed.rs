@@ -1,6 +1,8 @@
 //! Messages in the packed form of the contract (`types.packed-messages` in `wit/`): one piece of memory for a whole batch
 //! instead of one for each message.
 
+use std::str::Utf8Error;
+
 use crate::encoded::Encoded;
 use crate::header::{Opcode, Unmasked};
 
@@ -13,13 +15,11 @@ const TEXT: u32 = 1 << 31;
 /// The longest payload for which a frame's header is not longer than a head.
 const LONGEST_IN_PLACE: usize = u16::MAX as usize;
 
-/// A message.
+/// The payload of a message. That of a text is UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payload<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message.
-    Binary(&'a [u8]),
+pub struct Payload<'a> {
+    is_text: bool,
+    bytes: &'a [u8],
 }
 
 /// Messages in the packed form.
@@ -41,17 +41,51 @@ pub enum PackedError {
 }
 
 impl<'a> Payload<'a> {
-    /// The bytes of the message.
+    /// The payload of a text message.
+    pub const fn text(text: &'a str) -> Self {
+        Self { is_text: true, bytes: text.as_bytes() }
+    }
+
+    /// The payload of a binary message.
+    pub const fn binary(bytes: &'a [u8]) -> Self {
+        Self { is_text: false, bytes }
+    }
+
+    /// The payload of a text message that is known to be UTF-8.
     #[inline]
-    pub fn as_bytes(self) -> &'a [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(data) => data,
+    pub(crate) const fn known_text(bytes: &'a [u8]) -> Self {
+        Self { is_text: true, bytes }
+    }
+
+    /// The payload of a text message, if it is UTF-8.
+    #[inline]
+    pub(crate) fn checked_text(bytes: &'a [u8]) -> Result<Self, Utf8Error> {
+        // Most texts are ASCII, which is found out several times faster.
+        if !bytes.is_ascii() {
+            std::str::from_utf8(bytes)?;
         }
+        Ok(Self::known_text(bytes))
+    }
+
+    /// Whether the message is a text.
+    #[inline]
+    pub const fn is_text(self) -> bool {
+        self.is_text
+    }
+
+    /// The bytes.
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The text of a text message.
+    pub fn as_text(self) -> Option<&'a str> {
+        self.is_text.then(|| std::str::from_utf8(self.bytes).ok()).flatten()
     }
 
     pub(crate) fn header(self) -> Unmasked {
-        Unmasked::new(opcode(matches!(self, Self::Text(_))), self.as_bytes().len())
+        Unmasked::new(opcode(self.is_text), self.bytes.len())
     }
 }
 
@@ -61,7 +95,7 @@ impl Packed {
     pub fn push(&mut self, message: Payload<'_>) {
         let payload = message.as_bytes();
         let Some(length) = u32::try_from(payload.len()).ok().filter(|length| length & TEXT == 0) else { return };
-        let head = length | if matches!(message, Payload::Text(_)) { TEXT } else { 0 };
+        let head = length | if message.is_text { TEXT } else { 0 };
         self.bytes.reserve(HEAD + payload.len());
         self.bytes.extend_from_slice(&head.to_le_bytes());
         self.bytes.extend_from_slice(payload);
@@ -154,8 +188,8 @@ fn parts(packed: &[u8]) -> impl Iterator<Item = Result<(bool, &[u8]), PackedErro
 #[inline]
 fn payload((is_text, bytes): (bool, &[u8])) -> Result<Payload<'_>, PackedError> {
     match is_text {
-        true => std::str::from_utf8(bytes).map(Payload::Text).map_err(|_| PackedError::NotUtf8),
-        false => Ok(Payload::Binary(bytes)),
+        true => Payload::checked_text(bytes).map_err(|_| PackedError::NotUtf8),
+        false => Ok(Payload::binary(bytes)),
     }
 }
 
@@ -171,9 +205,9 @@ mod tests {
 
     #[test]
     fn the_form_is_that_of_the_contract() {
-        let packed = packed(&[Payload::Text("hi"), Payload::Binary(&[0xff])]);
+        let packed = packed(&[Payload::text("hi"), Payload::binary(&[0xff])]);
         assert_eq!(packed.as_bytes(), [0x02, 0, 0, 0x80, b'h', b'i', 0x01, 0, 0, 0, 0xff]);
-        assert_eq!(packed.iter().collect::<Vec<_>>(), [Payload::Text("hi"), Payload::Binary(&[0xff])]);
+        assert_eq!(packed.iter().collect::<Vec<_>>(), [Payload::text("hi"), Payload::binary(&[0xff])]);
     }
 
     /// All lengths at which the header of a frame changes its length, in every order.
@@ -186,8 +220,8 @@ mod tests {
             for second in lengths {
                 for third in [0, 126, 65_536] {
                     let message = |length: usize| match length % 2 {
-                        0 => Payload::Text(&text[..length]),
-                        _ => Payload::Binary(&text.as_bytes()[..length]),
+                        0 => Payload::text(&text[..length]),
+                        _ => Payload::binary(&text.as_bytes()[..length]),
                     };
                     messages = vec![message(first), message(second), message(third)];
                     let encoded = Encoded::from_packed(packed(&messages).as_bytes().to_vec()).unwrap();
@@ -201,7 +235,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_packed_messages_are_refused() {
-        let whole = packed(&[Payload::Text("ab"), Payload::Binary(&[1, 2, 3])]).as_bytes().to_vec();
+        let whole = packed(&[Payload::text("ab"), Payload::binary(&[1, 2, 3])]).as_bytes().to_vec();
         // The lengths after which a message ends are complete.
         for end in (0..whole.len()).filter(|end| ![0, 6].contains(end)) {
             assert_eq!(Encoded::from_packed(whole[..end].to_vec()), Err(PackedError::Incomplete), "{end} bytes");

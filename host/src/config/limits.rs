@@ -18,8 +18,8 @@ pub struct HostLimits {
     /// Bytes of the head of a request: it is in memory until the module has decided. At least `"8KiB"`.
     pub request_head_bytes: Size,
     /// Instances of all apps together. The sum of the apps' `instances` may be half of it, because two
-    /// versions of a module live side by side while one replaces the other. Each reserves address space
-    /// of the size of the largest `memory`, and about four memory maps.
+    /// versions of a module live side by side while one replaces the other. Each reserves 8 GiB of
+    /// address space, or that of the largest `memory` if there is not enough, and about four memory maps.
     pub max_instances: u32,
     /// How long connections may take to close when the host stops: a client that does not answer must not delay a
     /// restart.

@@ -6,16 +6,16 @@ use super::bindings::hassock::host::types::Message;
 
 /// A message of its own.
 pub(crate) fn message(payload: Payload<'_>) -> Message {
-    match payload {
-        Payload::Text(text) => Message::Text(text.to_owned()),
-        Payload::Binary(data) => Message::Binary(data.to_vec()),
+    match payload.as_text() {
+        Some(text) => Message::Text(text.to_owned()),
+        None => Message::Binary(payload.as_bytes().to_vec()),
     }
 }
 
 /// What a message consists of.
 pub(crate) fn payload(message: &Message) -> Payload<'_> {
     match message {
-        Message::Text(text) => Payload::Text(text),
-        Message::Binary(data) => Payload::Binary(data),
+        Message::Text(text) => Payload::text(text),
+        Message::Binary(data) => Payload::binary(data),
     }
 }

@@ -316,7 +316,7 @@ fn more_than_the_bytes_end_it_and_what_came_before_is_read() {
     let tap = first.tap().unwrap();
     let text = |bytes: usize| {
         let mut messages = Packed::default();
-        messages.push(Payload::Text(&"x".repeat(bytes)));
+        messages.push(Payload::text(&"x".repeat(bytes)));
         messages
     };
     tap.sent(&text(400));

@@ -124,12 +124,12 @@ impl Reader {
             batch.frames += 1;
             match incoming {
                 Incoming::Text(text) => {
-                    batch.bytes += text.len();
-                    batch.messages.push(Payload::Text(&text));
+                    batch.bytes += text.payload().as_bytes().len();
+                    batch.messages.push(text.payload());
                 }
                 Incoming::Binary(data) => {
                     batch.bytes += data.len();
-                    batch.messages.push(Payload::Binary(&data));
+                    batch.messages.push(Payload::binary(&data));
                 }
                 Incoming::Ping(payload) => batch.pongs.push(Encoded::pong(&payload)),
                 Incoming::Pong(_) => {}
@@ -162,11 +162,7 @@ mod tests {
     }
 
     fn texts(batch: &Batch) -> Vec<&str> {
-        let text = |message| match message {
-            Payload::Text(text) => text,
-            Payload::Binary(_) => panic!("no client has sent binary"),
-        };
-        batch.messages.iter().map(text).collect()
+        batch.messages.iter().map(|message| message.as_text().expect("no client has sent binary")).collect()
     }
 
     #[tokio::test]

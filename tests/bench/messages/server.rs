@@ -78,8 +78,12 @@ pub async fn run(kind: Kind) {
     match kind {
         Kind::Bare => bare::run().await,
         Kind::Hassock => {
-            let limits = "[limits]\nmax_connections = 20000\nconnections_per_address = 20000\n";
-            let apps = app("echo", &example("echo")) + &app_with_database("probe", &guest("probe"), "sqlite::memory:");
+            // A few instances, because callgrind cannot reserve the address space of many.
+            let limits = "[limits]\nmax_connections = 20000\nconnections_per_address = 20000\nmax_instances = 4\n";
+            let instances = |app: &str| format!("[apps.{app}.limits]\ninstances = 1\n");
+            let echo = app("echo", &example("echo")) + &instances("echo");
+            let probe = app_with_database("probe", &guest("probe"), "sqlite::memory:") + &instances("probe");
+            let apps = echo + &probe;
             let host = TestHost::start(&format!("{limits}{apps}")).await;
             println!("{}", host.address());
             std::future::pending::<()>().await;

@@ -16,7 +16,7 @@ pub(super) fn push(packed: &mut Vec<u8>, message: MessageRef<'_>) -> Result<(), 
     let payload = message.as_bytes();
     let length = u32::try_from(payload.len()).ok().filter(|length| length & TEXT == 0);
     let length = length.ok_or_else(|| ConnectionError::TooLarge("2 GiB or more".to_owned()))?;
-    let head = length | if matches!(message, MessageRef::Text(_)) { TEXT } else { 0 };
+    let head = length | if message.is_text() { TEXT } else { 0 };
     packed.reserve(HEAD + payload.len());
     packed.extend_from_slice(&head.to_le_bytes());
     packed.extend_from_slice(payload);
@@ -31,8 +31,7 @@ pub(crate) fn messages(packed: &[u8]) -> impl Iterator<Item = MessageRef<'_>> {
         let head = u32::from_le_bytes(*head);
         let (payload, after) = after.split_at_checked((head & !TEXT) as usize)?;
         rest = after;
-        let text = if head & TEXT == 0 { None } else { std::str::from_utf8(payload).ok() };
-        Some(text.map_or(MessageRef::Binary(payload), MessageRef::Text))
+        Some(MessageRef::from_host(head & TEXT != 0, payload))
     })
 }
 

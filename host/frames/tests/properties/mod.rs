@@ -68,7 +68,7 @@ fn ours(pieces: &[Vec<u8>]) -> Vec<Seen> {
         loop {
             match decoder.decode(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Incoming::Text(text))) => seen.push(Seen::Text(text.into_owned())),
+                Ok(Some(Incoming::Text(text))) => seen.push(Seen::Text(text.payload().as_text().unwrap().to_owned())),
                 Ok(Some(Incoming::Binary(data))) => seen.push(Seen::Binary(data.into_owned())),
                 Ok(Some(Incoming::Ping(data))) => seen.push(Seen::Ping(data.into_owned())),
                 Ok(Some(Incoming::Pong(data))) => seen.push(Seen::Pong(data.into_owned())),

@@ -248,7 +248,7 @@ mod tests {
     fn several_go_together_or_not_at_all() {
         let outbox = Outbox::new(263);
         let long = "x".repeat(100);
-        let two = Encoded::messages([Payload::Text(&long), Payload::Text(&long)].into_iter());
+        let two = Encoded::messages([Payload::text(&long), Payload::text(&long)].into_iter());
         assert_eq!(outbox.push(two), Err(SendError::TooLarge));
         assert!(!outbox.has_messages());
     }
