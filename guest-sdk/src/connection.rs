@@ -28,7 +28,11 @@ impl Connection {
     }
 
     /// Queue a message: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`. This never waits: the host
-    /// writes the message when this call of the module ends, or while the call itself waits for something.
+    /// writes the message when this call of the module ends, or while the call itself waits for a database.
+    ///
+    /// Messages for the connection whose messages are handled leave together with the result of the call. If the call is
+    /// stopped because it computes for too long or needs too much memory, those since its last other import are lost. After
+    /// a call of more than 10 ms, the host asks for the messages of the next calls at once.
     ///
     /// # Errors
     /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if the message does not fit now, `TooLarge` if it

@@ -72,8 +72,8 @@ impl Encoded {
     }
 
     /// Frames that are encoded already.
-    pub(crate) fn from_frames(bytes: Vec<u8>, payload: usize, frames: usize) -> Self {
-        Self { bytes: bytes.into(), payload, frames }
+    pub(crate) fn from_frames(bytes: Bytes, payload: usize, frames: usize) -> Self {
+        Self { bytes, payload, frames }
     }
 
     /// The bytes to send.

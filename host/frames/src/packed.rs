@@ -3,6 +3,8 @@
 
 use std::str::Utf8Error;
 
+use bytes::{Buf, Bytes};
+
 use crate::encoded::Encoded;
 use crate::header::{Opcode, Unmasked};
 
@@ -138,6 +140,9 @@ impl Encoded {
         if longest > LONGEST_IN_PLACE {
             return Ok(Self::messages(parts(&packed).map_while(|part| part.and_then(payload).ok())));
         }
+        if frames == 1 {
+            return Ok(Self::one_from_packed(packed));
+        }
         let (mut from, mut to) = (0, 0);
         while let Some((is_text, payload)) = head(&packed, from) {
             let header = Unmasked::new(opcode(is_text), payload);
@@ -154,7 +159,20 @@ impl Encoded {
             (from, to) = (end, to + payload);
         }
         packed.truncate(to);
-        Ok(Self::from_frames(packed, length, frames))
+        Ok(Self::from_frames(packed.into(), length, frames))
+    }
+
+    /// One message, whose payload stays where it is.
+    fn one_from_packed(mut packed: Vec<u8>) -> Self {
+        let Some((is_text, payload)) = head(&packed, 0) else { return Self::messages(std::iter::empty()) };
+        let header = Unmasked::new(opcode(is_text), payload);
+        let begin = HEAD.saturating_sub(header.as_bytes().len());
+        if let Some(place) = packed.get_mut(begin..HEAD) {
+            place.copy_from_slice(header.as_bytes());
+        }
+        let mut frame = Bytes::from(packed);
+        frame.advance(begin);
+        Self::from_frames(frame, payload, 1)
     }
 }
 

@@ -90,7 +90,7 @@ impl Topics {
         let topics = self.by_name.read();
         let Some(subscribers) = topics.get(topic) else { return 0 };
         let subscribers = subscribers.lock();
-        let mut reached = 0;
+        let (mut reached, mut known) = (0, 0);
         for connection in subscribers.values().filter(|connection| Some(connection.id) != except) {
             // The payload is shared: this clones a reference, not the bytes.
             match connection.outbox.push(message.clone()) {
@@ -98,7 +98,12 @@ impl Topics {
                 Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
                 Err(SendError::Closing | SendError::TooLarge) => continue,
             }
-            dirty.push(Arc::clone(connection));
+            // A call often publishes to the same topic again, whose subscribers are dirty in the same order.
+            match dirty.get(known) {
+                Some(dirty) if Arc::ptr_eq(dirty, connection) => {}
+                _ => dirty.push(Arc::clone(connection)),
+            }
+            known += 1;
         }
         reached
     }

@@ -26,8 +26,11 @@ pub(super) async fn close_handshake(
     if writer.close(frame).await.is_err() {
         return;
     }
-    // Data may still arrive; the host waits for the client's close frame. This is not needed if that is what the host has
-    // just answered.
+    if close.by == ClosedBy::Client {
+        // Its close frame was the last that it sends, and everything before that is read.
+        return;
+    }
+    // Data may still arrive; the host waits for the client's close frame.
     while !reader.is_over {
         poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, context)).await;
     }

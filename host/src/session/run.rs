@@ -197,11 +197,10 @@ impl<S: Transport> Session<S> {
             self.paused_until = Some(resume);
             self.alarm.as_mut().reset(resume);
         }
-        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
-        if let Some(tap) = connection.tap() {
+        if let Some(tap) = self.connection.tap() {
             tap.sent(&batch.messages);
         }
-        if let Some(result) = call::receive_directly(&app, &connection, &batch.messages) {
+        if let Some(result) = call::receive_directly(&self.app, &self.connection, &batch.messages, now) {
             return match batch.end {
                 Some(close) => Err(close),
                 None => {
@@ -210,6 +209,7 @@ impl<S: Transport> Session<S> {
                 }
             };
         }
+        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
         // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
         let mut call = Box::pin(call::receive(&app, &connection, &batch.messages));
         match batch.end {

@@ -114,8 +114,10 @@ impl<S: Transport> Writer<S> {
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Behind the queued frames, of which the first may be half written.
-        self.queue.append(&mut self.pongs);
+        if !self.pongs.is_empty() {
+            // Behind the queued frames, of which the first may be half written.
+            self.queue.append(&mut self.pongs);
+        }
         while !self.queue.is_empty() {
             match ready!(self.poll_write(context))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -1,5 +1,7 @@
 //! The load of each case.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +27,10 @@ pub const SUBSCRIBERS: usize = 200;
 
 /// How many published messages have not been answered.
 const PUBLISHING: usize = 4;
+
+/// How many messages a subscriber may lag behind. Without a bound, the servers would measure how many bytes the kernel
+/// keeps, and a server that answers before it delivers would close its subscribers as too slow.
+const LAG: usize = 256;
 
 /// How many connections are opened at the same time.
 const OPENING: usize = 16;
@@ -143,7 +149,10 @@ async fn fan_out(publisher: &mut TcpStream, subscribers: &mut Vec<TcpStream>) ->
     let delivery = from_server(TEXT, text.as_bytes());
     let (total, wanted) = tokio::sync::watch::channel(None);
     let mut tasks = JoinSet::new();
+    // The bytes that have arrived at all subscribers.
+    let arrived = Arc::new(AtomicUsize::new(0));
     for mut socket in subscribers.drain(..) {
+        let arrived = Arc::clone(&arrived);
         let (expected, mut wanted) = (delivery.repeat(64), wanted.clone());
         let length = delivery.len();
         tasks.spawn(async move {
@@ -160,8 +169,9 @@ async fn fan_out(publisher: &mut TcpStream, subscribers: &mut Vec<TcpStream>) ->
                         let at = received % length;
                         let (first, second) = (&expected[at..], &expected);
                         let same = buffer[..bytes].iter().eq(first.iter().chain(second).take(bytes));
-                        assert!(same, "a delivery is not what was published");
+                        assert!(same, "a delivery is not what was published: {}", String::from_utf8_lossy(&buffer[..bytes.min(300)]));
                         received += bytes;
+                        arrived.fetch_add(bytes, Ordering::Relaxed);
                     }
                     _ = wanted.changed() => {}
                 }
@@ -171,6 +181,11 @@ async fn fan_out(publisher: &mut TcpStream, subscribers: &mut Vec<TcpStream>) ->
     let (end, mut buffer, mut count) = (Instant::now() + ROUND, Vec::new(), 0);
     let (publishes, answers) = (publish.repeat(PUBLISHING), answer.repeat(PUBLISHING));
     while Instant::now() < end {
+        while arrived.load(Ordering::Relaxed) + LAG * SUBSCRIBERS * delivery.len()
+            < count * SUBSCRIBERS * delivery.len()
+        {
+            tokio::task::yield_now().await;
+        }
         publisher.write_all(&publishes).await.expect("to publish");
         expect(publisher, &answers, &mut buffer).await;
         count += PUBLISHING;

@@ -80,7 +80,8 @@ pub async fn run(kind: Kind) {
         Kind::Hassock => {
             // A few instances, because callgrind cannot reserve the address space of many.
             let limits = "[limits]\nmax_connections = 20000\nconnections_per_address = 20000\nmax_instances = 4\n";
-            let instances = |app: &str| format!("[apps.{app}.limits]\ninstances = 1\n");
+            // Without pings to clients that only listen.
+            let instances = |app: &str| format!("[apps.{app}.limits]\ninstances = 1\nkeepalive = \"1h\"\n");
             let echo = app("echo", &example("echo")) + &instances("echo");
             let probe = app_with_database("probe", &guest("probe"), "sqlite::memory:") + &instances("probe");
             let apps = echo + &probe;

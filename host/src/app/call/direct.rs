@@ -22,11 +22,12 @@ use crate::module::FailedCall;
 const HANDOVER: Duration = Duration::from_millis(1);
 
 /// `packed-handler.receive-packed`, if it can be called at once: the version of the connection is settled, cannot wait and
-/// is quick, and one of its instances is idle. None if not.
+/// is quick, and one of its instances is idle. None if not. `began` is now.
 pub fn receive_directly(
     app: &Arc<App>,
     connection: &Arc<Connection>,
     messages: &Packed,
+    began: Instant,
 ) -> Option<Result<(), FailedCall>> {
     // A simulation has one thread, and decides which task runs next.
     if app.context.sim.is_some() {
@@ -39,7 +40,6 @@ pub fn receive_directly(
     let setup = app.setup();
     let context = CallContext::new(Arc::clone(app), Arc::clone(&setup), Some(Arc::clone(connection)), None);
     let mut lease = setup.pool.try_lease(&version, context)?;
-    let began = Instant::now();
     let instance = &mut *lease.instance;
     let receive = instance.receive_packed?;
     let room = instance.store.data_mut().call.as_mut().map_or(0, |call| {
