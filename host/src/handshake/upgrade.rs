@@ -18,8 +18,9 @@ use crate::app::connection::{Close, Connection, Opened};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::host_state::HostState;
-use crate::module::bindings::hassock::host::types::{Acceptance, Request};
-use crate::notices::{Refusal, Refuser};
+use crate::module::FailedCall;
+use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
+use crate::notices::{self, Refuser};
 
 /// Respond to a request. If it becomes a WebSocket, the connection is stored in `accepted`.
 pub(super) async fn answer(
@@ -43,7 +44,7 @@ async fn tell_page(state: &HostState, target: String, answer: &Answer) {
     let Ok(body) = answer.body().clone().collect().await;
     let by = answer.extensions().get().map_or(Refuser::Host, |answer::FromModule| Refuser::Module);
     let reason = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
-    state.notices.refused(Refusal { target, by, status: answer.status(), reason });
+    state.notices.refused(notices::Refusal { target, by, status: answer.status(), reason });
 }
 
 async fn respond(
@@ -84,28 +85,65 @@ async fn respond(
         return answer;
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
-    // This runs in its own task. If the client disconnects, hyper drops this future, but the call of the module must
-    // not be interrupted, and an accepted connection must get its `closed`.
-    let opening = state.context.tasks.spawn(open_recorded(Arc::clone(app), id, to_contract(&request, peer), asking));
-    match opening.await {
-        Ok(Ok((opened, headers))) => {
+    let outcome = match enter(app, &setup, id) {
+        Some(connection) => ask(state, app, &setup, connection, to_contract(&request, peer), asking).await,
+        None => {
+            let answer = answer::not_found(path);
+            note_refusal(asking, &answer).await;
+            Err(answer)
+        }
+    };
+    match outcome {
+        Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
             *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
             switch
         }
-        Ok(Err(answer)) => answer,
-        Err(_) => answer::host_failed(),
+        Err(answer) => answer,
+    }
+}
+
+/// Ask the module: at once if its version cannot wait, and otherwise in a task. If the client disconnects, hyper drops
+/// this future, but the call of the module must not be interrupted, and an accepted connection must get its `closed`.
+async fn ask(
+    state: &HostState,
+    app: &Arc<App>,
+    setup: &Arc<Setup>,
+    connection: Arc<Connection>,
+    request: Request,
+    asking: Option<PendingHandshake>,
+) -> Result<(Opened, HeaderMap), Answer> {
+    let answered = if asking.is_none() { call::open_directly(app, &connection, &request) } else { None };
+    let tasks = &state.context.tasks;
+    let Some(answered) = answered else {
+        let opening = open_recorded(Arc::clone(app), Arc::clone(setup), connection, request, asking);
+        return match tasks.spawn(opening).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(answer::host_failed()),
+        };
+    };
+    match decide(app, setup, connection, &request, answered) {
+        Ok(accepted) => Ok(accepted),
+        Err(rejected) => {
+            let Rejected { answer, accepted } = *rejected;
+            if let Some(opened) = accepted {
+                let close = failed(setup, &opened);
+                let _ = tasks.spawn(opened.finish(close)).await;
+            }
+            Err(answer)
+        }
     }
 }
 
 /// Ask the module, and record its response.
 async fn open_recorded(
     app: Arc<App>,
-    id: u64,
+    setup: Arc<Setup>,
+    connection: Arc<Connection>,
     request: Request,
     asking: Option<PendingHandshake>,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let outcome = open(app, id, request).await;
+    let outcome = open(&app, &setup, connection, request).await;
     match (&outcome, asking) {
         (Ok((opened, headers)), Some(asking)) => asking.accepted(&opened.connection, headers),
         (Err(answer), asking) => note_refusal(asking, answer).await,
@@ -121,42 +159,74 @@ async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     }
 }
 
-/// Ask the module. Messages that it sends to the connection meanwhile wait in the outbox.
-async fn open(app: Arc<App>, id: u64, request: Request) -> Result<(Opened, HeaderMap), Answer> {
-    let setup = app.setup();
+/// A connection that the module has not opened yet. Messages that the module sends to it from now on wait in the outbox.
+/// None if the app is not in the config any more.
+fn enter(app: &App, setup: &Setup, id: u64) -> Option<Arc<Connection>> {
     let connection = Arc::new(Connection::new(id, setup.limits.outbox_bytes.bytes()));
     app.connections.insert(&connection);
     // Check this only now: if the app is removed later, it closes this connection too.
     if app.is_gone() {
         app.forget(&connection);
-        return Err(answer::not_found(&request.path));
+        return None;
     }
-    let refusal = match call::open(&app, &connection, &request).await {
-        Ok(Ok(acceptance)) => return accept(app, &setup, connection, &request, acceptance).await,
-        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(&app, &connection, &reason)),
-        Err(error) => answer::call_failed(&error),
-    };
-    app.forget(&connection);
-    Err(refusal)
+    Some(connection)
 }
 
-async fn accept(
-    app: Arc<App>,
+async fn open(
+    app: &Arc<App>,
     setup: &Setup,
     connection: Arc<Connection>,
-    request: &Request,
-    acceptance: Acceptance,
+    request: Request,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let opened = Opened::new(Arc::clone(&app), Arc::clone(&setup.limits), Arc::clone(&connection));
-    match apply(&app, setup, &connection, request, acceptance) {
-        Ok(headers) => Ok((opened, headers)),
-        Err(reason) => {
-            let answer = misbehaved(&app, &connection, &reason);
-            // The module has accepted the connection and must be told that it is closed.
-            opened.finish(Close::failed(setup.error_close_code(), &version_of(&connection))).await;
+    let answered = call::open(app, &connection, &request).await;
+    match decide(app, setup, connection, &request, answered) {
+        Ok(accepted) => Ok(accepted),
+        Err(rejected) => {
+            let Rejected { answer, accepted } = *rejected;
+            if let Some(opened) = accepted {
+                let close = failed(setup, &opened);
+                opened.finish(close).await;
+            }
             Err(answer)
         }
     }
+}
+
+/// A client that does not get a connection.
+struct Rejected {
+    answer: Answer,
+    /// The module has accepted the connection and must be told that it is closed.
+    accepted: Option<Opened>,
+}
+
+/// What follows from the module's answer.
+fn decide(
+    app: &Arc<App>,
+    setup: &Setup,
+    connection: Arc<Connection>,
+    request: &Request,
+    answered: Result<Result<Acceptance, Refusal>, FailedCall>,
+) -> Result<(Opened, HeaderMap), Box<Rejected>> {
+    let answer = match answered {
+        Ok(Ok(acceptance)) => {
+            let opened = Opened::new(Arc::clone(app), Arc::clone(&setup.limits), Arc::clone(&connection));
+            return match apply(app, setup, &connection, request, acceptance) {
+                Ok(headers) => Ok((opened, headers)),
+                Err(reason) => {
+                    let answer = misbehaved(app, &connection, &reason);
+                    Err(Box::new(Rejected { answer, accepted: Some(opened) }))
+                }
+            };
+        }
+        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(app, &connection, &reason)),
+        Err(error) => answer::call_failed(&error),
+    };
+    app.forget(&connection);
+    Err(Box::new(Rejected { answer, accepted: None }))
+}
+
+fn failed(setup: &Setup, opened: &Opened) -> Close {
+    Close::failed(setup.error_close_code(), &version_of(&opened.connection))
 }
 
 /// Apply the module's acceptance. Returns the header fields for the 101 response.

@@ -1,4 +1,4 @@
-//! Calls of `receive-packed` on the stack of the session. A call that may wait runs on a stack of its own, so that its task
+//! Calls on the stack of the caller. A call that may wait runs on a stack of its own, so that its task
 //! can do other things meanwhile; a version that cannot wait does without, which saves a tenth of a message.
 
 use std::sync::Arc;
@@ -9,52 +9,78 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
-use super::export::{Export, Receive, received};
+use super::export::{Closed, DirectExport, Open, Receive};
 use super::failure::classify;
 use super::run::Call;
 use super::{CallContext, InstanceState};
+use crate::app::App;
 use crate::app::connection::Connection;
-use crate::app::{App, versions};
+use crate::app::versions::{self, Version};
 use crate::module::FailedCall;
+use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 
-/// How long a call that computes for longer than a tick sleeps once, so that another thread surely takes over the tasks
-/// of its thread.
+/// How long a call that computes for longer than a tick sleeps at each tick, so that another thread takes over the tasks of
+/// its thread. On a busy machine this may take several ticks. Afterwards the sleep leaves others a share of the core.
 const HANDOVER: Duration = Duration::from_millis(1);
 
-/// `packed-handler.receive-packed`, if it can be called at once: the version of the connection is settled, cannot wait and
-/// is quick, and one of its instances is idle. None if not. `began` is now.
+/// `handler.open`, if it can be called at once. None if not.
+pub fn open_directly(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    request: &Request,
+) -> Option<Result<Result<Acceptance, Refusal>, FailedCall>> {
+    let version = versions::first_version_for(app, connection);
+    call(app, connection, &version, Open { connection: connection.id, request }, Instant::now())
+}
+
+/// `packed-handler.receive-packed`, if it can be called at once. None if not. `began` is now.
 pub fn receive_directly(
     app: &Arc<App>,
     connection: &Arc<Connection>,
     messages: &Packed,
     began: Instant,
 ) -> Option<Result<(), FailedCall>> {
-    // A simulation has one thread, and decides which task runs next.
-    if app.context.sim.is_some() {
-        return None;
-    }
     let version = versions::settled_version(app, connection)?;
-    if version.may_wait || version.exports.receive_packed.is_none() || !version.pace.is_quick() {
+    version.exports.receive_packed.as_ref()?;
+    call(app, connection, &version, Receive { connection: connection.id, messages }, began)
+}
+
+/// `handler.closed`, if it can be called at once. None if not.
+pub fn closed_directly(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    closing: &Closing,
+) -> Option<Result<(), FailedCall>> {
+    let version = versions::settled_version(app, connection)?;
+    call(app, connection, &version, Closed { connection: connection.id, closing }, Instant::now())
+}
+
+/// Call a function of a version that cannot wait and is quick, if an instance is idle.
+fn call<E: DirectExport>(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    version: &Arc<Version>,
+    export: E,
+    began: Instant,
+) -> Option<Result<E::Value, FailedCall>> {
+    // A simulation has one thread, and decides which task runs next.
+    if version.may_wait || !version.pace.is_quick() || app.context.sim.is_some() {
         return None;
     }
     let setup = app.setup();
     let context = CallContext::new(Arc::clone(app), Arc::clone(&setup), Some(Arc::clone(connection)), None);
-    let mut lease = setup.pool.try_lease(&version, context)?;
-    let instance = &mut *lease.instance;
-    let receive = instance.receive_packed?;
-    let room = instance.store.data_mut().call.as_mut().map_or(0, |call| {
+    let mut lease = setup.pool.try_lease(version, context)?;
+    if let Some(call) = &mut lease.instance.store.data_mut().call {
         call.direct_since = Some(began);
-        call.promise_room()
-    });
-    let called = receive.call(&mut instance.store, (connection.id, messages.as_bytes(), room));
-    let result = match received(&mut instance.store, called) {
+    }
+    let result = match export.call_directly(&mut lease.instance)? {
         Ok(returned) => {
             lease.put_back();
-            Receive::check(returned, &setup.limits)
+            E::check(returned, &setup.limits)
         }
         Err(error) => Err(classify(&lease, &setup.limits, &error)),
     };
-    Some(Call::new(app, &version, Some(connection)).conclude::<Receive<'_>>(result, Some(began.elapsed())))
+    Some(Call::new(app, version, Some(connection)).conclude::<E>(result, Some(began.elapsed())))
 }
 
 impl InstanceState {
@@ -62,9 +88,7 @@ impl InstanceState {
     pub(super) fn direct_tick(&mut self, began: Instant) -> bool {
         let Some(call) = &mut self.call else { return true };
         call.is_late = began.elapsed() >= call.setup.limits.call_timeout.get();
-        if call.ticks == 1 {
-            hand_over();
-        }
+        hand_over();
         !call.is_late
     }
 }

@@ -35,6 +35,12 @@ pub(super) trait Export: Send {
     }
 }
 
+/// A function that a version which cannot wait has on the stack of the caller.
+pub(super) trait DirectExport: Export {
+    /// Call the function. None if the instance has no such function.
+    fn call_directly(self, instance: &mut Instance) -> Option<wasmtime::Result<Self::Returned>>;
+}
+
 /// `handler.open`
 pub(super) struct Open<'a> {
     pub(super) connection: u64,
@@ -199,8 +205,32 @@ impl Export for Check {
     }
 }
 
+impl DirectExport for Open<'_> {
+    fn call_directly(self, instance: &mut Instance) -> Option<wasmtime::Result<Self::Returned>> {
+        let open = instance.direct.as_ref()?.open;
+        Some(open.call(&mut instance.store, (self.connection, self.request)).map(|(returned,)| returned))
+    }
+}
+
+impl DirectExport for Receive<'_> {
+    fn call_directly(self, instance: &mut Instance) -> Option<wasmtime::Result<Self::Returned>> {
+        let receive = instance.receive_packed?;
+        let store = &mut instance.store;
+        let room = store.data_mut().call.as_mut().map_or(0, CallContext::promise_room);
+        let called = receive.call(&mut *store, (self.connection, self.messages.as_bytes(), room));
+        Some(received(store, called))
+    }
+}
+
+impl DirectExport for Closed<'_> {
+    fn call_directly(self, instance: &mut Instance) -> Option<wasmtime::Result<Self::Returned>> {
+        let closed = instance.direct.as_ref()?.closed;
+        Some(closed.call(&mut instance.store, (self.connection, self.closing)))
+    }
+}
+
 /// What follows from the result of `receive-packed`: the messages in it are queued.
-pub(super) fn received(
+fn received(
     store: &mut Store<InstanceState>,
     called: wasmtime::Result<(Result<Vec<u8>, String>,)>,
 ) -> wasmtime::Result<Result<(), String>> {

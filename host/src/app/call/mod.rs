@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hassock_frames::Packed;
 
-pub use direct::receive_directly;
+pub use direct::{closed_directly, open_directly, receive_directly};
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
 pub(crate) use pool::Pool;
 use run::{Call, run};

@@ -14,17 +14,24 @@ use super::state::{CallContext, InstanceState, on_tick};
 use crate::app::versions::Version;
 use crate::config::AppLimits;
 use crate::module::CallError;
+use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
 
-/// `receive-packed`. The host calls it through this type instead of the generated one, which checks its types at each
-/// call.
+/// `receive-packed`. The generated functions always make a stack of their own; this one can be called with and without.
 pub(super) type ReceivePacked = TypedFunc<(u64, &'static [u8], u32), (Result<Vec<u8>, String>,)>;
+
+/// The functions of `handler` that are called on the stack of the caller, of a version that cannot wait.
+pub(super) struct DirectHandler {
+    pub(super) open: TypedFunc<(u64, &'static Request), (Result<Acceptance, Refusal>,)>,
+    pub(super) closed: TypedFunc<(u64, &'static Closing), ()>,
+}
 
 /// One live instance with its store.
 pub(super) struct Instance {
     pub(super) store: Store<InstanceState>,
     pub(super) handler: handler::Guest,
     pub(super) receive_packed: Option<ReceivePacked>,
+    pub(super) direct: Option<DirectHandler>,
     pub(super) timer_handler: Option<timer_handler::Guest>,
     pub(super) self_test: Option<self_test::Guest>,
     pub(super) migration: Option<migration::Guest>,
@@ -167,8 +174,16 @@ impl Pool {
             Some(index) => Some(instance.get_typed_func(&mut store, index).map_err(failed)?),
             None => None,
         };
+        let direct = match &version.exports.direct {
+            Some(direct) => Some(DirectHandler {
+                open: instance.get_typed_func(&mut store, direct.open).map_err(failed)?,
+                closed: instance.get_typed_func(&mut store, direct.closed).map_err(failed)?,
+            }),
+            None => None,
+        };
         Ok(Box::new(Instance {
             receive_packed,
+            direct,
             handler: version.exports.handler.load(&mut store, &instance).map_err(failed)?,
             timer_handler: load!(timer_handler),
             self_test: load!(self_test),

@@ -53,7 +53,10 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);
     // A failure is already in the log, and the connection does not exist any more.
-    let _ = call::closed(app, connection, &close.to_closing()).await;
+    let closing = close.to_closing();
+    if call::closed_directly(app, connection, &closing).is_none() {
+        let _ = call::closed(app, connection, &closing).await;
+    }
     // `closed` may have subscribed the connection again or set a timer; neither may outlive the connection.
     app.forget(connection);
     // The reason is the client's or the module's, and must not be able to forge lines of the log.

@@ -18,6 +18,14 @@ pub(crate) fn settled_version(app: &App, connection: &Connection) -> Option<Arc<
     connection.binding.version_in(app.versions.generation())
 }
 
+/// The version for the first call of a connection.
+pub(crate) fn first_version_for(app: &App, connection: &Connection) -> Arc<Version> {
+    let generation = app.versions.generation();
+    let chosen = app.versions.choose(connection.id, None, &app.setup());
+    connection.binding.take(&chosen, generation, None);
+    chosen
+}
+
 /// The version for the next call of a connection, or of the app. If the connection moves to another version, its
 /// attachment is migrated first: the caller ensures that no other call of the connection is running.
 ///

@@ -43,9 +43,18 @@ pub(in crate::app) struct Exports {
     pub(in crate::app) handler: handler::GuestIndices,
     /// `receive-packed`, which has its own way to be called.
     pub(in crate::app) receive_packed: Option<ComponentExportIndex>,
+    /// The functions of the handler that are called directly, if the version cannot wait.
+    pub(in crate::app) direct: Option<DirectExports>,
     pub(in crate::app) timer_handler: Option<timer_handler::GuestIndices>,
     pub(in crate::app) self_test: Option<self_test::GuestIndices>,
     pub(in crate::app) migration: Option<migration::GuestIndices>,
+}
+
+/// Functions of `handler` that a version which cannot wait has on the stack of the caller.
+#[derive(Clone)]
+pub(in crate::app) struct DirectExports {
+    pub(in crate::app) open: ComponentExportIndex,
+    pub(in crate::app) closed: ComponentExportIndex,
 }
 
 impl Version {
@@ -79,7 +88,8 @@ impl Version {
         let may_wait = imports::may_wait(&component);
         let linker = if may_wait { imports::linker(engine) } else { imports::linker_without_waiting(engine) };
         let pre = linker.and_then(|linker| linker.instantiate_pre(&component)).map_err(mismatch)?;
-        let exports = exports(&file, &component, &pre)?;
+        let mut exports = exports(&file, &component, &pre)?;
+        exports.direct = if may_wait { None } else { direct_exports(&component) };
         Ok(Self {
             id: binary.version(),
             stats: Stats::default(),
@@ -177,6 +187,7 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
     Ok(Exports {
         handler: handler::GuestIndices::new(pre).map_err(mismatch)?,
         receive_packed: receive_packed(component, pre).map_err(mismatch)?,
+        direct: None,
         timer_handler: has(TIMER_HANDLER)
             .then(|| timer_handler::GuestIndices::new(pre))
             .transpose()
@@ -184,6 +195,12 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
         self_test: has(SELF_TEST).then(|| self_test::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
         migration: has(MIGRATION).then(|| migration::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
     })
+}
+
+fn direct_exports(component: &Component) -> Option<DirectExports> {
+    let handler = component.get_export_index(None, HANDLER)?;
+    let function = |name| component.get_export_index(Some(&handler), name);
+    Some(DirectExports { open: function("open")?, closed: function("closed")? })
 }
 
 fn receive_packed(
