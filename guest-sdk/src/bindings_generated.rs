@@ -5125,7 +5125,9 @@ pub mod exports {
                     ///
                     /// The module may return messages for the same connection instead of sending them: together at most `room` bytes,
                     /// where each message counts its payload and 64 bytes more. The host queues them behind everything that the call
-                    /// sent, and there is room for them whatever others send meanwhile. `room` is 0 if the host does not want the
+                    /// sent, and there is room for them whatever others send meanwhile. This promise ends when the call uses
+                    /// `connections.send`, `connections.send-many`, `topics.publish`, `topics.publish-except` or `sql`: then the room is 0
+                    /// until `connections.send-packed` for this connection returns another. `room` is 0 if the host does not want the
                     /// messages of this call late, for example because the module's last calls took long.
                     ///
                     /// Others must see what a module does in the order in which it does it. So a module sends what it has collected, with

@@ -30,9 +30,10 @@ impl Connection {
     /// Queue a message: text from a `String` or `&str`, binary from a `Vec<u8>` or `&[u8]`. This never waits: the host
     /// writes the message when this call of the module ends, or while the call itself waits for a database.
     ///
-    /// Messages for the connection whose messages are handled leave together with the result of the call. If the call is
-    /// stopped because it computes for too long or needs too much memory, those since its last other import are lost. After
-    /// a call of more than 10 ms, the host asks for the messages of the next calls at once.
+    /// Messages for the connection whose messages are handled leave together with the result of the call. If the call does
+    /// not return, because it computes for too long or needs too much memory, those since its last other import are
+    /// lost; those before a panic arrive, unless the module replaces the panic hook of this crate. After a call of more
+    /// than 10 ms, the host asks for the messages of the next calls at once.
     ///
     /// # Errors
     /// A [`ConnectionError`](crate::ConnectionError): `OutboxFull` if the message does not fit now, `TooLarge` if it
@@ -55,7 +56,8 @@ impl Connection {
     /// As [`send`](Self::send).
     pub fn send_many<M: AsMessage>(self, messages: impl IntoIterator<Item = M>) -> Result<()> {
         let messages: Vec<M> = messages.into_iter().collect();
-        Ok(connections::send_many(self.0, messages.iter().map(M::as_message))?)
+        let messages: Vec<_> = messages.iter().map(M::as_message).collect();
+        Ok(connections::send_many(self.0, messages.iter().copied())?)
     }
 
     /// How full the outbox is: the share of the app's `outbox_bytes` that is queued, in percent, 0 to 100. A module

@@ -53,7 +53,8 @@ pub struct AppLimits {
     pub batch_messages: usize,
     /// Bytes at which a batch is full, for the same reason.
     pub batch_bytes: Size,
-    /// Bytes queued for one client. A client that reads too slowly must not fill the host's memory.
+    /// Bytes queued for one client. A client that reads too slowly must not fill the host's memory. A call that runs may
+    /// exceed this by 64 KiB.
     pub outbox_bytes: Size,
     /// Bytes that a module may keep with a connection, and bytes of a timer's payload: the host has them in memory.
     pub attachment_bytes: Size,

@@ -26,8 +26,8 @@ pub(super) async fn close_handshake(
     if writer.close(frame).await.is_err() {
         return;
     }
-    if close.by == ClosedBy::Client {
-        // Its close frame was the last that it sends, and everything before that is read.
+    if close.by == ClosedBy::Client && !writer.has_pinged {
+        // Its close frame was the last that it sends, unless it still has to answer a ping.
         return;
     }
     // Data may still arrive; the host waits for the client's close frame.

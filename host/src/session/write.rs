@@ -33,6 +33,8 @@ pub(super) struct Writer<S> {
     is_flushed: bool,
     /// The client read no bytes for the maximum time.
     pub(super) is_stuck: bool,
+    /// The client was pinged, so an answer may still come.
+    pub(super) has_pinged: bool,
     timeout: Duration,
 }
 
@@ -45,6 +47,7 @@ impl<S: Transport> Writer<S> {
             pongs: VecDeque::new(),
             is_flushed: true,
             is_stuck: false,
+            has_pinged: false,
             timeout,
         }
     }
@@ -83,6 +86,7 @@ impl<S: Transport> Writer<S> {
 
     /// Ping a silent client to find out whether it still responds.
     pub(super) async fn ping(&mut self) -> Result<(), Close> {
+        self.has_pinged = true;
         self.queue.push_back(Encoded::ping());
         self.is_flushed = false;
         self.flush_in_time().await

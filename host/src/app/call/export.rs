@@ -106,7 +106,7 @@ impl Export for Receive<'_> {
             let messages: Vec<_> = self.messages.iter().map(message).collect();
             return instance.handler.call_receive(store, self.connection, &messages).await;
         };
-        let is_quick = store.data().version.pace.begin_call();
+        let is_quick = store.data().version.pace.is_quick();
         let room = store.data_mut().call.as_mut().filter(|_| is_quick).map_or(0, CallContext::promise_room);
         let arguments = (self.connection, self.messages.as_bytes(), room);
         let called = receive.call_async(&mut *store, arguments).await;

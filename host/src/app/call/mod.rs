@@ -37,7 +37,7 @@ pub async fn open(
     connection: &Arc<Connection>,
     request: &Request,
 ) -> Result<Result<Acceptance, Refusal>, FailedCall> {
-    let version = versions::version_for(app, Some(connection)).await?;
+    let version = versions::first_version_for(app, connection);
     Call::new(app, &version, Some(connection)).serve(Open { connection: connection.id, request }).await
 }
 

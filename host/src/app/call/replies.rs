@@ -33,6 +33,11 @@ impl CallContext {
         Ok(if is_own && self.room.is_some() { self.promise_room() } else { 0 })
     }
 
+    /// Whether packed messages are larger than an empty outbox, so that they need not be read.
+    pub(crate) fn can_never_fit(&self, packed: &[u8]) -> bool {
+        packed.len() > self.setup.limits.outbox_bytes.bytes() + connection::MESSAGE_OVERHEAD
+    }
+
     /// The module does something after which it has collected no messages, and which may fill the outbox.
     pub(crate) fn expire_room(&mut self) {
         if let Some(room) = &mut self.room {
@@ -50,9 +55,14 @@ impl InstanceState {
         if packed.is_empty() {
             return Ok(());
         }
-        let messages = Encoded::from_packed(packed)?;
         let Some(call) = &self.call else { return Ok(()) };
-        let (room, size) = (call.room.unwrap_or(0), connection::size(&messages));
+        let room = call.room.unwrap_or(0);
+        // Each message counts more than its bytes in the packed form, so more of these need not be read.
+        if packed.len() > room {
+            bail!("the call returned {} bytes of packed messages, and had room for {room}", packed.len());
+        }
+        let messages = Encoded::from_packed(packed)?;
+        let size = connection::size(&messages);
         if size > room {
             bail!("the call returned messages of {size} bytes, and had room for {room}");
         }

@@ -13,7 +13,7 @@ use crate::app::connection::Connection;
 use crate::app::versions::{self, Version};
 use crate::app::{App, Setup};
 use crate::lazy_timeout::lazy_timeout;
-use crate::module::{CallError, FailedCall};
+use crate::module::{CallError, FailedCall, TICK};
 use crate::sim::{CallProbe, Simulation};
 
 /// A call of the version that serves a connection or the app itself.
@@ -45,7 +45,10 @@ impl<'a> Call<'a> {
         let version = self.version;
         if let Some(time) = time {
             version.stats.count(time);
-            version.pace.note(time);
+            // A version that cannot wait has waited for an instance, or has computed, which its ticks tell.
+            if version.may_wait && time >= TICK {
+                version.pace.call_is_long();
+            }
         }
         match result {
             Ok(value) => {
@@ -96,6 +99,7 @@ pub(super) async fn run<E: Export>(
     if let Some(error) = probe.fault() {
         return (Err(error), Some(began.elapsed()));
     }
+    version.pace.begin_call();
     let limit = setup.limits.call_timeout;
     let called = {
         let call = pin!(export.call(&mut lease.instance));

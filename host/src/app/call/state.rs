@@ -129,8 +129,13 @@ impl WasiView for InstanceState {
 /// Yield at each tick, so that other tasks run, and stop the call when it has used up its ticks. A simulation does not
 /// yield, because a real clock would then decide which task runs next.
 pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime::Result<UpdateDeadline> {
-    if let Some(call) = &mut store.data_mut().call {
+    let InstanceState { call, version, .. } = store.data_mut();
+    let pace = &version.pace;
+    if let Some(call) = call {
         call.ticks += 1;
+        if call.ticks == 1 {
+            pace.call_is_long();
+        }
         if call.ticks > call.setup.max_ticks {
             return Ok(UpdateDeadline::Interrupt);
         }

@@ -10,7 +10,7 @@ use super::close::Close;
 
 /// Bytes that the outbox counts for a message in addition to its payload, for the queue entry and the frame header.
 /// Without them, the limit would not bound the number of empty messages.
-const MESSAGE_OVERHEAD: usize = 64;
+pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,8 +24,11 @@ impl Host for InstanceState {
 
     fn send_packed(&mut self, id: u64, messages: Vec<u8>) -> Result<u32, Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
-        let messages = Encoded::from_packed(messages).map_err(|error| Error::Invalid(error.to_string()))?;
         let Some(call) = &mut self.call else { return Err(Error::UnknownConnection) };
+        if call.can_never_fit(&messages) {
+            return Err(refused(SendError::TooLarge));
+        }
+        let messages = Encoded::from_packed(messages).map_err(|error| Error::Invalid(error.to_string()))?;
         let room = call.send_packed(&connection, messages).map_err(refused)?;
         self.mark_dirty(connection);
         Ok(room)
@@ -69,6 +72,9 @@ impl Host for InstanceState {
 
 impl InstanceState {
     fn queue(&mut self, connection: Arc<Connection>, messages: Encoded) -> Result<(), Error> {
+        if let Some(call) = &mut self.call {
+            call.expire_room();
+        }
         connection.outbox.push(messages).map_err(refused)?;
         self.mark_dirty(connection);
         Ok(())

@@ -18,11 +18,15 @@ pub(crate) fn settled_version(app: &App, connection: &Connection) -> Option<Arc<
     connection.binding.version_in(app.versions.generation())
 }
 
-/// The version for the first call of a connection.
-pub(crate) fn first_version_for(app: &App, connection: &Connection) -> Arc<Version> {
+/// The version for the first call of a connection. If it is asked for again before that call, nothing is migrated.
+pub(crate) fn first_version_for(app: &Arc<App>, connection: &Connection) -> Arc<Version> {
     let generation = app.versions.generation();
     let chosen = app.versions.choose(connection.id, None, &app.setup());
-    connection.binding.take(&chosen, generation, None);
+    if let Some(left) = connection.binding.take(&chosen, generation, None)
+        && !Arc::ptr_eq(&left, &chosen)
+    {
+        rollout::left_by_a_connection(app, &left);
+    }
     chosen
 }
 

@@ -1,9 +1,6 @@
 //! Whether the calls of a version take long.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use crate::module::TICK;
 
 /// How many calls after a long one are taken to be long, too.
 const CALLS: u32 = 64;
@@ -22,7 +19,7 @@ impl Pace {
         self.long.load(Ordering::Relaxed) == 0
     }
 
-    /// A call begins that need not be short. Whether it will probably be.
+    /// A call begins on a stack of its own. Whether it will probably be short.
     pub(crate) fn begin_call(&self) -> bool {
         let long = self.long.load(Ordering::Relaxed);
         if long > 0 {
@@ -32,11 +29,9 @@ impl Pace {
         long == 0
     }
 
-    /// A call took so long.
-    pub(crate) fn note(&self, time: Duration) {
-        if time >= TICK {
-            self.long.store(CALLS, Ordering::Relaxed);
-        }
+    /// A call computes for longer than a tick, or has waited for longer than that.
+    pub(crate) fn call_is_long(&self) {
+        self.long.store(CALLS, Ordering::Relaxed);
     }
 }
 
@@ -47,9 +42,8 @@ mod tests {
     #[test]
     fn a_long_call_makes_the_next_ones_careful() {
         let pace = Pace::default();
-        pace.note(TICK / 2);
         assert!(pace.is_quick());
-        pace.note(TICK);
+        pace.call_is_long();
         assert_eq!((0..100).filter(|_| !pace.begin_call()).count(), CALLS as usize);
         assert!(pace.is_quick());
     }
