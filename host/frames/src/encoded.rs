@@ -13,8 +13,9 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     bytes: Bytes,
-    payload: usize,
-    frames: usize,
+    // Small, because each idle connection keeps room for some of these. All of it is in memory, so it is less than 4 GiB.
+    payload: u32,
+    frames: u32,
 }
 
 impl Encoded {
@@ -40,7 +41,7 @@ impl Encoded {
             bytes.extend_from_slice(message.header().as_bytes());
             bytes.extend_from_slice(message.as_bytes());
         }
-        Self { bytes: bytes.into(), payload, frames }
+        Self::from_frames(bytes.into(), payload, frames)
     }
 
     /// A ping without a payload.
@@ -68,12 +69,13 @@ impl Encoded {
         let mut bytes = Vec::with_capacity(MAX_UNMASKED + payload);
         bytes.extend_from_slice(Unmasked::new(opcode, payload).as_bytes());
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        Self { bytes: bytes.into(), payload, frames: 1 }
+        Self::from_frames(bytes.into(), payload, 1)
     }
 
     /// Frames that are encoded already.
     pub(crate) fn from_frames(bytes: Bytes, payload: usize, frames: usize) -> Self {
-        Self { bytes, payload, frames }
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { bytes, payload: small(payload), frames: small(frames) }
     }
 
     /// The bytes to send.
@@ -85,13 +87,13 @@ impl Encoded {
     /// How many frames these are.
     #[inline]
     pub fn frames(&self) -> usize {
-        self.frames
+        self.frames as usize
     }
 
     /// The length of all payloads together in bytes.
     #[inline]
     pub fn payload_len(&self) -> usize {
-        self.payload
+        self.payload as usize
     }
 
     /// Each of the frames. They share the bytes.
@@ -101,7 +103,7 @@ impl Encoded {
             let header = Header::parse(&rest)?;
             let payload = usize::try_from(header.payload).ok()?;
             let bytes = rest.split_to(rest.len().min(header.length + payload));
-            Some(Self { bytes, payload, frames: 1 })
+            Some(Self::from_frames(bytes, payload, 1))
         })
     }
 
