@@ -124,14 +124,10 @@ async fn ask(
     };
     match decide(app, setup, connection, &request, answered) {
         Ok(accepted) => Ok(accepted),
-        Err(rejected) => {
-            let Rejected { answer, accepted } = *rejected;
-            if let Some(opened) = accepted {
-                let close = failed(setup, &opened);
-                let _ = tasks.spawn(opened.finish(close)).await;
-            }
-            Err(answer)
-        }
+        Err(rejected) => match tasks.spawn(turn_down(rejected, setup.error_close_code())).await {
+            Ok(answer) => Err(answer),
+            Err(_) => Err(answer::host_failed()),
+        },
     }
 }
 
@@ -181,14 +177,7 @@ async fn open(
     let answered = call::open(app, &connection, &request).await;
     match decide(app, setup, connection, &request, answered) {
         Ok(accepted) => Ok(accepted),
-        Err(rejected) => {
-            let Rejected { answer, accepted } = *rejected;
-            if let Some(opened) = accepted {
-                let close = failed(setup, &opened);
-                opened.finish(close).await;
-            }
-            Err(answer)
-        }
+        Err(rejected) => Err(turn_down(rejected, setup.error_close_code()).await),
     }
 }
 
@@ -225,8 +214,14 @@ fn decide(
     Err(Box::new(Rejected { answer, accepted: None }))
 }
 
-fn failed(setup: &Setup, opened: &Opened) -> Close {
-    Close::failed(setup.error_close_code(), &version_of(&opened.connection))
+/// The answer for a client that does not get a connection. A module that has accepted it hears of its end first.
+async fn turn_down(rejected: Box<Rejected>, code: u16) -> Answer {
+    let Rejected { answer, accepted } = *rejected;
+    if let Some(opened) = accepted {
+        let close = Close::failed(code, &version_of(&opened.connection));
+        opened.finish(close).await;
+    }
+    answer
 }
 
 /// Apply the module's acceptance. Returns the header fields for the 101 response.

@@ -55,7 +55,7 @@ impl Engine {
             _ => {
                 let engine = wasmtime::Engine::new(&settings(instances, memory, memory as u64))?;
                 tracing::info!(
-                    "modules run slower: there is no address space of 4 GiB for each of `limits.max_instances`"
+                    "modules run slower, because the process cannot reserve 4 GiB of addresses for each of `limits.max_instances`"
                 );
                 engine
             }

@@ -84,7 +84,7 @@ fn call<E: DirectExport>(
 }
 
 impl InstanceState {
-    /// A tick has passed in a call on the stack of its session. False if the call has taken too long.
+    /// A tick has passed in a call on the stack of its caller. False if the call has taken too long.
     pub(super) fn direct_tick(&mut self, began: Instant) -> bool {
         let Some(call) = &mut self.call else { return true };
         call.is_late = began.elapsed() >= call.setup.limits.call_timeout.get();

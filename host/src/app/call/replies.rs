@@ -19,7 +19,7 @@ impl CallContext {
         room as u32
     }
 
-    /// Queue messages that the module sends to the connection `id`, which may be messages that it had collected. Returns
+    /// Queue messages that the module sends to a connection, which may be messages that it had collected. Returns
     /// its room from now on.
     ///
     /// # Errors
