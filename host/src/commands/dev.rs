@@ -12,7 +12,7 @@ use super::print::print_line;
 use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::{self, build};
-use crate::config::{Config, MoreOrigins, Overrides, listen_address};
+use crate::config::{CompileMode, Config, MoreOrigins, Overrides, listen_address};
 use crate::deploy::SourceWatcher;
 use crate::shutdown::Signals;
 use crate::{Host, telemetry};
@@ -45,6 +45,7 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
         test_page: Some(true),
         watch: Some(false),
         more_origins: MoreOrigins::Loopback,
+        compile: CompileMode::Quick,
     };
     let config = app_config("dev", &args.dir)?.overridden(overrides);
     telemetry::init(&config.log);

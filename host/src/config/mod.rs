@@ -91,6 +91,18 @@ pub struct Overrides {
     pub watch: Option<bool>,
     /// Which origins may connect beside those that an app's `origins` names.
     pub more_origins: MoreOrigins,
+    /// How modules are compiled.
+    pub compile: CompileMode,
+}
+
+/// How modules are compiled to machine code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CompileMode {
+    /// For code that runs fast.
+    #[default]
+    Optimized,
+    /// Several times as fast, for code that runs a few times slower: for a module that is under development.
+    Quick,
 }
 
 /// Origins that may connect to every app. It has no key, because only a command for developers needs it.

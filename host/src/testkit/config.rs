@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::TestError;
-use crate::config::{Config, Locator, Problems};
+use crate::config::{CompileMode, Config, Locator, Problems};
 
 /// The database that a bare module is granted in any case.
 const MAIN: &str = "main";
@@ -116,6 +116,7 @@ impl Draft {
             TestError(sentences.collect::<Vec<_>>().join("\n"))
         })?;
         config.watch = false;
+        config.overrides.compile = CompileMode::Quick;
         config.locator = self.locator.clone();
         Ok(config)
     }

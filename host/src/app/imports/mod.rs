@@ -10,10 +10,10 @@ mod waiting;
 
 use std::sync::Arc;
 
+use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::app::call::InstanceState;
-use crate::module::Engine;
 use crate::module::bindings::CompleteModule;
 use crate::module::bindings::hassock::host::{about, types};
 
@@ -26,7 +26,7 @@ pub(crate) use waiting::may_wait;
 /// # Errors
 /// If two interfaces have the same name.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
-    let mut linker = Linker::new(engine.get());
+    let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     CompleteModule::add_to_linker::<_, HasSelf<InstanceState>>(&mut linker, |state| state)?;
     Ok(linker)

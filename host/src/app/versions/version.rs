@@ -86,6 +86,7 @@ impl Version {
         // Before linking, because the linker would name only the first import that the host does not have.
         check_imports(&component, name, databases)?;
         let may_wait = imports::may_wait(&component);
+        let engine = component.engine();
         let linker = if may_wait { imports::linker(engine) } else { imports::linker_without_waiting(engine) };
         let pre = linker.and_then(|linker| linker.instantiate_pre(&component)).map_err(mismatch)?;
         let mut exports = exports(&file, &component, &pre)?;

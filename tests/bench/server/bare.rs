@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::Message;
@@ -11,21 +13,60 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::load;
+use crate::load;
 
 type Subscribers = Arc<Mutex<Vec<UnboundedSender<Message>>>>;
 
-pub async fn run() {
+/// Sessions of the database, as many as those of the host.
+const SESSIONS: u32 = 16;
+
+/// What a server with a database asks it.
+const QUERY: &str = "SELECT name FROM person WHERE id = ?";
+
+#[derive(Clone)]
+enum Database {
+    Sqlite(SqlitePool),
+    MySql(MySqlPool),
+}
+
+/// Serve until the process is killed.
+pub(super) async fn run(database: Option<&str>) {
+    let database = match database {
+        Some(url) => Some(Database::connect(url).await),
+        None => None,
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("its address"));
     let subscribers = Subscribers::default();
     loop {
         let (socket, _) = listener.accept().await.expect("a connection");
-        tokio::spawn(serve(socket, Arc::clone(&subscribers)));
+        tokio::spawn(serve(socket, Arc::clone(&subscribers), database.clone()));
     }
 }
 
-async fn serve(socket: TcpStream, subscribers: Subscribers) -> Option<()> {
+impl Database {
+    async fn connect(url: &str) -> Self {
+        match url.starts_with("sqlite") {
+            true => {
+                let pool = SqlitePoolOptions::new().max_connections(SESSIONS).connect(url).await;
+                Self::Sqlite(pool.expect("the database"))
+            }
+            false => {
+                let pool = MySqlPoolOptions::new().max_connections(SESSIONS).connect(url).await;
+                Self::MySql(pool.expect("the database"))
+            }
+        }
+    }
+
+    async fn name(&self, id: i64) -> sqlx::Result<String> {
+        match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(QUERY).bind(id).fetch_one(pool).await,
+            Self::MySql(pool) => sqlx::query_scalar(QUERY).bind(id).fetch_one(pool).await,
+        }
+    }
+}
+
+async fn serve(socket: TcpStream, subscribers: Subscribers, database: Option<Database>) -> Option<()> {
     socket.set_nodelay(true).ok()?;
     let config = WebSocketConfig::default().read_buffer_size(4 << 10);
     let mut target = String::new();
@@ -37,6 +78,7 @@ async fn serve(socket: TcpStream, subscribers: Subscribers) -> Option<()> {
     let socket = accept_hdr_async_with_config(socket, note_target, Some(config)).await.ok()?;
     match target.as_str() {
         load::ECHO => echo(socket).await,
+        load::QUERY => query(socket, database?).await,
         load::SUBSCRIBE => {
             let (sender, receiver) = unbounded_channel();
             subscribers.lock().expect("the list").push(sender);
@@ -59,6 +101,17 @@ async fn echo(mut socket: WebSocketStream<TcpStream>) -> Option<()> {
             }
         }
         socket.flush().await.ok()?;
+    }
+}
+
+/// Each message is the id of a person, and is answered with the name.
+async fn query(mut socket: WebSocketStream<TcpStream>, database: Database) -> Option<()> {
+    loop {
+        let message = socket.next().await?.ok()?;
+        if let Message::Text(id) = message {
+            let name = database.name(id.parse().ok()?).await.ok()?;
+            socket.send(Message::text(name)).await.ok()?;
+        }
     }
 }
 

@@ -3,21 +3,42 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::server::Server;
+
 /// Open a WebSocket.
 pub async fn connect(address: &str, target: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.expect("a connection");
     socket.set_nodelay(true).expect("no delay");
-    let request = format!(
+    socket.write_all(handshake(target).as_bytes()).await.expect("the request");
+    answer(&mut socket).await;
+    socket
+}
+
+/// The request for a WebSocket.
+pub fn handshake(target: &str) -> String {
+    format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    socket.write_all(request.as_bytes()).await.expect("the request");
+    )
+}
+
+/// Read the answer to it. Returns its length.
+pub async fn answer(socket: &mut TcpStream) -> usize {
     let mut answer = Vec::with_capacity(512);
     while !answer.ends_with(b"\r\n\r\n") {
         assert_ne!(socket.read_buf(&mut answer).await.expect("the answer"), 0, "the server refused");
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-    socket
+    answer.len()
+}
+
+/// Open many.
+pub async fn open(server: &Server, target: &str, connections: usize) -> Vec<TcpStream> {
+    let mut sockets = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        sockets.push(connect(&server.address, target).await);
+    }
+    sockets
 }
 
 /// A frame of a client. Its mask is zeros, which RFC 6455 allows.

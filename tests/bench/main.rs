@@ -1,0 +1,128 @@
+//! What do a message, a delivery, a connection, a query and a deploy cost? The host beside something else in one run:
+//!
+//! ```text
+//! cargo run --release -p hassock-tests --bin bench [CASE …] [--rounds N] [--json FILE]
+//! cargo run --release -p hassock-tests --bin bench -- --against COMMAND URL
+//! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
+//! cargo run --release -p hassock-tests --bin bench polling
+//! cargo run --release -p hassock-tests --bin bench instructions [--record]
+//! ```
+//!
+//! Most cases compare the host with a bare tokio-tungstenite server that does the same without a module. Each server is a
+//! process of its own on one core, and the load is on another one. The servers take turns in short rounds, because a
+//! shared machine's speed changes; a ratio is one of neighbouring rounds. Every byte that comes back is compared with what
+//! was sent.
+
+#![recursion_limit = "256"]
+
+mod case;
+mod component;
+mod contest;
+mod growth;
+mod instructions;
+mod load;
+mod polling;
+mod report;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use case::Case;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use growth::Growth;
+use instructions::Instructions;
+use polling::Polling;
+use report::Report;
+use server::{Cores, Serve, Server};
+use tokio::runtime::Runtime;
+
+/// Measure the host beside a bare tokio-tungstenite server.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    cases: Cases,
+    #[command(flatten)]
+    serve: Serve,
+    /// Compute until the process is killed.
+    #[arg(long, hide = true)]
+    count: bool,
+}
+
+/// What else can be measured.
+#[derive(Subcommand)]
+enum Other {
+    Growth(Growth),
+    Polling(Polling),
+    Instructions(Instructions),
+}
+
+#[derive(Args)]
+struct Cases {
+    /// The cases to run. Without any, all of them.
+    cases: Vec<Case>,
+    /// Rounds of each server for each case.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Write the figures to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compare with another server: a command that starts it, and the URL, such as ws://127.0.0.1:9000/, at which it
+    /// echoes.
+    #[arg(long, num_args = 2, value_names = ["COMMAND", "URL"])]
+    against: Option<Vec<String>>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.count {
+        count();
+    }
+    if arguments.serve.is_asked_for() {
+        runtime().block_on(arguments.serve.run());
+        return ExitCode::SUCCESS;
+    }
+    Cores::LOAD.stay_here();
+    runtime().block_on(async {
+        match &arguments.other {
+            None => arguments.cases.measure().await,
+            Some(Other::Growth(growth)) => growth.measure().await,
+            Some(Other::Polling(polling)) => polling.measure().await,
+            Some(Other::Instructions(instructions)) => return instructions.run().await,
+        }
+        ExitCode::SUCCESS
+    })
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().expect("a runtime")
+}
+
+impl Cases {
+    async fn measure(&self) {
+        let start = self.against.as_deref().map(|against| || Server::other(&against[0], &against[1]));
+        let other = start.as_ref().map(|start| start as &dyn Fn() -> Server);
+        let known: &[Case] = if other.is_some() { &Case::AGAINST } else { Case::value_variants() };
+        let cases = if self.cases.is_empty() { known } else { &self.cases[..] };
+        let mut report = Report::default();
+        report.print_head();
+        for case in cases {
+            assert!(known.contains(case), "--against cannot measure {}", case.name());
+            let turns = case.contest(other).await.turns(case.rounds(self.rounds)).await;
+            report.add(*case, other.map(|_| "the other"), &turns);
+        }
+        if let Some(file) = &self.json {
+            std::fs::write(file, report.json()).expect("the file for the figures");
+        }
+    }
+}
+
+fn count() -> ! {
+    let mut number = 0_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_add(1));
+    }
+}
