@@ -116,7 +116,10 @@ async fn what_breaks_the_contract_ends_the_call() {
         [("incomplete", false), ("not UTF-8", false), ("more than the room", false), ("all of the room", true)]
     {
         let mut client = host.connect("/raw").await;
-        assert_eq!(client.ask("well").await, "well");
+        // More calls than those that count as long after a long one: on a busy machine, any call may have been long.
+        for _ in 0..65 {
+            assert_eq!(client.ask("well").await, "well");
+        }
         client.send(misdeed).await;
         match right {
             true => assert_eq!(client.message().await, Message::binary(vec![7; 10 * 1024 - 64])),

@@ -25,8 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const IGNORED_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", "__pycache__"];
 
 /// Files that a build or a running app writes, and temporary files of editors.
-const IGNORED_ENDINGS: [&str; 11] =
-    ["token", "sock", "wasm", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
+const IGNORED_ENDINGS: [&str; 12] =
+    ["token", "sock", "wasm", "hassock-code", "db", "db-wal", "db-shm", "db-journal", "swp", "swx", "tmp", "lock"];
 
 /// Reports when a source file below a folder has changed.
 ///
@@ -154,6 +154,7 @@ mod tests {
             "targetcFPbMn/x.d",
             "chat.wasm",
             "chat.db-wal",
+            "cache/0123-45.hassock-code",
             "Cargo.lock",
             "src/.lib.rs.swp",
             "src/lib.rs~",
