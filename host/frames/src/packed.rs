@@ -92,16 +92,24 @@ impl<'a> Payload<'a> {
 }
 
 impl Packed {
+    /// The bytes of a message in the packed form beside its payload.
+    pub const HEAD: usize = HEAD;
+
     /// Add a message. One of 2 GiB or more, whose length does not fit into a head, is left out.
     #[inline]
     pub fn push(&mut self, message: Payload<'_>) {
         let payload = message.as_bytes();
         let Some(length) = u32::try_from(payload.len()).ok().filter(|length| length & TEXT == 0) else { return };
         let head = length | if message.is_text { TEXT } else { 0 };
-        self.bytes.reserve(HEAD + payload.len());
         self.bytes.extend_from_slice(&head.to_le_bytes());
         self.bytes.extend_from_slice(payload);
         self.messages += 1;
+    }
+
+    /// Make room for so many bytes more, heads included.
+    #[inline]
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 
     /// The number of messages.

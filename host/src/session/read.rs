@@ -123,14 +123,8 @@ impl Reader {
             };
             batch.frames += 1;
             match incoming {
-                Incoming::Text(text) => {
-                    batch.bytes += text.payload().as_bytes().len();
-                    batch.messages.push(text.payload());
-                }
-                Incoming::Binary(data) => {
-                    batch.bytes += data.len();
-                    batch.messages.push(Payload::binary(&data));
-                }
+                Incoming::Text(text) => batch.push(text.payload(), input.len()),
+                Incoming::Binary(data) => batch.push(Payload::binary(&data), input.len()),
                 Incoming::Ping(payload) => batch.pongs.push(Encoded::pong(&payload)),
                 Incoming::Pong(_) => {}
                 Incoming::Close(frame) => {
@@ -141,6 +135,20 @@ impl Reader {
             }
         }
         true
+    }
+}
+
+impl Batch {
+    /// Add a message. So many bytes behind it have not been decoded yet.
+    #[inline]
+    fn push(&mut self, message: Payload<'_>, behind: usize) {
+        let length = message.as_bytes().len();
+        if self.messages.is_empty() {
+            // A frame is longer than its message in the packed form, so all that was read fits.
+            self.messages.reserve(Packed::HEAD + length + behind);
+        }
+        self.bytes += length;
+        self.messages.push(message);
     }
 }
 

@@ -26,7 +26,7 @@ impl ToOneOf {
     /// Subscribe to all of them.
     pub async fn new(server: Server, topics: usize) -> Self {
         let mut subscribers = open(&server, PUBLISH, topics.div_ceil(PER_CONNECTION)).await;
-        let (answer, mut buffer) = (from_server(TEXT, br#"{"ok":true}"#), Vec::new());
+        let (answer, mut buffer) = (from_server(TEXT, br#"{"ok":null}"#), Vec::new());
         for topic in 0..topics {
             let subscriber = &mut subscribers[topic / PER_CONNECTION];
             let subscribe = to_server(TEXT, format!(r#"{{"subscribe":"topic {topic}"}}"#).as_bytes());
