@@ -44,8 +44,8 @@ pub enum Case {
     Swaps,
     /// The 99th percentile while a component of 10 MB is compiled.
     Compile,
-    /// The 99th percentile while two other programs compute, at the lowest priority.
-    Neighbours,
+    /// The 99th percentile while another program computes on the same cores, at the lowest priority.
+    Neighbour,
 }
 
 /// How the figures of the host are judged.
@@ -100,7 +100,7 @@ impl Case {
             Self::Dev => Contest::alone(Dev::new().await),
             Self::Swaps => disturbed(Disturbance::Swaps).await,
             Self::Compile => disturbed(Disturbance::Compile).await,
-            Self::Neighbours => disturbed(Disturbance::Neighbours).await,
+            Self::Neighbour => disturbed(Disturbance::Neighbour).await,
         }
     }
 
@@ -128,7 +128,7 @@ impl Case {
             Self::Fresh | Self::Workers => "µs of CPU/message",
             Self::Restart => "ms",
             Self::Dev => "s",
-            Self::Latency | Self::Swaps | Self::Compile | Self::Neighbours => "µs, p99",
+            Self::Latency | Self::Swaps | Self::Compile | Self::Neighbour => "µs, p99",
         }
     }
 
@@ -139,7 +139,7 @@ impl Case {
             Self::Fresh => "pooled instances",
             Self::Workers => "one worker",
             Self::Restart | Self::Dev => "–",
-            Self::Swaps | Self::Compile | Self::Neighbours => "quiet",
+            Self::Swaps | Self::Compile | Self::Neighbour => "quiet",
             _ => "tokio-tungstenite",
         }
     }
@@ -156,7 +156,7 @@ impl Case {
             Self::Restart => Judgement::AtMost(100.0),
             Self::Dev => Judgement::AtMost(3.0),
             Self::Swaps => Judgement::RatioAtMost(2.0),
-            Self::Latency | Self::Compile | Self::Neighbours => Judgement::Ratio,
+            Self::Latency | Self::Compile | Self::Neighbour => Judgement::Ratio,
         }
     }
 }
@@ -187,10 +187,7 @@ async fn fresh() -> Contest {
     let echo = app("echo", &example("echo"));
     let host = |limits| Server::hassock_with(&format!("{echo}{limits}"), Cores::SERVER, &[]);
     let fresh = host("[apps.echo.limits]\ninstance_calls = 1\n");
-    Contest::new(
-        Echo::new(host(""), 32, 64, 1, Measured::Cpu).await,
-        Echo::new(fresh, 32, 64, 1, Measured::Cpu).await,
-    )
+    Contest::new(Echo::new(host(""), 32, 64, 1, Measured::Cpu).await, Echo::new(fresh, 32, 64, 1, Measured::Cpu).await)
 }
 
 async fn workers(count: &str) -> Echo {
@@ -201,6 +198,7 @@ async fn workers(count: &str) -> Echo {
 }
 
 async fn disturbed(disturbance: Disturbance) -> Contest {
+    // On one core, the loop that swaps would leave too little of it to the messages.
     let server = Server::hassock_with(&Deploys::config(), Cores::Both, &[]);
     let clients = PacedClients::connect_to(server, Deploys::PATH).await;
     Contest::new(Paced(clients.clone()), Deploys { clients, disturbance, rounds: 0 })

@@ -75,8 +75,7 @@ impl Report {
 
 impl Judgement {
     fn result(self, turn: &Turn) -> f64 {
-        let (reference, hassock) =
-            (turn.reference.as_ref().map_or(f64::NAN, |round| round.value), turn.hassock.value);
+        let (reference, hassock) = (turn.reference.as_ref().map_or(f64::NAN, |round| round.value), turn.hassock.value);
         match self {
             Self::RatioAtLeast(_) | Self::RatioAtMost(_) | Self::Ratio => hassock / reference,
             Self::DifferenceAtMost(_) => hassock - reference,

@@ -10,12 +10,10 @@ use tempfile::NamedTempFile;
 
 use super::{Clients, Load, Round};
 use crate::component::enlarged;
+use crate::server::Cores;
 
 /// Bytes of the component that is compiled.
 const LARGE: usize = 10_000_000;
-
-/// The number of cores of the machine that the project measures on.
-const NEIGHBOURS: usize = 2;
 
 /// Clients as those of [`Paced`](super::Paced), and something that may disturb them.
 pub struct Deploys {
@@ -31,8 +29,8 @@ pub enum Disturbance {
     Swaps,
     /// A large component is compiled.
     Compile,
-    /// Other programs compute, at the lowest priority. They show how much any work on the same cores disturbs.
-    Neighbours,
+    /// Another program computes on the same cores, at the lowest priority. It shows how much any work there disturbs.
+    Neighbour,
 }
 
 impl Deploys {
@@ -67,12 +65,10 @@ impl Deploys {
                 assert_eq!(clients.server.answer(), "deployed");
                 times
             }
-            Disturbance::Neighbours => {
-                let mut neighbours: Vec<Child> = (0..NEIGHBOURS).map(|_| neighbour()).collect();
+            Disturbance::Neighbour => {
+                let mut neighbour = neighbour();
                 let times = clients.run().await;
-                for neighbour in &mut neighbours {
-                    neighbour.kill().and_then(|()| neighbour.wait()).expect("the end of a neighbour");
-                }
+                neighbour.kill().and_then(|()| neighbour.wait()).expect("the end of the neighbour");
                 times
             }
         };
@@ -86,9 +82,12 @@ impl Load for Deploys {
     }
 }
 
-/// This program once more, on any core and at the lowest priority.
+/// This program once more, on the cores of the server and at the lowest priority.
 fn neighbour() -> Child {
     let mut command = Command::new("taskset");
-    command.args(["-c", "0,1", "nice", "-n", "19"]).arg(env::current_exe().expect("this program")).arg("--count");
+    command
+        .args(["-c", &Cores::Both.list(), "nice", "-n", "19"])
+        .arg(env::current_exe().expect("this program"))
+        .arg("--count");
     command.spawn().expect("a neighbour")
 }

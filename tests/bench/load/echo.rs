@@ -29,13 +29,7 @@ pub enum Measured {
 }
 
 impl Echo {
-    pub async fn new(
-        server: Server,
-        connections: usize,
-        payload: usize,
-        in_flight: usize,
-        measured: Measured,
-    ) -> Self {
+    pub async fn new(server: Server, connections: usize, payload: usize, in_flight: usize, measured: Measured) -> Self {
         let sockets = open(&server, &server.echo, connections).await;
         Self { server, sockets, payload, in_flight, measured }
     }

@@ -41,7 +41,12 @@ impl ToOneOf {
     }
 
     /// Returns the number of publishes.
-    async fn publish(publisher: &mut TcpStream, subscribers: &mut [TcpStream], topics: usize, next: &mut usize) -> usize {
+    async fn publish(
+        publisher: &mut TcpStream,
+        subscribers: &mut [TcpStream],
+        topics: usize,
+        next: &mut usize,
+    ) -> usize {
         let (text, mut buffer, mut count) = (published(), Vec::new(), 0);
         let (answer, delivery) = (from_server(TEXT, br#"{"ok":1}"#), from_server(TEXT, text.as_bytes()));
         let end = Instant::now() + ROUND;

@@ -30,9 +30,9 @@ enum Database {
 }
 
 /// Serve until the process is killed.
-pub(super) async fn run(database: Option<&str>) {
+pub(super) async fn run(database: Option<String>) {
     let database = match database {
-        Some(url) => Some(Database::connect(url).await),
+        Some(url) => Some(Database::connect(&url).await),
         None => None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

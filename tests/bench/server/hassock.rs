@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hassock::commands::dev::{self, DevArgs};
 use hassock::deploy::Rollout;
@@ -10,7 +10,7 @@ use hassock_tests::{TestHost, app, app_with_database, example, guest, marked};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin, stdin};
 
 /// Serve until the process is killed.
-pub(super) async fn run(config: Option<&Path>) {
+pub(super) async fn run(config: Option<PathBuf>) {
     let config = config.map_or_else(default_config, |file| fs::read_to_string(file).expect("the config"));
     let host = TestHost::start(&config).await;
     println!("{}", host.address());

@@ -60,12 +60,15 @@ pub struct Server {
 impl Serve {
     /// Be the server that the arguments ask for, until the process is killed. Returns at once if they ask for none.
     pub async fn run(&self) {
-        match self.serve {
-            Some(Kind::Bare) => bare::run(self.database.as_deref()).await,
-            Some(Kind::Dev) => hassock::develop(self.folder.clone().unwrap_or_default()).await,
-            Some(Kind::Hassock) => hassock::run(self.config.as_deref()).await,
-            None => {}
-        }
+        // On the threads of the runtime. The main thread would compete with them for the one core.
+        let (config, database, folder) = (self.config.clone(), self.database.clone(), self.folder.clone());
+        let serving = match self.serve {
+            Some(Kind::Bare) => tokio::spawn(bare::run(database)),
+            Some(Kind::Dev) => tokio::spawn(hassock::develop(folder.unwrap_or_default())),
+            Some(Kind::Hassock) => tokio::spawn(hassock::run(config)),
+            None => return,
+        };
+        serving.await.expect("the server");
     }
 
     pub fn is_asked_for(&self) -> bool {

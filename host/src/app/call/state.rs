@@ -12,6 +12,7 @@ use crate::app::connection::Connection;
 use crate::app::imports::SqlContext;
 use crate::app::versions::Version;
 use crate::app::{App, Setup};
+use crate::module::TICK;
 use crate::sim::{Meter, Simulation};
 
 /// The data of a wasmtime store: one for each instance.
@@ -133,9 +134,11 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
     let pace = &version.pace;
     if let Some(call) = call {
         call.ticks += 1;
-        if call.ticks == 1 {
-            pace.call_is_long();
+        if call.direct_since.is_some_and(|began| began.elapsed() < TICK) {
+            // The tick was about to end when the call began.
+            return Ok(UpdateDeadline::Continue(1));
         }
+        pace.call_is_long();
         if call.ticks > call.setup.max_ticks {
             return Ok(UpdateDeadline::Interrupt);
         }
