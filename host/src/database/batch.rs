@@ -1,17 +1,12 @@
 //! Runs many statements at once, as a test does when it begins.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use futures_util::TryStreamExt;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection, Either, Executor, Sqlite};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection};
 
 use super::engine::Engine;
 use super::error::DatabaseError;
 use super::scanner::{Scanner, Token};
-use super::sqlite::INSTRUCTIONS_PER_CHECK;
+use super::sqlite::Sqlite;
 use super::{Access, Backend, Database, sqlite};
 use crate::external::external;
 
@@ -49,11 +44,13 @@ impl Database {
         let pool = pools.get(Access::ReadWrite, &self.config).await?;
         // Wait for a permit, as every writer does.
         let _turn = pool.lease().await?;
-        let mut session = external(sqlite::connect(&pools.source)).await.map_err(answer)?;
-        let done = external(run(&mut session, statements, self.config.query_timeout.get())).await;
+        let (session, live) = sqlite::connect(&pools.source).await?;
+        let budget = self.config.query_timeout.get();
+        let (statements, clock) = (statements.to_owned(), session.clock(budget));
+        let done = external(session.run(budget, move |connection| run(connection, &statements, &clock))).await;
         // Rolls back a transaction that is not finished.
-        external(session.close()).await.map_err(answer)?;
-        done
+        sqlite::close(session, &live).await;
+        done.unwrap_or_else(|error| Err(DatabaseError::ConnectionLost(error.to_string()).into()))
     }
 }
 
@@ -89,33 +86,15 @@ fn is_for_all(first: Option<&str>, word: &str) -> bool {
     first.is_some_and(|first| first.eq_ignore_ascii_case("pragma")) && word.to_ascii_lowercase().ends_with("heap_limit")
 }
 
-async fn run(session: &mut SqliteConnection, statements: &str, budget: Duration) -> Result<(), BatchError> {
-    let began = Instant::now();
-    let done_at = Arc::new(AtomicU64::new(0));
-    let since = Arc::clone(&done_at);
-    let mut handle = session.lock_handle().await.map_err(answer)?;
-    handle.set_progress_handler(INSTRUCTIONS_PER_CHECK, move || {
-        began.elapsed().saturating_sub(Duration::from_millis(since.load(Ordering::Relaxed))) < budget
-    });
-    drop(handle);
-    let mut number = 1;
-    let mut results = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_many(&mut *session);
-    loop {
-        match results.try_next().await {
-            Ok(Some(Either::Left(_))) => {
-                number += 1;
-                done_at.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            }
-            Ok(Some(Either::Right(_))) => {}
-            Ok(None) => break,
-            Err(error) => return Err(BatchError::Statement { number, error: answer(error) }),
-        }
+/// `clock` gives a statement its time again.
+fn run(connection: &Connection, statements: &str, clock: &impl Fn()) -> Result<(), BatchError> {
+    let mut batch = Batch::new(connection, statements);
+    for number in 1.. {
+        let failed = |error| BatchError::Statement { number, error: sqlite::answer(error).error };
+        clock();
+        let Some(mut statement) = batch.next().map_err(failed)? else { break };
+        sqlite::finish(&mut statement.raw_query()).map_err(failed)?;
     }
-    drop(results);
-    // A session can only have one transaction, so this fails if one is still open.
-    session.execute("BEGIN").await.map(drop).map_err(|_| BatchError::Unfinished)
-}
-
-fn answer(error: sqlx::Error) -> DatabaseError {
-    Sqlite::fault(error).error
+    // A session can only have one transaction.
+    if connection.is_autocommit() { Ok(()) } else { Err(BatchError::Unfinished) }
 }

@@ -3,66 +3,52 @@
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::statement::Verb;
-use super::value::{Outcome, Value};
+use super::session::Run;
+use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use sqlx::Either;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The items that the driver streams for a statement.
-pub(super) type Results<'c, E> =
-    BoxStream<'c, Result<Either<<E as sqlx::Database>::QueryResult, <E as sqlx::Database>::Row>, sqlx::Error>>;
-
 /// The differences between MySQL and SQLite.
-pub(super) trait Engine: sqlx::Database {
+pub(super) trait Engine: Sized + Send + Sync + 'static {
     /// The information that a connection to the database needs.
     type Source: Send + Sync;
-    /// Exists while a statement runs. Dropping it may stop the statement.
-    type Watch: Send;
+    /// Sessions with one access.
+    type Pool: Send + Sync;
+    /// A session that was taken from a pool. It returns there when it is dropped.
+    type Session: Send;
     /// The dialect of the statements.
     const DIALECT: Dialect;
-    /// The database cannot be stopped from sending the rows of a session that were not read, so the session has to be
-    /// closed.
-    const CLOSE_UNREAD: bool;
 
     /// A pool of sessions with this access. It connects on demand.
-    fn pool(source: &Self::Source, access: Access, config: &DatabaseConfig, health: Arc<Health>) -> sqlx::Pool<Self>;
+    fn pool(source: &Self::Source, access: Access, config: &DatabaseConfig, health: Arc<Health>) -> Self::Pool;
+    /// The most sessions that the pool has.
+    fn max_sessions(pool: &Self::Pool) -> u32;
+    /// Take a session from the pool, or connect.
+    fn acquire(pool: &Self::Pool) -> impl Future<Output = Result<Self::Session, DatabaseError>> + Send;
+    /// Close all sessions, those in use when they are returned.
+    fn close(pool: &Self::Pool) -> impl Future<Output = ()> + Send;
     /// Whether all sessions wait for each other, whatever their access is. They then wait in the host, which has time
     /// limits for waiting and knows which calls wait.
     fn one_at_a_time(source: &Self::Source) -> bool;
     /// The statement that begins a transaction.
     fn begin(access: Access) -> &'static str;
-    /// Encode parameters.
-    fn arguments(values: Vec<Value>) -> Result<Self::Arguments, DatabaseError>;
-    /// Run a statement.
-    fn stream(
-        session: &mut Self::Connection,
-        sql: Arc<str>,
-        arguments: Self::Arguments,
-        keep: bool,
-    ) -> Results<'_, Self>;
-    /// The column names of a statement that returned no rows.
-    fn columns(
-        session: &mut Self::Connection,
-        sql: Arc<str>,
-        keep: bool,
-    ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>>;
-    /// Decode a row.
-    fn row(row: &Self::Row) -> Result<Vec<Value>, sqlx::Error>;
-    /// The outcome of a statement.
-    fn outcome(result: &Self::QueryResult, verb: Verb) -> Outcome;
+    /// Run a statement and collect its rows. If the future is dropped, the statement is stopped if possible.
+    fn query(session: &mut Self::Session, run: Run<'_>) -> impl Future<Output = Result<RowSet, Fault>> + Send;
+    /// Run a statement and count the rows that it changed.
+    fn execute(session: &mut Self::Session, run: Run<'_>) -> impl Future<Output = Result<Outcome, Fault>> + Send;
     /// Begin or end a transaction.
-    fn control<'c>(session: &'c mut Self::Connection, sql: &'static str) -> BoxFuture<'c, Result<(), sqlx::Error>>;
-    /// Translate an error.
-    fn fault(error: sqlx::Error) -> Fault;
-    /// Make the session stop the next statement after `budget`.
-    fn watch(session: &mut Self::Connection, budget: Duration) -> BoxFuture<'_, Result<Self::Watch, sqlx::Error>>;
+    fn control(
+        session: &mut Self::Session,
+        sql: &'static str,
+        config: &DatabaseConfig,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
     /// A flag that is set when the database itself rolls back the session's transaction, if the engine can detect that.
-    fn rollback_flag(session: &mut Self::Connection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>>;
+    /// It is clear now.
+    fn rollback_flag(session: &Self::Session) -> Option<Arc<AtomicBool>>;
+    /// The session is closed instead of returning to its pool.
+    fn discard(session: &mut Self::Session);
 }
 
 /// Remembers when a session was last lost. The other idle sessions of the pool are then tested before they are used, so

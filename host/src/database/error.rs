@@ -127,19 +127,4 @@ impl Fault {
     pub(super) fn fatal(error: DatabaseError) -> Self {
         Fault { error, unusable: true }
     }
-
-    /// Convert a driver's error; `answer` converts an error that the database reported.
-    ///
-    /// Every error that the database did not report leaves the protocol in an unknown state, and is therefore fatal.
-    pub(super) fn from_driver(error: sqlx::Error, answer: fn(&dyn sqlx::error::DatabaseError) -> Fault) -> Self {
-        use sqlx::Error;
-        match error {
-            Error::Database(said) => answer(said.as_ref()),
-            Error::Io(_) | Error::Tls(_) | Error::PoolClosed | Error::PoolTimedOut | Error::WorkerCrashed => {
-                Fault::fatal(DatabaseError::ConnectionLost(error.to_string()))
-            }
-            Error::Protocol(text) if text.contains("parameter") => Fault::fatal(DatabaseError::Syntax(text)),
-            other => Fault::fatal(DatabaseError::Other(other.to_string())),
-        }
-    }
 }

@@ -26,8 +26,8 @@ pub use value::{Outcome, RowSet, Value};
 use crate::config::DatabaseConfig;
 use engine::Engine;
 use session::{EnginePool, Run};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{MySql, Sqlite};
+use sqlite::Sqlite;
+use sqlx::MySql;
 use statement::{Context, Verb};
 use std::fmt;
 use std::path::Path;
@@ -41,13 +41,13 @@ pub struct Database {
     config: Arc<DatabaseConfig>,
     backend: Backend,
     /// Keeps a SQLite database in memory alive, even if all sessions of its pools are closed.
-    anchor: Mutex<Option<SqliteConnection>>,
+    anchor: Mutex<Option<sqlite::Session>>,
     /// Each handle holds a receiver.
     handles: watch::Sender<()>,
 }
 
 enum Backend {
-    MySql(Pools<MySql>),
+    MySql(Box<Pools<MySql>>),
     Sqlite(Pools<Sqlite>),
 }
 
@@ -74,7 +74,7 @@ impl Database {
             "mysql" | "mariadb" => {
                 let source = mysql::source(name, url)?;
                 mysql::probe(name, &source, &config).await?;
-                Backend::MySql(Pools::new(source))
+                Backend::MySql(Box::new(Pools::new(source)))
             }
             "sqlite" => {
                 let source = sqlite::source(name, url, base_dir, &config)?;

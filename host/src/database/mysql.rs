@@ -1,20 +1,18 @@
 //! MySQL and MariaDB.
 
 mod decode;
+mod statement;
 
-use super::engine::{Engine, Health, Results};
+use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::statement::Verb;
-use super::value::{Outcome, Value};
+use super::session::Run;
+use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
-use futures_util::future::BoxFuture;
-use sqlx::mysql::{
-    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions, MySqlQueryResult,
-    MySqlRow,
-};
-use sqlx::{Arguments, AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySql, SqlSafeStr, Statement};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -91,9 +89,9 @@ async fn prepare(session: &mut MySqlConnection, access: Access, query_timeout: D
 
 impl Engine for MySql {
     type Source = MySqlConnectOptions;
-    type Watch = ();
+    type Pool = sqlx::Pool<MySql>;
+    type Session = PoolConnection<MySql>;
     const DIALECT: Dialect = Dialect::MySql;
-    const CLOSE_UNREAD: bool = true;
 
     fn pool(
         source: &MySqlConnectOptions,
@@ -122,6 +120,18 @@ impl Engine for MySql {
             .connect_lazy_with(source.clone())
     }
 
+    fn max_sessions(pool: &sqlx::Pool<MySql>) -> u32 {
+        pool.options().get_max_connections()
+    }
+
+    async fn acquire(pool: &sqlx::Pool<MySql>) -> Result<PoolConnection<MySql>, DatabaseError> {
+        pool.acquire().await.map_err(|error| no_session(pool, error))
+    }
+
+    async fn close(pool: &sqlx::Pool<MySql>) {
+        pool.close().await;
+    }
+
     fn one_at_a_time(_: &Self::Source) -> bool {
         false
     }
@@ -133,69 +143,40 @@ impl Engine for MySql {
         }
     }
 
-    fn arguments(values: Vec<Value>) -> Result<MySqlArguments, DatabaseError> {
-        let mut arguments = MySqlArguments::default();
-        for value in values {
-            bind(&mut arguments, value).map_err(|error| DatabaseError::Other(error.to_string()))?;
-        }
-        Ok(arguments)
+    async fn query(session: &mut PoolConnection<MySql>, run: Run<'_>) -> Result<RowSet, Fault> {
+        statement::query(session, run).await
     }
 
-    fn stream(
-        session: &mut MySqlConnection,
-        sql: Arc<str>,
-        arguments: MySqlArguments,
-        keep: bool,
-    ) -> Results<'_, MySql> {
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
-        session.fetch_many(query.persistent(keep))
+    async fn execute(session: &mut PoolConnection<MySql>, run: Run<'_>) -> Result<Outcome, Fault> {
+        statement::execute(session, run).await
     }
 
-    fn columns(
-        session: &mut MySqlConnection,
-        sql: Arc<str>,
-        keep: bool,
-    ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>> {
-        Box::pin(async move {
-            // This needs no round trip, because the statement has just been prepared.
-            let statement = session.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
-            let columns = statement.columns().iter();
-            let names = columns.map(|column| column.name().to_owned()).collect();
-            if !keep {
-                session.clear_cached_statements().await?;
-            }
-            Ok(names)
-        })
+    async fn control(session: &mut PoolConnection<MySql>, sql: &'static str, _: &DatabaseConfig) -> Result<(), Fault> {
+        session.execute(sql).await.map(drop).map_err(fault)
     }
 
-    fn row(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
-        decode::row(row)
-    }
-
-    fn outcome(result: &MySqlQueryResult, _: Verb) -> Outcome {
-        Outcome {
-            affected_rows: result.rows_affected(),
-            last_insert_id: Some(result.last_insert_id()).filter(|id| *id != 0),
-        }
-    }
-
-    fn control<'c>(session: &'c mut MySqlConnection, sql: &'static str) -> BoxFuture<'c, Result<(), sqlx::Error>> {
-        Box::pin(async move { session.execute(sql).await.map(drop) })
-    }
-
-    fn fault(error: sqlx::Error) -> Fault {
-        Fault::from_driver(error, answer)
-    }
-
-    fn watch(_: &mut MySqlConnection, _: Duration) -> BoxFuture<'_, Result<(), sqlx::Error>> {
-        // The server enforces the time limit: see `prepare`.
-        Box::pin(async { Ok(()) })
-    }
-
-    fn rollback_flag(_: &mut MySqlConnection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>> {
+    fn rollback_flag(_: &PoolConnection<MySql>) -> Option<Arc<AtomicBool>> {
         // `answer` handles the errors that roll back.
-        Box::pin(async { Ok(None) })
+        None
     }
+
+    fn discard(session: &mut PoolConnection<MySql>) {
+        session.close_on_drop();
+    }
+}
+
+/// Why the driver's pool returned no session although the host holds a permit. The pool retries a refused
+/// connection until its time is over, and only then reports a timeout.
+fn no_session(pool: &sqlx::Pool<MySql>, error: sqlx::Error) -> DatabaseError {
+    let timed_out = matches!(error, sqlx::Error::PoolTimedOut);
+    if timed_out && pool.size() >= pool.options().get_max_connections() {
+        return DatabaseError::PoolExhausted;
+    }
+    if timed_out {
+        let limit = pool.options().get_acquire_timeout();
+        return DatabaseError::ConnectionLost(format!("could not connect within {limit:?} (connect_timeout)"));
+    }
+    fault(error).error
 }
 
 async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
@@ -205,22 +186,18 @@ async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::
     }
 }
 
-fn bind(arguments: &mut MySqlArguments, value: Value) -> Result<(), sqlx::error::BoxDynError> {
-    match value {
-        Value::Null => arguments.add(None::<String>),
-        Value::Boolean(value) => arguments.add(value),
-        Value::S64(value) => arguments.add(value),
-        Value::U64(value) => arguments.add(value),
-        Value::F64(value) => arguments.add(value),
-        Value::Bytes(value) => arguments.add(value),
-        // The session's time zone is UTC, and MySQL does not accept a `Z`.
-        Value::Timestamp(text) => arguments.add(text.trim_end_matches('Z')),
-        Value::Decimal(text)
-        | Value::Text(text)
-        | Value::Date(text)
-        | Value::Time(text)
-        | Value::Datetime(text)
-        | Value::Json(text) => arguments.add(text),
+/// Convert a driver's error.
+///
+/// Every error that the database did not report leaves the protocol in an unknown state, and is therefore fatal.
+fn fault(error: sqlx::Error) -> Fault {
+    use sqlx::Error;
+    match error {
+        Error::Database(said) => answer(said.as_ref()),
+        Error::Io(_) | Error::Tls(_) | Error::PoolClosed | Error::PoolTimedOut | Error::WorkerCrashed => {
+            Fault::fatal(DatabaseError::ConnectionLost(error.to_string()))
+        }
+        Error::Protocol(text) if text.contains("parameter") => Fault::fatal(DatabaseError::Syntax(text)),
+        other => Fault::fatal(DatabaseError::Other(other.to_string())),
     }
 }
 

@@ -1,43 +1,51 @@
 //! SQLite: a file, or a database in memory that exists as long as the [`super::Database`].
+//!
+//! Each session has a thread of its own (`session`), and returns to a pool (`pool`). `statement` is what a thread does.
 
-use super::engine::{Engine, Health, Results};
+mod pool;
+mod session;
+mod statement;
+
+use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::statement::Verb;
-use super::value::{Outcome, Value};
+use super::session::Run;
+use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
 use crate::external::external;
-use futures_util::future::BoxFuture;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
-    SqliteRow, SqliteValueRef,
-};
-use sqlx::{
-    Arguments, AssertSqlSafe, Column, ConnectOptions, Decode, Executor, Row, SqlSafeStr, Sqlite, Statement, TypeInfo,
-    ValueRef,
-};
-use std::path::Path;
-use std::str::FromStr;
+use percent_encoding::percent_decode_str;
+use pool::{Pool, PooledSession};
+use rusqlite::OpenFlags;
+pub(super) use session::Session;
+use session::{NoSession, Opening};
+pub(super) use statement::finish;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// The memory that all SQLite databases of the process may allocate together, including page caches and databases in
-/// memory. Without this limit, one `SELECT zeroblob(1000000000)` allocates a gigabyte before the host sees its size.
-const HEAP_LIMIT_BYTES: &str = "536870912";
+/// The longest time that a statement waits for a lock. SQLite counts it in milliseconds that must fit into 32 bits.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// How many rows SQLite's thread may be ahead of the host. Each row may be large.
-const ROWS_AHEAD: usize = 8;
-
-/// The number of instructions of SQLite's virtual machine between two checks of the clock: some ten microseconds.
-pub(super) const INSTRUCTIONS_PER_CHECK: i32 = 4096;
+/// This engine.
+pub(super) struct Sqlite;
 
 /// The data that is needed to open the database.
 pub(super) struct Source {
-    options: SqliteConnectOptions,
+    path: PathBuf,
     in_memory: bool,
+    busy_timeout: Duration,
+    idle_timeout: Duration,
+    connect_timeout: Duration,
+}
+
+/// The sessions with one access.
+pub(super) struct Sessions {
+    pool: Pool,
+    connect_timeout: Duration,
 }
 
 /// Read the URL of a SQLite database.
@@ -49,94 +57,121 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
     if url.contains('?') {
         return Err(refuse("the host sets SQLite's options, so the url must not contain a `?`"));
     }
-    let options = SqliteConnectOptions::from_str(url).map_err(|_| refuse("it cannot be read"))?;
-    let in_memory = matches!(url, "sqlite::memory:" | "sqlite://:memory:");
-    let options = if in_memory {
-        options
-    } else if options.get_filename().as_os_str().is_empty() {
-        return Err(refuse("it names no file"));
-    } else {
-        let path = base_dir.join(options.get_filename());
-        options.filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+    let file = url.strip_prefix("sqlite:").unwrap_or(url);
+    let file = percent_decode_str(file.strip_prefix("//").unwrap_or(file)).decode_utf8();
+    let file = file.map_err(|_| refuse("it cannot be read"))?;
+    let in_memory = file == ":memory:";
+    let path = match &*file {
+        "" => return Err(refuse("it names no file")),
+        ":memory:" => name_in_memory(),
+        file => base_dir.join(file),
     };
-    // The schema may change while the driver keeps a prepared statement, and the driver would not notice it.
-    let options = options
-        .foreign_keys(true)
-        .busy_timeout(config.query_timeout.get().min(Duration::from_hours(1)))
-        .statement_cache_capacity(0)
-        .row_buffer_size(ROWS_AHEAD)
-        .pragma("hard_heap_limit", HEAP_LIMIT_BYTES)
-        .disable_statement_logging();
-    Ok(Source { options, in_memory })
+    Ok(Source {
+        path,
+        in_memory,
+        busy_timeout: config.query_timeout.get().min(LONGEST_WAIT),
+        idle_timeout: config.idle_timeout.get(),
+        connect_timeout: config.connect_timeout.get(),
+    })
+}
+
+/// A name that no other database in memory of this process has. All its sessions see the same data.
+fn name_in_memory() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("file:hassock-{}?mode=memory&cache=shared", NEXT.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+impl Source {
+    fn opening(&self, access: Access) -> Opening {
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let changing = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let (flags, setup) = match (self.in_memory, access) {
+            (true, Access::ReadOnly) => (changing | OpenFlags::SQLITE_OPEN_URI, "PRAGMA query_only = ON"),
+            (true, Access::ReadWrite) => (changing | OpenFlags::SQLITE_OPEN_URI, ""),
+            // WAL is a property of the file; a session that cannot write cannot set it.
+            (false, Access::ReadOnly) => (flags | OpenFlags::SQLITE_OPEN_READ_ONLY, ""),
+            (false, Access::ReadWrite) => (changing, "PRAGMA journal_mode = WAL"),
+        };
+        Opening {
+            path: self.path.clone(),
+            flags,
+            setup,
+            busy_timeout: self.busy_timeout,
+            idle_timeout: (!self.in_memory).then_some(self.idle_timeout),
+        }
+    }
 }
 
 /// Connect once, which creates the file. Returns the session that keeps a database in memory alive.
-pub(super) async fn probe(
-    name: &str,
-    source: &Source,
-    config: &DatabaseConfig,
-) -> Result<Option<SqliteConnection>, OpenError> {
-    use sqlx::Connection;
-    let path = source.options.get_filename().display().to_string();
-    let failed = |reason: String| OpenError::File { name: name.to_owned(), path: path.clone(), reason };
+pub(super) async fn probe(name: &str, source: &Source, config: &DatabaseConfig) -> Result<Option<Session>, OpenError> {
+    let path = if source.in_memory { ":memory:".to_owned() } else { source.path.display().to_string() };
+    let failed = |reason: String| OpenError::File { name: name.to_owned(), path, reason };
+    let (live, _) = watch::channel(());
     let connect = async {
-        let mut session = source.options.connect().await?;
+        let session = Session::open(source.opening(Access::ReadWrite), live.subscribe()).await?;
         // A file that is not a database is detected at the first read.
-        session.execute("SELECT count(*) FROM sqlite_schema").await?;
-        Ok::<_, sqlx::Error>(session)
+        session.run(source.connect_timeout, statement::look).await??;
+        Ok::<_, NoSession>(session)
     };
-    let session = timeout(config.connect_timeout.get(), external(connect))
-        .await
-        .map_err(|_| failed("it was locked for connect_timeout".to_owned()))?
-        .map_err(|error| failed(error.to_string()))?;
+    let session = match timeout(config.connect_timeout.get(), external(connect)).await {
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return Err(failed(error.to_string())),
+        Err(_) => return Err(failed("it was locked for connect_timeout".to_owned())),
+    };
     if source.in_memory {
         return Ok(Some(session));
     }
-    external(session.close()).await.map_err(|error| failed(error.to_string()))?;
+    close(session, &live).await;
     Ok(None)
 }
 
-/// A session that does not belong to a pool.
-pub(super) async fn connect(source: &Source) -> Result<SqliteConnection, sqlx::Error> {
-    source.options.connect().await
+/// A session that does not belong to a pool, and what tells when it is closed.
+pub(super) async fn connect(source: &Source) -> Result<(Session, watch::Sender<()>), DatabaseError> {
+    let (live, _) = watch::channel(());
+    let session = external(Session::open(source.opening(Access::ReadWrite), live.subscribe())).await;
+    session.map(|session| (session, live)).map_err(no_session)
 }
 
-/// Stops its statement as soon as no call waits for it any more.
-pub(super) struct StopOnDrop(Arc<AtomicBool>);
+/// Close a session, and wait for that.
+pub(super) async fn close(session: Session, live: &watch::Sender<()>) {
+    drop(session);
+    external(live.closed()).await;
+}
 
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+fn no_session(error: NoSession) -> DatabaseError {
+    match error {
+        NoSession::Sqlite(error) => answer(error).error,
+        error => DatabaseError::ConnectionLost(error.to_string()),
     }
 }
 
 impl Engine for Sqlite {
     type Source = Source;
-    type Watch = StopOnDrop;
+    type Pool = Sessions;
+    type Session = PooledSession;
     const DIALECT: Dialect = Dialect::Sqlite;
-    const CLOSE_UNREAD: bool = false;
 
-    fn pool(source: &Source, access: Access, config: &DatabaseConfig, _: Arc<Health>) -> sqlx::Pool<Sqlite> {
-        let pool = SqlitePoolOptions::new()
-            .acquire_timeout(config.connect_timeout.get())
-            .test_before_acquire(false)
-            .max_lifetime(None);
-        let options = source.options.clone();
-        if source.in_memory {
-            let options = match access {
-                Access::ReadOnly => options.pragma("query_only", "ON"),
-                Access::ReadWrite => options,
-            };
-            return pool.max_connections(1).idle_timeout(None).connect_lazy_with(options);
+    fn pool(source: &Source, access: Access, config: &DatabaseConfig, _: Arc<Health>) -> Sessions {
+        let max = if source.in_memory { 1 } else { config.max_connections.max(1) };
+        Sessions { pool: Pool::new(source.opening(access), max), connect_timeout: source.connect_timeout }
+    }
+
+    fn max_sessions(sessions: &Sessions) -> u32 {
+        sessions.pool.max
+    }
+
+    async fn acquire(sessions: &Sessions) -> Result<PooledSession, DatabaseError> {
+        match timeout(sessions.connect_timeout, sessions.pool.acquire()).await {
+            Ok(acquired) => acquired.map_err(no_session),
+            Err(_) => Err(DatabaseError::ConnectionLost(format!(
+                "could not connect within {:?} (connect_timeout)",
+                sessions.connect_timeout
+            ))),
         }
-        // WAL is a property of the file; a session that cannot write cannot set it.
-        let options = match access {
-            Access::ReadOnly => options.read_only(true).create_if_missing(false),
-            Access::ReadWrite => options,
-        };
-        pool.max_connections(config.max_connections.max(1))
-            .idle_timeout(config.idle_timeout.get())
-            .connect_lazy_with(options)
+    }
+
+    async fn close(sessions: &Sessions) {
+        sessions.pool.close().await;
     }
 
     fn one_at_a_time(source: &Source) -> bool {
@@ -153,165 +188,46 @@ impl Engine for Sqlite {
         }
     }
 
-    fn arguments(values: Vec<Value>) -> Result<SqliteArguments, DatabaseError> {
-        let mut arguments = SqliteArguments::default();
-        for value in values {
-            if matches!(value, Value::F64(number) if number.is_nan()) {
-                return Err(DatabaseError::Other("SQLite has no NaN and would store NULL".to_owned()));
-            }
-            bind(&mut arguments, value).map_err(|error| DatabaseError::Other(error.to_string()))?;
-        }
-        Ok(arguments)
+    async fn query(session: &mut PooledSession, run: Run<'_>) -> Result<RowSet, Fault> {
+        let budget = run.config.query_timeout.get();
+        let statement = statement::Statement::new(run)?;
+        finished(session.session.run(budget, move |connection| statement.query(connection)).await)
     }
 
-    fn stream(
-        session: &mut SqliteConnection,
-        sql: Arc<str>,
-        arguments: SqliteArguments,
-        _: bool,
-    ) -> Results<'_, Sqlite> {
-        session.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments))
+    async fn execute(session: &mut PooledSession, run: Run<'_>) -> Result<Outcome, Fault> {
+        let budget = run.config.query_timeout.get();
+        let statement = statement::Statement::new(run)?;
+        finished(session.session.run(budget, move |connection| statement.execute(connection)).await)
     }
 
-    fn columns(
-        session: &mut SqliteConnection,
-        sql: Arc<str>,
-        _: bool,
-    ) -> BoxFuture<'_, Result<Vec<String>, sqlx::Error>> {
-        Box::pin(async move {
-            let statement = session.prepare(AssertSqlSafe(sql).into_sql_str()).await?;
-            let columns = statement.columns().iter();
-            Ok(columns.map(|column| column.name().to_owned()).collect())
-        })
+    async fn control(session: &mut PooledSession, sql: &'static str, config: &DatabaseConfig) -> Result<(), Fault> {
+        let budget = config.query_timeout.get();
+        finished(session.session.run(budget, move |connection| connection.execute_batch(sql).map_err(answer)).await)
     }
 
-    fn row(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
-        let columns = row.columns().iter();
-        columns
-            .map(|column| {
-                let raw = row.try_get_raw(column.ordinal())?;
-                value(raw, column.type_info().name()).map_err(sqlx::Error::Decode)
-            })
-            .collect()
+    fn rollback_flag(session: &PooledSession) -> Option<Arc<AtomicBool>> {
+        Some(session.session.rollback_flag())
     }
 
-    fn outcome(result: &SqliteQueryResult, verb: Verb) -> Outcome {
-        // Both numbers describe the last change of the session, whichever statement made it.
-        let affected_rows = match verb {
-            Verb::Insert | Verb::Modify => result.rows_affected(),
-            Verb::Read | Verb::Define | Verb::Call => 0,
-        };
-        let inserted = verb == Verb::Insert && affected_rows > 0;
-        let id = u64::try_from(result.last_insert_rowid()).ok();
-        Outcome { affected_rows, last_insert_id: id.filter(|_| inserted) }
-    }
-
-    fn control<'c>(session: &'c mut SqliteConnection, sql: &'static str) -> BoxFuture<'c, Result<(), sqlx::Error>> {
-        Box::pin(async move { session.execute(sql).await.map(drop) })
-    }
-
-    fn fault(error: sqlx::Error) -> Fault {
-        Fault::from_driver(error, answer)
-    }
-
-    fn watch(session: &mut SqliteConnection, budget: Duration) -> BoxFuture<'_, Result<StopOnDrop, sqlx::Error>> {
-        Box::pin(async move {
-            let stop = Arc::new(AtomicBool::new(false));
-            let stopped = Arc::clone(&stop);
-            let start = Instant::now();
-            let mut handle = session.lock_handle().await?;
-            handle.set_progress_handler(INSTRUCTIONS_PER_CHECK, move || {
-                !stopped.load(Ordering::Relaxed) && start.elapsed() < budget
-            });
-            Ok(StopOnDrop(stop))
-        })
-    }
-
-    fn rollback_flag(session: &mut SqliteConnection) -> BoxFuture<'_, Result<Option<Arc<AtomicBool>>, sqlx::Error>> {
-        Box::pin(async move {
-            let flag = Arc::new(AtomicBool::new(false));
-            let raised = Arc::clone(&flag);
-            let mut handle = session.lock_handle().await?;
-            handle.set_rollback_hook(move || raised.store(true, Ordering::Relaxed));
-            Ok(Some(flag))
-        })
+    fn discard(session: &mut PooledSession) {
+        session.is_discarded = true;
     }
 }
 
-fn bind(arguments: &mut SqliteArguments, value: Value) -> Result<(), sqlx::error::BoxDynError> {
-    match value {
-        Value::Null => arguments.add(None::<String>),
-        Value::Boolean(value) => arguments.add(value),
-        Value::S64(value) => arguments.add(value),
-        Value::U64(value) => match i64::try_from(value) {
-            Ok(value) => arguments.add(value),
-            // Bytes sort after all numbers, in their own order.
-            Err(_) => arguments.add(value.to_be_bytes().to_vec()),
-        },
-        Value::F64(value) => arguments.add(value),
-        Value::Bytes(value) => arguments.add(value),
-        Value::Decimal(text)
-        | Value::Text(text)
-        | Value::Date(text)
-        | Value::Time(text)
-        | Value::Datetime(text)
-        | Value::Timestamp(text)
-        | Value::Json(text) => arguments.add(text),
-    }
-}
-
-/// SQLite's columns contain values of any type. The type of a value depends on the value and on the declared type of
-/// the column.
-fn value(raw: SqliteValueRef<'_>, declared: &str) -> Result<Value, sqlx::error::BoxDynError> {
-    if raw.is_null() {
-        return Ok(Value::Null);
-    }
-    let held = raw.type_info().name().to_owned();
-    match held.as_str() {
-        "INTEGER" => {
-            let number = <i64 as Decode<Sqlite>>::decode(raw)?;
-            Ok(match (declared, number) {
-                ("BOOLEAN", 0 | 1) => Value::Boolean(number == 1),
-                _ => Value::S64(number),
-            })
-        }
-        "REAL" => <f64 as Decode<Sqlite>>::decode(raw).map(Value::F64),
-        "TEXT" => {
-            let bytes = <Vec<u8> as Decode<Sqlite>>::decode(raw)?;
-            // SQLite does not check that text is UTF-8.
-            Ok(match String::from_utf8(bytes) {
-                Ok(text) => textual(text, declared),
-                Err(invalid) => Value::Bytes(invalid.into_bytes()),
-            })
-        }
-        _ => {
-            let bytes = <Vec<u8> as Decode<Sqlite>>::decode(raw)?;
-            Ok(match <[u8; 8]>::try_from(bytes.as_slice()) {
-                Ok(whole @ [first, ..]) if first >= 0x80 && declared == "INTEGER" => {
-                    Value::U64(u64::from_be_bytes(whole))
-                }
-                _ => Value::Bytes(bytes),
-            })
-        }
-    }
-}
-
-fn textual(text: String, declared: &str) -> Value {
-    match declared {
-        "DATE" => Value::Date(text),
-        "TIME" => Value::Time(text),
-        "DATETIME" if text.ends_with('Z') => Value::Timestamp(text),
-        "DATETIME" => Value::Datetime(text),
-        _ => Value::Text(text),
-    }
+fn finished<T>(result: Result<Result<T, Fault>, NoSession>) -> Result<T, Fault> {
+    result.unwrap_or_else(|error| Err(Fault::fatal(no_session(error))))
 }
 
 /// Convert SQLite's result code. The low byte is the kind, and the rest is a detail.
 ///
 /// No error is fatal for the session. The rollback hook reports whether the error ended the transaction.
-fn answer(said: &dyn sqlx::error::DatabaseError) -> Fault {
-    let text = said.message().to_owned();
-    let code: i32 = said.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+pub(super) fn answer(error: rusqlite::Error) -> Fault {
+    let (code, text) = match error {
+        rusqlite::Error::SqliteFailure(code, Some(text)) => (code.extended_code, text),
+        rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg),
+        rusqlite::Error::SqliteFailure(code, None) => (code.extended_code, code.to_string()),
+        other => return Fault::harmless(DatabaseError::Other(other.to_string())),
+    };
     Fault::harmless(match code & 0xff {
         1 | 25 => DatabaseError::Syntax(text),
         // Permission, read-only, authorization.

@@ -98,7 +98,7 @@ async fn start<E: Engine>(
     access: Access,
     config: &DatabaseConfig,
 ) -> Result<Option<Arc<AtomicBool>>, Fault> {
-    let flag = lease.rollback_flag(config).await?;
+    let flag = lease.rollback_flag();
     lease.control(E::begin(access), config).await?;
     Ok(flag)
 }
