@@ -196,7 +196,8 @@ impl Handle {
     /// See [`DatabaseError`]. Dropping the future stops the statement.
     pub async fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
         match &self.pool {
-            AnyPool::MySql(pool) => query(pool, self.access, statement, parameters).await,
+            // Boxed, because the driver's futures are large, and would be moved with every statement for SQLite, too.
+            AnyPool::MySql(pool) => Box::pin(query(pool, self.access, statement, parameters)).await,
             AnyPool::Sqlite(pool) => query(pool, self.access, statement, parameters).await,
         }
     }
@@ -208,7 +209,7 @@ impl Handle {
     /// cannot stop a change that it has begun.
     pub async fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
         match &self.pool {
-            AnyPool::MySql(pool) => execute(pool, self.access, statement, parameters).await,
+            AnyPool::MySql(pool) => Box::pin(execute(pool, self.access, statement, parameters)).await,
             AnyPool::Sqlite(pool) => execute(pool, self.access, statement, parameters).await,
         }
     }
@@ -219,7 +220,9 @@ impl Handle {
     /// See [`DatabaseError`].
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         let inner = match &self.pool {
-            AnyPool::MySql(pool) => AnyTransaction::MySql(Box::new(EngineTransaction::begin(pool, self.access).await?)),
+            AnyPool::MySql(pool) => {
+                AnyTransaction::MySql(Box::new(Box::pin(EngineTransaction::begin(pool, self.access)).await?))
+            }
             AnyPool::Sqlite(pool) => {
                 AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, self.access).await?))
             }
@@ -292,7 +295,7 @@ impl Transaction {
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
                 let verb = check::<MySql>(self.access, true, statement, &parameters)?;
-                inner.query(statement, parameters, verb).await
+                Box::pin(inner.query(statement, parameters, verb)).await
             }
             AnyTransaction::Sqlite(inner) => {
                 let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
@@ -309,7 +312,7 @@ impl Transaction {
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
                 let verb = check::<MySql>(self.access, true, statement, &parameters)?;
-                inner.execute(statement, parameters, verb).await
+                Box::pin(inner.execute(statement, parameters, verb)).await
             }
             AnyTransaction::Sqlite(inner) => {
                 let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
@@ -325,7 +328,7 @@ impl Transaction {
     /// whether the changes were committed; after any other error, they were not.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         match self.inner {
-            AnyTransaction::MySql(inner) => inner.commit().await,
+            AnyTransaction::MySql(inner) => Box::pin(inner.commit()).await,
             AnyTransaction::Sqlite(inner) => inner.commit().await,
         }
     }
@@ -336,7 +339,7 @@ impl Transaction {
     /// See [`DatabaseError`]. The changes are rolled back in any case.
     pub async fn rollback(self) -> Result<(), DatabaseError> {
         match self.inner {
-            AnyTransaction::MySql(inner) => inner.rollback().await,
+            AnyTransaction::MySql(inner) => Box::pin(inner.rollback()).await,
             AnyTransaction::Sqlite(inner) => inner.rollback().await,
         }
     }
