@@ -120,6 +120,49 @@ async fn an_empty_result_has_columns_and_follows_the_schema() {
     assert_eq!(outcome.await.unwrap(), Outcome::default());
 }
 
+/// Statements stay prepared in their session, whose schema another session may change.
+#[tokio::test]
+async fn a_kept_statement_follows_the_schema_that_others_change() {
+    let (database, _directory) = file(limits()).await;
+    let main = writer(&database).await;
+    main.execute("CREATE TABLE t (a TEXT)", vec![]).await.unwrap();
+    main.execute("INSERT INTO t VALUES ('2026-01-31')", vec![]).await.unwrap();
+    let all = "SELECT * FROM t";
+    assert_eq!(main.query(all, vec![]).await.unwrap().rows, [[text("2026-01-31")]]);
+    let changes = "DROP TABLE t; CREATE TABLE t (d DATE, n INT); INSERT INTO t VALUES ('2026-01-31', 7)";
+    database.execute_batch(changes).await.unwrap();
+    let found = main.query(all, vec![]).await.unwrap();
+    assert_eq!(found.columns, ["d", "n"]);
+    assert_eq!(found.rows, [[Value::Date("2026-01-31".to_owned()), Value::S64(7)]]);
+}
+
+/// How many times this process has the file open.
+fn times_open(file: &Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter(|entry| entry.as_ref().is_ok_and(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == file)))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_idle_session_is_closed_and_the_last_one_with_the_database() {
+    let idle_timeout = Duration::from_millis(100).into();
+    let (database, directory) = file(DatabaseConfig { idle_timeout, ..limits() }).await;
+    let path = directory.path().join("test.db");
+    let main = writer(&database).await;
+    for _ in 0..3 {
+        assert_eq!(count(&main, "SELECT 1").await, Value::S64(1));
+        let began = Instant::now();
+        while times_open(&path) > 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "the idle session stays open");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    assert_eq!(count(&main, "SELECT 1").await, Value::S64(1));
+    database.close().await;
+    assert_eq!(times_open(&path), 0);
+}
+
 /// Invariant 6.
 #[tokio::test]
 async fn a_read_only_grant_reads_only() {
