@@ -104,6 +104,7 @@ impl Packed {
         let payload = message.as_bytes();
         let Some(length) = u32::try_from(payload.len()).ok().filter(|length| length & TEXT == 0) else { return };
         let head = length | if message.is_text { TEXT } else { 0 };
+        self.bytes.reserve(HEAD + payload.len());
         self.bytes.extend_from_slice(&head.to_le_bytes());
         // Large blocks are copied with `rep movsb`, which many processors do several times slower, depending on the addresses.
         payload.chunks(COPIED_AT_ONCE).for_each(|part| self.bytes.extend_from_slice(part));

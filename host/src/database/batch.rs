@@ -86,12 +86,14 @@ fn is_for_all(first: Option<&str>, word: &str) -> bool {
     first.is_some_and(|first| first.eq_ignore_ascii_case("pragma")) && word.to_ascii_lowercase().ends_with("heap_limit")
 }
 
-/// `clock` gives a statement its time again.
-fn run(connection: &Connection, statements: &str, clock: &impl Fn()) -> Result<(), BatchError> {
+/// `clock` gives a statement its time again, unless nothing waits for it any more.
+fn run(connection: &Connection, statements: &str, clock: &impl Fn() -> bool) -> Result<(), BatchError> {
     let mut batch = Batch::new(connection, statements);
     for number in 1.. {
         let failed = |error| BatchError::Statement { number, error: sqlite::answer(error).error };
-        clock();
+        if !clock() {
+            return Err(DatabaseError::Timeout.into());
+        }
         let Some(mut statement) = batch.next().map_err(failed)? else { break };
         sqlite::finish(&mut statement.raw_query()).map_err(failed)?;
     }

@@ -40,6 +40,8 @@ pub(super) struct Source {
     busy_timeout: Duration,
     idle_timeout: Duration,
     connect_timeout: Duration,
+    /// See [`Pool`].
+    closing: watch::Sender<()>,
 }
 
 /// The sessions with one access.
@@ -60,10 +62,12 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
     let file = url.strip_prefix("sqlite:").unwrap_or(url);
     let file = percent_decode_str(file.strip_prefix("//").unwrap_or(file)).decode_utf8();
     let file = file.map_err(|_| refuse("it cannot be read"))?;
-    let in_memory = file == ":memory:";
+    let in_memory = matches!(url, "sqlite::memory:" | "sqlite://:memory:");
     let path = match &*file {
         "" => return Err(refuse("it names no file")),
-        ":memory:" => name_in_memory(),
+        _ if in_memory => name_in_memory(),
+        // SQLite takes what begins with `file:` for a URI.
+        file if base_dir.as_os_str().is_empty() => Path::new(".").join(file),
         file => base_dir.join(file),
     };
     Ok(Source {
@@ -72,6 +76,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         busy_timeout: config.query_timeout.get().min(LONGEST_WAIT),
         idle_timeout: config.idle_timeout.get(),
         connect_timeout: config.connect_timeout.get(),
+        closing: watch::Sender::new(()),
     })
 }
 
@@ -141,6 +146,7 @@ pub(super) async fn close(session: Session, live: &watch::Sender<()>) {
 fn no_session(error: NoSession) -> DatabaseError {
     match error {
         NoSession::Sqlite(error) => answer(error).error,
+        NoSession::Panicked => DatabaseError::TooLarge(error.to_string()),
         error => DatabaseError::ConnectionLost(error.to_string()),
     }
 }
@@ -153,7 +159,8 @@ impl Engine for Sqlite {
 
     fn pool(source: &Source, access: Access, config: &DatabaseConfig, _: Arc<Health>) -> Sessions {
         let max = if source.in_memory { 1 } else { config.max_connections.max(1) };
-        Sessions { pool: Pool::new(source.opening(access), max), connect_timeout: source.connect_timeout }
+        let pool = Pool::new(source.opening(access), max, &source.closing);
+        Sessions { pool, connect_timeout: source.connect_timeout }
     }
 
     fn max_sessions(sessions: &Sessions) -> u32 {

@@ -163,6 +163,39 @@ async fn an_idle_session_is_closed_and_the_last_one_with_the_database() {
     assert_eq!(times_open(&path), 0);
 }
 
+/// SQLite expands the value where the driver reads it.
+#[tokio::test]
+async fn a_value_that_does_not_fit_into_memory_is_too_large() {
+    let (database, _directory) = file(limits()).await;
+    let main = writer(&database).await;
+    main.execute("CREATE TABLE t (x INT)", vec![]).await.unwrap();
+    main.execute("INSERT INTO t VALUES (900000000)", vec![]).await.unwrap();
+    let found = main.query("SELECT zeroblob(x) FROM t", vec![]).await;
+    assert!(matches!(found, Err(DatabaseError::TooLarge(_))), "{found:?}");
+    assert_eq!(count(&main, "SELECT x FROM t").await, Value::S64(900_000_000));
+}
+
+/// A statement that waits for a lock when its call is dropped lets go, and its session counts until it is closed.
+#[tokio::test]
+async fn a_dropped_call_stops_waiting_for_a_lock() {
+    let patient = DatabaseConfig { query_timeout: Duration::from_mins(10).into(), ..limits() };
+    let (database, directory) = file(patient).await;
+    let path = directory.path().join("test.db");
+    let main = writer(&database).await;
+    main.execute("CREATE TABLE t (a INT)", vec![]).await.unwrap();
+    let mut holder = main.begin().await.unwrap();
+    holder.execute("INSERT INTO t VALUES (1)", vec![]).await.unwrap();
+    for _ in 0..20 {
+        let insert = main.execute("INSERT INTO t VALUES (2)", vec![]);
+        assert!(tokio::time::timeout(Duration::from_millis(20), insert).await.is_err());
+        assert!(times_open(&path) <= 2, "more than max_connections");
+    }
+    // There are two sessions, so this gets one when that of the last dropped call is closed.
+    assert_eq!(count(&main, "SELECT count(*) FROM t").await, Value::S64(0));
+    holder.commit().await.unwrap();
+    assert_eq!(count(&main, "SELECT count(*) FROM t").await, Value::S64(1));
+}
+
 /// Invariant 6.
 #[tokio::test]
 async fn a_read_only_grant_reads_only() {

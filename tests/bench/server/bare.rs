@@ -1,11 +1,13 @@
 //! The server to compare with: what one writes with tokio-tungstenite for the same task, with care but without tricks. A
 //! small read buffer, one flush for all that was read at once, and payloads that subscribers share.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::ConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::Message;
@@ -48,11 +50,20 @@ impl Database {
     async fn connect(url: &str) -> Self {
         match url.starts_with("sqlite") {
             true => {
-                let pool = SqlitePoolOptions::new().max_connections(SESSIONS).connect(url).await;
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(SESSIONS)
+                    // As the host: a session that was used a moment ago is not tested.
+                    .test_before_acquire(false)
+                    .connect_with(SqliteConnectOptions::from_str(url).expect("its URL").disable_statement_logging())
+                    .await;
                 Self::Sqlite(pool.expect("the database"))
             }
             false => {
-                let pool = MySqlPoolOptions::new().max_connections(SESSIONS).connect(url).await;
+                let pool = MySqlPoolOptions::new()
+                    .max_connections(SESSIONS)
+                    .test_before_acquire(false)
+                    .connect_with(MySqlConnectOptions::from_str(url).expect("its URL").disable_statement_logging())
+                    .await;
                 Self::MySql(pool.expect("the database"))
             }
         }

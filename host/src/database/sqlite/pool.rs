@@ -9,6 +9,8 @@ use tokio::sync::watch;
 pub(crate) struct Pool {
     opening: Opening,
     pub(super) max: u32,
+    /// Whether a session that is being closed may still hold what the next one needs.
+    is_shared_memory: bool,
     shared: Arc<Shared>,
 }
 
@@ -17,6 +19,8 @@ struct Shared {
     idle: Mutex<Option<Vec<Arc<Session>>>>,
     /// Each session holds a receiver.
     live: watch::Sender<()>,
+    /// Each session that was discarded holds a receiver until it is closed. The pools of a database share this.
+    closing: watch::Sender<()>,
 }
 
 /// A session that was taken from a pool, and returns there when it is dropped.
@@ -27,13 +31,18 @@ pub(crate) struct PooledSession {
 }
 
 impl Pool {
-    pub(super) fn new(opening: Opening, max: u32) -> Self {
-        let shared = Shared { idle: Mutex::new(Some(Vec::new())), live: watch::Sender::new(()) };
-        Self { opening, max, shared: Arc::new(shared) }
+    pub(super) fn new(opening: Opening, max: u32, closing: &watch::Sender<()>) -> Self {
+        let is_shared_memory = opening.is_in_memory();
+        let idle = Mutex::new(Some(Vec::new()));
+        let shared = Shared { idle, live: watch::Sender::new(()), closing: closing.clone() };
+        Self { opening, max, is_shared_memory, shared: Arc::new(shared) }
     }
 
     /// The session that was used last, or a new one.
     pub(super) async fn acquire(&self) -> Result<PooledSession, NoSession> {
+        if self.is_shared_memory || self.shared.live.receiver_count() >= self.max as usize {
+            self.shared.closing.closed().await;
+        }
         let session = match self.shared.take()? {
             Some(session) => session,
             None => Arc::new(Session::open(self.opening.clone(), self.shared.live.subscribe()).await?),
@@ -64,7 +73,7 @@ impl Shared {
 impl Drop for PooledSession {
     fn drop(&mut self) {
         if self.is_discarded {
-            return;
+            return self.session.keep_until_closed(self.pool.closing.subscribe());
         }
         if let Some(idle) = &mut *self.pool.idle.lock() {
             self.session.rest();

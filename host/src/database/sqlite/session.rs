@@ -1,7 +1,10 @@
 //! A session: a connection to SQLite, and the thread on which it works, because SQLite blocks.
 
 use super::super::session::KEPT_STATEMENTS;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -17,6 +20,17 @@ const HEAP_LIMIT_BYTES: u32 = 536_870_912;
 /// The number of instructions of SQLite's virtual machine between two checks of the clock: some ten microseconds.
 const INSTRUCTIONS_PER_CHECK: i32 = 4096;
 
+/// How long a statement that waits for a lock sleeps before it looks again.
+const LOCK_CHECK: Duration = Duration::from_millis(5);
+
+/// How long a session in use sleeps at least before it checks whether it is idle.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The session of this thread: SQLite passes nothing to the function that it calls while it waits for a lock.
+    static HERE: RefCell<Option<Arc<State>>> = const { RefCell::new(None) };
+}
+
 /// How to connect.
 #[derive(Clone)]
 pub(super) struct Opening {
@@ -24,10 +38,17 @@ pub(super) struct Opening {
     pub(super) flags: OpenFlags,
     /// Statements that set the session up, after those that every session needs.
     pub(super) setup: &'static str,
-    /// How long a statement waits for a lock.
+    /// How long connecting waits for a lock.
     pub(super) busy_timeout: Duration,
     /// A session that was idle for this long is closed.
     pub(super) idle_timeout: Option<Duration>,
+}
+
+impl Opening {
+    /// Whether all sessions share one database in memory, with locks instead of snapshots.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.flags.contains(OpenFlags::SQLITE_OPEN_URI)
+    }
 }
 
 /// A connection on a thread of its own. The thread ends when this is dropped, after what it does then.
@@ -45,6 +66,8 @@ struct State {
     deadline: AtomicU64,
     rolled_back: Arc<AtomicBool>,
     stage: AtomicU8,
+    /// Dropped when the connection is closed.
+    kept: Mutex<Option<watch::Receiver<()>>>,
 }
 
 const USED: u8 = 0;
@@ -60,6 +83,8 @@ pub(crate) enum NoSession {
     Sqlite(#[from] rusqlite::Error),
     #[error("its thread has ended")]
     Ended,
+    #[error("SQLite had no memory for the result, or the database is damaged")]
+    Panicked,
 }
 
 impl Session {
@@ -67,10 +92,12 @@ impl Session {
     pub(super) async fn open(opening: Opening, live: watch::Receiver<()>) -> Result<Self, NoSession> {
         let state = Arc::new(State {
             began: Instant::now(),
-            deadline: AtomicU64::new(u64::MAX),
+            deadline: AtomicU64::new(0),
             rolled_back: Arc::default(),
             stage: AtomicU8::new(USED),
+            kept: Mutex::default(),
         });
+        state.set_deadline(opening.busy_timeout);
         let (jobs, work) = mpsc::channel();
         let (opened, result) = oneshot::channel();
         let shared = Arc::clone(&state);
@@ -83,7 +110,7 @@ impl Session {
                 serve(&connection, &work, &shared, opening.idle_timeout);
             }
             drop(connection);
-            drop(live);
+            drop((live, shared.kept.lock().take()));
         };
         thread::Builder::new().name("sqlite".into()).spawn(serve)?;
         result.await.map_err(|_| NoSession::Ended)??;
@@ -98,15 +125,22 @@ impl Session {
     ) -> Result<T, NoSession> {
         let _stop = self.stop_after(budget);
         let (done, result) = oneshot::channel();
+        // The driver panics if SQLite has no memory for a value. The session is not used after that.
+        let work = move |connection: &Connection| catch_unwind(AssertUnwindSafe(|| work(connection)));
         let job = Box::new(move |connection: &Connection| drop(done.send(work(connection))));
         self.jobs.send(job).map_err(|_| NoSession::Ended)?;
-        result.await.map_err(|_| NoSession::Ended)
+        result.await.map_err(|_| NoSession::Ended)?.map_err(|_| NoSession::Panicked)
     }
 
-    /// Give the running work its budget again.
-    pub(crate) fn clock(&self, budget: Duration) -> impl Fn() + Send + 'static {
+    /// Gives the running work its budget again. False if nothing waits for the work any more.
+    pub(crate) fn clock(&self, budget: Duration) -> impl Fn() -> bool + Send + 'static {
         let state = Arc::clone(&self.state);
-        move || state.set_deadline(budget)
+        move || state.extend_deadline(budget)
+    }
+
+    /// Keep something until the connection is closed.
+    pub(super) fn keep_until_closed(&self, kept: watch::Receiver<()>) {
+        *self.state.kept.lock() = Some(kept);
     }
 
     /// A flag that is set when SQLite rolls back a transaction. It is clear now.
@@ -142,8 +176,19 @@ impl Drop for StopOnDrop<'_> {
 
 impl State {
     fn set_deadline(&self, budget: Duration) {
+        self.deadline.store(self.deadline_after(budget), Ordering::Relaxed);
+    }
+
+    /// False if the work was stopped.
+    fn extend_deadline(&self, budget: Duration) -> bool {
+        let new = self.deadline_after(budget);
+        let extend = |old| (old != 0).then_some(new);
+        self.deadline.fetch_update(Ordering::Relaxed, Ordering::Relaxed, extend).is_ok()
+    }
+
+    fn deadline_after(&self, budget: Duration) -> u64 {
         let deadline = self.began.elapsed().saturating_add(budget).as_nanos();
-        self.deadline.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        u64::try_from(deadline).unwrap_or(u64::MAX)
     }
 
     fn is_over(&self) -> bool {
@@ -157,7 +202,8 @@ impl State {
 
 fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(&opening.path, opening.flags)?;
-    connection.busy_timeout(opening.busy_timeout)?;
+    HERE.set(Some(Arc::clone(state)));
+    connection.busy_handler(Some(wait_for_lock))?;
     let limit = format!("PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA foreign_keys = ON;");
     connection.execute_batch(&limit)?;
     connection.execute_batch(opening.setup)?;
@@ -168,15 +214,31 @@ fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
+/// Whether to look again for a lock. SQLite's own `busy_timeout` would also wait for a statement that was stopped.
+fn wait_for_lock(_: i32) -> bool {
+    let is_over = || HERE.with_borrow(|state| state.as_ref().is_none_or(|state| state.is_over()));
+    if is_over() {
+        return false;
+    }
+    thread::sleep(LOCK_CHECK);
+    !is_over()
+}
+
 fn serve(connection: &Connection, jobs: &Receiver<Job>, state: &State, idle_timeout: Option<Duration>) {
+    let mut wait = idle_timeout;
     loop {
-        let job = match idle_timeout {
+        let job = match wait {
             Some(idle) => jobs.recv_timeout(idle),
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match job {
-            Ok(job) => job(connection),
-            Err(RecvTimeoutError::Timeout) if !state.enter(IDLE, ENDED) => {}
+            Ok(job) => {
+                job(connection);
+                wait = idle_timeout;
+            }
+            Err(RecvTimeoutError::Timeout) if !state.enter(IDLE, ENDED) => {
+                wait = wait.map(|wait| wait.max(IDLE_CHECK));
+            }
             Err(_) => return,
         }
     }

@@ -8,8 +8,11 @@ use super::super::value::{Outcome, RowSet, Value};
 use super::answer;
 use crate::config::DatabaseConfig;
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::{CachedStatement, Connection, Row, Rows, ToSql};
+use rusqlite::{CachedStatement, Connection, Row, Rows, StatementStatus, ToSql};
 use std::sync::Arc;
+
+/// Bytes of a statement that is kept prepared. Usual ones need a few thousand.
+const MAX_KEPT_MEMORY: usize = 32 << 10;
 
 /// A checked statement with its parameters.
 pub(super) struct Statement {
@@ -53,6 +56,7 @@ impl Statement {
         if found.rows.is_empty() && self.verb != Verb::Define {
             found.columns = columns(statement.get()).0;
         }
+        statement.put_back();
         Ok(found)
     }
 
@@ -60,6 +64,7 @@ impl Statement {
     pub(super) fn execute(&self, connection: &Connection) -> Result<Outcome, Fault> {
         let mut statement = self.prepare(connection)?;
         finish(&mut statement.get().raw_query()).map_err(answer)?;
+        statement.put_back();
         // Both numbers describe the last change of the session, whichever statement made it.
         let affected_rows = match self.verb {
             Verb::Insert | Verb::Modify => connection.changes(),
@@ -93,6 +98,17 @@ impl<'c> Prepared<'c> {
         match self {
             Self::Kept(statement) => statement,
             Self::Once(statement) => statement,
+        }
+    }
+}
+
+impl Prepared<'_> {
+    /// Keep the statement if it is small: a short text may stand for much memory, and all databases share what there is.
+    fn put_back(self) {
+        if let Self::Kept(statement) = self
+            && usize::try_from(statement.get_status(StatementStatus::MemUsed)).is_ok_and(|used| used > MAX_KEPT_MEMORY)
+        {
+            statement.discard();
         }
     }
 }
