@@ -95,9 +95,6 @@ impl<'a> Payload<'a> {
 }
 
 impl Packed {
-    /// The bytes of a message in the packed form beside its payload.
-    pub const HEAD: usize = HEAD;
-
     /// Add a message. One of 2 GiB or more, whose length does not fit into a head, is left out.
     #[inline]
     pub fn push(&mut self, message: Payload<'_>) {
@@ -111,10 +108,10 @@ impl Packed {
         self.messages += 1;
     }
 
-    /// Make room for so many bytes more, heads included.
+    /// Make room for a message of so many bytes.
     #[inline]
-    pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+    pub fn reserve(&mut self, payload: usize) {
+        self.bytes.reserve(HEAD + payload);
     }
 
     /// The number of messages.

@@ -100,6 +100,7 @@ impl Source {
         Opening {
             path: self.path.clone(),
             flags,
+            in_memory: self.in_memory,
             setup,
             busy_timeout: self.busy_timeout,
             idle_timeout: (!self.in_memory).then_some(self.idle_timeout),

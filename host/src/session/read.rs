@@ -145,7 +145,7 @@ impl Batch {
         let length = message.as_bytes().len();
         if self.messages.is_empty() {
             // A frame is longer than its message in the packed form, so all that was read fits.
-            self.messages.reserve(Packed::HEAD + length + behind);
+            self.messages.reserve(length + behind);
         }
         self.bytes += length;
         self.messages.push(message);

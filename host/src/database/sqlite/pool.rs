@@ -9,8 +9,6 @@ use tokio::sync::watch;
 pub(crate) struct Pool {
     opening: Opening,
     pub(super) max: u32,
-    /// Whether a session that is being closed may still hold what the next one needs.
-    is_shared_memory: bool,
     shared: Arc<Shared>,
 }
 
@@ -32,22 +30,30 @@ pub(crate) struct PooledSession {
 
 impl Pool {
     pub(super) fn new(opening: Opening, max: u32, closing: &watch::Sender<()>) -> Self {
-        let is_shared_memory = opening.is_in_memory();
         let idle = Mutex::new(Some(Vec::new()));
         let shared = Shared { idle, live: watch::Sender::new(()), closing: closing.clone() };
-        Self { opening, max, is_shared_memory, shared: Arc::new(shared) }
+        Self { opening, max, shared: Arc::new(shared) }
     }
 
     /// The session that was used last, or a new one.
     pub(super) async fn acquire(&self) -> Result<PooledSession, NoSession> {
-        if self.is_shared_memory || self.shared.live.receiver_count() >= self.max as usize {
+        if self.opening.in_memory {
+            // A session that is being closed may still hold a lock, which this one would not wait for.
             self.shared.closing.closed().await;
         }
         let session = match self.shared.take()? {
             Some(session) => session,
-            None => Arc::new(Session::open(self.opening.clone(), self.shared.live.subscribe()).await?),
+            None => Arc::new(self.open().await?),
         };
         Ok(PooledSession { session, pool: Arc::clone(&self.shared), is_discarded: false })
+    }
+
+    async fn open(&self) -> Result<Session, NoSession> {
+        if self.shared.live.receiver_count() >= self.max as usize {
+            // It counts until it is closed.
+            self.shared.closing.closed().await;
+        }
+        Session::open(self.opening.clone(), self.shared.live.subscribe()).await
     }
 
     /// Close all sessions, and wait for those in use.

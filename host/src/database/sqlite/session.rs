@@ -36,19 +36,14 @@ thread_local! {
 pub(super) struct Opening {
     pub(super) path: PathBuf,
     pub(super) flags: OpenFlags,
+    /// All sessions share one database in memory, with locks instead of snapshots.
+    pub(super) in_memory: bool,
     /// Statements that set the session up, after those that every session needs.
     pub(super) setup: &'static str,
     /// How long connecting waits for a lock.
     pub(super) busy_timeout: Duration,
     /// A session that was idle for this long is closed.
     pub(super) idle_timeout: Option<Duration>,
-}
-
-impl Opening {
-    /// Whether all sessions share one database in memory, with locks instead of snapshots.
-    pub(super) fn is_in_memory(&self) -> bool {
-        self.flags.contains(OpenFlags::SQLITE_OPEN_URI)
-    }
 }
 
 /// A connection on a thread of its own. The thread ends when this is dropped, after what it does then.
@@ -74,7 +69,7 @@ const USED: u8 = 0;
 const IDLE: u8 = 1;
 const ENDED: u8 = 2;
 
-/// Why there is no session.
+/// Why a session cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoSession {
     #[error("cannot start a thread for it: {0}")]
