@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use wasmtime::Strategy;
 use wasmtime::component::Component;
 
 use super::Binary;
@@ -22,6 +23,8 @@ const NICE: i32 = 10;
 /// Makes components from bytes.
 pub(super) struct Compiler {
     engine: wasmtime::Engine,
+    /// What the engine compiles with, for the log.
+    strategy: Strategy,
     cache: Option<CodeCache>,
     /// Allows one compilation at a time. A component keeps all cores busy by itself, and two at a time need twice the
     /// memory.
@@ -36,8 +39,8 @@ pub(super) enum Origin {
 }
 
 impl Compiler {
-    pub(super) fn new(engine: wasmtime::Engine, cache: Option<CodeCache>) -> Self {
-        Self { engine, cache, turn: Mutex::default() }
+    pub(super) fn new(engine: wasmtime::Engine, strategy: Strategy, cache: Option<CodeCache>) -> Self {
+        Self { engine, strategy, cache, turn: Mutex::default() }
     }
 
     /// Load or compile a component. Blocks until it is ready.
@@ -72,7 +75,8 @@ impl Compiler {
         // Wasmtime compiles the functions of a component with rayon, which uses the pool that it is called in.
         let component = pool()?.install(|| Component::from_binary(&self.engine, binary.bytes()))?;
         let millis = begin.elapsed().as_millis();
-        tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), millis, "compiled");
+        let compiler = self.strategy;
+        tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), ?compiler, millis, "compiled");
         Ok(component)
     }
 }
@@ -145,7 +149,7 @@ mod tests {
         let mut config = Config::default();
         config.cache.directory = Some(folder.path().to_owned());
         let engine = wasmtime::Engine::default();
-        let compiler = Compiler::new(engine.clone(), CodeCache::open(&config, &engine));
+        let compiler = Compiler::new(engine.clone(), Strategy::Auto, CodeCache::open(&config, &engine));
         let start = Barrier::new(4);
         let origin = || {
             start.wait();
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_does_not_compile_says_why() {
-        let compiler = Compiler::new(wasmtime::Engine::default(), None);
+        let compiler = Compiler::new(wasmtime::Engine::default(), Strategy::Auto, None);
         let error = compiler.component(&Binary::new([EMPTY, &[0xff]].concat())).unwrap_err();
         assert!(format!("{error:#}").contains("malformed section id"), "{error:#}");
     }

@@ -115,7 +115,7 @@ fn compiler(config: &config::Config, strategy: Strategy) -> wasmtime::Result<Com
         }
     };
     start_clock(&engine);
-    Ok(Compiler::new(engine.clone(), CodeCache::open(config, &engine)))
+    Ok(Compiler::new(engine.clone(), strategy, CodeCache::open(config, &engine)))
 }
 
 fn max_memory(config: &config::Config) -> usize {

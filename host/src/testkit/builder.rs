@@ -148,3 +148,15 @@ impl TestHostBuilder {
         Ok(draft)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CompileMode;
+
+    #[test]
+    fn modules_are_compiled_quickly() {
+        let config = TestHostBuilder::new().module("any.wasm").to_config().unwrap();
+        assert_eq!(config.overrides.compile, CompileMode::Quick);
+    }
+}

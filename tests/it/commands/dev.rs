@@ -111,6 +111,31 @@ async fn a_change_reaches_the_open_connection() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
+/// A developer waits for the compiler each time, and an operator once.
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_compiles_quickly_and_serve_optimises() {
+    let project = Project::new("cp source.bin app.wasm");
+    let config = app("app", Path::new("app.wasm")) + "build = \"cp source.bin app.wasm\"\n";
+    project.write("hassock.toml", &format!("listen = \"127.0.0.1:0\"\n{config}[cache]\ndirectory = \"cache\"\n"));
+    project.put(&example("echo"));
+    let dev = project.dev();
+    let address = address(&dev).await;
+    assert_eq!(Client::connect(&address, "/app").await.ask("hello").await, "hello");
+    dev.complains("compiler=Winch").await;
+    dev.ctrl_c();
+    let finished = dev.ends().await;
+    assert_eq!(finished.stderr.matches("compiler=").count(), 1, "{}", finished.stderr);
+    // The same bytes are compiled once.
+    let again = project.dev();
+    self::address(&again).await;
+    again.ctrl_c();
+    let finished = again.ends().await;
+    assert_eq!(finished.stderr.matches("compiler=").count(), 0, "{}", finished.stderr);
+    let serve = Process::hassock(project.folder.path(), ["serve"]);
+    serve.line("Starting server on ").await;
+    serve.complains("compiler=Cranelift").await;
+}
+
 /// If the first build fails, `hassock dev` waits until the source is corrected, and then serves it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_does_not_build_at_first_is_served_when_corrected() {

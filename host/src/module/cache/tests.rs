@@ -59,7 +59,7 @@ impl Place {
 
 fn compiler(folder: &Path, bytes: Size, engine: wasmtime::Engine) -> Compiler {
     let cache = CodeCache::open_folder(folder.to_owned(), bytes, &engine).unwrap();
-    Compiler::new(engine, Some(cache))
+    Compiler::new(engine, wasmtime::Strategy::Auto, Some(cache))
 }
 
 fn origin(compiler: &Compiler, letter: u8) -> Origin {
