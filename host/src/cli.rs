@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
 
 use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
@@ -14,6 +13,7 @@ use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
 use crate::commands::{CommandError, build, check, dev, module, new, record, serve, test};
+use crate::runtime::runtime;
 
 /// Below the list of commands: what to type first.
 const FIRST_STEPS: &str = "\
@@ -78,7 +78,7 @@ impl Cli {
     /// This is not an `async` function, because the code of such a function is compiled where it is awaited: to build the
     /// program would be to compile all commands, and with them the host, once more.
     pub fn run(self) -> ExitCode {
-        let runtime = match Runtime::new() {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
                 eprintln!("cannot start: {error}");

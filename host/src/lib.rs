@@ -14,6 +14,7 @@ mod external;
 mod lazy_timeout;
 mod notices;
 mod private_file;
+mod runtime;
 mod text;
 
 pub mod database;
@@ -48,6 +49,7 @@ pub mod cli;
 mod layers;
 
 pub use host::{Host, StartError};
+pub use runtime::runtime;
 
 /// What the host calls itself.
 pub const VERSION: &str = concat!("Hassock ", env!("CARGO_PKG_VERSION"));

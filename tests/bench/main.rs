@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         count();
     }
     if arguments.serve.is_asked_for() {
-        runtime().block_on(arguments.serve.run());
+        arguments.serve.runtime().block_on(arguments.serve.run());
         return ExitCode::SUCCESS;
     }
     Cores::LOAD.stay_here();

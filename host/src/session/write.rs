@@ -1,5 +1,6 @@
 //! Writing: the messages in the outbox, many with one system call.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -16,7 +17,16 @@ use crate::app::connection::{Close, Connection, Next};
 use crate::lazy_timeout::lazy_timeout;
 
 /// How many frames are written with one system call.
-const FRAMES: usize = 32;
+const FRAMES: usize = 64;
+
+/// Up to so many bytes are copied together before they are written. The kernel needs longer for each part of a vectored
+/// write than to copy a short message takes.
+const GATHERED: usize = 16 << 10;
+
+thread_local! {
+    /// One for each thread: no write lasts beyond a poll.
+    static GATHER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How many answers to pings may wait for a client that does not read. It gets those to its last pings (RFC 6455, section
 /// 5.5.3).
@@ -142,13 +152,20 @@ impl<S: Transport> Writer<S> {
             return socket.poll_write(context, first);
         }
         let mut slices = [IoSlice::new(&[]); FRAMES];
-        let parts = std::iter::once(first).chain(parts);
-        let mut count = 0;
-        for (slice, bytes) in slices.iter_mut().zip(parts) {
-            *slice = IoSlice::new(bytes);
-            count += 1;
+        let (mut count, mut bytes) = (0, 0);
+        for (slice, part) in slices.iter_mut().zip(std::iter::once(first).chain(parts)) {
+            *slice = IoSlice::new(part);
+            (count, bytes) = (count + 1, bytes + part.len());
         }
-        socket.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
+        let slices = slices.get(..count).unwrap_or_default();
+        if bytes > GATHERED {
+            return socket.poll_write_vectored(context, slices);
+        }
+        GATHER.with_borrow_mut(|gathered| {
+            gathered.clear();
+            slices.iter().for_each(|slice| gathered.extend_from_slice(slice));
+            socket.poll_write(context, gathered)
+        })
     }
 
     /// These bytes are written.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 pub use cores::Cores;
 use tempfile::NamedTempFile;
+use tokio::runtime::Runtime;
 
 /// What `getconf CLK_TCK` says on every Linux: the unit of `/proc/PID/stat`.
 const TICKS_PER_SECOND: u64 = 100;
@@ -69,6 +70,15 @@ impl Serve {
             None => return,
         };
         serving.await.expect("the server");
+    }
+
+    /// The host's own runtime for the host.
+    pub fn runtime(&self) -> Runtime {
+        let runtime = match self.serve {
+            Some(Kind::Hassock | Kind::Dev) => ::hassock::runtime(),
+            Some(Kind::Bare) | None => Runtime::new(),
+        };
+        runtime.expect("a runtime")
     }
 
     pub fn is_asked_for(&self) -> bool {
