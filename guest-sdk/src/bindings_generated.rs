@@ -1451,7 +1451,7 @@ pub mod hassock {
                 /// kept as 8 bytes, most significant first, which sort after all other numbers, and comes
                 /// back as `u64` from a column that is declared with an integer type.
                 U64(u64),
-                /// MariaDB has no negative zero and no infinity. Neither engine has NaN.
+                /// MariaDB has no infinity, and some versions have no negative zero. Neither engine has NaN.
                 F64(f64),
                 /// An exact decimal number, such as `-12.50`. SQLite keeps it exactly only in a `TEXT` column.
                 Decimal(_rt::String),

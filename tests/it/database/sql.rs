@@ -105,9 +105,10 @@ async fn every_promise_about_statements_holds(database: TestDatabase) {
 async fn parameters_keep_their_types(database: &TestDatabase, client: &mut Client) {
     let values = json!([{ "s64": -5 }, { "text": "x ? y" }, { "f64": 0.5 }, null, { "s64": i64::MAX }]);
     assert_eq!(client.query("SELECT ?, ?, ?, ?, ?", values.clone()).await, json!([values]));
-    // As text, in which -0.0 is not 0.0: SQLite drops the sign in a column, and MariaDB at once.
-    let zero = client.query("SELECT ?", json!([{ "f64": -0.0 }])).await;
-    assert_eq!(zero.to_string(), database.pick(r#"[[{"f64":-0.0}]]"#, r#"[[{"f64":0.0}]]"#));
+    // As text, in which -0.0 is not 0.0: SQLite drops the sign in a column, and some versions of MariaDB at once.
+    let zero = client.query("SELECT ?", json!([{ "f64": -0.0 }])).await.to_string();
+    let kept = r#"[[{"f64":-0.0}]]"#;
+    assert!(zero == kept || zero == database.pick(kept, r#"[[{"f64":0.0}]]"#), "{zero}");
     let named = json!({ "columns": { "sql": "SELECT 1 AS one, '?' AS `two words`, ? AS drei", "values": [null] } });
     assert_eq!(client.probe(named).await, json!(["one", "two words", "drei"]));
     database.execute("CREATE TABLE empty (a INTEGER, b INTEGER)").await;
