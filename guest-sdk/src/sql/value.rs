@@ -21,7 +21,8 @@ pub enum Value {
     /// significant first, which sort after all other numbers. A column that is declared with an integer type returns it
     /// as `U64`.
     U64(u64),
-    /// A floating-point number. MariaDB has no infinity, and some versions have no negative zero. Neither engine has NaN.
+    /// A floating-point number. MariaDB has no infinity, and some versions have no negative zero. Neither engine has
+    /// NaN.
     F64(f64),
     /// An exact decimal number, such as `-12.50`. SQLite keeps it exactly only in a `TEXT` column.
     Decimal(String),

@@ -19,9 +19,9 @@ use crate::lazy_timeout::lazy_timeout;
 /// How many frames are written with one system call.
 const FRAMES: usize = 64;
 
-/// Up to so many bytes are copied together before they are written. The kernel needs longer for each part of a vectored
-/// write than to copy a short message takes.
-const GATHERED: usize = 16 << 10;
+/// A frame of at most so many bytes is copied behind others before they are written. The kernel needs longer for each
+/// part of a vectored write than such a copy takes.
+const SHORT: usize = 256;
 
 thread_local! {
     /// One for each thread: no write lasts beyond a poll.
@@ -151,21 +151,17 @@ impl<S: Transport> Writer<S> {
         if self.queue.len() == 1 {
             return socket.poll_write(context, first);
         }
+        let parts = std::iter::once(first).chain(parts).take(FRAMES);
+        if first.len() <= SHORT {
+            return GATHER.with_borrow_mut(|gathered| {
+                gathered.clear();
+                parts.take_while(|part| part.len() <= SHORT).for_each(|part| gathered.extend_from_slice(part));
+                socket.poll_write(context, gathered)
+            });
+        }
         let mut slices = [IoSlice::new(&[]); FRAMES];
-        let (mut count, mut bytes) = (0, 0);
-        for (slice, part) in slices.iter_mut().zip(std::iter::once(first).chain(parts)) {
-            *slice = IoSlice::new(part);
-            (count, bytes) = (count + 1, bytes + part.len());
-        }
-        let slices = slices.get(..count).unwrap_or_default();
-        if bytes > GATHERED {
-            return socket.poll_write_vectored(context, slices);
-        }
-        GATHER.with_borrow_mut(|gathered| {
-            gathered.clear();
-            slices.iter().for_each(|slice| gathered.extend_from_slice(slice));
-            socket.poll_write(context, gathered)
-        })
+        let count = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count();
+        socket.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
     }
 
     /// These bytes are written.
@@ -222,7 +218,7 @@ mod tests {
         for room in [1, 7, 300, 100_000] {
             let (mut writer, socket) = writer(room);
             let connection = Connection::new(1, 1 << 20);
-            let messages: Vec<Encoded> = (0..100).map(|number| text(number * 7)).collect();
+            let messages: Vec<Encoded> = (0..100).map(|number| text(number * 37 % 700)).collect();
             messages.iter().for_each(|message| connection.outbox.push(message.clone()).unwrap());
             let pongs: Vec<Encoded> = (0..PONGS as u8 + 3).map(|number| Encoded::pong(&[number])).collect();
             writer.queue_pongs(pongs.clone());
