@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-use crate::handshake;
+use crate::app::connection::Slot;
+use crate::handshake::{self, Client};
 use crate::host_state::HostState;
 use crate::session::{self, Transport};
 
@@ -45,11 +46,9 @@ pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
                     turn_away(socket, &turned_away, &state);
                     continue;
                 };
+                let client = Client { address: peer, slot: Slot::new((place, permit)) };
                 let state = Arc::clone(&state);
-                state.context.tasks.clone().spawn(async move {
-                    serve(socket, peer, &state).await;
-                    drop((place, permit));
-                });
+                state.context.tasks.clone().spawn(async move { serve(socket, client, &state).await });
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
@@ -61,9 +60,9 @@ pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
 }
 
 /// Serve one connection, from the first byte of its request to the last byte of its WebSocket.
-pub async fn serve(socket: impl Transport, peer: SocketAddr, state: &Arc<HostState>) {
-    // Boxed, so that the memory of the handshake is freed before the session begins.
-    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, peer, state)).await {
+pub async fn serve(socket: impl Transport, client: Client, state: &Arc<HostState>) {
+    // Boxed, so that the memory of the handshake is freed before the session begins. The connection keeps the slot.
+    if let Some((socket, read_ahead, opened)) = Box::pin(handshake::serve(socket, client, state)).await {
         session::run(socket, read_ahead, opened).await;
     }
 }
@@ -192,7 +191,7 @@ mod tests {
     /// the commit why that is worth the memory of each connection.
     #[test]
     fn an_idle_connection_stays_small() {
-        let task = size_of_future(|socket: TcpStream, peer, state: &'static _| serve(socket, peer, state));
+        let task = size_of_future(|socket: TcpStream, client, state: &'static _| serve(socket, client, state));
         let connection = size_of::<crate::app::connection::Connection>();
         for (what, bytes, measured) in [("the task", task, 1480), ("`Connection`", connection, 368)] {
             assert!(bytes <= measured + measured / 10, "{what} of a connection has {bytes} bytes, not {measured}");

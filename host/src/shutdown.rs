@@ -1,10 +1,12 @@
 //! Stopping the host: signals, and the drain in which every connection is closed properly.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::error::Elapsed;
 use tokio::time::{interval, timeout};
 
 use crate::app::connection::Close;
@@ -64,7 +66,8 @@ impl Signals {
 }
 
 /// Accept no more connections, close all of them with 1001, and wait until the modules have handled each close, for at
-/// most `drain_timeout`. Returns how many connections were left then.
+/// most `drain_timeout`. Calls that still run after half of it are given up, so that the other half is left for the
+/// `closed` of their connections. Returns how many connections were left at the end.
 pub async fn drain(state: &Arc<HostState>) -> usize {
     state.draining.cancel();
     state.context.tasks.close();
@@ -77,7 +80,16 @@ pub async fn drain(state: &Arc<HostState>) -> usize {
             }
         }
     };
-    match timeout(state.routing().limits.drain_timeout.get(), all_gone).await {
+    let half = state.routing().limits.drain_timeout.get() / 2;
+    let all_gone = async {
+        let mut all_gone = pin!(all_gone);
+        if timeout(half, &mut all_gone).await.is_err() {
+            state.context.out_of_time.cancel();
+            timeout(half, all_gone).await?;
+        }
+        Ok::<_, Elapsed>(())
+    };
+    match all_gone.await {
         Ok(()) => 0,
         Err(_) => state.routing().routes.apps().map(|app| app.connections.len()).sum(),
     }

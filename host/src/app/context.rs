@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::sim::Simulation;
@@ -11,6 +12,9 @@ use crate::sim::Simulation;
 pub struct HostContext {
     /// The host's tasks. The host waits for tasks that are spawned here when it drains.
     pub tasks: TaskTracker,
+    /// Cancelled when the host stops and has used up half of its time. Calls that still run are then given up, so that
+    /// `closed` can follow for their connections (invariant 2).
+    pub out_of_time: CancellationToken,
     /// The simulation, if modules are tested here instead of served.
     pub sim: Option<Arc<Simulation>>,
 }

@@ -109,6 +109,7 @@ impl App {
 
     /// Forget a connection: its topics, its timers, its version binding and its id.
     pub fn forget(&self, connection: &Connection) {
+        connection.is_forgotten.store(true, Ordering::Relaxed);
         connection.outbox.shut();
         self.connections.remove(connection.id);
         self.topics.unsubscribe_all(connection);

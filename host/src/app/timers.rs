@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
-use super::connection::DueTimer;
+use super::connection::{Connection, DueTimer};
 use super::{App, call};
 
 /// The maximum length of a timer's name in bytes.
@@ -53,6 +54,8 @@ pub enum Existing {
 pub enum TimerError {
     /// The owner has the maximum number of timers.
     TooMany,
+    /// The owner is a connection that has ended.
+    Forgotten,
     /// An argument that is never valid. The text names it.
     Invalid(String),
 }
@@ -98,10 +101,10 @@ impl Timers {
     /// Set a timer. False if an existing timer with the same owner and name is kept.
     ///
     /// # Errors
-    /// If the owner already has `most` others, or the name or a time is out of bounds.
+    /// If the owner has ended or already has `most` others, or the name or a time is out of bounds.
     pub fn set(
         &self,
-        owner: Owner,
+        owner: Option<&Connection>,
         name: &str,
         schedule: Schedule,
         payload: Bytes,
@@ -116,6 +119,10 @@ impl Timers {
         }
         let mut state = self.state.lock();
         let state = &mut *state;
+        if owner.is_some_and(|connection| connection.is_forgotten.load(Ordering::Relaxed)) {
+            return Err(TimerError::Forgotten);
+        }
+        let owner = owner.map(|connection| connection.id);
         let own = state.owners.get(&owner);
         let is_present = own.is_some_and(|own| own.contains_key(name));
         if is_present && existing == Existing::Keep {
@@ -248,4 +255,22 @@ async fn fire(app: &Arc<App>, timer: &DueTimer) {
     app.recorder.fired();
     // An error is already in the log, and there is no connection to close.
     let _ = call::app_timer(app, &timer.name, &timer.payload).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of another connection found it a moment before it ended.
+    #[tokio::test]
+    async fn a_connection_that_has_ended_gets_no_timer() {
+        let (timers, connection) = (Timers::default(), Connection::new(1, 100));
+        let schedule = Schedule { after: MAX_DELAY, every: None };
+        let set = || timers.set(Some(&connection), "late", schedule, Bytes::new(), 1, Existing::Replace);
+        assert_eq!(set(), Ok(true));
+        connection.is_forgotten.store(true, Ordering::Relaxed);
+        timers.cancel_all(connection.id);
+        assert_eq!(set(), Err(TimerError::Forgotten));
+        assert!(timers.state.lock().owners.is_empty());
+    }
 }

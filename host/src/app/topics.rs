@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hassock_frames::Encoded;
 use parking_lot::{Mutex, RwLock};
@@ -21,6 +22,9 @@ pub enum TopicError {
     /// The connection has the maximum number of subscriptions.
     #[error("the connection has `topics_per_connection` already")]
     TooMany,
+    /// The connection has ended.
+    #[error("the connection has ended")]
+    Forgotten,
 }
 
 /// Subscribers in the order of their ids, so that messages are always delivered in the same order.
@@ -44,6 +48,9 @@ impl Topics {
         }
         let mut topics = self.by_name.write();
         let mut own = connection.topics.lock();
+        if connection.is_forgotten.load(Ordering::Relaxed) {
+            return Err(TopicError::Forgotten);
+        }
         if own.contains(topic) {
             return Ok(());
         }
@@ -142,6 +149,18 @@ mod tests {
         assert_eq!(topics.subscribers("room"), [1, 2]);
         topics.unsubscribe(&one, "room");
         topics.unsubscribe_all(&two);
+        assert!(topics.by_name.read().is_empty());
+    }
+
+    /// A call of another connection found it a moment before it ended.
+    #[test]
+    fn a_connection_that_has_ended_is_not_subscribed_again() {
+        let topics = Topics::default();
+        let one = connection(1);
+        topics.subscribe(&one, "room", 2).unwrap();
+        one.is_forgotten.store(true, Ordering::Relaxed);
+        topics.unsubscribe_all(&one);
+        assert_eq!(topics.subscribe(&one, "room", 2), Err(TopicError::Forgotten));
         assert!(topics.by_name.read().is_empty());
     }
 

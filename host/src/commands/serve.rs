@@ -45,8 +45,15 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
                 stop(host, signal).await;
                 return Ok(());
             }
-            // The result is in the log.
-            SignalRequest::Reload => drop(host.control().reload().await),
+            SignalRequest::Reload => tokio::select! {
+                // The result is in the log.
+                _ = host.control().reload() => {}
+                // A reload may compile for minutes.
+                signal = signals.stop() => {
+                    stop(host, signal).await;
+                    return Ok(());
+                }
+            },
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct HostLimits {
     /// address space, or that of the largest `memory` if there is not enough, and about four memory maps.
     pub max_instances: u32,
     /// How long connections may take to close when the host stops: a client that does not answer must not delay a
-    /// restart.
+    /// restart. Calls that still run after half of it are given up.
     pub drain_timeout: Duration,
 }
 

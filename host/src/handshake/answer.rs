@@ -111,7 +111,10 @@ fn upgrade_required(sentence: &'static str) -> Answer {
 pub(super) fn call_failed(failed: &FailedCall) -> Answer {
     let FailedCall { version, error } = failed;
     match error {
-        CallError::Busy { .. } => retry_later(format!("the application is busy (version {version})\n")),
+        CallError::Stopping => stopping(),
+        CallError::Busy { .. } | CallError::HostBusy => {
+            retry_later(format!("the application is busy (version {version})\n"))
+        }
         CallError::CpuTime { .. } | CallError::Timeout(_) => {
             retry_later(format!("the application took too long (version {version})\n"))
         }
@@ -153,10 +156,13 @@ pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
     answer.extensions_mut().insert(FromModule);
     for (name, value) in &refusal.headers {
         let (name, value) = header(name, value)?;
-        answer.headers_mut().insert(name, value);
+        answer.headers_mut().try_insert(name, value).map_err(|_| TOO_MANY_FIELDS)?;
     }
     Ok(answer)
 }
+
+/// Why a response of a module has not all of its header fields: `http` has room for 24,576 of different names.
+pub(super) const TOO_MANY_FIELDS: &str = "there are too many header fields";
 
 /// A header field that a module may set.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {

@@ -21,8 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::app::connection::Close;
-use crate::app::connection::Opened;
+use crate::app::connection::{Close, Opened, Slot};
 use crate::host_state::HostState;
 use crate::session::Transport;
 
@@ -38,11 +37,20 @@ struct Pending {
     upgrade: OnUpgrade,
 }
 
+/// Who connected.
+#[derive(Clone)]
+pub struct Client {
+    /// The address of the socket.
+    pub address: SocketAddr,
+    /// What it takes up of the bounds of the host.
+    pub slot: Slot,
+}
+
 /// Serve HTTP until a request becomes a WebSocket. Returns the socket, the bytes that were read beyond the request, and
 /// the opened connection. None if there was only plain HTTP.
-pub async fn serve<S: Transport>(socket: S, peer: SocketAddr, state: &Arc<HostState>) -> Option<(S, Bytes, Opened)> {
+pub async fn serve<S: Transport>(socket: S, client: Client, state: &Arc<HostState>) -> Option<(S, Bytes, Opened)> {
     let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
-    drive_http(socket, peer, state, &accepted).await;
+    drive_http(socket, client, state, &accepted).await;
     let Pending { opened, upgrade } = accepted.lock().take()?;
     match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<S>>()) {
         Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner(), read_buf, opened)),
@@ -56,13 +64,15 @@ pub async fn serve<S: Transport>(socket: S, peer: SocketAddr, state: &Arc<HostSt
 /// Boxed, so that an open connection does not keep the memory that hyper needs.
 async fn drive_http(
     socket: impl Transport,
-    peer: SocketAddr,
+    client: Client,
     state: &Arc<HostState>,
     accepted: &Arc<Mutex<Option<Pending>>>,
 ) {
+    let peer = client.address;
     let service = service_fn(|request| {
         let (state, accepted) = (Arc::clone(state), Arc::clone(accepted));
-        async move { Ok::<_, Infallible>(upgrade::answer(request, peer, &state, &accepted).await) }
+        let client = client.clone();
+        async move { Ok::<_, Infallible>(upgrade::answer(request, client, &state, &accepted).await) }
     });
     let routing = state.routing();
     let http = http1::Builder::new()

@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Pending, origin, page};
-use crate::app::connection::{Close, Connection, Opened};
+use super::{Client, Pending, origin, page};
+use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
+use crate::config::AppLimits;
 use crate::host_state::HostState;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
@@ -25,12 +26,12 @@ use crate::notices::{self, Refuser};
 /// Respond to a request. If it becomes a WebSocket, the connection is stored in `accepted`.
 pub(super) async fn answer(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
     state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let target = page::target_of_interest(&request, &state.routing());
-    let answer = respond(request, peer, state, accepted).await;
+    let answer = respond(request, client, state, accepted).await;
     if let Some(target) = target
         && answer.status() != StatusCode::SWITCHING_PROTOCOLS
     {
@@ -49,10 +50,11 @@ async fn tell_page(state: &HostState, target: String, answer: &Answer) {
 
 async fn respond(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
     state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
+    let Client { address: peer, slot } = client;
     let path = request.uri().path();
     let routing = state.routing();
     let switch = create_response_with_body(&request, Full::default);
@@ -85,8 +87,8 @@ async fn respond(
         return answer;
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
-    let outcome = match enter(app, &setup, id) {
-        Some(connection) => ask(state, app, &setup, connection, to_contract(&request, peer), asking).await,
+    let outcome = match enter(app, &setup, id, slot) {
+        Some(entered) => ask(state, app, &setup, entered, to_contract(&request, peer), asking).await,
         None => {
             let answer = answer::not_found(path);
             note_refusal(asking, &answer).await;
@@ -109,20 +111,20 @@ async fn ask(
     state: &HostState,
     app: &Arc<App>,
     setup: &Arc<Setup>,
-    connection: Arc<Connection>,
+    entered: Entered,
     request: Request,
     asking: Option<PendingHandshake>,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let answered = if asking.is_none() { call::open_directly(app, &connection, &request) } else { None };
+    let answered = if asking.is_none() { call::open_directly(app, &entered.connection, &request) } else { None };
     let tasks = &state.context.tasks;
     let Some(answered) = answered else {
-        let opening = open_recorded(Arc::clone(app), Arc::clone(setup), connection, request, asking);
+        let opening = open_recorded(Arc::clone(app), Arc::clone(setup), entered, request, asking);
         return match tasks.spawn(opening).await {
             Ok(outcome) => outcome,
             Err(_) => Err(answer::host_failed()),
         };
     };
-    match decide(app, setup, connection, &request, answered) {
+    match decide(app, setup, entered, &request, answered) {
         Ok(accepted) => Ok(accepted),
         Err(rejected) => match tasks.spawn(turn_down(rejected, setup.error_close_code())).await {
             Ok(answer) => Err(answer),
@@ -135,11 +137,11 @@ async fn ask(
 async fn open_recorded(
     app: Arc<App>,
     setup: Arc<Setup>,
-    connection: Arc<Connection>,
+    entered: Entered,
     request: Request,
     asking: Option<PendingHandshake>,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let outcome = open(&app, &setup, connection, request).await;
+    let outcome = open(&app, &setup, entered, request).await;
     match (&outcome, asking) {
         (Ok((opened, headers)), Some(asking)) => asking.accepted(&opened.connection, headers),
         (Err(answer), asking) => note_refusal(asking, answer).await,
@@ -155,27 +157,48 @@ async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     }
 }
 
-/// A connection that the module has not opened yet. Messages that the module sends to it from now on wait in the outbox.
-/// None if the app is not in the config any more.
-fn enter(app: &App, setup: &Setup, id: u64) -> Option<Arc<Connection>> {
-    let connection = Arc::new(Connection::new(id, setup.limits.outbox_bytes.bytes()));
-    app.connections.insert(&connection);
-    // Check this only now: if the app is removed later, it closes this connection too.
-    if app.is_gone() {
-        app.forget(&connection);
-        return None;
+/// A connection that the module has not opened yet. However the handshake ends, also by a panic, the app forgets it,
+/// unless the module accepts it.
+struct Entered {
+    app: Arc<App>,
+    connection: Arc<Connection>,
+    is_accepted: bool,
+}
+
+impl Entered {
+    /// The module has accepted the connection.
+    fn opened(mut self, limits: Arc<AppLimits>) -> Opened {
+        self.is_accepted = true;
+        Opened::new(Arc::clone(&self.app), limits, Arc::clone(&self.connection))
     }
-    Some(connection)
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.is_accepted {
+            self.app.forget(&self.connection);
+        }
+    }
+}
+
+/// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
+/// any more.
+fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot) -> Option<Entered> {
+    let connection = Arc::new(Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), slot));
+    app.connections.insert(&connection);
+    let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
+    // Check this only now: if the app is removed later, it closes this connection too.
+    (!app.is_gone()).then_some(entered)
 }
 
 async fn open(
     app: &Arc<App>,
     setup: &Setup,
-    connection: Arc<Connection>,
+    entered: Entered,
     request: Request,
 ) -> Result<(Opened, HeaderMap), Answer> {
-    let answered = call::open(app, &connection, &request).await;
-    match decide(app, setup, connection, &request, answered) {
+    let answered = call::open(app, &entered.connection, &request).await;
+    match decide(app, setup, entered, &request, answered) {
         Ok(accepted) => Ok(accepted),
         Err(rejected) => Err(turn_down(rejected, setup.error_close_code()).await),
     }
@@ -192,13 +215,14 @@ struct Rejected {
 fn decide(
     app: &Arc<App>,
     setup: &Setup,
-    connection: Arc<Connection>,
+    entered: Entered,
     request: &Request,
     answered: Result<Result<Acceptance, Refusal>, FailedCall>,
 ) -> Result<(Opened, HeaderMap), Box<Rejected>> {
     let answer = match answered {
         Ok(Ok(acceptance)) => {
-            let opened = Opened::new(Arc::clone(app), Arc::clone(&setup.limits), Arc::clone(&connection));
+            let connection = Arc::clone(&entered.connection);
+            let opened = entered.opened(Arc::clone(&setup.limits));
             return match apply(app, setup, &connection, request, acceptance) {
                 Ok(headers) => Ok((opened, headers)),
                 Err(reason) => {
@@ -207,10 +231,11 @@ fn decide(
                 }
             };
         }
-        Ok(Err(refusal)) => answer::refused(refusal).unwrap_or_else(|reason| misbehaved(app, &connection, &reason)),
+        Ok(Err(refusal)) => {
+            answer::refused(refusal).unwrap_or_else(|reason| misbehaved(app, &entered.connection, &reason))
+        }
         Err(error) => answer::call_failed(&error),
     };
-    app.forget(&connection);
     Err(Box::new(Rejected { answer, accepted: None }))
 }
 
@@ -235,7 +260,7 @@ fn apply(
     let mut headers = HeaderMap::new();
     for (name, value) in &acceptance.headers {
         let (name, value) = answer::header(name, value)?;
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(|_| answer::TOO_MANY_FIELDS)?;
     }
     if let Some(subprotocol) = acceptance.subprotocol {
         if !request.subprotocols.contains(&subprotocol) {

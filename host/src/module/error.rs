@@ -115,9 +115,15 @@ pub enum CallError {
         /// How long the call waited.
         wait: Duration,
     },
+    /// The instances of all apps together were busy.
+    #[error("all `max_instances` of the host are in use; raise it, or lower the apps' `instances`")]
+    HostBusy,
     /// A new instance could not be made.
     #[error("no fresh instance: {0}")]
     Instantiate(String),
+    /// The host stops, and the call did not return in time.
+    #[error("the call was given up, because the host is stopping and half of `drain_timeout` has passed")]
+    Stopping,
     /// The connection has to leave a version that was rolled back, and no other version can read its attachment.
     #[error("the connection cannot leave the version that was rolled back: {0}")]
     Stranded(String),
@@ -160,8 +166,13 @@ impl CallError {
             | Self::Timeout(_)
             | Self::Memory { .. }
             | Self::Instantiate(_) => true,
-            Self::Returned(_) | Self::Busy { .. } | Self::Stranded(_) => false,
+            Self::Returned(_) | Self::Busy { .. } | Self::HostBusy | Self::Stopping | Self::Stranded(_) => false,
         }
+    }
+
+    /// Whether neither the module nor its call is at fault: there was no instance, or no time.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::HostBusy | Self::Stopping)
     }
 
     /// The wasm frames, if there are any.

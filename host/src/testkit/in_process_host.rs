@@ -14,11 +14,12 @@ use tracing::Dispatch;
 use super::log::Log;
 use super::socket::{self, Socket};
 use super::{Answer, Connect, LogLine, TestError};
-use crate::app::connection::Connection;
+use crate::app::connection::{Connection, Slot};
 use crate::app::{App, HostContext};
 use crate::config::Config;
 use crate::deploy::{self, Control, Databases, Prepared, Rollout};
 use crate::external::ExternalWork;
+use crate::handshake::Client;
 use crate::host_state::{HostState, RoutingTable};
 use crate::listen;
 use crate::sim::Simulation;
@@ -132,10 +133,10 @@ impl InProcessHost {
     fn spawn_connection(&self, connect: Connect) -> JoinHandle<Result<(Answer, Option<Socket>), String>> {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let client = Client { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), slot: Slot::default() };
         let state = Arc::clone(&self.state);
         let _entered = self.runtime.as_ref().map(Runtime::enter);
-        tokio::spawn(async move { listen::serve(theirs, peer, &state).await });
+        tokio::spawn(async move { listen::serve(theirs, client, &state).await });
         tokio::spawn(async move { socket::connect(ours, AUTHORITY, &connect).await })
     }
 

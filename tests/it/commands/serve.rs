@@ -207,3 +207,25 @@ async fn a_second_server_on_the_same_port_does_not_disturb_the_first() {
     drop(client);
     assert_eq!(process.ends().await.code, Some(0));
 }
+
+/// A reload may compile, or wait for a database, for longer than an operator who stops the server wants to wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_the_server_while_it_reads_its_config_again() {
+    let config = app("echo", &example("echo"));
+    let folder = folder(&config);
+    let (process, address) = serving(&folder).await;
+    let mut client = Client::connect(&address, "/echo").await;
+    // A server that accepts, and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mysql://root@{}/main", silent.local_addr().unwrap());
+    let database =
+        format!("databases.main = \"read-only\"\n[databases.main]\nurl = \"{url}\"\nconnect_timeout = \"1h\"\n");
+    let config = format!("listen = \"127.0.0.1:0\"\n{config}{database}");
+    std::fs::write(folder.path().join("hassock.toml"), config).unwrap();
+    process.signal("HUP");
+    let _asked = within("the reload's connection", silent.accept()).await.unwrap();
+    process.signal("TERM");
+    assert_eq!(client.closed().await.code, 1001);
+    let finished = process.ends().await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}

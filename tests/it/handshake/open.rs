@@ -68,9 +68,12 @@ async fn a_refusal_is_the_modules_own() {
     // A refusal with an invalid status is the module's error; there is no connection either.
     let (status, body) = refused(&host.address(), "/probe?open=strange-status", |_| {}).await;
     assert_eq!((status, body), (500, failed(&host)));
+    // So is one with more fields than a response can have.
+    let (status, body) = refused(&host.address(), "/probe?open=many-fields", |_| {}).await;
+    assert_eq!((status, body), (500, failed(&host)));
     assert_eq!(host.host.connections(), 0);
     assert_eq!(host.drain().await, 0);
-    assert_eq!((events.of("open").await.len(), events.of("closed").await.len()), (2, 0));
+    assert_eq!((events.of("open").await.len(), events.of("closed").await.len()), (3, 0));
 }
 
 /// Invariant 2: an invalid acceptance is a 500 for the client. The module gets its one `closed`, because it assumes a

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use hassock_tests::{Client, TestDatabase, TestHost, app, eventually, guest, refused, within};
+use hassock_tests::{
+    Client, Events, TestDatabase, TestHost, app, app_with_database, eventually, guest, refused, within,
+};
 use serde_json::json;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
@@ -322,4 +324,37 @@ async fn a_broken_module_does_not_replace_the_old_one() {
     );
     assert_eq!(client.probe(json!("calls")).await, 6);
     assert_eq!(host.connect("/probe").await.ask("new ones too").await, "new ones too");
+}
+
+/// Invariant 2, whatever `instance_wait` says: a `closed` waits for an instance for as long as it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_app_hears_of_each_end() {
+    let events = Events::new().await;
+    let limits = "limits = { instances = 2, instance_wait = \"50ms\" }";
+    let settings = "settings = { events = true, closed = \"slow\" }";
+    let config = app_with_database("probe", &guest("probe"), &events.url());
+    let host = TestHost::start(&format!("{config}{limits}\n{settings}\n")).await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(host.connect("/probe").await);
+    }
+    drop(clients);
+    eventually("all ends", || async { host.host.connections() == 0 }).await;
+    assert_eq!(host.drain().await, 0);
+    assert_eq!(events.assert_each_closed_once().await, 60);
+}
+
+/// Invariant 2: a call may last longer than the host has to stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_running_when_the_host_stops_does_not_cost_its_connection_the_end() {
+    let events = Events::new().await;
+    let host = events.host("[apps.probe.limits]\ncall_timeout = \"1h\"\n[limits]\ndrain_timeout = \"4s\"").await;
+    let mut client = host.connect("/probe").await;
+    client.send("\"sleep\"").await;
+    assert_eq!(client.text().await, "asleep");
+    let closed = tokio::spawn(async move { client.closed().await });
+    assert_eq!(host.drain().await, 0);
+    assert_eq!(closed.await.unwrap().code, 1001);
+    assert_eq!(events.assert_each_closed_once().await, 1);
+    assert_eq!(events.of("closed").await, ["1001 Host the host is stopping"]);
 }

@@ -17,6 +17,10 @@ pub(super) trait Export: Send {
     /// Its name in the log.
     const NAME: &'static str;
 
+    /// Whether the host owes the module the call (invariant 2): it waits for an instance for as long as it takes, and is
+    /// not given up when the host stops.
+    const IS_OWED: bool = false;
+
     /// What the function returns.
     type Returned: Send;
 
@@ -120,6 +124,7 @@ impl Export for Receive<'_> {
 
 impl Export for Closed<'_> {
     const NAME: &'static str = "closed";
+    const IS_OWED: bool = true;
     type Returned = ();
     type Value = ();
 

@@ -13,8 +13,10 @@ mod run;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hassock_frames::Packed;
+use tokio::time::sleep;
 
 pub use direct::{closed_directly, open_directly, receive_directly};
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
@@ -27,6 +29,20 @@ use super::versions::{self, Version};
 use super::{App, Setup};
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use crate::module::{CallError, FailedCall};
+
+/// The pauses before `closed` is tried again when no instance could be made for it. Together they are longer than a peak
+/// of memory lasts; a module that can never be instantiated again must not keep its connections for ever.
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(10),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    BUSY,
+];
+
+/// The pause while the instances of other apps are busy, which lasts as long as it takes.
+const BUSY: Duration = Duration::from_secs(8);
 
 /// `handler.open`
 ///
@@ -50,13 +66,28 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &Pa
     Call::new(app, &version, Some(connection)).serve(Receive { connection: connection.id, messages }).await
 }
 
-/// `handler.closed`
+/// `handler.closed`, which waits for an instance for as long as it takes, and tries again if none can be made.
 ///
 /// # Errors
-/// If the call did not return.
+/// If the call did not return, or no instance could be made again and again.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
-    let version = versions::last_version_for(app, connection).await;
-    Call::new(app, &version, Some(connection)).serve(Closed { connection: connection.id, closing }).await
+    let mut pauses = PAUSES.iter();
+    loop {
+        let version = versions::last_version_for(app, connection).await;
+        let call = Call::new(app, &version, Some(connection));
+        let called = call.serve(Closed { connection: connection.id, closing }).await;
+        let pause = match &called {
+            Err(FailedCall { error: CallError::Instantiate(_), .. }) => pauses.next(),
+            Err(FailedCall { error: CallError::HostBusy | CallError::Busy { .. }, .. }) => {
+                pauses.next().or(Some(&BUSY))
+            }
+            _ => None,
+        };
+        match pause {
+            Some(pause) => sleep(*pause).await,
+            None => return called,
+        }
+    }
 }
 
 /// `timer-handler.connection-timer`. Nothing happens for a version without that export, which can only be one that was

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
-use wasmtime::Store;
 use wasmtime::component::TypedFunc;
+use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::state::{CallContext, InstanceState, on_tick};
 use crate::app::versions::Version;
-use crate::config::AppLimits;
+use crate::config::Duration;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
@@ -97,13 +97,14 @@ impl Pool {
         let _idle = std::mem::take(&mut *self.idle.lock());
     }
 
-    /// Take an idle instance of `version`, make a new one, or wait until one may be made.
+    /// Take an idle instance of `version`, make a new one, or wait until one may be made: at most so long.
     pub(super) async fn lease<'a>(
         &'a self,
         version: &'a Arc<Version>,
         context: CallContext,
+        longest: Option<Duration>,
     ) -> Result<Lease<'a>, CallError> {
-        let permit = self.permit(&context.setup.limits).await?;
+        let permit = self.permit(longest).await?;
         let instance = match self.take(version) {
             Some(mut instance) => {
                 begin(&mut instance.store, context);
@@ -123,13 +124,17 @@ impl Pool {
         Some(Lease { instance, version, pool: self, _permit: permit })
     }
 
-    async fn permit(&self, limits: &AppLimits) -> Result<SemaphorePermit<'_>, CallError> {
+    async fn permit(&self, longest: Option<Duration>) -> Result<SemaphorePermit<'_>, CallError> {
         if let Ok(permit) = self.free.try_acquire() {
             return Ok(permit);
         }
-        match Box::pin(timeout(limits.instance_wait.get(), self.free.acquire())).await {
+        // The errors of `acquire` are those of a semaphore that was closed, and nothing closes this one.
+        let Some(wait) = longest else {
+            return self.free.acquire().await.map_err(|_| CallError::HostBusy);
+        };
+        match Box::pin(timeout(wait.get(), self.free.acquire())).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(CallError::Busy { instances: limits.instances, wait: limits.instance_wait }),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { instances: self.most, wait }),
         }
     }
 
@@ -160,7 +165,11 @@ impl Pool {
         store.epoch_deadline_callback(on_tick);
         begin(&mut store, context);
         let failed = |error: wasmtime::Error| CallError::Instantiate(format!("{error:#}"));
-        let instance = version.pre.instantiate_async(&mut store).await.map_err(failed)?;
+        let made = version.pre.instantiate_async(&mut store).await;
+        let instance = made.map_err(|error| match error.is::<PoolConcurrencyLimitError>() {
+            true => CallError::HostBusy,
+            false => failed(error),
+        })?;
         /// The functions of an optional export.
         macro_rules! load {
             ($export:ident) => {

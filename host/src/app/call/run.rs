@@ -1,10 +1,13 @@
 //! One call of a module, and what follows from its result.
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::CallContext;
 use super::export::Export;
@@ -92,7 +95,8 @@ pub(super) async fn run<E: Export>(
     let probe = CallProbe::begin(sim, &app.name);
     let began = Instant::now();
     let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), sim.cloned());
-    let mut lease = match setup.pool.lease(version, context).await {
+    let longest_wait = (!E::IS_OWED).then_some(setup.limits.instance_wait);
+    let mut lease = match setup.pool.lease(version, context, longest_wait).await {
         Ok(lease) => lease,
         Err(error) => return (Err(error), None),
     };
@@ -102,16 +106,34 @@ pub(super) async fn run<E: Export>(
     version.pace.begin_call();
     let limit = setup.limits.call_timeout;
     let called = {
-        let call = pin!(export.call(&mut lease.instance));
+        let call = export.call(&mut lease.instance);
+        let call = pin!(unless_stopping(call, (!E::IS_OWED).then_some(&app.context.out_of_time)));
         lazy_timeout(limit.get(), call).await
     };
     let result = match called {
-        Ok(Ok(returned)) => {
+        Ok(Some(Ok(returned))) => {
             lease.finish().await;
             E::check(returned, &setup.limits)
         }
-        Ok(Err(error)) => Err(classify(&lease, &setup.limits, &error)),
+        Ok(Some(Err(error))) => Err(classify(&lease, &setup.limits, &error)),
+        Ok(None) => Err(CallError::Stopping),
         Err(_) => Err(CallError::Timeout(limit)),
     };
     (result, Some(began.elapsed()))
+}
+
+/// Wait for a call unless the host stops and is out of time. None if it is. A call that does not wait costs nothing here.
+async fn unless_stopping<T>(call: impl Future<Output = T>, out_of_time: Option<&CancellationToken>) -> Option<T> {
+    let Some(out_of_time) = out_of_time else { return Some(call.await) };
+    let mut stopping = None;
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        if let Poll::Ready(returned) = call.as_mut().poll(context) {
+            return Poll::Ready(Some(returned));
+        }
+        // Boxed, because each connection would keep room for it.
+        let stopping = stopping.get_or_insert_with(|| Box::pin(out_of_time.cancelled()));
+        stopping.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }

@@ -1,5 +1,6 @@
 //! One accepted WebSocket, as the rest of the host sees it.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,19 @@ pub struct DueTimer {
     pub payload: Bytes,
 }
 
+/// What a client takes up of the bounds of the host: it is free again when the last clone is dropped.
+#[derive(Clone, Default)]
+pub struct Slot {
+    _place: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Slot {
+    /// A slot that is free again when `place` is dropped.
+    pub(crate) fn new(place: impl Any + Send + Sync) -> Self {
+        Self { _place: Some(Arc::new(place)) }
+    }
+}
+
 /// The host's data of a connection. The session's task owns the socket; everything else uses this.
 pub struct Connection {
     /// The id of the connection. It is never used twice.
@@ -36,6 +50,11 @@ pub struct Connection {
     pub attachment: Mutex<Bytes>,
     /// The version that serves the connection.
     pub binding: VersionBinding,
+    /// The app has forgotten the connection, or is about to: it gets no topics and no timers any more. This is set before
+    /// those are taken away, and read under the lock under which they are, so that none comes in between.
+    pub(crate) is_forgotten: AtomicBool,
+    /// What the connection takes up of the bounds of the host.
+    _slot: Slot,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<Vec<DueTimer>>,
@@ -49,11 +68,19 @@ pub struct Connection {
 impl Connection {
     /// A connection that the module has not opened yet.
     pub fn new(id: u64, outbox_bytes: usize) -> Self {
+        Self::in_slot(id, outbox_bytes, Slot::default())
+    }
+
+    /// The same, which keeps the slot for as long as anything of the connection is left. If only its task did, clients
+    /// that come and go could make a module that is busy owe any number of them their `closed`.
+    pub(crate) fn in_slot(id: u64, outbox_bytes: usize, slot: Slot) -> Self {
         Self {
             id,
+            _slot: slot,
             outbox: Outbox::new(outbox_bytes),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
+            is_forgotten: AtomicBool::new(false),
             topics: Mutex::default(),
             due: Mutex::default(),
             tap: OnceLock::new(),

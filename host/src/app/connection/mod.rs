@@ -9,7 +9,7 @@ mod registry;
 mod version_binding;
 
 pub use close::{Close, MAX_REASON, is_allowed};
-pub use connection::{Connection, DueTimer};
+pub use connection::{Connection, DueTimer, Slot};
 pub use opened::Opened;
 pub(crate) use outbox::{MESSAGE_OVERHEAD, Next, size};
 pub use outbox::{Outbox, SendError};

@@ -40,9 +40,10 @@ fn set_timer(
     payload: Vec<u8>,
     existing: Existing,
 ) -> Result<bool, Error> {
-    if let Some(id) = connection {
-        state.connection(id).ok_or(Error::UnknownConnection)?;
-    }
+    let owner = match connection {
+        Some(id) => Some(state.connection(id).ok_or(Error::UnknownConnection)?),
+        None => None,
+    };
     let Some(call) = &state.call else { return Err(Error::UnknownConnection) };
     let limits = &call.setup.limits;
     if payload.len() > limits.attachment_bytes.bytes() {
@@ -59,8 +60,9 @@ fn set_timer(
         after: Duration::from_millis(schedule.after_ms),
         every: schedule.every_ms.map(Duration::from_millis),
     };
-    call.app.timers.set(connection, name, schedule, payload.into(), most, existing).map_err(|error| match error {
+    call.app.timers.set(owner.as_deref(), name, schedule, payload.into(), most, existing).map_err(|error| match error {
         TimerError::TooMany => Error::TooManyTimers,
+        TimerError::Forgotten => Error::UnknownConnection,
         TimerError::Invalid(reason) => Error::Invalid(reason),
     })
 }

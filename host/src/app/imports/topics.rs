@@ -55,6 +55,7 @@ impl From<TopicError> for Error {
         match error {
             TopicError::InvalidName => Self::InvalidTopic,
             TopicError::TooMany => Self::TooManyTopics,
+            TopicError::Forgotten => Self::UnknownConnection,
         }
     }
 }

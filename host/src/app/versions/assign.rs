@@ -86,8 +86,8 @@ async fn assign(app: &Arc<App>, connection: &Arc<Connection>, generation: u64) -
             Ok(chosen)
         }
         // Neither the version nor the attachment is at fault: the next call tries again.
-        Err(FailedCall { error: CallError::Busy { .. }, .. }) if !must_leave => Ok(on),
-        Err(failed @ FailedCall { error: CallError::Busy { .. }, .. }) => Err(failed),
+        Err(failed) if failed.error.is_busy() && !must_leave => Ok(on),
+        Err(failed) if failed.error.is_busy() => Err(failed),
         Err(failed) if must_leave => {
             // `closed` still has to be called, and `chosen` is the only version that can serve it.
             move_over(app, connection, &on, &chosen, generation, None);

@@ -5,7 +5,7 @@
 //! takes 30 milliseconds.
 //!
 //! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
-//! app has connection 0. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
+//! app has connection 0. With the setting `closed` = `slow`, a close takes 50 milliseconds. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -77,6 +77,8 @@ enum Command {
     Calls,
     Log(String),
     Print(String),
+    /// Say `asleep`, and sleep for an hour.
+    Sleep,
     Fail(String),
     Trap,
 }
@@ -120,6 +122,12 @@ impl Handler for Probe {
             }
             Some("close") => connection.close(3001, "at once")?,
             Some("strange-status") => return Err(Refusal::new(200, "?")),
+            Some("many-fields") => {
+                let fields = 0..30_000;
+                return Err(
+                    fields.fold(Refusal::new(403, "?"), |refusal, field| refusal.header(format!("x-{field}"), ""))
+                );
+            }
             Some("strange-header") => acceptance = acceptance.header("Sec-WebSocket-Accept", "mine"),
             Some("strange-subprotocol") => acceptance = acceptance.subprotocol("nobody-asked"),
             Some("header") => acceptance = acceptance.header("x-room", "lobby"),
@@ -152,6 +160,9 @@ impl Handler for Probe {
     }
 
     fn on_close(&self, connection: Connection, closing: &Closing) -> Result<()> {
+        if settings::get("closed").as_deref() == Some("slow") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let detail = format!("{} {:?} {}", closing.code, closing.by, closing.reason);
         self.event(connection.id(), "closed", &detail)
     }
@@ -213,6 +224,12 @@ impl Probe {
             Command::Attachment => connection.attachment()?,
             Command::Timer(command) => command.set_for(connection)?,
             Command::AppTimer(command) => command.set()?,
+            Command::Sleep => {
+                connection.send("asleep")?;
+                // What was sent leaves before anything else that the module asks for.
+                connection.outbox_fullness()?;
+                json!(std::thread::sleep(Duration::from_secs(3600)))
+            }
             Command::OutboxFullness => json!(connection.outbox_fullness()?),
             Command::CancelTimer(name) => json!(connection.cancel_timer(&name)),
             Command::CancelAppTimer(name) => json!(timers::cancel(&name)),
