@@ -8,6 +8,13 @@ use crate::config::{AppConfig, AppLimits, Duration};
 use crate::database::{Access, Handle, OpenError};
 use crate::module::TICK;
 
+/// A list of small values needs this many times as many bytes in the host as its values count.
+const HOST_FORM: usize = 4;
+
+/// What a module may pass to the host at once in any case. One that sends a message of more than `outbox_bytes` should get
+/// an error rather than a trap.
+const LEAST_HOST_CALL: usize = 16 << 20;
+
 /// The grants, limits and settings of an app. They are replaced as a whole when the config is read again: running calls
 /// finish with the setup that they began with, and the next calls get fresh instances.
 pub struct Setup {
@@ -21,6 +28,8 @@ pub struct Setup {
     pub databases: BTreeSet<String>,
     /// `cpu_time` in ticks, so that a call does not have to divide.
     pub max_ticks: u32,
+    /// How many bytes a module may pass to the host at once, as the host keeps them.
+    pub(crate) host_call_bytes: usize,
     /// The instances of the app.
     pub(crate) pool: Pool,
 }
@@ -28,7 +37,10 @@ pub struct Setup {
 impl Setup {
     /// The setup that a config describes, with the database handles that it grants.
     pub fn new(config: &AppConfig, grants: BTreeMap<String, Handle>, databases: BTreeSet<String>) -> Arc<Self> {
+        let statement = grants.values().map(Handle::max_statement_bytes).max().unwrap_or(0);
+        let largest = statement.max(config.limits.outbox_bytes.bytes());
         Arc::new(Self {
+            host_call_bytes: largest.saturating_mul(HOST_FORM).max(LEAST_HOST_CALL),
             config: config.clone(),
             limits: Arc::new(config.limits.clone()),
             grants,

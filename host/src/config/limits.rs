@@ -22,7 +22,7 @@ pub struct HostLimits {
     /// address space, or that of the largest `memory` if there is not enough, and about four memory maps.
     pub max_instances: u32,
     /// How long connections may take to close when the host stops: a client that does not answer must not delay a
-    /// restart. Calls that still run after half of it are given up.
+    /// restart. Calls that still wait after half of it are given up, except those of `closed`.
     pub drain_timeout: Duration,
 }
 
@@ -68,7 +68,8 @@ pub struct AppLimits {
     pub instances: u32,
     /// Calls after which an instance is replaced by a fresh one: this bounds what a leak in a module costs.
     pub instance_calls: u32,
-    /// How long a call waits for a free instance. After that, the connection is closed with 1013.
+    /// How long a call waits for a free instance. After that, the connection is closed with 1013. A call of `closed` waits
+    /// for as long as it takes.
     pub instance_wait: Duration,
     /// Linear memory of one instance: 64 KiB to 4 GiB. A call that needs more ends, and its instance is replaced.
     pub memory: Size,

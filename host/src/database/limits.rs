@@ -43,3 +43,18 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 }
+
+/// Whether a statement may be sent.
+///
+/// # Errors
+/// [`DatabaseError::TooLarge`], which names the config key of the limit.
+pub(super) fn check_size(sql: &str, parameters: &[Value], config: &DatabaseConfig) -> Result<(), DatabaseError> {
+    let bytes = parameters.iter().fold(sql.len(), |sum, value| sum.saturating_add(value.size()));
+    let limit = config.max_statement_bytes.bytes();
+    match bytes <= limit {
+        true => Ok(()),
+        false => Err(DatabaseError::TooLarge(format!(
+            "the statement and its parameters have {bytes} bytes, more than {limit} (max_statement_bytes)"
+        ))),
+    }
+}

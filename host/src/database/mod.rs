@@ -48,7 +48,7 @@ pub struct Database {
 
 enum Backend {
     MySql(Box<Pools<MySql>>),
-    Sqlite(Pools<Sqlite>),
+    Sqlite(Box<Pools<Sqlite>>),
 }
 
 struct Pools<E: Engine> {
@@ -79,7 +79,7 @@ impl Database {
             "sqlite" => {
                 let source = sqlite::source(name, url, base_dir, &config)?;
                 anchor = sqlite::probe(name, &source, &config).await?;
-                Backend::Sqlite(Pools::new(source))
+                Backend::Sqlite(Box::new(Pools::new(source)))
             }
             _ => {
                 return Err(OpenError::Url {
@@ -185,6 +185,11 @@ impl Handle {
         self.database.grant(access).await
     }
 
+    /// The most bytes of a statement with its parameters.
+    pub fn max_statement_bytes(&self) -> usize {
+        self.database.config.max_statement_bytes.bytes()
+    }
+
     /// What the handle allows.
     pub fn access(&self) -> Access {
         self.access
@@ -233,11 +238,13 @@ impl Handle {
 
 /// Check the statement before a session is taken, so that an invalid statement does not occupy a session of the pool.
 fn check<E: Engine>(
+    config: &DatabaseConfig,
     access: Access,
     in_transaction: bool,
     statement: &str,
     parameters: &[Value],
 ) -> Result<Verb, DatabaseError> {
+    limits::check_size(statement, parameters, config)?;
     let context = Context { dialect: E::DIALECT, access, in_transaction };
     statement::check(statement, parameters.len(), context)
 }
@@ -248,7 +255,7 @@ async fn query<E: Engine>(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<RowSet, DatabaseError> {
-    let verb = check::<E>(access, false, sql, &parameters)?;
+    let verb = check::<E>(&pool.config, access, false, sql, &parameters)?;
     let run = Run { sql, parameters, verb, config: &pool.config };
     let mut lease = pool.lease().await?;
     lease.query(run).await.map_err(|fault| fault.error)
@@ -260,7 +267,7 @@ async fn execute<E: Engine>(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<Outcome, DatabaseError> {
-    let verb = check::<E>(access, false, sql, &parameters)?;
+    let verb = check::<E>(&pool.config, access, false, sql, &parameters)?;
     let run = Run { sql, parameters, verb, config: &pool.config };
     let mut lease = pool.lease().await?;
     lease.execute(run).await.map_err(|fault| fault.error)
@@ -292,13 +299,14 @@ impl Transaction {
     /// # Errors
     /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
     pub async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
+        let config = &self.database.config;
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
-                let verb = check::<MySql>(self.access, true, statement, &parameters)?;
+                let verb = check::<MySql>(config, self.access, true, statement, &parameters)?;
                 Box::pin(inner.query(statement, parameters, verb)).await
             }
             AnyTransaction::Sqlite(inner) => {
-                let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
+                let verb = check::<Sqlite>(config, self.access, true, statement, &parameters)?;
                 inner.query(statement, parameters, verb).await
             }
         }
@@ -309,13 +317,14 @@ impl Transaction {
     /// # Errors
     /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
     pub async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
+        let config = &self.database.config;
         match &mut self.inner {
             AnyTransaction::MySql(inner) => {
-                let verb = check::<MySql>(self.access, true, statement, &parameters)?;
+                let verb = check::<MySql>(config, self.access, true, statement, &parameters)?;
                 Box::pin(inner.execute(statement, parameters, verb)).await
             }
             AnyTransaction::Sqlite(inner) => {
-                let verb = check::<Sqlite>(self.access, true, statement, &parameters)?;
+                let verb = check::<Sqlite>(config, self.access, true, statement, &parameters)?;
                 inner.execute(statement, parameters, verb).await
             }
         }

@@ -1,7 +1,10 @@
 //! SQLite: a file, or a database in memory that exists as long as the [`super::Database`].
 //!
-//! Each session has a thread of its own (`session`), and returns to a pool (`pool`). `statement` is what a thread does.
+//! Each session has a thread of its own (`session`), and returns to a pool (`pool`). `statement` is what a thread does,
+//! `guard` what it may do, and `functions` what nothing could interrupt otherwise.
 
+mod functions;
+mod guard;
 mod pool;
 mod session;
 mod statement;
@@ -16,7 +19,7 @@ use crate::config::DatabaseConfig;
 use crate::external::external;
 use percent_encoding::percent_decode_str;
 use pool::{Pool, PooledSession};
-use rusqlite::OpenFlags;
+use rusqlite::{Connection, OpenFlags};
 pub(super) use session::Session;
 use session::{NoSession, Opening};
 pub(super) use statement::finish;
@@ -40,6 +43,8 @@ pub(super) struct Source {
     busy_timeout: Duration,
     idle_timeout: Duration,
     connect_timeout: Duration,
+    /// Bytes of the longest value.
+    longest: usize,
     /// See [`Pool`].
     closing: watch::Sender<()>,
 }
@@ -76,6 +81,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         busy_timeout: config.query_timeout.get().min(LONGEST_WAIT),
         idle_timeout: config.idle_timeout.get(),
         connect_timeout: config.connect_timeout.get(),
+        longest: config.max_result_bytes.bytes(),
         closing: watch::Sender::new(()),
     })
 }
@@ -104,6 +110,7 @@ impl Source {
             setup,
             busy_timeout: self.busy_timeout,
             idle_timeout: (!self.in_memory).then_some(self.idle_timeout),
+            longest: Some(self.longest),
         }
     }
 }
@@ -131,10 +138,11 @@ pub(super) async fn probe(name: &str, source: &Source, config: &DatabaseConfig) 
     Ok(None)
 }
 
-/// A session that does not belong to a pool, and what tells when it is closed.
+/// A session that does not belong to a pool and may do everything, and what tells when it is closed.
 pub(super) async fn connect(source: &Source) -> Result<(Session, watch::Sender<()>), DatabaseError> {
     let (live, _) = watch::channel(());
-    let session = external(Session::open(source.opening(Access::ReadWrite), live.subscribe())).await;
+    let opening = Opening { longest: None, ..source.opening(Access::ReadWrite) };
+    let session = external(Session::open(opening, live.subscribe())).await;
     session.map(|session| (session, live)).map_err(no_session)
 }
 
@@ -210,7 +218,8 @@ impl Engine for Sqlite {
 
     async fn control(session: &mut PooledSession, sql: &'static str, config: &DatabaseConfig) -> Result<(), Fault> {
         let budget = config.query_timeout.get();
-        finished(session.session.run(budget, move |connection| connection.execute_batch(sql).map_err(answer)).await)
+        let control = move |connection: &Connection| guard::own(|| connection.execute_batch(sql)).map_err(answer);
+        finished(session.session.run(budget, control).await)
     }
 
     fn rollback_flag(session: &PooledSession) -> Option<Arc<AtomicBool>> {
@@ -236,6 +245,10 @@ pub(super) fn answer(error: rusqlite::Error) -> Fault {
         rusqlite::Error::SqliteFailure(code, None) => (code.extended_code, code.to_string()),
         other => return Fault::harmless(DatabaseError::Other(other.to_string())),
     };
+    // For some actions the code is that of a wrong statement.
+    if let Some(reason) = guard::take_reason() {
+        return Fault::harmless(DatabaseError::Denied(reason));
+    }
     Fault::harmless(match code & 0xff {
         1 | 25 => DatabaseError::Syntax(text),
         // Permission, read-only, authorization.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod guard;
 mod transactions;
 
 use super::*;
@@ -222,6 +223,23 @@ async fn a_read_only_grant_reads_only() {
         let found = transaction.query("SELECT a FROM t", vec![]).await.unwrap();
         assert_eq!(found.rows, [[Value::S64(1)]]);
         transaction.commit().await.unwrap();
+    }
+}
+
+/// Invariant 5: the text and the parameters count.
+#[tokio::test]
+async fn a_huge_statement_is_not_sent() {
+    let database = memory(DatabaseConfig { max_statement_bytes: 100.into(), ..limits() }).await;
+    let main = writer(&database).await;
+    let ask = |bytes: usize| vec![Value::Bytes(vec![0; bytes])];
+    assert!(main.query("SELECT length(?)", ask(84)).await.is_ok());
+    let mut transaction = main.begin().await.unwrap();
+    for refused in [
+        main.query("SELECT length(?)", ask(85)).await.map(drop),
+        main.execute(&format!("SELECT 1 {}", " ".repeat(100)), vec![]).await.map(drop),
+        transaction.query("SELECT length(?)", ask(85)).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(DatabaseError::TooLarge(text)) if text.contains("max_statement_bytes")));
     }
 }
 

@@ -155,7 +155,7 @@ pub(super) async fn admit(
     // Boxed: a call is large, and the future of a deploy contains it.
     let checked = Box::pin(call::check(&rehearsal, &setup, version)).await;
     checked.map_err(|source| match source {
-        CallError::Instantiate(_) => GateError::Instantiate { version: id(), source },
+        CallError::Instantiate(_) | CallError::HostBusy(_) => GateError::Instantiate { version: id(), source },
         source => GateError::Check { version: id(), source },
     })
 }

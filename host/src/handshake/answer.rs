@@ -17,7 +17,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
@@ -112,7 +112,7 @@ pub(super) fn call_failed(failed: &FailedCall) -> Answer {
     let FailedCall { version, error } = failed;
     match error {
         CallError::Stopping => stopping(),
-        CallError::Busy { .. } | CallError::HostBusy => {
+        CallError::Busy { .. } | CallError::HostBusy(_) => {
             retry_later(format!("the application is busy (version {version})\n"))
         }
         CallError::CpuTime { .. } | CallError::Timeout(_) => {
@@ -156,13 +156,22 @@ pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
     answer.extensions_mut().insert(FromModule);
     for (name, value) in &refusal.headers {
         let (name, value) = header(name, value)?;
-        answer.headers_mut().try_insert(name, value).map_err(|_| TOO_MANY_FIELDS)?;
+        has_room(answer.headers())?;
+        answer.headers_mut().insert(name, value);
     }
     Ok(answer)
 }
 
-/// Why a response of a module has not all of its header fields: `http` has room for 24,576 of different names.
-pub(super) const TOO_MANY_FIELDS: &str = "there are too many header fields";
+/// How many header fields a module may set. Clients and proxies accept some kilobytes of them.
+const FIELDS: usize = 100;
+
+/// Whether a module may add one more header field to these.
+pub(super) fn has_room(headers: &HeaderMap) -> Result<(), String> {
+    match headers.len() <= FIELDS {
+        true => Ok(()),
+        false => Err(format!("there are more than {FIELDS} header fields")),
+    }
+}
 
 /// A header field that a module may set.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {

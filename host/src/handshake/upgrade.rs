@@ -260,7 +260,8 @@ fn apply(
     let mut headers = HeaderMap::new();
     for (name, value) in &acceptance.headers {
         let (name, value) = answer::header(name, value)?;
-        headers.try_append(name, value).map_err(|_| answer::TOO_MANY_FIELDS)?;
+        answer::has_room(&headers)?;
+        headers.append(name, value);
     }
     if let Some(subprotocol) = acceptance.subprotocol {
         if !request.subprotocols.contains(&subprotocol) {

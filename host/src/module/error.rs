@@ -116,8 +116,8 @@ pub enum CallError {
         wait: Duration,
     },
     /// The instances of all apps together were busy.
-    #[error("all `max_instances` of the host are in use; raise it, or lower the apps' `instances`")]
-    HostBusy,
+    #[error("all instances of the host are in use; raise `max_instances`, or lower the apps' `instances`: {0}")]
+    HostBusy(String),
     /// A new instance could not be made.
     #[error("no fresh instance: {0}")]
     Instantiate(String),
@@ -166,13 +166,13 @@ impl CallError {
             | Self::Timeout(_)
             | Self::Memory { .. }
             | Self::Instantiate(_) => true,
-            Self::Returned(_) | Self::Busy { .. } | Self::HostBusy | Self::Stopping | Self::Stranded(_) => false,
+            Self::Returned(_) | Self::Busy { .. } | Self::HostBusy(_) | Self::Stopping | Self::Stranded(_) => false,
         }
     }
 
     /// Whether neither the module nor its call is at fault: there was no instance, or no time.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::HostBusy | Self::Stopping)
+        matches!(self, Self::Busy { .. } | Self::HostBusy(_) | Self::Stopping)
     }
 
     /// The wasm frames, if there are any.

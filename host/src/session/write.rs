@@ -152,7 +152,8 @@ impl<S: Transport> Writer<S> {
             return socket.poll_write(context, first);
         }
         let parts = std::iter::once(first).chain(parts).take(FRAMES);
-        if first.len() <= SHORT {
+        let second = self.queue.get(1).map_or(0, |frame| frame.as_bytes().len());
+        if first.len() <= SHORT && second <= SHORT {
             return GATHER.with_borrow_mut(|gathered| {
                 gathered.clear();
                 parts.take_while(|part| part.len() <= SHORT).for_each(|part| gathered.extend_from_slice(part));

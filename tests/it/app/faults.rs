@@ -111,6 +111,17 @@ async fn a_flood_stops_at_the_outbox() {
     bystanders.all_are_well().await;
 }
 
+/// Invariants 4 and 5: what a module passes to the host in one call is bounded, whatever it is for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_passes_a_bounded_number_of_bytes() {
+    let host = host("").await;
+    let bystanders = Bystanders::start(&host).await;
+    let mut victim = host.connect("/faults").await;
+    victim.send("glut").await;
+    assert_eq!(victim.closed().await.code, 1011);
+    bystanders.all_are_well().await;
+}
+
 /// Invariant 4: a huge result ends that query with one clear error, but not the connection.
 async fn a_huge_result_is_an_error(database: TestDatabase) {
     let host = database.serve("faults", "max_connections = 2", "").await;

@@ -12,6 +12,9 @@ use crate::text::log_line;
 pub(super) fn log(call: &str, app: &App, connection: Option<u64>, failed: &FailedCall) {
     let (version, error) = (&*failed.version, &failed.error);
     match error.backtrace() {
+        _ if matches!(error, CallError::Stopping) => {
+            tracing::warn!(app = %app.name, version, connection, call, "{error}")
+        }
         "" => tracing::error!(app = %app.name, version, connection, call, "{error}"),
         backtrace => tracing::error!(app = %app.name, version, connection, call, backtrace, "{error}"),
     }
@@ -27,7 +30,13 @@ pub(super) fn classify(lease: &Lease<'_>, limits: &AppLimits, error: &wasmtime::
         }
         Some(Trap::Interrupt) => return CallError::CpuTime { limit: limits.cpu_time, backtrace },
         Some(trap) => trap.to_string(),
-        None => format!("{:#}", error.root_cause()),
+        None => match format!("{:#}", error.root_cause()) {
+            text if text.contains("fuel allocated for hostcalls") => {
+                let most = state.call.as_ref().map_or(0, |call| call.setup.host_call_bytes);
+                format!("it passed more than {most} bytes to the host at once")
+            }
+            text => text,
+        },
     };
     match state.memory.exceeded {
         true => CallError::Memory { limit: limits.memory, reason },

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use hassock_frames::Packed;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 pub use direct::{closed_directly, open_directly, receive_directly};
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
@@ -40,6 +41,9 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(4),
     BUSY,
 ];
+
+/// The pause when the host stops.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The pause while the instances of other apps are busy, which lasts as long as it takes.
 const BUSY: Duration = Duration::from_secs(8);
@@ -71,22 +75,32 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &Pa
 /// # Errors
 /// If the call did not return, or no instance could be made again and again.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
-    let mut pauses = PAUSES.iter();
+    let mut pauses = PAUSES.into_iter();
     loop {
         let version = versions::last_version_for(app, connection).await;
         let call = Call::new(app, &version, Some(connection));
-        let called = call.serve(Closed { connection: connection.id, closing }).await;
-        let pause = match &called {
-            Err(FailedCall { error: CallError::Instantiate(_), .. }) => pauses.next(),
-            Err(FailedCall { error: CallError::HostBusy | CallError::Busy { .. }, .. }) => {
-                pauses.next().or(Some(&BUSY))
-            }
+        let (result, time) = call.attempt(Closed { connection: connection.id, closing }).await;
+        let pause = match &result {
+            Err(CallError::Instantiate(_)) => pauses.next(),
+            Err(CallError::HostBusy(_)) => pauses.next().or(Some(BUSY)),
             _ => None,
         };
-        match pause {
-            Some(pause) => sleep(*pause).await,
-            None => return called,
-        }
+        let (Some(pause), Err(error)) = (pause, &result) else {
+            return call.conclude::<Closed>(result, time);
+        };
+        tracing::debug!(app = %app.name, version = %version.id, connection = connection.id, ?pause, "`closed` is tried again: {error}");
+        wait(pause, &app.context.out_of_time).await;
+    }
+}
+
+/// Wait before another attempt. When the host stops, less time is left than the longest pause takes.
+async fn wait(pause: Duration, out_of_time: &CancellationToken) {
+    if out_of_time.is_cancelled() {
+        return sleep(pause.min(SHORTEST)).await;
+    }
+    tokio::select! {
+        () = sleep(pause) => {}
+        () = out_of_time.cancelled() => {}
     }
 }
 

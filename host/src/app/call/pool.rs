@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use wasmtime::component::TypedFunc;
 use wasmtime::{PoolConcurrencyLimitError, Store};
@@ -44,6 +44,9 @@ pub(crate) struct Pool {
     #[expect(clippy::vec_box, reason = "an instance moves twice for each call")]
     idle: Mutex<Vec<Box<Instance>>>,
     free: Semaphore,
+    /// Calls that wait for as long as it takes need one of these too, which are half as many: others, which give up, would
+    /// otherwise wait behind all of them.
+    owed: Semaphore,
     /// Instances that exist, idle or in a call.
     live: Arc<AtomicU32>,
     most: u32,
@@ -60,7 +63,13 @@ pub(super) struct Lease<'a> {
     pub(super) instance: Box<Instance>,
     version: &'a Version,
     pool: &'a Pool,
-    _permit: SemaphorePermit<'a>,
+    _permit: Permit<'a>,
+}
+
+/// The permission for one call.
+struct Permit<'a> {
+    _free: SemaphorePermit<'a>,
+    _owed: Option<SemaphorePermit<'a>>,
 }
 
 impl Pool {
@@ -69,6 +78,7 @@ impl Pool {
         Self {
             idle: Mutex::default(),
             free: Semaphore::new(instances as usize),
+            owed: Semaphore::new((instances as usize / 2).max(1)),
             live: Arc::default(),
             most: instances,
             closed: AtomicBool::new(false),
@@ -118,22 +128,24 @@ impl Pool {
 
     /// Take an idle instance of `version`, if there is one and a call may begin now.
     pub(super) fn try_lease<'a>(&'a self, version: &'a Arc<Version>, context: CallContext) -> Option<Lease<'a>> {
-        let permit = self.free.try_acquire().ok()?;
+        let permit = Permit { _free: self.free.try_acquire().ok()?, _owed: None };
         let mut instance = self.take_idle(version)?;
         begin(&mut instance.store, context);
         Some(Lease { instance, version, pool: self, _permit: permit })
     }
 
-    async fn permit(&self, longest: Option<Duration>) -> Result<SemaphorePermit<'_>, CallError> {
-        if let Ok(permit) = self.free.try_acquire() {
-            return Ok(permit);
-        }
-        // The errors of `acquire` are those of a semaphore that was closed, and nothing closes this one.
+    /// The permission for a call, which waits at most so long, or for as long as it takes.
+    async fn permit(&self, longest: Option<Duration>) -> Result<Permit<'_>, CallError> {
         let Some(wait) = longest else {
-            return self.free.acquire().await.map_err(|_| CallError::HostBusy);
+            // At most half of them stand in the queue before other calls.
+            let _owed = Some(self.owed.acquire().await.map_err(never_closed)?);
+            return Ok(Permit { _free: self.free.acquire().await.map_err(never_closed)?, _owed });
         };
+        if let Ok(_free) = self.free.try_acquire() {
+            return Ok(Permit { _free, _owed: None });
+        }
         match Box::pin(timeout(wait.get(), self.free.acquire())).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(_free)) => Ok(Permit { _free, _owed: None }),
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { instances: self.most, wait }),
         }
     }
@@ -163,11 +175,16 @@ impl Pool {
         let mut store = Store::new(version.pre.engine(), InstanceState::new(&context, version));
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(on_tick);
+        store.set_hostcall_fuel(context.setup.host_call_bytes);
         begin(&mut store, context);
         let failed = |error: wasmtime::Error| CallError::Instantiate(format!("{error:#}"));
         let made = version.pre.instantiate_async(&mut store).await;
         let instance = made.map_err(|error| match error.is::<PoolConcurrencyLimitError>() {
-            true => CallError::HostBusy,
+            true => {
+                // Some that could be used are those of this app.
+                self.drop_idle();
+                CallError::HostBusy(format!("{:#}", error.root_cause()))
+            }
             false => failed(error),
         })?;
         /// The functions of an optional export.
@@ -210,6 +227,11 @@ impl Pool {
             idle.push(instance);
         }
     }
+}
+
+/// Nothing closes the semaphores.
+fn never_closed(_: AcquireError) -> CallError {
+    CallError::HostBusy("the app is gone".to_owned())
 }
 
 fn begin(store: &mut Store<InstanceState>, context: CallContext) {

@@ -1,7 +1,7 @@
 //! One call of a module, and what follows from its result.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -33,10 +33,14 @@ impl<'a> Call<'a> {
 
     /// Make the call and count it. A call that failed is logged, and may cause a rollback of its version.
     pub(super) async fn serve<E: Export>(self, export: E) -> Result<E::Value, FailedCall> {
-        let (app, version, setup) = (self.app, self.version, self.app.setup());
-        let sim = app.context.sim.as_ref();
-        let (result, time) = run(export, app, &setup, version, self.connection, sim).await;
+        let (result, time) = self.attempt(export).await;
         self.conclude::<E>(result, time)
+    }
+
+    /// Make the call. The caller counts it.
+    pub(super) async fn attempt<E: Export>(&self, export: E) -> (Result<E::Value, CallError>, Option<Duration>) {
+        let setup = self.app.setup();
+        run(export, self.app, &setup, self.version, self.connection, self.app.context.sim.as_ref()).await
     }
 
     /// Count a call that has ended after `time`, if it began.
@@ -75,7 +79,7 @@ impl<'a> Call<'a> {
             if let Some(reason) = version.health.call_failed() {
                 versions::take_back(app, version, reason);
             }
-        } else if time.is_some() {
+        } else if time.is_some() && !failed.error.is_busy() {
             version.health.call_succeeded();
         }
         failed
@@ -96,18 +100,20 @@ pub(super) async fn run<E: Export>(
     let began = Instant::now();
     let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), sim.cloned());
     let longest_wait = (!E::IS_OWED).then_some(setup.limits.instance_wait);
-    let mut lease = match setup.pool.lease(version, context, longest_wait).await {
-        Ok(lease) => lease,
-        Err(error) => return (Err(error), None),
+    let out_of_time = (!E::IS_OWED).then_some(&app.context.out_of_time);
+    let mut lease = match unless_stopping(pin!(setup.pool.lease(version, context, longest_wait)), out_of_time).await {
+        Some(Ok(lease)) => lease,
+        Some(Err(error)) => return (Err(error), None),
+        None => return (Err(CallError::Stopping), None),
     };
-    if let Some(error) = probe.fault() {
+    if let Some(error) = probe.fault().filter(|error| !(E::IS_OWED && error.is_busy())) {
         return (Err(error), Some(began.elapsed()));
     }
     version.pace.begin_call();
     let limit = setup.limits.call_timeout;
     let called = {
-        let call = export.call(&mut lease.instance);
-        let call = pin!(unless_stopping(call, (!E::IS_OWED).then_some(&app.context.out_of_time)));
+        let call = pin!(export.call(&mut lease.instance));
+        let call = pin!(unless_stopping(call, out_of_time));
         lazy_timeout(limit.get(), call).await
     };
     let result = match called {
@@ -122,11 +128,19 @@ pub(super) async fn run<E: Export>(
     (result, Some(began.elapsed()))
 }
 
-/// Wait for a call unless the host stops and is out of time. None if it is. A call that does not wait costs nothing here.
-async fn unless_stopping<T>(call: impl Future<Output = T>, out_of_time: Option<&CancellationToken>) -> Option<T> {
+/// Wait for a step of a call unless the host stops and is out of time. None if it is. A step that does not wait costs
+/// nothing here.
+///
+/// The future is pinned by the caller, as that of [`lazy_timeout`].
+async fn unless_stopping<T>(
+    mut call: Pin<&mut impl Future<Output = T>>,
+    out_of_time: Option<&CancellationToken>,
+) -> Option<T> {
     let Some(out_of_time) = out_of_time else { return Some(call.await) };
+    if out_of_time.is_cancelled() {
+        return None;
+    }
     let mut stopping = None;
-    let mut call = pin!(call);
     poll_fn(|context| {
         if let Poll::Ready(returned) = call.as_mut().poll(context) {
             return Poll::Ready(Some(returned));

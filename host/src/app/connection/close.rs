@@ -74,7 +74,7 @@ impl Close {
             CallError::Returned(_) => Self::failed(error_close_code, version),
             CallError::Stranded(_) => Self::of_call(1012, "the application was rolled back", version),
             CallError::Stopping => Self::going_away(),
-            CallError::Busy { .. } | CallError::HostBusy => Self::of_call(1013, "the application is busy", version),
+            CallError::Busy { .. } | CallError::HostBusy(_) => Self::of_call(1013, "the application is busy", version),
             CallError::CpuTime { .. } | CallError::Timeout(_) => {
                 Self::of_call(1011, "the application took too long", version)
             }

@@ -51,10 +51,20 @@ pub(crate) async fn version_for(
 /// The version for the last call of a connection. The connection gets it even if the migration of its attachment fails
 /// (invariant 2).
 pub(crate) async fn last_version_for(app: &Arc<App>, connection: &Arc<Connection>) -> Arc<Version> {
-    match version_for(app, Some(connection)).await {
-        Ok(version) => version,
+    if let Ok(version) = version_for(app, Some(connection)).await {
+        return version;
+    }
+    let generation = app.versions.generation();
+    match connection.binding.version() {
+        // There was no instance for the migration.
+        Some(on) if app.versions.is_rolled_back(&on) => {
+            let chosen = app.versions.choose(connection.id, Some(&on), &app.setup());
+            move_over(app, connection, &on, &chosen, generation, None);
+            chosen
+        }
         // The connection has moved even so.
-        Err(_) => connection.binding.version().unwrap_or_else(|| app.versions.serving()),
+        Some(on) => on,
+        None => app.versions.serving(),
     }
 }
 

@@ -1,14 +1,16 @@
 //! A session: a connection to SQLite, and the thread on which it works, because SQLite blocks.
 
 use super::super::session::KEPT_STATEMENTS;
+use super::{functions, guard};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
+use rustix::process::Pid;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -17,14 +19,19 @@ use tokio::sync::{oneshot, watch};
 /// memory. Without this limit, one `SELECT zeroblob(1000000000)` allocates a gigabyte before the host sees its size.
 const HEAP_LIMIT_BYTES: u32 = 536_870_912;
 
-/// The number of instructions of SQLite's virtual machine between two checks of the clock: some ten microseconds.
-const INSTRUCTIONS_PER_CHECK: i32 = 4096;
+/// The number of instructions of SQLite's virtual machine between two checks of the clock: usually some microseconds. An
+/// instruction that calls a function with the longest values takes some ten milliseconds.
+const INSTRUCTIONS_PER_CHECK: i32 = 256;
 
 /// How long a statement that waits for a lock sleeps before it looks again.
 const LOCK_CHECK: Duration = Duration::from_millis(5);
 
 /// How long a session in use sleeps at least before it checks whether it is idle.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
+
+/// The priority of a thread whose session is not used any more, from 0 to 19, the lowest.
+#[cfg(target_os = "linux")]
+const ABANDONED: i32 = 10;
 
 thread_local! {
     /// The session of this thread: SQLite passes nothing to the function that it calls while it waits for a lock.
@@ -44,6 +51,8 @@ pub(super) struct Opening {
     pub(super) busy_timeout: Duration,
     /// A session that was idle for this long is closed.
     pub(super) idle_timeout: Option<Duration>,
+    /// Bytes of the longest value. None for a session that may do everything.
+    pub(super) longest: Option<usize>,
 }
 
 /// A connection on a thread of its own. The thread ends when this is dropped, after what it does then.
@@ -61,6 +70,7 @@ struct State {
     deadline: AtomicU64,
     rolled_back: Arc<AtomicBool>,
     stage: AtomicU8,
+    thread: OnceLock<Option<Pid>>,
     /// Dropped when the connection is closed.
     kept: Mutex<Option<watch::Receiver<()>>>,
 }
@@ -90,6 +100,7 @@ impl Session {
             deadline: AtomicU64::new(0),
             rolled_back: Arc::default(),
             stage: AtomicU8::new(USED),
+            thread: OnceLock::new(),
             kept: Mutex::default(),
         });
         state.set_deadline(opening.busy_timeout);
@@ -97,6 +108,7 @@ impl Session {
         let (opened, result) = oneshot::channel();
         let shared = Arc::clone(&state);
         let serve = move || {
+            let _ = shared.thread.set(this_thread());
             let connection = match connect(&opening, &shared) {
                 Ok(connection) => connection,
                 Err(error) => return drop(opened.send(Err(error))),
@@ -133,9 +145,11 @@ impl Session {
         move || state.extend_deadline(budget)
     }
 
-    /// Keep something until the connection is closed.
+    /// The session is not used any more. Keep something until the connection is closed. A statement that still runs
+    /// then, although it was stopped, leaves the cores to others.
     pub(super) fn keep_until_closed(&self, kept: watch::Receiver<()>) {
         *self.state.kept.lock() = Some(kept);
+        lower_priority(self.state.thread.get().copied().flatten());
     }
 
     /// A flag that is set when SQLite rolls back a transaction. It is clear now.
@@ -195,6 +209,29 @@ impl State {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn this_thread() -> Option<Pid> {
+    Some(rustix::thread::gettid())
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority(thread: Option<Pid>) {
+    let Some(thread) = thread else { return };
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), ABANDONED) {
+        // It has ended already, as it should.
+        tracing::debug!(%error, "the priority of a session's thread stays");
+    }
+}
+
+/// On other systems, the priority is that of the whole process.
+#[cfg(not(target_os = "linux"))]
+fn this_thread() -> Option<Pid> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority(_: Option<Pid>) {}
+
 fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(&opening.path, opening.flags)?;
     HERE.set(Some(Arc::clone(state)));
@@ -206,6 +243,10 @@ fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection
     let (clock, rolled_back) = (Arc::clone(state), Arc::clone(&state.rolled_back));
     connection.progress_handler(INSTRUCTIONS_PER_CHECK, Some(move || clock.is_over()))?;
     connection.rollback_hook(Some(move || rolled_back.store(true, Ordering::Relaxed)))?;
+    if let Some(longest) = opening.longest {
+        functions::install(&connection, longest)?;
+        guard::install(&connection, longest)?;
+    }
     Ok(connection)
 }
 

@@ -30,6 +30,11 @@ impl Handler for Faults {
                 flood(connection);
                 return Ok(());
             }
+            Some("glut") => {
+                // The host refuses the name in any case, but must not have it in its memory first.
+                let _ = connection.subscribe(&"x".repeat(40 << 20));
+                "not stopped".to_owned()
+            }
             Some("error") => bail!("told to"),
             Some("huge") => huge()?,
             Some("leak") => leak(LeakBy::Forgetting)?,

@@ -1,0 +1,117 @@
+//! What SQLite itself refuses to modules, however a statement is written, and what it does not.
+
+use super::*;
+
+async fn denied(handle: &Handle, statement: &str) -> String {
+    match handle.execute(statement, vec![]).await {
+        Err(DatabaseError::Denied(reason)) => reason,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+/// Spellings that the scanner reads differently than SQLite does. What is temporary would shadow the real table for all
+/// later calls in this session, also those of other apps.
+#[tokio::test]
+async fn no_spelling_leaves_something_in_the_session() {
+    let (database, _directory) = file(limits()).await;
+    let main = writer(&database).await;
+    main.execute("CREATE TABLE users (name TEXT)", vec![]).await.unwrap();
+    main.execute("INSERT INTO users (name) VALUES ('real')", vec![]).await.unwrap();
+    let reader = reader(&database).await;
+    for handle in [&main, &reader] {
+        for statement in [
+            "CREATE \u{feff}TEMP TABLE users AS SELECT 'forged' AS name",
+            "CREATE\u{feff}TEMPORARY VIEW users AS SELECT 'forged' AS name",
+            "CREATE TEMP\u{feff} TRIGGER t AFTER INSERT ON users BEGIN SELECT 1; END",
+            "CREATE TABLE temp \u{feff}.users AS SELECT 'forged' AS name",
+            "CREATE TABLE temp /**/ . users (name TEXT)",
+        ] {
+            let refused = handle.execute(statement, vec![]).await;
+            assert!(refused.is_err(), "{statement}");
+            assert_eq!(count(handle, "SELECT name FROM users").await, text("real"), "{statement}");
+        }
+    }
+    let reason = denied(&main, "CREATE \u{feff}TEMP TABLE t (a TEXT)").await;
+    assert!(reason.contains("temporary"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_shows_the_machine_or_loads_code_is_denied() {
+    let (database, _directory) = file(limits()).await;
+    let main = writer(&database).await;
+    for (statement, named) in [
+        ("SELECT file FROM pragma_database_list", "`database_list`"),
+        ("SELECT * FROM pragma_compile_options", "`compile_options`"),
+        ("SELECT load_extension('x')", "`load_extension`"),
+        ("SELECT fts3_tokenizer('simple')", "`fts3_tokenizer`"),
+        ("SELECT json_patch('{}', '{}')", "`json_patch`"),
+        ("SELECT * FROM dbstat", "`dbstat`"),
+        ("CREATE VIRTUAL TABLE v USING dbstat(main)", "`dbstat`"),
+    ] {
+        let reason = denied(&main, statement).await;
+        assert!(reason.contains(named), "{statement}: {reason}");
+    }
+}
+
+/// What applications do with their tables.
+#[tokio::test]
+async fn what_is_usual_is_allowed() {
+    let (database, _directory) = file(limits()).await;
+    let main = writer(&database).await;
+    for statement in [
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT NOT NULL, j TEXT)",
+        "CREATE UNIQUE INDEX a_name ON a (lower(name))",
+        "CREATE VIEW v AS SELECT replace(name, 'a', 'b') AS changed FROM a",
+        "INSERT INTO a (name) VALUES ('anna'), ('bob')",
+        "INSERT INTO a (name) VALUES ('bob') ON CONFLICT DO NOTHING",
+        "ALTER TABLE a ADD COLUMN more TEXT DEFAULT 'x'",
+        "ALTER TABLE a RENAME COLUMN more TO rest",
+        "ALTER TABLE a DROP COLUMN rest",
+        "DROP VIEW v",
+        "ALTER TABLE a RENAME TO b",
+        "REINDEX a_name",
+        "CREATE VIRTUAL TABLE words USING fts5(text)",
+        "INSERT INTO words (text) VALUES ('a fox')",
+        "CREATE VIRTUAL TABLE places USING rtree(id, x0, x1)",
+        "DELETE FROM b WHERE name LIKE 'b%'",
+    ] {
+        main.execute(statement, vec![]).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    for (statement, expected) in [
+        ("SELECT highlight(words, 0, '<', '>') FROM words WHERE words MATCH 'fox'", text("a <fox>")),
+        ("SELECT json_extract(json_object('at', datetime('now')), '$.at') IS NOT NULL FROM b", Value::S64(1)),
+        ("SELECT name FROM pragma_table_info('b') WHERE pk", text("id")),
+        ("SELECT group_concat(value, '-') FROM json_each('[1,2]')", text("1-2")),
+        ("SELECT sum(n) OVER (ORDER BY n) FROM (SELECT 1 AS n)", Value::S64(1)),
+        ("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t LIMIT 3) SELECT max(n) FROM t", Value::S64(3)),
+    ] {
+        assert_eq!(count(&main, statement).await, expected, "{statement}");
+    }
+}
+
+/// Invariant 4: nothing interrupts a function, so none may take long. The longest values that the limits allow.
+#[tokio::test]
+async fn no_function_computes_for_hours() {
+    let database = memory(limits()).await;
+    let main = writer(&database).await;
+    let hay = "replace(hex(zeroblob(2000000)), '0', 'a')";
+    let needle = "replace(hex(zeroblob(1000000)), '0', 'a')";
+    for (statement, expected) in [
+        (format!("SELECT instr({hay}, {needle} || 'b')"), Value::S64(0)),
+        (format!("SELECT length(replace({hay}, {needle} || 'b', ''))"), Value::S64(4_000_000)),
+        (format!("SELECT length(trim({hay}, replace(hex(zeroblob(1000000)), '0', 'b') || 'a'))"), Value::S64(0)),
+    ] {
+        let limits = DatabaseConfig { query_timeout: Duration::from_secs(60).into(), ..limits() };
+        let database = memory(limits).await;
+        let patient = writer(&database).await;
+        assert_eq!(count(&patient, &statement).await, expected, "{statement}");
+    }
+    for statement in [
+        "SELECT instr(hex(zeroblob(20000000)), 'b')",
+        "SELECT replace(hex(zeroblob(2000000)), '0', 'abcdefgh')",
+        "SELECT 'a' LIKE replace(hex(zeroblob(200)), '0', '%a')",
+        "SELECT unhex('61', 'b')",
+    ] {
+        assert!(main.query(statement, vec![]).await.is_err(), "{statement}");
+    }
+}
