@@ -59,6 +59,8 @@ pub struct RoutingTable {
     pub routes: Routes,
     /// The limits of the host.
     pub limits: HostLimits,
+    /// The names under which clients reach the host.
+    pub hosts: ServedHosts,
     /// Origins that may connect to every app.
     pub more_origins: MoreOrigins,
     /// Whether the test page is served at `/`.
@@ -77,8 +79,30 @@ impl RoutingTable {
         Self {
             routes,
             limits: config.limits.clone(),
+            hosts: ServedHosts::new(config),
             more_origins: config.overrides.more_origins,
             test_page: config.test_page,
+        }
+    }
+}
+
+/// The names under which clients reach the host: requests for others are refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServedHosts {
+    /// Any.
+    Any,
+    /// Addresses and `localhost`: no website can let these refer to the host.
+    WithoutDomain,
+    /// These, in lower case.
+    Only(Vec<String>),
+}
+
+impl ServedHosts {
+    fn new(config: &Config) -> Self {
+        match (&config.hosts, config.overrides.more_origins) {
+            (Some(hosts), _) => Self::Only(hosts.iter().map(|host| host.to_ascii_lowercase()).collect()),
+            (None, MoreOrigins::Loopback) => Self::WithoutDomain,
+            (None, MoreOrigins::None) => Self::Any,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod config;
 mod external;
 mod lazy_timeout;
 mod notices;
+mod open_files;
 mod private_file;
 mod runtime;
 mod text;

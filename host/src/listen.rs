@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
         match accepted {
             Ok((socket, peer, permit)) => {
                 let most = state.routing().limits.connections_per_address;
-                let Some(place) = Addresses::enter(&addresses, peer.ip(), most) else {
+                let Some(place) = Addresses::enter(&addresses, network(peer.ip()), most) else {
                     // Without a permit, so that an address with too many connections does not keep other clients out.
                     drop(permit);
                     turn_away(socket, &turned_away, &state);
@@ -148,6 +148,14 @@ struct Addresses {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
+/// What counts as one address: a customer of a provider usually has a whole /64 of IPv6 (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
 /// Counts one connection for its address.
 struct Place {
     addresses: Arc<Addresses>,
@@ -196,6 +204,15 @@ mod tests {
         for (what, bytes, measured) in [("the task", task, 1480), ("`Connection`", connection, 368)] {
             assert!(bytes <= measured + measured / 10, "{what} of a connection has {bytes} bytes, not {measured}");
         }
+    }
+
+    #[test]
+    fn a_network_counts_as_one_address() {
+        let network = |address: &str| network(address.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ mod open;
 mod page;
 
 use hassock_tests::raw::{close, text, upgrade, upgrade_with};
-use hassock_tests::{Client, Raw, TestHost, app, app_with_database, guest, refused};
+use hassock_tests::{Client, Raw, TestHost, app, app_with_database, example, guest, refused};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
@@ -169,6 +169,28 @@ async fn pages_of_other_hosts_may_not_connect() {
     let evil = ask(&upgrade_with("/probe", "Origin: http://evil.test\r\n")).await;
     assert!(evil.status == 403 && evil.body.contains("http://evil.test"), "{evil:?}");
     assert_eq!(ask(&upgrade("/probe")).await.status, 101, "a client that is not a browser has no origin");
+}
+
+/// An origin that is not ASCII is one: it must not count as none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_is_not_ascii_is_refused() {
+    assert_eq!(ask(&upgrade_with("/probe", "Origin: http://h\u{e4}ssock.test\r\n")).await.status, 403);
+}
+
+/// `hosts`: a website can let its own name refer to this host, and its pages would count as the host's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_another_host_is_refused() {
+    let app = app("echo", &example("echo"));
+    let host = TestHost::start(&format!("hosts = [\"Hassock.test\", \"127.0.0.1\"]\n{app}")).await;
+    for (name, status) in [("hassock.test", 101), ("HASSOCK.test:8080", 101), ("127.0.0.1:1", 101), ("evil.test", 421)]
+    {
+        let request = upgrade_with("/echo", &format!("Origin: http://{name}\r\n"));
+        let mut raw = Raw::connect(&host.address()).await;
+        raw.send(request.replace("Host: hassock.test", &format!("Host: {name}"))).await;
+        let answer = raw.answer().await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+        assert!(status == 101 || answer.body.contains("`hosts`"), "{answer:?}");
+    }
 }
 
 /// RFC 6455, section 10.2: with a list, only its origins may connect; `"*"` allows all.

@@ -8,7 +8,7 @@ use super::CommandError;
 use super::print::print_line;
 use crate::config::Config;
 use crate::shutdown::{SignalRequest, Signals};
-use crate::{Host, telemetry};
+use crate::{Host, open_files, telemetry};
 
 /// Serve the apps of a config until SIGTERM or SIGINT
 ///
@@ -30,6 +30,7 @@ pub struct ServeArgs {
 pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let config = Config::load(&args.config)?;
     telemetry::init(&config.log);
+    open_files::raise(config.limits.max_connections);
     let mut signals = Signals::catch()?;
     let host = tokio::select! {
         host = Host::start(config) => host?,

@@ -11,7 +11,8 @@ use super::{Duration, Size};
 pub struct HostLimits {
     /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
     pub max_connections: usize,
-    /// TCP connections from one address: one client must not take all. Raise it behind a proxy.
+    /// TCP connections from one address, or from one network of IPv6 (/64): one client must not take all. Raise it behind a
+    /// proxy.
     pub connections_per_address: usize,
     /// How long a client may take to send its request: a silent one must not hold a connection.
     pub handshake_timeout: Duration,

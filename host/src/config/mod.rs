@@ -56,6 +56,10 @@ pub struct Config {
     #[cfg_attr(test, schemars(with = "String", extend("format" = "address")))]
     #[serde(deserialize_with = "listen::deserialize")]
     pub listen: SocketAddr,
+    /// The names or addresses under which clients reach the host, such as `["chat.example.org"]`, without a port. A request
+    /// for another one gets 421. Without the key: any. A website can let its own name refer to this host, and its pages
+    /// would then count as the host's own. `hassock dev` accepts addresses and `localhost` instead.
+    pub hosts: Option<Vec<String>>,
     /// Deploy a module when its file changes. `hassock dev` does so by building it.
     pub watch: bool,
     /// Serve the test page at `/`. `hassock dev` does so in any case.
@@ -119,6 +123,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            hosts: None,
             watch: true,
             test_page: false,
             log: LogConfig::default(),

@@ -143,3 +143,19 @@ fn spans_that_overflow_a_clock_are_refused() {
         assert!(found.contains(&format!("{key}: must be at most 365days")), "{key} in {found}");
     }
 }
+
+#[test]
+fn a_host_has_no_scheme_and_no_port() {
+    for (host, fits) in [
+        ("chat.example.org", true),
+        ("127.0.0.1", true),
+        ("::1", true),
+        ("https://chat.example.org", false),
+        ("chat.example.org:443", false),
+        ("[::1]", false),
+        ("", false),
+    ] {
+        let problems = problems(&format!("hosts = [\"{host}\"]\n{GOOD}"));
+        assert_eq!(problems.is_empty(), fits, "{host}: {problems}");
+    }
+}

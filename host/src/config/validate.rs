@@ -28,6 +28,12 @@ const MAX_MEMORY: usize = 4 << 30;
 /// The largest `message_bytes`: a module reads a whole message at once, and the packed form describes less than 2 GiB.
 const MAX_MESSAGE: usize = 1 << 30;
 
+/// A name of letters, digits, dashes and dots, or an address of IPv6 without brackets.
+fn is_host_name(host: &str) -> bool {
+    let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    is_name || host.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
 /// Add every problem of `config` to `problems`.
 pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Problems) {
     let mut report = Report { locator, problems };
@@ -40,6 +46,14 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
             && is_taken_by(address, config.listen)
         {
             report.add("admin.listen", format!("`{address}` is taken by `listen`; use another port"));
+        }
+    }
+    for host in config.hosts.iter().flatten() {
+        if !is_host_name(host) {
+            report.add(
+                "hosts",
+                format!("`{host}` is neither a name nor an address; it has no scheme, no port and no path"),
+            );
         }
     }
     for (name, database) in &config.databases {

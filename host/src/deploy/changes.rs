@@ -39,6 +39,9 @@ pub(super) fn of_the_host(config: &Config, old: &Config) -> Vec<String> {
     if config.limits != old.limits {
         changes.push("the limits of the host are others".to_owned());
     }
+    if config.hosts != old.hosts {
+        changes.push("the host is served under other names".to_owned());
+    }
     match (old.test_page, config.test_page) {
         (false, true) => changes.push("the test page is served now".to_owned()),
         (true, false) => changes.push("the test page is not served any more".to_owned()),

@@ -5,6 +5,7 @@
 //! | 400 | the WebSocket handshake is malformed |
 //! | 403 | pages of this origin may not connect |
 //! | 404 | no app has that path |
+//! | 421 | the request is for another host than those in `hosts` |
 //! | 426 | plain HTTP to the path of a WebSocket, or a protocol version that is not 13 |
 //! | 429 | the address has too many connections |
 //! | 500 | the module's `open` trapped, or returned a response that is not valid |
@@ -52,6 +53,15 @@ pub(super) fn wrong_origin(origin: &str) -> Answer {
     text(
         StatusCode::FORBIDDEN,
         format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"),
+    )
+}
+
+/// RFC 9110, section 15.5.20.
+pub(super) fn other_host(host: &str) -> Answer {
+    let host = host.get(..host.floor_char_boundary(300)).unwrap_or_default();
+    text(
+        StatusCode::MISDIRECTED_REQUEST,
+        format!("`{host}` is not served here; to change that, add it to `hosts` in the config\n"),
     )
 }
 

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use crate::config::MoreOrigins;
+use crate::host_state::ServedHosts;
 
 /// Whether a page of `origin` may connect. `allowed` is the app's list. An app without a list allows only pages of
 /// the host that the request names. A client without an origin is not a browser, and is not restricted here.
@@ -29,6 +30,16 @@ pub(super) fn line_that_allows(allowed: Option<&[String]>, origin: &str) -> Stri
     // An escaped JSON string is also a valid TOML string.
     let quoted: Vec<String> = entries.map(|entry| serde_json::json!(entry).to_string()).collect();
     format!("origins = [{}]", quoted.join(", "))
+}
+
+/// Whether clients may reach the host under the name of this `Host` header.
+pub(super) fn is_served(hosts: &ServedHosts, host: Option<&str>) -> bool {
+    let authority = host.unwrap_or_default();
+    match hosts {
+        ServedHosts::Any => true,
+        ServedHosts::WithoutDomain => is_without_domain(authority),
+        ServedHosts::Only(names) => names.contains(&host_of(authority)),
+    }
 }
 
 /// Whether an authority (`host:port`) has an address or `localhost` instead of a domain.
@@ -93,6 +104,29 @@ mod tests {
         assert!(!is_allowed(Some(&list), Some("https://x"), Some("x")));
         assert!(!is_allowed(Some(&[]), Some("https://x"), Some("x")));
         assert!(is_allowed(Some(&["*".to_owned()]), Some("https://x"), None));
+    }
+
+    #[test]
+    fn a_host_is_served_under_its_names() {
+        let only = ServedHosts::Only(vec!["chat.example.org".to_owned(), "::1".to_owned()]);
+        for (host, everywhere) in [
+            (Some("chat.example.org"), true),
+            (Some("Chat.Example.org:443"), true),
+            (Some("[::1]:8080"), true),
+            (Some("evil.org"), false),
+            (Some("chat.example.org.evil.org"), false),
+            (Some(""), false),
+            (None, false),
+        ] {
+            assert_eq!(is_served(&only, host), everywhere, "{host:?}");
+            assert!(is_served(&ServedHosts::Any, host));
+        }
+        for host in ["127.0.0.1:8080", "[::1]", "localhost:80", "192.168.0.9", "app.localhost"] {
+            assert!(is_served(&ServedHosts::WithoutDomain, Some(host)), "{host}");
+        }
+        for host in [Some("evil.org:8080"), Some("localhost.evil.org"), None] {
+            assert!(!is_served(&ServedHosts::WithoutDomain, host), "{host:?}");
+        }
     }
 
     #[test]

@@ -22,6 +22,10 @@ use crate::host_state::HostState;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
 use crate::notices::{self, Refuser};
+use crate::text::log_line;
+
+/// Bytes of an origin in the log and in the answer. A name has at most 253.
+const LOGGED_ORIGIN: usize = 300;
 
 /// Respond to a request. If it becomes a WebSocket, the connection is stored in `accepted`.
 pub(super) async fn answer(
@@ -57,6 +61,11 @@ async fn respond(
     let Client { address: peer, slot } = client;
     let path = request.uri().path();
     let routing = state.routing();
+    let header = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let (host, origin) = (header(HOST), header(ORIGIN));
+    if !origin::is_served(&routing.hosts, host.as_deref()) {
+        return answer::other_host(host.as_deref().unwrap_or_default());
+    }
     let switch = create_response_with_body(&request, Full::default);
     if switch.is_err()
         && let Some(answer) = page::respond(&request, &routing, &state.notices)
@@ -71,14 +80,15 @@ async fn respond(
     if state.draining.is_cancelled() {
         return answer::stopping();
     }
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asking = app.recorder.ask(|| to_contract(&request, peer));
     let setup = app.setup();
     let allowed = setup.config.origins.as_deref();
-    let is_allowed = origin::is_allowed(allowed, header(ORIGIN), header(HOST))
-        || origin::is_among(routing.more_origins, header(ORIGIN));
+    let is_allowed = origin::is_allowed(allowed, origin.as_deref(), host.as_deref())
+        || origin::is_among(routing.more_origins, origin.as_deref());
     if !is_allowed {
-        let origin = header(ORIGIN).unwrap_or_default();
+        let origin = origin.unwrap_or_default();
+        // A client chooses its length.
+        let origin = origin.get(..origin.floor_char_boundary(LOGGED_ORIGIN)).unwrap_or_default();
         let line = origin::line_that_allows(allowed, origin);
         let name = &app.name;
         tracing::warn!(app = %name, %peer, origin, "refused: pages of this origin may not connect; to allow them, write under [apps.{name}]: {line}");
@@ -285,6 +295,8 @@ fn apply(
 
 fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
     let (version, connection) = (version_of(connection), connection.id);
+    // The reason contains what the module returned.
+    let reason = log_line(reason);
     tracing::error!(app = %app.name, version, connection, call = "open", "the module's response is not valid: {reason}");
     answer::broken(&version)
 }
