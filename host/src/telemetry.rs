@@ -1,8 +1,11 @@
 //! The host's log: one line for each event, with the fields `app`, `version` and `connection` where they apply.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
+use tokio::time::interval;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
@@ -12,13 +15,24 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 /// operators.
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
 
-/// Write the log to standard error from now on. A second call changes nothing, so that several tests can each start a
-/// host.
-pub fn init(config: &LogConfig) {
+/// How often the host looks whether lines were left out.
+const REPORTS: Duration = Duration::from_secs(10);
+
+/// Write the log to standard error from now on, on a thread of its own: whoever reads it may stop reading, and no call and
+/// no connection waits for that. What is queued is written when the result is dropped, if it is read within a second.
+///
+/// A second call changes nothing, so that several tests can each start a host.
+#[must_use = "the log ends when this is dropped"]
+pub fn init(config: &LogConfig) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(config.buffered_lines)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let left_out = writer.error_counter();
     let targets = tracing_subscriber::filter::Targets::new()
         .with_default(LIBRARIES.min(level(config.level)))
         .with_target("hassock", level(config.level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(writer).with_target(false);
     // Colours are for terminals. In a log file, the escape codes are noise.
     let result = match config.format {
         LogFormat::Text => {
@@ -30,8 +44,24 @@ pub fn init(config: &LogConfig) {
             tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "the log was already set up");
+    match result {
+        Ok(()) => drop(tokio::spawn(report(left_out))),
+        Err(error) => tracing::debug!(%error, "the log was already set up"),
+    }
+    guard
+}
+
+/// Say how many lines were left out, when there is room again.
+async fn report(left_out: ErrorCounter) {
+    let mut reported = 0;
+    let mut reports = interval(REPORTS);
+    loop {
+        reports.tick().await;
+        let lines = left_out.dropped_lines();
+        if lines > reported {
+            tracing::warn!(lines = lines - reported, "the log was read too slowly, and lines were left out");
+            reported = lines;
+        }
     }
 }
 

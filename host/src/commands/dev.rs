@@ -48,7 +48,7 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
         compile: CompileMode::Quick,
     };
     let config = app_config("dev", &args.dir)?.overridden(overrides);
-    telemetry::init(&config.log);
+    let _log = telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
     // Before the build, which may take a minute: a developer should learn at once that the port is taken.
     let listener = bind(&config).await?;

@@ -29,7 +29,7 @@ pub struct ServeArgs {
 /// If it cannot be served.
 pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let config = Config::load(&args.config)?;
-    telemetry::init(&config.log);
+    let _log = telemetry::init(&config.log);
     open_files::raise(config.limits.max_connections);
     let mut signals = Signals::catch()?;
     let host = tokio::select! {

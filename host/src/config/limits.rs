@@ -72,6 +72,9 @@ pub struct AppLimits {
     /// How long a call waits for a free instance. After that, the connection is closed with 1013. A call of `closed` waits
     /// for as long as it takes.
     pub instance_wait: Duration,
+    /// Transactions that one call may have open on the same database at the same time: each holds a connection to it, for
+    /// which the calls of others wait.
+    pub transactions_per_call: usize,
     /// Linear memory of one instance: 64 KiB to 4 GiB. A call that needs more ends, and its instance is replaced.
     pub memory: Size,
     /// Time that one call may compute, measured in steps of 10 ms: this ends an endless loop.
@@ -104,6 +107,7 @@ impl Default for AppLimits {
             instances: 32,
             instance_calls: 100_000,
             instance_wait: Duration::from_secs(5),
+            transactions_per_call: 1,
             memory: Size::mebibytes(64),
             cpu_time: Duration::from_secs(1),
             call_timeout: Duration::from_secs(30),

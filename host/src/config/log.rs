@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// What the host logs, and in which form. The log goes to standard error.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
@@ -11,6 +11,14 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// `text` is for people: `time LEVEL message key=value …`. `json` is for collectors: one JSON object a line.
     pub format: LogFormat,
+    /// Lines that wait while nobody reads the log. More are left out and counted: the host does not wait for a reader.
+    pub buffered_lines: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: LogLevel::default(), format: LogFormat::default(), buffered_lines: 4096 }
+    }
 }
 
 /// How much is logged.

@@ -65,6 +65,7 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     paths(&mut report, &config.apps);
     instances(&mut report, config);
+    at_least_one(&mut report, "log.buffered_lines", config.log.buffered_lines);
     at_least_one(&mut report, "limits.max_connections", config.limits.max_connections);
     at_least_one(&mut report, "limits.connections_per_address", config.limits.connections_per_address);
     // hyper refuses to work with less.

@@ -250,3 +250,26 @@ async fn the_limit_of_open_files_is_raised() {
     let finished = process.ends().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
+
+/// Whoever reads the log may stop reading: neither the host nor its clients wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let app = app("echo", &example("echo"));
+    let folder = folder(&format!("{app}\n[log]\nlevel = \"debug\"\nbuffered_lines = 100\n"));
+    // As much as a pipe holds.
+    let (log, mut filler) = std::io::pipe().unwrap();
+    filler.write_all(&[b'\n'; 65536]).unwrap();
+    let mut command = Command::new(binary());
+    command.arg("serve").current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
+    command.stdout(Stdio::piped()).stderr(filler);
+    let process = Process::start_as_is(command);
+    let address = process.line("Starting server on ").await;
+    // Each end is a line.
+    for _ in 0..300 {
+        Client::connect(&address, "/echo").await.close().await;
+    }
+    assert_eq!(Client::connect(&address, "/echo").await.ask("hello").await, "hello");
+    process.signal("TERM");
+    assert_eq!(process.ends().await.code, Some(0));
+    drop(log);
+}

@@ -11,6 +11,7 @@ for_both_engines! {
     what_a_dying_call_leaves_open_is_rolled_back,
     a_returned_error_rolls_back,
     leaks_do_not_use_up_the_pool,
+    a_call_has_so_many_transactions_at_a_time,
     a_client_that_goes_away_does_not_cut_a_transaction_off,
     a_client_that_goes_away_leaves_no_transaction_open,
 }
@@ -48,6 +49,16 @@ async fn a_commit_lasts_and_a_rollback_undoes(database: TestDatabase) {
     assert_eq!(undone[..2], [json!({ "ok": 1 }), json!({ "ok": null })]);
     assert!(undone[2]["error"].is_string(), "{undone:?}");
     assert_eq!(count(&database).await, 2);
+}
+
+/// Invariant 5, `transactions_per_call`: one call must not take all sessions of the pool.
+async fn a_call_has_so_many_transactions_at_a_time(database: TestDatabase) {
+    let host = database.probe("").await;
+    let mut client = host.connect("/probe").await;
+    let answers = steps(&mut client, json!(["begin", "commit", "begin"])).await;
+    let refused = answers[0]["error"].as_str().unwrap();
+    assert!(refused.contains("transactions_per_call"), "{refused}");
+    assert_eq!(answers[1..], [json!({ "ok": null }), json!({ "ok": null })]);
 }
 
 /// What a transaction did is visible within it, and nowhere else before it is committed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
 use wasmtime::component::Resource;
 
 use crate::app::call::InstanceState;
@@ -28,12 +29,22 @@ impl SqlContext {
         !self.transactions.is_empty()
     }
 
-    /// Invariant 8: a transaction ends with the call that began it.
+    /// Invariant 8: a transaction ends with the call that began it. All at once, because each may take as long as its
+    /// database lets the host wait.
     pub(crate) async fn end_call(&mut self) {
-        for (_, transaction) in self.transactions.drain() {
-            if let Err(error) = transaction.rollback().await {
-                tracing::warn!(%error, "a transaction that a module left open could not be rolled back at once");
-            }
+        let rollbacks = self.transactions.drain().map(|(_, transaction)| transaction.rollback());
+        for error in join_all(rollbacks).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a transaction that a module left open could not be rolled back at once");
+        }
+    }
+
+    fn room_for_transaction(&self, database: &str, most: usize) -> Result<(), Error> {
+        let open = self.transactions.values().filter(|transaction| transaction.database() == database).count();
+        match open < most {
+            true => Ok(()),
+            false => Err(Error::Denied(format!(
+                "the call has {open} open transactions on `{database}`, as many as `transactions_per_call` allows; end one first"
+            ))),
         }
     }
 
@@ -119,6 +130,8 @@ impl HostDatabase for InstanceState {
 
     async fn begin(&mut self, this: Resource<OpenDatabase>) -> Result<Resource<OpenTransaction>, Error> {
         let database = self.sql.database(&this)?;
+        let most = self.call.as_ref().map_or(0, |call| call.setup.limits.transactions_per_call);
+        self.sql.room_for_transaction(database.name(), most)?;
         let number = self.sql.number()?;
         self.before_waiting();
         let transaction = database.begin().await?;

@@ -32,6 +32,8 @@ pub enum Step {
     },
     /// Have the transaction wait for a while.
     Sleep,
+    /// Begin another one beside it, and drop that.
+    Begin,
     Commit,
     Rollback,
     /// Drop it: the SDK's handle goes out of scope.
@@ -62,6 +64,7 @@ fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) 
         Step::Beside { sql, values } => values::to_json(&database.query(&sql, values::from_json(values)?)?),
         Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
         Step::Sleep => json!(std::thread::sleep(std::time::Duration::from_millis(300))),
+        Step::Begin => json!(drop(database.begin()?)),
         Step::Commit => json!(transaction.take().context("the transaction is over")?.commit()?),
         Step::Rollback => json!(transaction.take().context("the transaction is over")?.rollback()?),
         Step::Drop => json!(drop(transaction.take())),
