@@ -1,9 +1,9 @@
 //! The timers of an app and of its connections. They live in the host, so they survive instances and swaps.
 //!
 //! A timer of a connection is handed to the session, which fires it in order with messages. The timers of an app are
-//! fired here, one after the other.
+//! fired here, one after the other, by a task of their own: their calls must not delay other timers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -73,6 +73,10 @@ struct TimerTable {
     generation: u64,
     /// The task that waits for the queue's next timer.
     waiting: Option<Waker>,
+    /// Timers of the app that are due and not fired yet. They are among `owners`, so there are not more than may be set.
+    due: VecDeque<DueTimer>,
+    /// The task that waits for one of these.
+    firing: Option<Waker>,
 }
 
 struct Due {
@@ -91,9 +95,10 @@ impl Timers {
     /// Wait for timers for as long as the app exists.
     pub(super) fn start(&self, app: &Arc<App>) {
         let app = Arc::downgrade(app);
+        tokio::spawn(fire_due(Weak::clone(&app)));
         tokio::spawn(async move {
             while let Some(due) = next(&app).await {
-                deliver(&app, due).await
+                deliver(&app, due);
             }
         });
     }
@@ -147,6 +152,7 @@ impl Timers {
         if let Some(key) = set.key {
             state.queue.remove(&key);
         }
+        state.forget_due(owner, name);
         true
     }
 
@@ -186,6 +192,7 @@ impl Timers {
 impl TimerTable {
     /// Insert a timer, and replace one with the same owner and name.
     fn insert(&mut self, owner: Owner, name: Arc<str>, schedule: Schedule, payload: Bytes) {
+        self.forget_due(owner, &name);
         self.generation += 1;
         let generation = self.generation;
         let timer = DueTimer { name: Arc::clone(&name), generation, payload };
@@ -198,13 +205,21 @@ impl TimerTable {
             waiting.wake();
         }
     }
+
+    /// A timer that was replaced or cancelled is not to be fired any more.
+    fn forget_due(&mut self, owner: Owner, name: &str) {
+        if owner.is_none() {
+            self.due.retain(|due| &*due.name != name);
+        }
+    }
 }
 
 impl Drop for Timers {
     fn drop(&mut self) {
-        // The task notices that the app does not exist any more, and ends.
-        if let Some(waiting) = self.state.get_mut().waiting.take() {
-            waiting.wake();
+        let state = self.state.get_mut();
+        // The tasks notice that the app does not exist any more, and end.
+        for task in [state.waiting.take(), state.firing.take()].into_iter().flatten() {
+            task.wake();
         }
     }
 }
@@ -238,7 +253,7 @@ fn poll_next(timers: &Timers, context: &mut Context<'_>) -> Poll<Option<Due>> {
     }
 }
 
-async fn deliver(app: &Weak<App>, due: Due) {
+fn deliver(app: &Weak<App>, due: Due) {
     let Some(app) = app.upgrade() else { return };
     match due.owner {
         Some(id) => {
@@ -246,11 +261,39 @@ async fn deliver(app: &Weak<App>, due: Due) {
                 connection.push_due(due.timer);
             }
         }
-        // What is due when the host has no time left is not called any more, so it need not be claimed.
-        None if app.context.out_of_time.is_cancelled() => {}
-        None if app.timers.claim(None, &due.timer) => fire(&app, &due.timer).await,
-        None => {}
+        None => {
+            let mut state = app.timers.state.lock();
+            state.due.push_back(due.timer);
+            if let Some(firing) = state.firing.take() {
+                firing.wake();
+            }
+        }
     }
+}
+
+/// Fire the timers of the app, one after the other, for as long as the app exists.
+async fn fire_due(app: Weak<App>) {
+    while let Some((app, timer)) = next_due(&app).await {
+        // When the host has no time left, nothing is called any more.
+        if !app.context.out_of_time.is_cancelled() && app.timers.claim(None, &timer) {
+            fire(&app, &timer).await;
+        }
+    }
+}
+
+/// The timer of the app to fire next. None when the app does not exist any more.
+async fn next_due(app: &Weak<App>) -> Option<(Arc<App>, DueTimer)> {
+    poll_fn(|context| {
+        let Some(app) = app.upgrade() else { return Poll::Ready(None) };
+        let mut state = app.timers.state.lock();
+        let timer = state.due.pop_front();
+        if timer.is_none() {
+            state.firing = Some(context.waker().clone());
+        }
+        drop(state);
+        timer.map_or(Poll::Pending, |timer| Poll::Ready(Some((app, timer))))
+    })
+    .await
 }
 
 async fn fire(app: &Arc<App>, timer: &DueTimer) {

@@ -69,8 +69,8 @@ pub struct AppLimits {
     pub instances: u32,
     /// Calls after which an instance is replaced by a fresh one: this bounds what a leak in a module costs.
     pub instance_calls: u32,
-    /// How long a call waits for a free instance. After that, the connection is closed with 1013. A call of `closed` waits
-    /// for as long as it takes.
+    /// How long a call waits for a free instance. After that, the connection is closed with 1013. A call of `closed` or
+    /// `app-timer` waits for as long as it takes.
     pub instance_wait: Duration,
     /// Transactions that one call may have open on the same database at the same time: each holds a connection to it, for
     /// which the calls of others wait.

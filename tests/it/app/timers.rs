@@ -356,3 +356,28 @@ async fn a_drain_ends_every_connection_once() {
     assert!(TcpStream::connect(&address).await.is_err(), "nothing listens any more");
     ends.await.unwrap();
 }
+
+/// A call of an app's timer delays no timer of a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_timer_of_the_app_delays_only_those_of_the_app() {
+    let host = TestHost::probe("limits.call_timeout = \"1h\"\n").await;
+    let mut client = host.connect("/probe").await;
+    client.probe(json!({ "app-timer": { "name": "sleep", "after_ms": 0, "text": "" } })).await;
+    for round in 0..3 {
+        set(&mut client, "quick", 20, &round.to_string()).await;
+        assert_eq!(client.json().await, fired("quick", &round.to_string()));
+    }
+}
+
+/// A timer of the app that finds all instances busy waits for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_app_still_gets_its_timers() {
+    let limits = "limits = { instances = 1, instance_wait = \"20ms\", call_timeout = \"600ms\" }\n";
+    let host = TestHost::probe(limits).await;
+    let (mut sleeper, mut witness) = (host.connect("/probe").await, host.connect("/probe?topic=timers").await);
+    witness.probe(json!({ "app-timer": { "name": "late", "after_ms": 150, "text": "t" } })).await;
+    sleeper.send("\"sleep\"").await;
+    assert_eq!(sleeper.text().await, "asleep");
+    assert_eq!(sleeper.closed().await.code, 1011);
+    assert_eq!(witness.json().await, fired("late", "t"));
+}

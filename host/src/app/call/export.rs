@@ -17,9 +17,11 @@ pub(super) trait Export: Send {
     /// Its name in the log.
     const NAME: &'static str;
 
-    /// Whether the host owes the module the call (invariant 2): it waits for an instance for as long as it takes, and is
-    /// not given up when the host stops.
+    /// Whether the host owes the module the call (invariant 2): it is not given up when the host stops.
     const IS_OWED: bool = false;
+
+    /// Whether the call waits for an instance for as long as it takes. Others fail after `instance_wait`.
+    const WAITS: bool = Self::IS_OWED;
 
     /// What the function returns.
     type Returned: Send;
@@ -154,6 +156,8 @@ impl Export for ConnectionTimer<'_> {
 
 impl Export for AppTimer<'_> {
     const NAME: &'static str = "app-timer";
+    // Nobody would set it again.
+    const WAITS: bool = true;
     type Returned = Result<(), String>;
     type Value = ();
 

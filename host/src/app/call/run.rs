@@ -99,14 +99,14 @@ pub(super) async fn run<E: Export>(
     let probe = CallProbe::begin(sim, &app.name);
     let began = Instant::now();
     let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), sim.cloned());
-    let longest_wait = (!E::IS_OWED).then_some(setup.limits.instance_wait);
+    let longest_wait = (!E::WAITS).then_some(setup.limits.instance_wait);
     let out_of_time = (!E::IS_OWED).then_some(&app.context.out_of_time);
     let mut lease = match unless_stopping(pin!(setup.pool.lease(version, context, longest_wait)), out_of_time).await {
         Some(Ok(lease)) => lease,
         Some(Err(error)) => return (Err(error), None),
         None => return (Err(CallError::Stopping), None),
     };
-    if let Some(error) = probe.fault().filter(|error| !(E::IS_OWED && error.is_busy())) {
+    if let Some(error) = probe.fault().filter(|error| !(E::WAITS && error.is_busy())) {
         return (Err(error), Some(began.elapsed()));
     }
     version.pace.begin_call();

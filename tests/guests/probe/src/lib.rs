@@ -200,6 +200,7 @@ fn fired(timer: &Timer) -> Result<Message> {
         "trap" => panic!("told to"),
         "fail" => bail!("told to"),
         "long" => std::thread::sleep(Duration::from_millis(30)),
+        "sleep" => std::thread::sleep(Duration::from_secs(3600)),
         _ => {}
     }
     Message::json(&json!({ "fired": timer.name(), "text": timer.payload::<String>()? }))
