@@ -4,6 +4,7 @@ use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::scanner::Dialect;
 use super::session::Run;
+use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(super) trait Engine: Sized + Send + Sync + 'static {
     fn query(session: &mut Self::Session, run: Run<'_>) -> impl Future<Output = Result<RowSet, Fault>> + Send;
     /// Run a statement and count the rows that it changed.
     fn execute(session: &mut Self::Session, run: Run<'_>) -> impl Future<Output = Result<Outcome, Fault>> + Send;
+    /// Whether such a statement may change the session in a way that only its text in the database tells.
+    fn may_change_session(verb: Verb) -> bool;
     /// Begin or end a transaction.
     fn control(
         session: &mut Self::Session,

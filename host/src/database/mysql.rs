@@ -8,6 +8,7 @@ use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
 use super::session::Run;
+use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions};
@@ -153,6 +154,11 @@ impl Engine for MySql {
 
     async fn control(session: &mut PoolConnection<MySql>, sql: &'static str, _: &DatabaseConfig) -> Result<(), Fault> {
         session.execute(sql).await.map(drop).map_err(fault)
+    }
+
+    fn may_change_session(verb: Verb) -> bool {
+        // A procedure may run `SET SESSION`, or make a temporary table.
+        matches!(verb, Verb::Call | Verb::Define)
     }
 
     fn rollback_flag(_: &PoolConnection<MySql>) -> Option<Arc<AtomicBool>> {

@@ -23,7 +23,7 @@ pub(super) enum Token<'a> {
     Placeholder,
     /// SQLite's `?1`, `:name`, `@name` and `$name`.
     Named,
-    /// MySQL's `@name`, but not `@@name`.
+    /// MySQL's `@name`, but not `@@name`. It is also in `user@host`.
     Variable,
     /// MySQL's `/*! … */` and MariaDB's `/*M! … */`, which look like comments but are executed.
     Executable,
@@ -43,14 +43,11 @@ pub(super) enum Token<'a> {
 pub(super) struct Scanner<'a> {
     rest: &'a str,
     dialect: Dialect,
-    /// There is no space between the last token and the next one, as in `root@localhost`, where `@` does not begin a
-    /// variable.
-    touching: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(sql: &'a str, dialect: Dialect) -> Self {
-        Scanner { rest: sql, dialect, touching: false }
+        Scanner { rest: sql, dialect }
     }
 
     /// Take the first `bytes` of the remaining text, or all of it.
@@ -69,7 +66,7 @@ impl<'a> Scanner<'a> {
     /// Skip white space and comments. Returns whether there was an executable comment.
     fn skip_blanks(&mut self) -> bool {
         loop {
-            let trimmed = self.rest.trim_start_matches(|character: char| character.is_ascii_whitespace());
+            let trimmed = self.rest.trim_start_matches(is_blank);
             let mut moved = trimmed.len() != self.rest.len();
             self.rest = trimmed;
             if self.at_line_comment() {
@@ -86,7 +83,6 @@ impl<'a> Scanner<'a> {
             if !moved {
                 return false;
             }
-            self.touching = false;
         }
     }
 
@@ -139,7 +135,7 @@ impl<'a> Scanner<'a> {
                 self.take(1);
                 Token::Symbol('@')
             }
-            (Dialect::MySql, '@') if !self.touching => Token::Variable,
+            (Dialect::MySql, '@') => Token::Variable,
             (Dialect::Sqlite, '?') if !next.is_ascii_digit() => Token::Placeholder,
             (Dialect::Sqlite, _) if in_word(next) || mark == '$' => Token::Named,
             _ => Token::Symbol(mark),
@@ -158,11 +154,10 @@ impl<'a> Iterator for Scanner<'a> {
         let first = self.rest.chars().next()?;
         let sqlite_parameter = first == '$' && self.dialect == Dialect::Sqlite;
         if in_word(first) && !sqlite_parameter {
-            self.touching = true;
             return Some(self.word());
         }
         self.take(first.len_utf8());
-        let token = match first {
+        Some(match first {
             '\'' | '"' | '`' => self.quoted(first),
             '[' if self.dialect == Dialect::Sqlite => self.quoted(']'),
             '?' | '@' | ':' | '$' | '#' => self.marked(first),
@@ -171,10 +166,13 @@ impl<'a> Iterator for Scanner<'a> {
             ')' => Token::Close,
             '\0' => Token::Nul,
             other => Token::Symbol(other),
-        };
-        self.touching = matches!(token, Token::Quoted(_));
-        Some(token)
+        })
     }
+}
+
+/// What MySQL and SQLite take for white space, and a vertical tab, which only MySQL does.
+fn is_blank(character: char) -> bool {
+    character.is_ascii_whitespace() || character == '\x0b'
 }
 
 /// Whether a character can be part of a bare name or number.

@@ -2,7 +2,7 @@
 //!
 //! A session is *busy* from the moment at which a statement is sent until it has ended in a known state. However a call
 //! ends (an error, a time limit, a trap of the module that drops the future), a session that is still busy is closed
-//! and never reused.
+//! and never reused. So is one in which something may have changed that a statement cannot be seen to change.
 
 use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault};
@@ -72,7 +72,7 @@ impl<E: Engine> EnginePool<E> {
             Ok(Ok(permit)) => permit,
         };
         let session = external(E::acquire(&self.pool)).await?;
-        Ok(Lease { session, busy: false, health: Arc::clone(&self.health), _permit: permit })
+        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), _permit: permit })
     }
 
     /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session
@@ -96,6 +96,8 @@ pub(super) struct Lease<E: Engine> {
     // Before the permit: fields are dropped in this order, and the permit promises a free session.
     session: E::Session,
     busy: bool,
+    /// A statement may have left something in the session that the host cannot see.
+    is_changed: bool,
     health: Arc<Health>,
     _permit: OwnedSemaphorePermit,
 }
@@ -105,6 +107,7 @@ impl<E: Engine> Lease<E> {
     pub(super) async fn query(&mut self, run: Run<'_>) -> Result<RowSet, Fault> {
         let config = run.config;
         self.busy = true;
+        self.is_changed |= E::may_change_session(run.verb);
         let result = within(config, E::query(&mut self.session, run)).await;
         self.settle(result)
     }
@@ -113,6 +116,7 @@ impl<E: Engine> Lease<E> {
     pub(super) async fn execute(&mut self, run: Run<'_>) -> Result<Outcome, Fault> {
         let config = run.config;
         self.busy = true;
+        self.is_changed |= E::may_change_session(run.verb);
         let result = within(config, E::execute(&mut self.session, run)).await;
         self.settle(result)
     }
@@ -151,7 +155,7 @@ impl<E: Engine> Lease<E> {
 
 impl<E: Engine> Drop for Lease<E> {
     fn drop(&mut self) {
-        if self.busy {
+        if self.busy || self.is_changed {
             E::discard(&mut self.session);
         }
     }

@@ -14,6 +14,7 @@ use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
 use super::session::Run;
+use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
 use crate::external::external;
@@ -220,6 +221,11 @@ impl Engine for Sqlite {
         let budget = config.query_timeout.get();
         let control = move |connection: &Connection| guard::own(|| connection.execute_batch(sql)).map_err(answer);
         finished(session.session.run(budget, control).await)
+    }
+
+    fn may_change_session(_: Verb) -> bool {
+        // See `guard`.
+        false
     }
 
     fn rollback_flag(session: &PooledSession) -> Option<Arc<AtomicBool>> {

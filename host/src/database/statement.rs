@@ -83,12 +83,17 @@ impl<'a> Facts<'a> {
             Token::Placeholder => self.placeholders += 1,
             Token::Open => {
                 self.first.get_or_insert("(");
+                if dialect == Dialect::MySql {
+                    refuse_mysql_function(before)?;
+                }
                 self.depth += 1;
                 self.naming = false;
             }
             Token::Close => self.depth = self.depth.saturating_sub(1),
             Token::Word(word) => self.word(word, before, dialect)?,
             Token::Quoted(name) => self.previous = name,
+            // The user of `DEFINER = user@host`. What a statement that defines something leaves in its session is closed with it.
+            Token::Variable if self.first.is_some_and(|first| first.eq_ignore_ascii_case("CREATE")) => {}
             Token::Symbol('.') if self.naming && before.eq_ignore_ascii_case("temp") => {
                 return Err(temporary());
             }
@@ -166,12 +171,20 @@ fn allow(verb: Verb, keyword: &str, context: Context) -> Result<Verb, DatabaseEr
     Ok(verb)
 }
 
-/// MySQL words with effects beyond the statement: locks that remain after it, and files on the server.
-fn refuse_mysql_word(word: &str, before: &str) -> Result<(), DatabaseError> {
-    let is = |other: &str| word.eq_ignore_ascii_case(other);
-    if is("GET_LOCK") {
+/// Functions of MySQL with effects beyond the statement. Their names may be quoted.
+fn refuse_mysql_function(name: &str) -> Result<(), DatabaseError> {
+    if name.eq_ignore_ascii_case("GET_LOCK") {
         return Err(DatabaseError::Denied("a lock of `GET_LOCK` would stay in the pooled session".to_owned()));
     }
+    if name.eq_ignore_ascii_case("LOAD_FILE") {
+        return Err(DatabaseError::Denied("`LOAD_FILE` reads a file on the database's machine".to_owned()));
+    }
+    Ok(())
+}
+
+/// MySQL words that write files on the server.
+fn refuse_mysql_word(word: &str, before: &str) -> Result<(), DatabaseError> {
+    let is = |other: &str| word.eq_ignore_ascii_case(other);
     if before.eq_ignore_ascii_case("INTO") && (is("OUTFILE") || is("DUMPFILE")) {
         return Err(DatabaseError::Denied(format!("`INTO {word}` writes a file on the database's machine")));
     }

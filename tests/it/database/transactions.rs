@@ -185,3 +185,22 @@ async fn a_client_that_goes_away_leaves_no_transaction_open(database: TestDataba
     eventually("the end of the other connection", || async { host.host.connections() == 1 }).await;
     assert_eq!(count(&database).await, 1);
 }
+
+/// Invariant 8 for what only the database knows: a procedure may change its session in any way. A call that got the
+/// session afterwards would never commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_procedure_changes_ends_with_its_session() {
+    let database = TestDatabase::mariadb().await;
+    let host = database.probe("max_connections = 1").await;
+    let mut client = host.connect("/probe").await;
+    table(&database).await;
+    client.execute("CREATE PROCEDURE p() SET SESSION autocommit = 0, max_statement_time = 0", json!([])).await;
+    client.execute("CALL p()", json!([])).await;
+    client.execute("INSERT INTO t VALUES (1)", json!([])).await;
+    assert_eq!(count(&database).await, 1);
+    // Within a transaction too.
+    let answers = steps(&mut client, json!([{ "execute": { "sql": "CALL p()" } }, "commit"])).await;
+    assert_eq!(answers[1], json!({ "ok": null }), "{answers:?}");
+    client.execute("INSERT INTO t VALUES (2)", json!([])).await;
+    assert_eq!(count(&database).await, 2);
+}
