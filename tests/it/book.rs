@@ -18,7 +18,10 @@ use hassock_transcript::format::parse as parse_transcript;
 const BOOK: &str = "host/book/src";
 
 /// Other documents with links that are checked, if they exist.
-const OTHERS: [&str; 3] = ["README.md", "CONTRIBUTING.md", "host/ARCHITECTURE.md"];
+const OTHERS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "host/ARCHITECTURE.md"];
+
+/// Where tests are.
+const SOURCES: [&str; 5] = ["host/src", "host/frames", "host/transcript", "guest-sdk/src", "tests/it"];
 
 struct Document {
     /// Relative to the top of the repository.
@@ -231,6 +234,35 @@ fn every_hassock_command_is_accepted_by_the_command_line() {
 }
 
 /// Check all documents. A language without any block would make the check worthless.
+/// The tests that the last column of a table names and that do not exist.
+fn missing_tests(document: &Document, sources: &str) -> Vec<String> {
+    let rows = document.text.lines().filter(|line| line.starts_with('|'));
+    let last_cells = rows.filter_map(|row| row.trim_end_matches(['|', ' ']).rsplit('|').next());
+    let names = last_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.filter(|name| !sources.contains(&format!("fn {name}("))).map(str::to_owned).collect()
+}
+
+fn rust_files(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            rust_files(&entry, text);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&entry).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_test_of_the_threat_model_exists() {
+    let wrong = Document::example("| a | b | `there`, `not_there` |\n| a | `not_a_test` | none |");
+    assert_eq!(missing_tests(&wrong, "fn there() {}"), ["not_there"]);
+    let mut sources = String::new();
+    SOURCES.iter().for_each(|folder| rust_files(&workspace().join(folder), &mut sources));
+    let security = Document::read("SECURITY.md");
+    assert!(security.text.matches("`a_").count() > 20, "the tables are not read");
+    assert_eq!(missing_tests(&security, &sources), [""; 0]);
+}
+
 fn check_all(language: &str, check: impl Fn(&Document) -> Vec<String>) {
     let documents = documents();
     let has_blocks = |document: &Document| blocks(&document.text).iter().any(|block| block.language == language);
