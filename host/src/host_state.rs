@@ -91,17 +91,18 @@ impl RoutingTable {
 pub enum ServedHosts {
     /// Any.
     Any,
-    /// Addresses and `localhost`: no website can let these refer to the host.
-    WithoutDomain,
     /// These, in lower case.
     Only(Vec<String>),
+    /// These, addresses and `localhost`: no website can let the latter refer to the host.
+    WithoutDomainOr(Vec<String>),
 }
 
 impl ServedHosts {
     fn new(config: &Config) -> Self {
-        match (&config.hosts, config.overrides.more_origins) {
-            (Some(hosts), _) => Self::Only(hosts.iter().map(|host| host.to_ascii_lowercase()).collect()),
-            (None, MoreOrigins::Loopback) => Self::WithoutDomain,
+        let names = config.hosts.as_ref().map(|hosts| hosts.iter().map(|host| host.to_ascii_lowercase()).collect());
+        match (names, config.overrides.more_origins) {
+            (names, MoreOrigins::Loopback) => Self::WithoutDomainOr(names.unwrap_or_default()),
+            (Some(names), MoreOrigins::None) => Self::Only(names),
             (None, MoreOrigins::None) => Self::Any,
         }
     }

@@ -1,6 +1,8 @@
 //! The host's log: one line for each event, with the fields `app`, `version` and `connection` where they apply.
 
 use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::interval;
@@ -18,12 +20,33 @@ const LIBRARIES: LevelFilter = LevelFilter::WARN;
 /// How often the host looks whether lines were left out.
 const REPORTS: Duration = Duration::from_secs(10);
 
+/// How long the host waits at its end for a reader of the log.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Writes what is queued when it is dropped, if it is read soon enough.
+pub struct Log(Option<WorkerGuard>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // On another thread: if nobody reads the log, the guard writes to standard output, which nobody may read either.
+        let (done, ended) = mpsc::channel();
+        let guard = self.0.take();
+        let dropping = thread::Builder::new().name("last-lines".into()).spawn(move || {
+            drop(guard);
+            let _ = done.send(());
+        });
+        if dropping.is_ok() {
+            let _ = ended.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
 /// Write the log to standard error from now on, on a thread of its own: whoever reads it may stop reading, and no call and
-/// no connection waits for that. What is queued is written when the result is dropped, if it is read within a second.
+/// no connection waits for that.
 ///
 /// A second call changes nothing, so that several tests can each start a host.
 #[must_use = "the log ends when this is dropped"]
-pub fn init(config: &LogConfig) -> WorkerGuard {
+pub fn init(config: &LogConfig) -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(config.buffered_lines)
         .thread_name("log")
@@ -48,7 +71,7 @@ pub fn init(config: &LogConfig) -> WorkerGuard {
         Ok(()) => drop(tokio::spawn(report(left_out))),
         Err(error) => tracing::debug!(%error, "the log was already set up"),
     }
-    guard
+    Log(Some(guard))
 }
 
 /// Say how many lines were left out, when there is room again.

@@ -26,9 +26,11 @@ pub struct DatabaseConfig {
     pub idle_timeout: Duration,
     /// Rows of one result: it is copied into the module's memory as a whole.
     pub max_rows: usize,
-    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes. In SQLite,
-    /// no value and no row is longer, or than 1 MiB if that is more: nothing can interrupt what is done with one.
+    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes.
     pub max_result_bytes: Size,
+    /// SQLite only: bytes of one value or row, at least 64 KiB. Nothing can interrupt what a function does with a value, so
+    /// it must not take long.
+    pub max_value_bytes: Size,
     /// Bytes of one statement with its parameters, which the host keeps until it has run. They count as in a result.
     pub max_statement_bytes: Size,
 }
@@ -44,6 +46,7 @@ impl Default for DatabaseConfig {
             idle_timeout: Duration::from_secs(600),
             max_rows: 10_000,
             max_result_bytes: Size::mebibytes(8),
+            max_value_bytes: Size::mebibytes(1),
             max_statement_bytes: Size::mebibytes(8),
         }
     }

@@ -58,7 +58,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The names or addresses under which clients reach the host, such as `["chat.example.org"]`, without a port. A request
     /// for another one gets 421. Without the key: any. A website can let its own name refer to this host, and its pages
-    /// would then count as the host's own. `hassock dev` accepts addresses and `localhost` instead.
+    /// would then count as the host's own. `hassock dev` accepts addresses and `localhost` too, and no other names without the
+    /// key.
     pub hosts: Option<Vec<String>>,
     /// Deploy a module when its file changes. `hassock dev` does so by building it.
     pub watch: bool,

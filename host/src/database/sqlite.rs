@@ -82,7 +82,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         busy_timeout: config.query_timeout.get().min(LONGEST_WAIT),
         idle_timeout: config.idle_timeout.get(),
         connect_timeout: config.connect_timeout.get(),
-        longest: config.max_result_bytes.bytes(),
+        longest: config.max_value_bytes.bytes(),
         closing: watch::Sender::new(()),
     })
 }

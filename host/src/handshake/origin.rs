@@ -37,8 +37,18 @@ pub(super) fn is_served(hosts: &ServedHosts, host: Option<&str>) -> bool {
     let authority = host.unwrap_or_default();
     match hosts {
         ServedHosts::Any => true,
-        ServedHosts::WithoutDomain => is_without_domain(authority),
-        ServedHosts::Only(names) => names.contains(&host_of(authority)),
+        ServedHosts::Only(names) => is_one_of(names, authority),
+        ServedHosts::WithoutDomainOr(names) => is_without_domain(authority) || is_one_of(names, authority),
+    }
+}
+
+/// Whether the host of an authority is one of these names. An address can be written in several ways.
+fn is_one_of(names: &[String], authority: &str) -> bool {
+    let host = host_of(authority);
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    match host.parse::<IpAddr>() {
+        Ok(address) => names.iter().any(|name| name.parse() == Ok(address)),
+        Err(_) => names.iter().any(|name| name == host),
     }
 }
 
@@ -108,10 +118,13 @@ mod tests {
 
     #[test]
     fn a_host_is_served_under_its_names() {
-        let only = ServedHosts::Only(vec!["chat.example.org".to_owned(), "::1".to_owned()]);
+        let only = ServedHosts::Only(vec!["chat.example.org".to_owned(), "0:0::1".to_owned()]);
+        let developing = ServedHosts::WithoutDomainOr(vec!["chat.example.org".to_owned()]);
+        assert!(is_served(&developing, Some("chat.example.org:8080")));
         for (host, everywhere) in [
             (Some("chat.example.org"), true),
             (Some("Chat.Example.org:443"), true),
+            (Some("chat.example.org."), true),
             (Some("[::1]:8080"), true),
             (Some("evil.org"), false),
             (Some("chat.example.org.evil.org"), false),
@@ -122,10 +135,10 @@ mod tests {
             assert!(is_served(&ServedHosts::Any, host));
         }
         for host in ["127.0.0.1:8080", "[::1]", "localhost:80", "192.168.0.9", "app.localhost"] {
-            assert!(is_served(&ServedHosts::WithoutDomain, Some(host)), "{host}");
+            assert!(is_served(&developing, Some(host)), "{host}");
         }
         for host in [Some("evil.org:8080"), Some("localhost.evil.org"), None] {
-            assert!(!is_served(&ServedHosts::WithoutDomain, host), "{host:?}");
+            assert!(!is_served(&developing, host), "{host:?}");
         }
     }
 

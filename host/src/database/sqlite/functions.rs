@@ -3,8 +3,8 @@
 
 use memchr::memmem;
 use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Error, ffi};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Error, ToSql, ffi};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -40,13 +40,13 @@ fn instr(context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
     Ok(Some(i64::try_from(found.unwrap_or(0)).unwrap_or(i64::MAX)))
 }
 
-fn replace(context: &Context<'_>, longest: usize) -> rusqlite::Result<Value> {
+fn replace(context: &Context<'_>, longest: usize) -> rusqlite::Result<Text> {
     let [text, pattern, by] = [0, 1, 2].map(|place| bytes(context.get_raw(place)));
-    let (Some(text), Some(pattern)) = (text, pattern) else { return Ok(Value::Null) };
+    let (Some(text), Some(pattern)) = (text, pattern) else { return Ok(Text(None)) };
     if pattern.is_empty() {
-        return Value::try_from(context.get_raw(0)).map_err(|error| Error::UserFunctionError(Box::new(error)));
+        return Ok(Text(Some(text.into_owned())));
     }
-    let Some(by) = by else { return Ok(Value::Null) };
+    let Some(by) = by else { return Ok(Text(None)) };
     let mut replaced = Vec::new();
     let mut rest = 0;
     for at in memmem::find_iter(&text, &pattern[..]) {
@@ -58,12 +58,12 @@ fn replace(context: &Context<'_>, longest: usize) -> rusqlite::Result<Value> {
         }
     }
     replaced.extend_from_slice(text.get(rest..).unwrap_or_default());
-    as_text(replaced)
+    Ok(Text(Some(replaced)))
 }
 
-fn trim(context: &Context<'_>, ends: Ends) -> rusqlite::Result<Value> {
+fn trim(context: &Context<'_>, ends: Ends) -> rusqlite::Result<Text> {
     let (Some(text), Some(set)) = (bytes(context.get_raw(0)), bytes(context.get_raw(1))) else {
-        return Ok(Value::Null);
+        return Ok(Text(None));
     };
     let set: HashSet<&[u8]> = characters(&set).collect();
     let mut left = &text[..];
@@ -78,7 +78,7 @@ fn trim(context: &Context<'_>, ends: Ends) -> rusqlite::Result<Value> {
             _ => break,
         }
     }
-    as_text(left.to_vec())
+    Ok(Text(Some(left.to_vec())))
 }
 
 /// Whether a byte belongs to a character that began before.
@@ -101,12 +101,13 @@ fn bytes(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// A text that is not UTF-8 can only come from bytes, and stays bytes.
-fn as_text(bytes: Vec<u8>) -> rusqlite::Result<Value> {
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => Value::Text(text),
-        Err(error) => Value::Blob(error.into_bytes()),
-    })
+/// A text, which need not be UTF-8, or NULL.
+struct Text(Option<Vec<u8>>);
+
+impl ToSql for Text {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.0.as_deref().map_or(ValueRef::Null, ValueRef::Text)))
+    }
 }
 
 /// As `%!.15g` of SQLite: 15 significant digits, always with a point.

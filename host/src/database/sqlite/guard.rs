@@ -7,15 +7,24 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use std::cell::{Cell, RefCell};
 
-/// SQLite needs longer than linear time for a pattern. One of this length takes a few seconds on the longest text that
-/// is allowed by default.
+/// SQLite needs longer than linear time for a pattern. One of this length takes a tenth of a second on the longest text
+/// that is allowed by default.
 const LIKE_PATTERN: i32 = 256;
+
+/// SQLite checks its time only where a program jumps, so a long straight program runs to its end. These bound how often it
+/// calls functions on the way. They are still larger than what people write.
+const COLUMNS: i32 = 500;
+const INSTRUCTIONS: i32 = 250_000;
+const ARGUMENTS: i32 = 100;
+
+/// Bytes of a statement's text: SQLite reads nested queries by recursion, for which [`super::session::STACK`] suffices.
+const TEXT: i32 = 1 << 20;
 
 /// Triggers that run each other. SQLite's own limit of 1,000 needs much of the thread's stack.
 const TRIGGER_DEPTH: i32 = 100;
 
 /// Values shorter than this are always allowed: schemas are values too.
-const SHORTEST_LIMIT: usize = 1 << 20;
+const SHORTEST_LIMIT: usize = 64 << 10;
 
 /// Pragmas that describe tables, which SQLite also offers as functions, and those that its own virtual tables ask for.
 const PRAGMAS: [&str; 9] = [
@@ -37,8 +46,9 @@ const VIRTUAL_TABLES: [&str; 6] = ["fts3", "fts4", "fts5", "geopoly", "rtree", "
 const HIDDEN_TABLES: [&str; 4] = ["dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode"];
 
 /// The functions that statements may use. Left out is what loads code (`load_extension`), what changes how SQLite works
-/// (`fts3_tokenizer`), and what needs quadratic time in one step, which nothing can interrupt (`json_patch`).
-/// `functions` replaces others of the last kind.
+/// (`fts3_tokenizer`), what needs quadratic time in one step, which nothing can interrupt (`json_patch`, `snippet`), and
+/// what goes one level deeper on the stack for each step of a path (`json_set`, `json_insert`). `functions` replaces others
+/// that need quadratic time.
 const FUNCTIONS: &[&str] = &[
     // Of the core.
     "abs",
@@ -152,32 +162,26 @@ const FUNCTIONS: &[&str] = &[
     "->>",
     "json",
     "json_array",
-    "json_array_insert",
     "json_array_length",
     "json_error_position",
     "json_extract",
     "json_group_array",
     "json_group_object",
-    "json_insert",
     "json_object",
     "json_pretty",
     "json_quote",
     "json_remove",
     "json_replace",
-    "json_set",
     "json_type",
     "json_valid",
     "jsonb",
     "jsonb_array",
-    "jsonb_array_insert",
     "jsonb_extract",
     "jsonb_group_array",
     "jsonb_group_object",
-    "jsonb_insert",
     "jsonb_object",
     "jsonb_remove",
     "jsonb_replace",
-    "jsonb_set",
     // Full text and space.
     "bm25",
     "fts5",
@@ -191,7 +195,6 @@ const FUNCTIONS: &[&str] = &[
     "rtreecheck",
     "rtreedepth",
     "rtreenode",
-    "snippet",
     // With which SQLite itself changes tables. Statements cannot use them.
     "sqlite_add_constraint",
     "sqlite_drop_column",
@@ -211,12 +214,15 @@ thread_local! {
     static REASON: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Guard a session. Values, rows and texts of statements have at most so many bytes.
+/// Guard a session. Values and rows have at most so many bytes.
 pub(super) fn install(connection: &Connection, longest: usize) -> rusqlite::Result<()> {
     let longest = i32::try_from(longest.max(SHORTEST_LIMIT)).unwrap_or(i32::MAX);
     for (limit, most) in [
         (Limit::SQLITE_LIMIT_LENGTH, longest),
-        (Limit::SQLITE_LIMIT_SQL_LENGTH, longest),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, TEXT),
+        (Limit::SQLITE_LIMIT_COLUMN, COLUMNS),
+        (Limit::SQLITE_LIMIT_VDBE_OP, INSTRUCTIONS),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, ARGUMENTS),
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
         (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LIKE_PATTERN),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, TRIGGER_DEPTH),

@@ -29,6 +29,10 @@ const LOCK_CHECK: Duration = Duration::from_millis(5);
 /// How long a session in use sleeps at least before it checks whether it is idle.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 
+/// Bytes of a thread's stack. Most of it is never touched: it is for statements that are nested as deeply as their length
+/// allows.
+pub(super) const STACK: usize = 64 << 20;
+
 /// The priority of a thread whose session is not used any more, from 0 to 19, the lowest.
 #[cfg(target_os = "linux")]
 const ABANDONED: i32 = 10;
@@ -119,7 +123,7 @@ impl Session {
             drop(connection);
             drop((live, shared.kept.lock().take()));
         };
-        thread::Builder::new().name("sqlite".into()).spawn(serve)?;
+        thread::Builder::new().name("sqlite".into()).stack_size(STACK).spawn(serve)?;
         result.await.map_err(|_| NoSession::Ended)??;
         Ok(Self { jobs, state })
     }

@@ -45,6 +45,7 @@ async fn what_shows_the_machine_or_loads_code_is_denied() {
         ("SELECT load_extension('x')", "`load_extension`"),
         ("SELECT fts3_tokenizer('simple')", "`fts3_tokenizer`"),
         ("SELECT json_patch('{}', '{}')", "`json_patch`"),
+        ("SELECT json_set('{}', '$.a', 1)", "`json_set`"),
         ("SELECT * FROM dbstat", "`dbstat`"),
         ("CREATE VIRTUAL TABLE v USING dbstat(main)", "`dbstat`"),
     ] {
@@ -94,12 +95,12 @@ async fn what_is_usual_is_allowed() {
 async fn no_function_computes_for_hours() {
     let database = memory(limits()).await;
     let main = writer(&database).await;
-    let hay = "replace(hex(zeroblob(2000000)), '0', 'a')";
-    let needle = "replace(hex(zeroblob(1000000)), '0', 'a')";
+    let hay = "replace(hex(zeroblob(500000)), '0', 'a')";
+    let needle = "replace(hex(zeroblob(250000)), '0', 'a')";
     for (statement, expected) in [
         (format!("SELECT instr({hay}, {needle} || 'b')"), Value::S64(0)),
-        (format!("SELECT length(replace({hay}, {needle} || 'b', ''))"), Value::S64(4_000_000)),
-        (format!("SELECT length(trim({hay}, replace(hex(zeroblob(1000000)), '0', 'b') || 'a'))"), Value::S64(0)),
+        (format!("SELECT length(replace({hay}, {needle} || 'b', ''))"), Value::S64(1_000_000)),
+        (format!("SELECT length(trim({hay}, replace(hex(zeroblob(250000)), '0', 'b') || 'a'))"), Value::S64(0)),
     ] {
         let limits = DatabaseConfig { query_timeout: Duration::from_secs(60).into(), ..limits() };
         let database = memory(limits).await;
@@ -108,10 +109,31 @@ async fn no_function_computes_for_hours() {
     }
     for statement in [
         "SELECT instr(hex(zeroblob(20000000)), 'b')",
-        "SELECT replace(hex(zeroblob(2000000)), '0', 'abcdefgh')",
+        "SELECT replace(hex(zeroblob(500000)), '0', 'abcdefgh')",
         "SELECT 'a' LIKE replace(hex(zeroblob(200)), '0', '%a')",
         "SELECT unhex('61', 'b')",
+        "SELECT hex(zeroblob(600000))",
     ] {
         assert!(main.query(statement, vec![]).await.is_err(), "{statement}");
     }
+}
+
+/// Invariant 4: SQLite reads nested statements by recursion. A stack that overflows ends the whole process.
+#[tokio::test]
+async fn no_nesting_overflows_the_stack() {
+    let database = memory(DatabaseConfig { query_timeout: Duration::from_secs(10).into(), ..limits() }).await;
+    let main = writer(&database).await;
+    let chained: Vec<String> =
+        (1..24_000).map(|number| format!("a{number} AS (SELECT x FROM a{} LIMIT 9)", number - 1)).collect();
+    let levels = 50_000;
+    for statement in [
+        format!("WITH a0 AS (SELECT 1 x), {} SELECT x FROM a23999", chained.join(", ")),
+        format!("{}SELECT 1{}", "SELECT * FROM (".repeat(levels), ")".repeat(levels)),
+        format!("SELECT {}1{}", "(".repeat(400_000), ")".repeat(400_000)),
+        format!("SELECT {}1", "NOT ".repeat(200_000)),
+    ] {
+        // Whether it is refused or runs: the process is still there.
+        let _ = main.query(&statement, vec![]).await;
+    }
+    assert_eq!(count(&main, "SELECT 1").await, Value::S64(1));
 }
