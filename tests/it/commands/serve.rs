@@ -235,16 +235,16 @@ async fn a_signal_ends_the_server_while_it_reads_its_config_again() {
 async fn the_limit_of_open_files_is_raised() {
     let folder = folder(&app("echo", &example("echo")));
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -Sn 256 && ulimit -Hn 1000 && exec \"$0\" serve"]).arg(binary());
+    command.args(["-c", "ulimit -Sn 64 && ulimit -Hn 1000 && exec \"$0\" serve"]).arg(binary());
     command.current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
     let process = Process::start(command);
     process.complains("LimitNOFILE").await;
     let address = process.line("Starting server on ").await;
     let mut clients = Vec::new();
-    for _ in 0..300 {
+    for _ in 0..100 {
         clients.push(Client::connect(&address, "/echo").await);
     }
-    assert_eq!(clients[299].ask("hello").await, "hello");
+    assert_eq!(clients[99].ask("hello").await, "hello");
     drop(clients);
     process.signal("TERM");
     let finished = process.ends().await;

@@ -17,8 +17,9 @@ const COLUMNS: i32 = 500;
 const INSTRUCTIONS: i32 = 250_000;
 const ARGUMENTS: i32 = 100;
 
-/// Bytes of a statement's text: SQLite reads nested queries by recursion, for which [`super::session::STACK`] suffices.
-const TEXT: i32 = 1 << 20;
+/// Bytes of a statement's text: SQLite reads nested queries by recursion, for which [`super::session::STACK`] suffices, and
+/// in quadratic time.
+const TEXT: i32 = 256 << 10;
 
 /// Triggers that run each other. SQLite's own limit of 1,000 needs much of the thread's stack.
 const TRIGGER_DEPTH: i32 = 100;
