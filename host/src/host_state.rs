@@ -93,7 +93,7 @@ pub enum ServedHosts {
     Any,
     /// These, in lower case.
     Only(Vec<String>),
-    /// These, addresses and `localhost`: no website can let the latter refer to the host.
+    /// These, addresses and `localhost`. A website cannot let the latter refer to the host.
     WithoutDomainOr(Vec<String>),
 }
 

@@ -28,7 +28,7 @@ pub struct Log(Option<WorkerGuard>);
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // On another thread: if nobody reads the log, the guard writes to standard output, which nobody may read either.
+        // On another thread: if the log is not read, the guard writes to standard output, which may not be read either.
         let (done, ended) = mpsc::channel();
         let guard = self.0.take();
         let dropping = thread::Builder::new().name("last-lines".into()).spawn(move || {
@@ -41,8 +41,8 @@ impl Drop for Log {
     }
 }
 
-/// Write the log to standard error from now on, on a thread of its own: whoever reads it may stop reading, and no call and
-/// no connection waits for that.
+/// Write the log to standard error from now on, on a thread of its own. Calls and connections do not wait for it, even if
+/// the log is not read.
 ///
 /// A second call changes nothing, so that several tests can each start a host.
 #[must_use = "the log ends when this is dropped"]

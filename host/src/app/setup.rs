@@ -38,7 +38,8 @@ impl Setup {
     /// The setup that a config describes, with the database handles that it grants.
     pub fn new(config: &AppConfig, grants: BTreeMap<String, Handle>, databases: BTreeSet<String>) -> Arc<Self> {
         let statement = grants.values().map(Handle::max_statement_bytes).max().unwrap_or(0);
-        let largest = statement.max(config.limits.outbox_bytes.bytes());
+        let limits = &config.limits;
+        let largest = statement.max(limits.outbox_bytes.bytes()).max(limits.attachment_bytes.bytes());
         Arc::new(Self {
             host_call_bytes: largest.saturating_mul(HOST_FORM).max(LEAST_HOST_CALL),
             config: config.clone(),

@@ -47,7 +47,7 @@ pub(super) struct InProcessHost {
 impl InProcessHost {
     /// Start a host for a config. Its clock begins at `now`, and random numbers follow from `seed`.
     pub(super) fn start(mut config: Config, now: SystemTime, seed: u64) -> Result<Rc<Self>, TestError> {
-        // There is no network, so no website can let its name refer to this host.
+        // A test has no network, so a website cannot let its name refer to this host.
         config.hosts = None;
         let (log, external) = (Log::default(), Arc::new(ExternalWork::default()));
         let (dispatch, runtime) = (log.dispatch(), runtime(&external)?);

@@ -251,7 +251,7 @@ async fn the_limit_of_open_files_is_raised() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
-/// Whoever reads the log may stop reading: neither the host nor its clients wait for that.
+/// The reader of the log may stop reading. The host and its clients do not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_stops_nothing() {
     let app = app("echo", &example("echo"));

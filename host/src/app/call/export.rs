@@ -156,7 +156,7 @@ impl Export for ConnectionTimer<'_> {
 
 impl Export for AppTimer<'_> {
     const NAME: &'static str = "app-timer";
-    // Nobody would set it again.
+    // The timer has fired, so it is not set any more.
     const WAITS: bool = true;
     type Returned = Result<(), String>;
     type Value = ();
