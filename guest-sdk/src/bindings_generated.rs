@@ -220,7 +220,8 @@ pub mod hassock {
             pub enum Error {
                 /// No connection of this app has that id: it has ended, or never was.
                 UnknownConnection,
-                /// The outbox of the connection is full, that is the app's `outbox_bytes`. Nothing was queued.
+                /// The outbox of the connection is full, that is the app's `outbox_bytes`, or the host has no memory left for it
+                /// now (`memory_budget`). Nothing was queued.
                 OutboxFull,
                 /// The connection is closing: nothing more can be sent.
                 Closing,
@@ -1052,7 +1053,8 @@ pub mod hassock {
                 TooManyTopics,
                 /// A topic's name has 1 to 256 bytes.
                 InvalidTopic,
-                /// The message is larger than the app's `outbox_bytes`.
+                /// The message is larger than the app's `outbox_bytes`, or than the memory that the host has left
+                /// (`memory_budget`).
                 TooLarge,
             }
             impl ::core::fmt::Debug for Error {
@@ -4254,7 +4256,8 @@ pub mod hassock {
             pub enum Error {
                 /// No connection of this app has that id: it has ended, or never was.
                 UnknownConnection,
-                /// The owner has as many timers as `timers_per_connection` or `timers_per_app` allows.
+                /// The owner has as many timers as `timers_per_connection` or `timers_per_app` allows, or the host has no memory
+                /// left for the payload (`memory_budget`).
                 TooManyTimers,
                 /// An argument that can never be right; says which: a name has 1 to 256 bytes, a payload at
                 /// most `attachment_bytes`, and each time is at most 30 days.

@@ -11,6 +11,7 @@ use crate::admin::{Admin, AdminError};
 use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
+use crate::eviction::evict_when_short;
 use crate::host_state::{HostState, RoutingTable};
 use crate::listen::listen;
 use crate::shutdown;
@@ -87,6 +88,7 @@ impl Host {
         if let Some(watcher) = watcher {
             tokio::spawn(deploy::follow_files(watcher, control.clone(), state.draining.clone()));
         }
+        tokio::spawn(evict_when_short(Arc::downgrade(&state)));
         tokio::spawn(listen(listener, Arc::clone(&state)));
         Ok(Self { address, control, state, admin })
     }

@@ -31,6 +31,7 @@ pub struct HostState {
 impl HostState {
     /// The state of a host that accepts connections for the apps of `routing`.
     pub fn new(routing: RoutingTable, context: HostContext) -> Self {
+        context.memory.set_limit(routing.limits.memory_budget.bytes());
         Self {
             routing: ArcSwap::from_pointee(routing),
             next_id: AtomicU64::new(1),
@@ -48,6 +49,7 @@ impl HostState {
 
     /// Use another routing table from the next request on.
     pub fn set_routing(&self, routing: RoutingTable) {
+        self.context.memory.set_limit(routing.limits.memory_budget.bytes());
         self.routing.store(Arc::new(routing));
         self.changed.notify_one();
     }

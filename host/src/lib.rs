@@ -12,6 +12,7 @@
 pub mod config;
 mod external;
 mod lazy_timeout;
+mod memory_budget;
 mod notices;
 mod open_files;
 mod private_file;
@@ -26,6 +27,8 @@ pub mod app;
 pub mod session;
 
 mod host_state;
+
+mod eviction;
 
 pub mod handshake;
 pub mod listen;

@@ -52,6 +52,7 @@ mod session {
     mod closing;
     mod lifecycle;
     mod limits;
+    mod memory;
     mod protocol;
     mod slow_clients;
     mod wire;

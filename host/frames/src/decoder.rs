@@ -129,8 +129,18 @@ impl Decoder {
             }
             let available = missing.min(input.len());
             let (taken, rest) = std::mem::take(input).split_at_mut(available);
+            self.make_room(available, wanted);
             self.partial.extend_from_slice(taken);
             *input = rest;
+        }
+    }
+
+    /// Room for so many bytes more, of a frame that has `wanted` bytes. It doubles, but is never larger than the frame.
+    fn make_room(&mut self, more: usize, wanted: usize) {
+        let length = self.partial.len() + more;
+        if length > self.partial.capacity() {
+            let room = (2 * self.partial.capacity()).clamp(length, wanted.max(length));
+            self.partial.reserve_exact(room - self.partial.len());
         }
     }
 
@@ -283,8 +293,12 @@ mod tests {
         let mut decoder = Decoder::new(1 << 20);
         let mut bytes = vec![0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         bytes.resize(14 + (1 << 16), 7);
-        let (mut first, mut second) = bytes.split_at_mut(20_000);
-        assert_eq!(decoder.decode(&mut first).unwrap(), None);
+        let (mut first, mut second) = bytes.split_at_mut(50_000);
+        for mut part in first.chunks_mut(7_000) {
+            assert_eq!(decoder.decode(&mut part).unwrap(), None);
+            assert!(decoder.held() <= 14 + (1 << 16), "more than the whole frame");
+        }
+        first = &mut [];
         assert_eq!(decoder.decode(&mut second).unwrap(), Some(Incoming::Binary(vec![7; 1 << 16].into())));
         assert_eq!((decoder.held(), first.len(), second.len()), (0, 0, 0));
     }

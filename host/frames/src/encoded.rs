@@ -96,6 +96,14 @@ impl Encoded {
         self.payload as usize
     }
 
+    /// The same frames, in bytes that are kept in another way. They must be the same bytes.
+    ///
+    /// # Errors
+    /// Those of `keep`.
+    pub fn kept<E>(self, keep: impl FnOnce(Bytes) -> Result<Bytes, E>) -> Result<Self, E> {
+        Ok(Self { bytes: keep(self.bytes)?, ..self })
+    }
+
     /// Each of the frames. They share the bytes.
     pub fn split(&self) -> impl Iterator<Item = Self> {
         let mut rest = self.bytes.clone();

@@ -127,7 +127,7 @@ impl Api {
     }
 
     fn metrics(&self) -> Result<Response, ApiError> {
-        let metrics = metrics::text(self.control.report()).map_err(|_| ApiError::Internal)?;
+        let metrics = metrics::text(self.control.report(), self.control.memory()).map_err(|_| ApiError::Internal)?;
         Ok(text(metrics::CONTENT_TYPE, metrics))
     }
 

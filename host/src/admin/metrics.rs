@@ -11,7 +11,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::host_metrics::MemoryScrape;
 use crate::app::versions::{AppReport, VersionReport, VersionStatus};
+use crate::memory_budget::MemoryReport;
 
 /// Of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,9 +41,10 @@ const BUCKETS: [f64; 14] = [
 /// Microseconds of a second.
 const MICROS: f64 = 1e6;
 
-/// The metrics of some apps.
-pub(super) fn text(reports: Vec<AppReport>) -> Result<String, fmt::Error> {
+/// The metrics of the host and of some apps.
+pub(super) fn text(reports: Vec<AppReport>, memory: MemoryReport) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("hassock");
+    registry.register_collector(Box::new(MemoryScrape(memory)));
     registry.register_collector(Box::new(Scrape(reports)));
     let mut text = String::new();
     encode(&mut text, &registry)?;
@@ -182,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::app::versions::Counts;
+    use crate::memory_budget::{MemoryBudget, Use};
 
     /// An app with a canary and a version that serves.
     fn report() -> AppReport {
@@ -229,13 +233,20 @@ mod tests {
         }
     }
 
+    fn of(reports: Vec<AppReport>) -> Result<String, fmt::Error> {
+        let memory = MemoryBudget::new(1 << 30);
+        let _kept = memory.keep(Use::Attachment, vec![0; 5_000]).unwrap();
+        memory.note_closed();
+        text(reports, memory.report())
+    }
+
     fn lines(text: &str, begin: &str) -> Vec<String> {
         text.lines().filter(|line| line.starts_with(begin)).map(ToOwned::to_owned).collect()
     }
 
     #[test]
     fn every_figure_is_a_sample_under_its_name() {
-        let text = text(vec![report()]).unwrap();
+        let text = of(vec![report()]).unwrap();
         for expected in [
             "hassock_version_info{state=\"canary\",app=\"chat\",version=\"0123456789ab\"} 1",
             "hassock_version_info{state=\"serving\",app=\"chat\",version=\"ba9876543210\"} 1",
@@ -250,6 +261,9 @@ mod tests {
             "hassock_rollbacks_total{app=\"chat\",by=\"operator\"} 0",
             "hassock_migrations_total{app=\"chat\",outcome=\"ok\"} 7",
             "hassock_migrations_total{app=\"chat\",outcome=\"failed\"} 1",
+            "hassock_memory_budget_bytes 1073741824",
+            "hassock_memory_used_bytes{use=\"attachment\"} 5000",
+            "hassock_memory_closes_total 1",
         ] {
             assert!(text.lines().any(|line| line == expected), "missing {expected:?} in:\n{text}");
         }
@@ -259,17 +273,19 @@ mod tests {
 
     #[test]
     fn every_family_says_first_what_it_is() {
-        let text = text(vec![report()]).unwrap();
+        let text = of(vec![report()]).unwrap();
         let mut family = "";
         for line in text.lines().take_while(|line| *line != "# EOF") {
             match line.strip_prefix("# ") {
                 Some(meta) if meta.starts_with("HELP ") => family = meta.split(' ').nth(1).unwrap(),
                 Some(meta) => assert_eq!(meta.split(' ').nth(1), Some(family), "{line}"),
-                None => assert!(line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family}_"))),
+                None => {
+                    assert!(["{", "_", " "].iter().any(|end| line.starts_with(&format!("{family}{end}"))), "{line}")
+                }
             }
         }
         assert_eq!(lines(&text, "# TYPE").len(), lines(&text, "# HELP").len());
-        assert_eq!(lines(&text, "# HELP").len(), 10);
+        assert_eq!(lines(&text, "# HELP").len(), 13);
     }
 
     #[test]
@@ -277,7 +293,7 @@ mod tests {
         let histogram =
             vec![(0.5, 10), (3.0, 20), (5.0, 500), (60.0, 900), (100.0, 1_100), (300.0, 1_199), (9e7, 1_200)];
         let version = VersionReport { histogram, mean_micros: 50.0, ..version() };
-        let text = text(vec![AppReport { versions: vec![version], ..report() }]).unwrap();
+        let text = of(vec![AppReport { versions: vec![version], ..report() }]).unwrap();
         let buckets: Vec<(String, u64)> = lines(&text, "hassock_call_duration_seconds_bucket")
             .iter()
             .map(|line| {
@@ -313,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_break_the_format() {
-        let text = text(vec![AppReport { app: "a\"b\\c\nd".to_owned(), ..report() }]).unwrap();
+        let text = of(vec![AppReport { app: "a\"b\\c\nd".to_owned(), ..report() }]).unwrap();
         assert!(text.contains(r#"hassock_deploys_total{app="a\"b\\c\nd"} 5"#), "{text}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::memory_budget::MemoryBudget;
 use crate::sim::Simulation;
 
 /// The host context of an app. All apps of a host have the same one; clones share it.
@@ -15,6 +16,8 @@ pub struct HostContext {
     /// Cancelled when the host stops and has used up half of its time. Calls that still run are then given up, so that
     /// `closed` can follow for their connections (invariant 2).
     pub out_of_time: CancellationToken,
+    /// What clients and modules make the host keep in memory.
+    pub memory: Arc<MemoryBudget>,
     /// The simulation, if modules are tested here instead of served.
     pub sim: Option<Arc<Simulation>>,
 }

@@ -89,6 +89,8 @@ struct Set {
     /// None when the timer is due and waits for its session.
     key: Option<Key>,
     every: Option<Duration>,
+    /// The length of the payload in bytes.
+    payload: usize,
 }
 
 impl Timers {
@@ -166,6 +168,13 @@ impl Timers {
         }
     }
 
+    /// How many bytes the timers of each connection keep.
+    pub fn bytes_by_connection(&self) -> HashMap<u64, usize> {
+        let state = self.state.lock();
+        let of = |own: &HashMap<Arc<str>, Set>| own.values().map(|set| set.payload).sum();
+        state.owners.iter().filter_map(|(owner, own)| Some(((*owner)?, of(own)))).collect()
+    }
+
     /// Whether a due timer is still to be fired, that is: it was neither replaced nor cancelled since. A timer that
     /// fires once is then forgotten, so that the call that it causes can use its name again. A timer that repeats is
     /// set again.
@@ -195,9 +204,10 @@ impl TimerTable {
         self.forget_due(owner, &name);
         self.generation += 1;
         let generation = self.generation;
+        let length = payload.len();
         let timer = DueTimer { name: Arc::clone(&name), generation, payload };
         let key = self.queue.insert(Due { owner, timer }, schedule.after.max(MIN_DELAY));
-        let set = Set { generation, key: Some(key), every: schedule.every };
+        let set = Set { generation, key: Some(key), every: schedule.every, payload: length };
         if let Some(Set { key: Some(old), .. }) = self.owners.entry(owner).or_default().insert(name, set) {
             self.queue.remove(&old);
         }

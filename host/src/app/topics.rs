@@ -100,9 +100,10 @@ impl Topics {
         let (mut reached, mut known) = (0, 0);
         for connection in subscribers.values().filter(|connection| Some(connection.id) != except) {
             // The payload is shared: this clones a reference, not the bytes.
-            match connection.outbox.push(message.clone()) {
-                Ok(_) => reached += 1,
+            match connection.outbox.push_published(message.clone()) {
+                Ok(()) => reached += 1,
                 Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
+                Err(SendError::OutOfMemory) => connection.outbox.overflow(Close::out_of_memory()),
                 Err(SendError::Closing | SendError::TooLarge) => continue,
             }
             // A call often publishes to the same topic again, whose subscribers are dirty in the same order.

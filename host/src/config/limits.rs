@@ -22,6 +22,10 @@ pub struct HostLimits {
     /// versions of a module live side by side while one replaces the other. Each reserves 8 GiB of
     /// address space, or that of the largest `memory` if there is not enough, and about four memory maps.
     pub max_instances: u32,
+    /// Bytes of everything together that clients and modules make the host keep: messages that are not complete or wait for
+    /// the module, outboxes, attachments, payloads of timers. Many connections within their own bounds could fill the
+    /// memory of the machine. If it is used up, the connections that use most are closed with 1013. At least `"16MiB"`.
+    pub memory_budget: Size,
     /// How long connections may take to close when the host stops: a client that does not answer must not delay a
     /// restart. Calls that still wait after half of it are given up, except those of `closed`.
     pub drain_timeout: Duration,
@@ -35,6 +39,7 @@ impl Default for HostLimits {
             handshake_timeout: Duration::from_secs(10),
             request_head_bytes: Size::kibibytes(16),
             max_instances: 1_000,
+            memory_budget: Size::mebibytes(512),
             drain_timeout: Duration::from_secs(10),
         }
     }

@@ -25,6 +25,9 @@ const MAX_SAMPLE_BYTES: usize = 4 << 10;
 /// Wasm's own limit of a 32-bit memory.
 const MAX_MEMORY: usize = 4 << 30;
 
+/// The least `memory_budget`: less than that would be refused to single connections.
+const LEAST_MEMORY: usize = 16 << 20;
+
 /// The largest `message_bytes`: a module reads a whole message at once, and the packed form describes less than 2 GiB.
 const MAX_MESSAGE: usize = 1 << 30;
 
@@ -69,6 +72,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     at_least_one(&mut report, "limits.max_connections", config.limits.max_connections);
     at_least_one(&mut report, "limits.connections_per_address", config.limits.connections_per_address);
     // hyper refuses to work with less.
+    if config.limits.memory_budget.bytes() < LEAST_MEMORY {
+        report.add("limits.memory_budget", "must be at least 16MiB");
+    }
     if config.limits.request_head_bytes.bytes() < 8192 {
         report.add("limits.request_head_bytes", "must be at least 8KiB");
     }

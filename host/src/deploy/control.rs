@@ -17,6 +17,7 @@ use crate::app::recording::RecordOptions;
 use crate::app::versions::{self, AppReport, Change, Missing, Outcome, PinOutcome, Swap, Version, description};
 use crate::config::{Config, ConfigError, Share};
 use crate::host_state::{HostState, RoutingTable};
+use crate::memory_budget::MemoryReport;
 use crate::module::{Engine, LoadError};
 use crate::record::Reader;
 use crate::text::log_line;
@@ -110,6 +111,11 @@ impl Control {
         let Serving { config, apps, .. } = self.serving();
         let path = |name: &str| config.apps.get(name).map(|app| app.path.clone()).unwrap_or_default();
         apps.iter().map(|(name, app)| description::app(app, path(name))).collect()
+    }
+
+    /// What the memory budget is used for.
+    pub fn memory(&self) -> MemoryReport {
+        self.0.state.context.memory.report()
     }
 
     /// Let a component through the gate and serve it.

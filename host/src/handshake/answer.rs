@@ -9,7 +9,7 @@
 //! | 426 | plain HTTP to the path of a WebSocket, or a protocol version that is not 13 |
 //! | 429 | the address has too many connections |
 //! | 500 | the module's `open` trapped, or returned a response that is not valid |
-//! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping |
+//! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping, or has no memory left |
 //!
 //! Modules may refuse with other statuses.
 
@@ -67,6 +67,10 @@ pub(super) fn other_host(host: &str) -> Answer {
 
 pub(super) fn stopping() -> Answer {
     retry_later("the host is stopping\n")
+}
+
+pub(super) fn out_of_memory() -> Answer {
+    retry_later("the host has no memory left\n")
 }
 
 pub(super) fn page(page: String) -> Answer {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -19,6 +18,7 @@ use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::config::AppLimits;
 use crate::host_state::HostState;
+use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
 use crate::notices::{self, Refuser};
@@ -194,7 +194,7 @@ impl Drop for Entered {
 /// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
 /// any more.
 fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot) -> Option<Entered> {
-    let connection = Arc::new(Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), slot));
+    let connection = Arc::new(Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot));
     app.connections.insert(&connection);
     let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
     // Check this only now: if the app is removed later, it closes this connection too.
@@ -221,6 +221,20 @@ struct Rejected {
     accepted: Option<Opened>,
 }
 
+/// Why the host cannot do what a module accepted.
+enum Unusable {
+    /// It is not valid. The text says why.
+    Invalid(String),
+    /// The memory budget is used up.
+    OutOfMemory,
+}
+
+impl From<String> for Unusable {
+    fn from(reason: String) -> Self {
+        Self::Invalid(reason)
+    }
+}
+
 /// What follows from the module's answer.
 fn decide(
     app: &Arc<App>,
@@ -235,8 +249,11 @@ fn decide(
             let opened = entered.opened(Arc::clone(&setup.limits));
             return match apply(app, setup, &connection, request, acceptance) {
                 Ok(headers) => Ok((opened, headers)),
-                Err(reason) => {
-                    let answer = misbehaved(app, &connection, &reason);
+                Err(unusable) => {
+                    let answer = match unusable {
+                        Unusable::Invalid(reason) => misbehaved(app, &connection, &reason),
+                        Unusable::OutOfMemory => answer::out_of_memory(),
+                    };
                     Err(Box::new(Rejected { answer, accepted: Some(opened) }))
                 }
             };
@@ -266,7 +283,7 @@ fn apply(
     connection: &Arc<Connection>,
     request: &Request,
     acceptance: Acceptance,
-) -> Result<HeaderMap, String> {
+) -> Result<HeaderMap, Unusable> {
     let mut headers = HeaderMap::new();
     for (name, value) in &acceptance.headers {
         let (name, value) = answer::header(name, value)?;
@@ -275,16 +292,18 @@ fn apply(
     }
     if let Some(subprotocol) = acceptance.subprotocol {
         if !request.subprotocols.contains(&subprotocol) {
-            return Err(format!("the client did not offer the subprotocol `{subprotocol}`"));
+            return Err(format!("the client did not offer the subprotocol `{subprotocol}`").into());
         }
         let value = HeaderValue::from_str(&subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
     if acceptance.attachment.len() > setup.limits.attachment_bytes.bytes() {
-        return Err(format!("the attachment is larger than `attachment_bytes` = {}", setup.limits.attachment_bytes));
+        let limit = setup.limits.attachment_bytes;
+        return Err(format!("the attachment is larger than `attachment_bytes` = {limit}").into());
     }
     if !acceptance.attachment.is_empty() {
-        *connection.attachment.lock() = Bytes::from(acceptance.attachment);
+        let attachment = app.context.memory.keep(Use::Attachment, acceptance.attachment);
+        *connection.attachment.lock() = attachment.map_err(|OutOfMemory| Unusable::OutOfMemory)?;
     }
     for topic in &acceptance.topics {
         let subscribed = app.topics.subscribe(connection, topic, setup.limits.topics_per_connection);

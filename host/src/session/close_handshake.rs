@@ -10,6 +10,7 @@ use super::transport::Transport;
 use super::write::Writer;
 use crate::app::connection::Close;
 use crate::config::AppLimits;
+use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
 /// Perform the close handshake for as long as the other side still reads. The caller limits the time.
@@ -18,6 +19,7 @@ pub(super) async fn close_handshake(
     mut reader: Reader,
     close: &Close,
     limits: &AppLimits,
+    input: &Share,
 ) {
     if close.by == ClosedBy::Transport {
         return;
@@ -31,9 +33,10 @@ pub(super) async fn close_handshake(
         return;
     }
     // Data may still arrive; the host waits for the client's close frame.
-    while !reader.is_over {
-        poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, context)).await;
+    while !reader.is_over && !close.is_out_of_memory() {
+        poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, input, context)).await;
     }
+    reader.release(input);
     linger(writer.socket).await;
 }
 

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Error;
 use super::transport::Transport;
 use crate::app::connection::Close;
 use crate::config::AppLimits;
+use crate::memory_budget::{OutOfMemory, Share};
 
 /// The size of a read buffer in bytes: what one system call can read.
 const BUFFER: usize = 64 << 10;
@@ -60,12 +61,39 @@ impl Reader {
     }
 
     /// Read until the socket has no more data, a batch is full, or the connection ends. Pending if nothing has arrived.
+    /// `share` counts what is in memory afterwards.
     pub(super) fn poll_batch(
         &mut self,
         socket: &mut impl Transport,
         limits: &AppLimits,
+        share: &Share,
         context: &mut Context<'_>,
     ) -> Poll<Batch> {
+        let batch = self.poll_read(socket, limits, context);
+        let read = if let Poll::Ready(batch) = &batch { batch.bytes } else { 0 };
+        match share.resize(self.held() + read) {
+            Ok(()) => batch,
+            Err(OutOfMemory) => {
+                self.release(share);
+                Poll::Ready(Batch { end: Some(Close::out_of_memory()), ..Batch::default() })
+            }
+        }
+    }
+
+    /// How many bytes are kept for what is not complete, or did not fit into a batch.
+    fn held(&self) -> usize {
+        self.decoder.held() + self.unread.capacity()
+    }
+
+    /// Keep nothing any more. The connection ends.
+    pub(super) fn release(&mut self, share: &Share) {
+        (self.decoder, self.unread, self.is_over) = (Decoder::new(0), Vec::new(), true);
+        // Less is never refused.
+        let _ = share.resize(0);
+    }
+
+    /// As [`poll_batch`](Self::poll_batch).
+    fn poll_read(&mut self, socket: &mut impl Transport, limits: &AppLimits, context: &mut Context<'_>) -> Poll<Batch> {
         let mut batch = Batch::default();
         if !self.unread.is_empty() {
             let mut unread = std::mem::take(&mut self.unread);
@@ -155,10 +183,12 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
 
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::memory_budget::{MemoryBudget, Use};
 
     /// A frame of a client. Its mask is zeros.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -166,7 +196,8 @@ mod tests {
     }
 
     async fn batch(reader: &mut Reader, socket: &mut DuplexStream, limits: &AppLimits) -> Batch {
-        poll_fn(|context| reader.poll_batch(socket, limits, context)).await
+        let share = Arc::<MemoryBudget>::default().share(Use::Input);
+        poll_fn(|context| reader.poll_batch(socket, limits, &share, context)).await
     }
 
     fn texts(batch: &Batch) -> Vec<&str> {
@@ -203,9 +234,10 @@ mod tests {
         theirs.write_all(&parts).await.unwrap();
         let mut reader = Reader::new(100, &[]);
         let mut polls = 0;
+        let share = Arc::<MemoryBudget>::default().share(Use::Input);
         let message = poll_fn(|context| {
             polls += 1;
-            reader.poll_batch(&mut ours, &limits, context)
+            reader.poll_batch(&mut ours, &limits, &share, context)
         });
         assert_eq!(texts(&message.await), ["ab"]);
         assert!(polls >= parts.len() / (READS * BUFFER), "{polls} polls for {} bytes", parts.len());

@@ -15,9 +15,8 @@ use super::rate_limiter::RateLimiter;
 use super::read::{Batch, Reader};
 use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::{Close, Connection, DueTimer, Opened};
-use crate::app::{App, call, versions};
-use crate::config::AppLimits;
+use crate::app::connection::{Close, DueTimer, Opened};
+use crate::app::{call, versions};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
@@ -30,30 +29,33 @@ pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
     let close = session.serve().await;
     if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
         // What was sent before the close is delivered before it. If that fails, the close handshake fails too.
-        let _ = session.writer.write(&session.connection).await;
+        let _ = session.writer.write(&opened.connection).await;
     }
     // Boxed: an open connection need not keep the room for its end.
-    Box::pin(end(session.writer, session.reader, opened, close)).await;
+    let Session { writer, reader, .. } = session;
+    Box::pin(end(writer, reader, opened, close)).await;
 }
 
 /// Run the close handshake, and tell the module.
 async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, close: Close) {
-    let limits = Arc::clone(&opened.limits);
+    let (limits, connection) = (Arc::clone(&opened.limits), Arc::clone(&opened.connection));
     opened.connection.note_end(&close);
     // The module hears of the end at once; the client's answer may take its time.
     let close_handshake = async {
         // A client that took no more bytes will not take a close frame either.
         if !writer.is_stuck {
-            let _ = timeout(limits.close_timeout.get(), close_handshake(writer, reader, &close, &limits)).await;
+            let _ = timeout(
+                limits.close_timeout.get(),
+                close_handshake(writer, reader, &close, &limits, &connection.input),
+            )
+            .await;
         }
     };
     tokio::join!(close_handshake, opened.finish(close.clone()));
 }
 
-struct Session<S> {
-    app: Arc<App>,
-    limits: Arc<AppLimits>,
-    connection: Arc<Connection>,
+struct Session<'a, S> {
+    opened: &'a Opened,
     reader: Reader,
     writer: Writer<S>,
     rate: RateLimiter,
@@ -78,10 +80,9 @@ enum Event {
     Alarm,
 }
 
-impl<S: Transport> Session<S> {
-    fn new(socket: S, reader: Reader, opened: &Opened) -> Self {
-        let (app, connection) = (Arc::clone(&opened.app), Arc::clone(&opened.connection));
-        let limits = Arc::clone(&opened.limits);
+impl<'a, S: Transport> Session<'a, S> {
+    fn new(socket: S, reader: Reader, opened: &'a Opened) -> Self {
+        let limits = &opened.limits;
         let now = Instant::now();
         Self {
             rate: RateLimiter::new(limits.messages_per_second, now),
@@ -93,9 +94,7 @@ impl<S: Transport> Session<S> {
             pinged_at: None,
             drained: Arc::default(),
             is_clients_turn: false,
-            app,
-            limits,
-            connection,
+            opened,
         }
     }
 
@@ -131,7 +130,7 @@ impl<S: Transport> Session<S> {
         {
             return Poll::Ready(event);
         }
-        if self.connection.take_wakeup(context.waker()) {
+        if self.opened.connection.take_wakeup(context.waker()) {
             return Poll::Ready(Event::Wakeup);
         }
         self.poll_client(context)
@@ -140,7 +139,8 @@ impl<S: Transport> Session<S> {
     /// What comes from the client, or has to be done because nothing comes.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if self.paused_until.is_none() && !self.drained.load(Ordering::Relaxed) {
-            let batch = self.reader.poll_batch(&mut self.writer.socket, &self.limits, context);
+            let socket = &mut self.writer.socket;
+            let batch = self.reader.poll_batch(socket, &self.opened.limits, &self.opened.connection.input, context);
             let is_drained = matches!(&batch, Poll::Pending | Poll::Ready(Batch { is_drained: true, .. }));
             self.drained.store(is_drained, Ordering::Relaxed);
             if let Poll::Ready(batch) = batch {
@@ -151,14 +151,14 @@ impl<S: Transport> Session<S> {
     }
 
     async fn wakeup(&mut self) -> Result<(), Close> {
-        if versions::is_unsettled(&self.app, &self.connection)
-            && let Err(failed) = versions::version_for(&self.app, Some(&self.connection)).await
+        if versions::is_unsettled(&self.opened.app, &self.opened.connection)
+            && let Err(failed) = versions::version_for(&self.opened.app, Some(&self.opened.connection)).await
         {
             return Err(self.call_failed(&failed));
         }
         // Only the timers that are due now. One that becomes due during these calls waits for the next wakeup.
-        for timer in self.connection.take_due() {
-            if self.app.timers.claim(Some(self.connection.id), &timer) {
+        for timer in self.opened.connection.take_due() {
+            if self.opened.app.timers.claim(Some(self.opened.connection.id), &timer) {
                 self.fire(&timer).await?;
             }
         }
@@ -166,20 +166,20 @@ impl<S: Transport> Session<S> {
             // The socket is read once in a poll of the task.
             yield_now().await;
         }
-        self.writer.write(&self.connection).await
+        self.writer.write(&self.opened.connection).await
     }
 
     /// Call the module for a timer, and write what it sent. A requested close ends the session before the next timer.
     async fn fire(&mut self, timer: &DueTimer) -> Result<(), Close> {
         self.is_clients_turn = true;
-        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+        let Opened { app, connection, .. } = self.opened;
         if let Some(tap) = connection.tap() {
             tap.fired();
         }
         // Boxed, because timers are rare, and each connection would keep the room for this call.
-        let mut call = Box::pin(call::connection_timer(&app, &connection, &timer.name, &timer.payload));
+        let mut call = Box::pin(call::connection_timer(app, connection, &timer.name, &timer.payload));
         self.drive(call.as_mut()).await?;
-        self.writer.write(&self.connection).await
+        self.writer.write(&self.opened.connection).await
     }
 
     async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
@@ -190,28 +190,28 @@ impl<S: Transport> Session<S> {
         if batch.messages.is_empty() {
             return match batch.end {
                 Some(close) => Err(close),
-                None => self.writer.write(&self.connection).await,
+                None => self.writer.write(&self.opened.connection).await,
             };
         }
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);
             self.alarm.as_mut().reset(resume);
         }
-        if let Some(tap) = self.connection.tap() {
+        if let Some(tap) = self.opened.connection.tap() {
             tap.sent(&batch.messages);
         }
-        if let Some(result) = call::receive_directly(&self.app, &self.connection, &batch.messages, now) {
+        if let Some(result) = call::receive_directly(&self.opened.app, &self.opened.connection, &batch.messages, now) {
             return match batch.end {
                 Some(close) => Err(close),
                 None => {
                     self.called(result, None)?;
-                    self.writer.write(&self.connection).await
+                    self.writer.write(&self.opened.connection).await
                 }
             };
         }
-        let (app, connection) = (Arc::clone(&self.app), Arc::clone(&self.connection));
+        let Opened { app, connection, .. } = self.opened;
         // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
-        let mut call = Box::pin(call::receive(&app, &connection, &batch.messages));
+        let mut call = Box::pin(call::receive(app, connection, &batch.messages));
         match batch.end {
             // The end came behind these messages. Nothing can be sent any more, and it stays the end,
             // whatever becomes of the call, which is in the log.
@@ -221,7 +221,7 @@ impl<S: Transport> Session<S> {
             }
             None => {
                 self.drive(call.as_mut()).await?;
-                self.writer.write(&self.connection).await
+                self.writer.write(&self.opened.connection).await
             }
         }
     }
@@ -229,7 +229,7 @@ impl<S: Transport> Session<S> {
     /// Let a call run to its end, and write meanwhile what is sent to the client: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
     async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>) -> Result<(), Close> {
-        let connection = &*self.connection;
+        let connection = &*self.opened.connection;
         let writer = &mut self.writer;
         let pump = async move {
             loop {
@@ -252,20 +252,20 @@ impl<S: Transport> Session<S> {
         let failed = result.err().map(|error| self.call_failed(&error));
         match lost.or(failed) {
             // The first close counts: a module that closes and then fails has closed.
-            Some(close) => Err(self.connection.outbox.take_close().unwrap_or(close)),
+            Some(close) => Err(self.opened.connection.outbox.take_close().unwrap_or(close)),
             None => Ok(()),
         }
     }
 
     fn call_failed(&self, failed: &FailedCall) -> Close {
-        Close::call_failed(failed, self.app.setup().error_close_code())
+        Close::call_failed(failed, self.opened.app.setup().error_close_code())
     }
 
     /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
     async fn alarm(&mut self) -> Result<(), Close> {
-        if versions::is_unsettled(&self.app, &self.connection) {
+        if versions::is_unsettled(&self.opened.app, &self.opened.connection) {
             // No instance was free for its migration when it was woken, and it has said nothing since.
-            self.connection.wake();
+            self.opened.connection.wake();
         }
         let now = Instant::now();
         if let Some(until) = self.paused_until {
@@ -277,14 +277,14 @@ impl<S: Transport> Session<S> {
             self.paused_until = None;
             (self.last_heard, self.pinged_at) = (now, None);
         }
-        let keepalive = self.limits.keepalive.get();
+        let keepalive = self.opened.limits.keepalive.get();
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
         if due <= now {
             if self.pinged_at.is_some() {
                 return Err(Close::lost("the client did not answer a ping"));
             }
             self.pinged_at = Some(now);
-            self.writer.ping().await?;
+            self.writer.ping(&self.opened.connection).await?;
             due = now + keepalive;
         }
         self.alarm.as_mut().reset(due);

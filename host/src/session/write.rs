@@ -67,7 +67,7 @@ impl<S: Transport> Writer<S> {
         loop {
             // Messages are left only if an earlier write was cancelled.
             if !self.is_flushed
-                && let Err(close) = self.flush_in_time().await
+                && let Err(close) = self.flush_in_time(connection).await
             {
                 // The connection may have been closed as too slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
@@ -95,11 +95,11 @@ impl<S: Transport> Writer<S> {
     }
 
     /// Ping a silent client to find out whether it still responds.
-    pub(super) async fn ping(&mut self) -> Result<(), Close> {
+    pub(super) async fn ping(&mut self, connection: &Connection) -> Result<(), Close> {
         self.has_pinged = true;
         self.queue.push_back(Encoded::ping());
         self.is_flushed = false;
-        self.flush_in_time().await
+        self.flush_in_time(connection).await
     }
 
     /// Write the close frame, as the last one. Messages that are still queued are dropped, but not the rest of a frame.
@@ -110,10 +110,25 @@ impl<S: Transport> Writer<S> {
         poll_fn(|context| self.poll_flush(context)).await
     }
 
-    async fn flush_in_time(&mut self) -> Result<(), Close> {
+    async fn flush_in_time(&mut self, connection: &Connection) -> Result<(), Close> {
         let timeout = self.timeout;
-        let flushed = lazy_timeout(timeout, pin!(poll_fn(|context| self.poll_flush(context)))).await;
-        self.observation(flushed)
+        let flush = poll_fn(|context| match self.poll_flush(context) {
+            Poll::Pending if connection.is_evicted(context.waker()) => Poll::Ready(None),
+            flushed => flushed.map(Some),
+        });
+        match lazy_timeout(timeout, pin!(flush)).await {
+            Ok(Some(flushed)) => self.observation(Ok(flushed)),
+            Ok(None) => Err(self.give_up(connection)),
+            Err(elapsed) => self.observation(Err(elapsed)),
+        }
+    }
+
+    /// The host needs the memory. The client is in the middle of a frame, so it cannot be told.
+    fn give_up(&mut self, connection: &Connection) -> Close {
+        self.is_stuck = true;
+        (self.queue, self.pongs) = Default::default();
+        connection.outbox.abandon();
+        Close::out_of_memory()
     }
 
     fn observation(&mut self, written: Result<io::Result<()>, Elapsed>) -> Result<(), Close> {

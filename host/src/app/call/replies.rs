@@ -5,7 +5,7 @@ use hassock_frames::Encoded;
 use wasmtime::error::bail;
 
 use super::{CallContext, InstanceState};
-use crate::app::connection::{self, Connection, SendError};
+use crate::app::connection::{self, Close, Connection, SendError};
 
 /// The most room that a call is promised, in bytes. A module that sends more does so in several pieces, and the memory for
 /// one piece is small.
@@ -23,7 +23,7 @@ impl CallContext {
     /// its room from now on.
     ///
     /// # Errors
-    /// If they do not fit, or the connection is closing.
+    /// If they do not fit, the connection is closing, or the host has no memory left.
     pub(crate) fn send_packed(&mut self, connection: &Connection, messages: Encoded) -> Result<u32, SendError> {
         let is_own = self.connection.as_ref().is_some_and(|own| own.id == connection.id);
         match self.room.filter(|room| is_own && connection::size(&messages) <= *room) {
@@ -67,8 +67,10 @@ impl InstanceState {
             bail!("the call returned messages of {size} bytes, and had room for {room}");
         }
         if let Some(own) = &call.connection {
-            // An error means that the connection is closing, and nothing more can be sent.
-            let _ = own.outbox.push_promised(messages);
+            // Another error means that the connection is closing, and nothing more can be sent.
+            if let Err(SendError::OutOfMemory) = own.outbox.push_promised(messages) {
+                own.outbox.overflow(Close::out_of_memory());
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! | 1009 | a message larger than `message_bytes` | send less |
 //! | 1011 | a call of the module failed: it trapped, reached a limit or returned an error | reconnect later |
 //! | 1012 | the version was rolled back, and the version before it cannot read the attachment | reconnect at once |
-//! | 1013 | the client reads too slowly, or the app is too busy | reconnect with backoff |
+//! | 1013 | the client reads too slowly, the app is too busy, or the host has no memory left | reconnect with backoff |
 //!
 //! Clients and modules may close with other codes. The host never sends 1005 and 1006; they tell a module that the
 //! close frame had no code, or that there was no close frame.
@@ -24,6 +24,9 @@ use crate::module::{CallError, FailedCall};
 
 /// The maximum length of the reason of a close frame, in bytes: a control frame has 125, and the code takes two.
 pub const MAX_REASON: usize = 123;
+
+/// The reason of a close for which the memory budget is used up.
+const OUT_OF_MEMORY: &str = "the host has no memory left";
 
 /// How a connection is to end, or has ended.
 #[derive(Debug, Clone)]
@@ -60,6 +63,16 @@ impl Close {
     /// The outbox overflowed.
     pub fn too_slow() -> Self {
         Self::host(1013, "too slow: the outbox is full")
+    }
+
+    /// The memory budget of the host is used up.
+    pub fn out_of_memory() -> Self {
+        Self::host(1013, OUT_OF_MEMORY)
+    }
+
+    /// Whether the connection ends because the memory budget of the host is used up.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.by == ClosedBy::Host && self.reason.as_str() == OUT_OF_MEMORY
     }
 
     /// The application failed. The cause is written to the log and not told to the client.

@@ -15,6 +15,7 @@ use super::close::Close;
 use super::outbox::Outbox;
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
+use crate::memory_budget::{MemoryBudget, Share, Use};
 
 /// A timer of a connection that is due.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Connection {
     pub id: u64,
     /// The messages to write.
     pub outbox: Outbox,
+    /// What the session has read and the module has not handled yet.
+    pub(crate) input: Share,
     /// The attachment: bytes that belong to the module.
     pub attachment: Mutex<Bytes>,
     /// The version that serves the connection.
@@ -53,6 +56,8 @@ pub struct Connection {
     /// The app has forgotten the connection, or is about to: it gets no topics and no timers any more. This is set before
     /// those are taken away, and read under the lock under which they are, so that none comes in between.
     pub(crate) is_forgotten: AtomicBool,
+    /// The session is to end even if the client takes no bytes.
+    is_evicted: AtomicBool,
     /// What the connection takes up of the bounds of the host.
     _slot: Slot,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
@@ -68,16 +73,18 @@ pub struct Connection {
 impl Connection {
     /// A connection that the module has not opened yet.
     pub fn new(id: u64, outbox_bytes: usize) -> Self {
-        Self::in_slot(id, outbox_bytes, Slot::default())
+        Self::in_slot(id, outbox_bytes, &Arc::default(), Slot::default())
     }
 
     /// The same, which keeps the slot for as long as anything of the connection is left. If only its task did, clients
     /// that come and go could make a module that is busy owe any number of them their `closed`.
-    pub(crate) fn in_slot(id: u64, outbox_bytes: usize, slot: Slot) -> Self {
+    pub(crate) fn in_slot(id: u64, outbox_bytes: usize, memory: &Arc<MemoryBudget>, slot: Slot) -> Self {
         Self {
             id,
             _slot: slot,
-            outbox: Outbox::new(outbox_bytes),
+            input: memory.share(Use::Input),
+            is_evicted: AtomicBool::new(false),
+            outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
             is_forgotten: AtomicBool::new(false),
@@ -93,6 +100,24 @@ impl Connection {
     pub fn wake(&self) {
         self.wakeup.store(true, Ordering::Release);
         self.session.wake();
+    }
+
+    /// End the connection now, because the host needs the memory that it uses.
+    pub(crate) fn evict(&self, close: Close) {
+        self.outbox.overflow(close);
+        self.is_evicted.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether the connection was [evicted](Self::evict). If not, `waker` is woken when it is.
+    pub(crate) fn is_evicted(&self, waker: &Waker) -> bool {
+        self.session.register(waker);
+        self.is_evicted.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the host keeps for the connection, without its timers.
+    pub(crate) fn memory(&self) -> usize {
+        self.input.bytes() + self.outbox.bytes() + self.attachment.lock().len()
     }
 
     /// Record the connection from now on. It was opened just now, so it has no other recording.

@@ -49,6 +49,9 @@ impl Drop for Opened {
 
 async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     connection.note_end(&close);
+    if close.is_out_of_memory() {
+        app.context.memory.note_closed();
+    }
     connection.outbox.shut();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);

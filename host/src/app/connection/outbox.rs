@@ -2,11 +2,13 @@
 //! bounded in bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hassock_frames::Encoded;
 use parking_lot::Mutex;
 
 use super::close::Close;
+use crate::memory_budget::{MemoryBudget, OutOfMemory, SHORTEST, Share, Use};
 
 /// Bytes that the outbox counts for a message in addition to its payload, for the queue entry and the frame header.
 /// Without them, the limit would not bound the number of empty messages.
@@ -17,6 +19,8 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 pub enum SendError {
     /// The outbox has not enough free space now.
     Full,
+    /// The host has no memory left now.
+    OutOfMemory,
     /// The message does not fit even into an empty outbox.
     TooLarge,
     /// The connection is closing.
@@ -40,13 +44,16 @@ pub(crate) enum Next {
     Nothing,
 }
 
-#[derive(Default)]
 struct Queue {
     messages: VecDeque<Encoded>,
     /// Bytes that are queued, or taken and not written yet: the memory that this client uses.
     bytes: usize,
     /// The part of these bytes that was taken and is being written.
     taken: usize,
+    /// The part of `bytes` that counts for the memory budget here: a published message counts on its own, once.
+    own: usize,
+    taken_own: usize,
+    share: Share,
     close: Option<Close>,
     /// Messages are not accepted any more; the session is ending or has ended.
     shut: bool,
@@ -54,8 +61,18 @@ struct Queue {
 
 impl Outbox {
     /// An outbox for at most `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), limit }
+    pub fn new(limit: usize, memory: &Arc<MemoryBudget>) -> Self {
+        let queue = Queue {
+            messages: VecDeque::new(),
+            bytes: 0,
+            taken: 0,
+            own: 0,
+            taken_own: 0,
+            share: memory.share(Use::Outbox),
+            close: None,
+            shut: false,
+        };
+        Self { queue: Mutex::new(queue), limit }
     }
 
     /// Queue messages: all of them, or none.
@@ -63,6 +80,21 @@ impl Outbox {
     /// # Errors
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
+        let own = size(&messages);
+        self.push_counting(messages, own)
+    }
+
+    /// Queue a message that was published. If it is not short, the memory budget counts its bytes already.
+    ///
+    /// # Errors
+    /// If it does not fit, or the connection is closing.
+    pub(crate) fn push_published(&self, message: Encoded) -> Result<(), SendError> {
+        let own = if message.as_bytes().len() < SHORTEST { size(&message) } else { MESSAGE_OVERHEAD };
+        self.push_counting(message, own)
+    }
+
+    /// Queue messages of which so many bytes count for the memory budget here.
+    fn push_counting(&self, messages: Encoded, own: usize) -> Result<(), SendError> {
         let bytes = size(&messages);
         let mut queue = self.queue.lock();
         if queue.is_closing() {
@@ -76,8 +108,7 @@ impl Outbox {
         if queue.bytes + bytes > if queue.bytes == 0 { largest } else { self.limit } {
             return Err(SendError::Full);
         }
-        queue.push(messages, bytes);
-        Ok(())
+        queue.push(messages, bytes, own)
     }
 
     /// How many bytes of messages fit now. Each message counts [`MESSAGE_OVERHEAD`] bytes more than its payload.
@@ -97,8 +128,7 @@ impl Outbox {
         if queue.is_closing() {
             return Err(SendError::Closing);
         }
-        queue.push(messages, bytes);
-        Ok(())
+        queue.push(messages, bytes, bytes)
     }
 
     /// How full the outbox is, in percent of its limit.
@@ -122,9 +152,15 @@ impl Outbox {
     /// Close the connection and drop the queued messages, because the client does not read them anyway.
     pub fn overflow(&self, close: Close) {
         let mut queue = self.queue.lock();
-        queue.messages.clear();
-        queue.bytes = queue.taken;
+        queue.drop_messages();
         queue.close.get_or_insert(close);
+    }
+
+    /// Keep nothing of what was taken either: the session does not write it any more.
+    pub(crate) fn abandon(&self) {
+        let mut queue = self.queue.lock();
+        (queue.taken, queue.taken_own) = (0, 0);
+        queue.drop_messages();
     }
 
     /// Behave as a full outbox, as if the client had read nothing for a long time, until the session next writes.
@@ -140,9 +176,11 @@ impl Outbox {
     pub(crate) fn next(&self, messages: &mut VecDeque<Encoded>) -> Next {
         let mut queue = self.queue.lock();
         queue.bytes -= std::mem::take(&mut queue.taken);
+        queue.own -= std::mem::take(&mut queue.taken_own);
+        queue.recount();
         if !queue.messages.is_empty() {
             std::mem::swap(&mut queue.messages, messages);
-            queue.taken = queue.bytes;
+            (queue.taken, queue.taken_own) = (queue.bytes, queue.own);
             return Next::Messages;
         }
         match queue.close.take() {
@@ -168,8 +206,17 @@ impl Outbox {
     pub fn shut(&self) {
         let mut queue = self.queue.lock();
         queue.shut = true;
-        queue.messages = VecDeque::new();
-        queue.bytes = queue.taken;
+        queue.drop_messages();
+    }
+
+    /// How many bytes are queued, or being written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
+    /// Whether the connection is closing.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.queue.lock().is_closing()
     }
 }
 
@@ -178,11 +225,27 @@ impl Queue {
         self.shut || self.close.is_some()
     }
 
-    fn push(&mut self, messages: Encoded, bytes: usize) {
+    fn push(&mut self, messages: Encoded, bytes: usize, own: usize) -> Result<(), SendError> {
         if messages.frames() > 0 {
+            self.share.resize(self.own + own).map_err(|OutOfMemory| SendError::OutOfMemory)?;
             self.bytes += bytes;
+            self.own += own;
             self.messages.push_back(messages);
         }
+        Ok(())
+    }
+
+    /// What was not taken yet is not written.
+    fn drop_messages(&mut self) {
+        self.messages = VecDeque::new();
+        (self.bytes, self.own) = (self.taken, self.taken_own);
+        self.recount();
+    }
+
+    /// There is less than before.
+    fn recount(&mut self) {
+        // Less is never refused.
+        let _ = self.share.resize(self.own);
     }
 }
 
@@ -197,13 +260,17 @@ mod tests {
 
     use super::*;
 
+    fn outbox(limit: usize) -> Outbox {
+        Outbox::new(limit, &Arc::default())
+    }
+
     fn text(bytes: usize) -> Encoded {
         Encoded::text(&"x".repeat(bytes))
     }
 
     #[test]
     fn the_limit_holds_until_the_bytes_are_written() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 50));
         assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 100));
         assert_eq!(outbox.push(text(0)), Err(SendError::Full));
@@ -218,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_message_as_large_as_the_limit_fits_into_an_empty_outbox() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         assert_eq!(outbox.push(text(1001)), Err(SendError::TooLarge));
         assert_eq!((outbox.push(text(1000)), outbox.fullness()), (Ok(()), 100));
         assert_eq!(outbox.push(text(0)), Err(SendError::Full));
@@ -226,14 +293,14 @@ mod tests {
 
     #[test]
     fn empty_messages_are_not_free() {
-        let outbox = Outbox::new(640);
+        let outbox = outbox(640);
         let sent = std::iter::repeat_with(|| outbox.push(text(0))).take_while(Result::is_ok).count();
         assert_eq!(sent, 10);
     }
 
     #[test]
     fn a_filled_one_is_full_until_the_session_writes() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         outbox.push(text(100)).unwrap();
         outbox.fill();
         assert_eq!(outbox.push(text(0)), Err(SendError::Full));
@@ -246,7 +313,7 @@ mod tests {
 
     #[test]
     fn several_go_together_or_not_at_all() {
-        let outbox = Outbox::new(263);
+        let outbox = outbox(263);
         let long = "x".repeat(100);
         let two = Encoded::messages([Payload::text(&long), Payload::text(&long)].into_iter());
         assert_eq!(outbox.push(two), Err(SendError::TooLarge));
@@ -255,7 +322,7 @@ mod tests {
 
     #[test]
     fn promised_room_stays_whatever_others_send() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         assert_eq!(outbox.room(), 1000);
         outbox.push(text(936)).unwrap();
         outbox.push_promised(text(936)).unwrap();
@@ -271,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_close_comes_after_what_was_queued_and_ends_sending() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         outbox.push(text(1)).unwrap();
         outbox.close(Close::going_away()).unwrap();
         assert_eq!(outbox.push(text(1)), Err(SendError::Closing));

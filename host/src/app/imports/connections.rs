@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hassock_frames::Encoded;
 
 use crate::app::call::InstanceState;
 use crate::app::connection::{Close, Connection, MAX_REASON, SendError, is_allowed};
+use crate::memory_budget::Use;
 use crate::module::bindings::hassock::host::connections::{Error, Host};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message};
 use crate::module::payload;
@@ -65,7 +65,9 @@ impl Host for InstanceState {
         if attachment.len() > limit {
             return Err(Error::TooLarge(format!("{} bytes; `attachment_bytes` is {limit}", attachment.len())));
         }
-        *connection.attachment.lock() = Bytes::from(attachment);
+        let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
+        let attachment = call.app.context.memory.keep(Use::Attachment, attachment);
+        *connection.attachment.lock() = attachment.map_err(|error| Error::TooLarge(error.to_string()))?;
         Ok(())
     }
 }
@@ -83,7 +85,7 @@ impl InstanceState {
 
 fn refused(error: SendError) -> Error {
     match error {
-        SendError::Full => Error::OutboxFull,
+        SendError::Full | SendError::OutOfMemory => Error::OutboxFull,
         SendError::TooLarge => Error::TooLarge("more than `outbox_bytes`".to_owned()),
         SendError::Closing => Error::Closing,
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::app::call::InstanceState;
 use crate::app::{self, Existing, TimerError};
+use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::bindings::hassock::host::timers::{Error, Host, Schedule};
 
 impl Host for InstanceState {
@@ -60,7 +61,8 @@ fn set_timer(
         after: Duration::from_millis(schedule.after_ms),
         every: schedule.every_ms.map(Duration::from_millis),
     };
-    call.app.timers.set(owner.as_deref(), name, schedule, payload.into(), most, existing).map_err(|error| match error {
+    let payload = call.app.context.memory.keep(Use::Timer, payload).map_err(|OutOfMemory| Error::TooManyTimers)?;
+    call.app.timers.set(owner.as_deref(), name, schedule, payload, most, existing).map_err(|error| match error {
         TimerError::TooMany => Error::TooManyTimers,
         TimerError::Forgotten => Error::UnknownConnection,
         TimerError::Invalid(reason) => Error::Invalid(reason),

@@ -4,6 +4,7 @@ use hassock_frames::Encoded;
 
 use crate::app::TopicError;
 use crate::app::call::InstanceState;
+use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
 use crate::module::payload;
@@ -45,7 +46,9 @@ impl InstanceState {
         if message.as_bytes().len() > call.setup.limits.outbox_bytes.bytes() {
             return Err(Error::TooLarge);
         }
+        let memory = &call.app.context.memory;
         let message = Encoded::messages(std::iter::once(message));
+        let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
         Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Version, rollout};
 use crate::app::connection::{Connection, PreviousVersion};
 use crate::app::{App, call};
+use crate::memory_budget::Use;
 use crate::module::{CallError, FailedCall};
 
 /// How many times an attachment is migrated when other calls change it meanwhile. After that, the result of the
@@ -137,7 +138,15 @@ async fn attachment_for(
         // A call of another connection may have changed the attachment meanwhile, and this change must not be lost.
         if *current == attachment || attempts.next().is_none() {
             let has_changed = migrated != *current;
-            return Ok(has_changed.then(|| std::mem::replace(&mut *current, Bytes::from(migrated))));
+            if !has_changed {
+                return Ok(None);
+            }
+            let kept = app.context.memory.keep(Use::Attachment, migrated);
+            let kept = kept.map_err(|error| FailedCall {
+                version: Arc::clone(&chosen.id),
+                error: CallError::HostBusy(error.to_string()),
+            })?;
+            return Ok(Some(std::mem::replace(&mut *current, kept)));
         }
     }
 }
