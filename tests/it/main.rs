@@ -24,6 +24,7 @@ mod app {
 
 /// Databases as modules use them, and databases that fail.
 mod database {
+    mod large_rows;
     mod outage;
     mod sql;
     mod transactions;

@@ -87,7 +87,8 @@ impl<E: Engine> EnginePool<E> {
     }
 }
 
-fn closed() -> DatabaseError {
+/// The error of calls that come after the database was closed.
+pub(super) fn closed() -> DatabaseError {
     DatabaseError::ConnectionLost("the host has closed the database".to_owned())
 }
 
