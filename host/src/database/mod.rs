@@ -352,6 +352,18 @@ impl Transaction {
             AnyTransaction::Sqlite(inner) => inner.rollback().await,
         }
     }
+
+    /// Roll back the changes of a call that has ended. A database that does not respond within `connect_timeout` rolls them
+    /// back when it finds the session closed.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. The changes are rolled back in any case.
+    pub async fn abandon(self) -> Result<(), DatabaseError> {
+        match self.inner {
+            AnyTransaction::MySql(inner) => Box::pin(inner.abandon()).await,
+            AnyTransaction::Sqlite(inner) => inner.abandon().await,
+        }
+    }
 }
 
 impl fmt::Debug for Database {

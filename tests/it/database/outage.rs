@@ -51,6 +51,34 @@ async fn a_dead_database_costs_no_connection_and_comes_back_by_itself() {
     assert_eq!(late.query("SELECT COUNT(*) FROM t", json!([])).await, json!([[{ "s64": 9 }]]));
 }
 
+/// Invariant 8 with a server that hangs: what calls left open is not waited for, however long a statement may take. The
+/// server rolls it back as soon as it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_does_not_delay_the_end_of_a_call() {
+    let server = MariaDb::start().await;
+    let url = server.database().await;
+    let keys = "[apps.probe.limits]\ncall_timeout = \"1000s\"\ntransactions_per_call = 4\n";
+    let config = config(&url).replace("query_timeout = \"1s\"", "query_timeout = \"1000s\"") + keys;
+    let host = TestHost::start(&config).await;
+    let mut client = host.connect("/probe").await;
+    assert_eq!(sql_case(&mut client, "CREATE TABLE t (n INTEGER PRIMARY KEY)").await, "ok");
+    for end in ["leak", "drop"] {
+        let mut other = host.connect("/probe?topic=progress").await;
+        let insert = json!({ "execute": { "sql": "INSERT INTO t VALUES (1)" } });
+        let begun = json!({ "publish": { "topic": "progress", "text": "begun" } });
+        client.send(json!({ "transaction": [insert, begun, "sleep", end] }).to_string()).await;
+        assert_eq!(other.text().await, "begun");
+        server.pause();
+        let answers = client.json().await;
+        assert_eq!(answers["ok"][3], json!({ "ok": null }), "{answers}");
+        assert_eq!(client.ask("still here").await, "still here");
+        server.resume();
+        // This waits for the lock of the transaction, and does not find its row.
+        assert_eq!(sql_case(&mut client, "INSERT INTO t VALUES (1)").await, "ok");
+        assert_eq!(sql_case(&mut client, "DELETE FROM t").await, "ok");
+    }
+}
+
 /// A server that dies during a statement: the call fails soon, and its WebSocket stays open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_dies_under_a_statement_ends_it() {
