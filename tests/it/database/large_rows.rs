@@ -2,6 +2,7 @@
 
 use hassock_tests::{Client, MariaDb, Process, app_with_database, guest};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// KiB by which the host may grow: much more than a result with the default bounds takes, and a tenth of the row.
 const GROWTH: usize = 100 << 10;
@@ -16,11 +17,7 @@ fn huge_row(columns: usize) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_row_is_not_read_into_memory() {
     let server = MariaDb::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let app = app_with_database("probe", &guest("probe"), &server.database().await);
-    std::fs::write(folder.path().join("hassock.toml"), format!("listen = \"127.0.0.1:0\"\n{app}")).unwrap();
-    let process = Process::hassock(folder.path(), ["serve"]);
-    let mut client = Client::connect(&process.line("Starting server on ").await, "/probe").await;
+    let (process, mut client, _folder) = serve(&server.database().await).await;
     assert_eq!(client.query("SELECT 1", json!([])).await, json!([[{ "s64": 1 }]]));
     let before = process.peak_memory();
 
@@ -42,6 +39,38 @@ async fn a_huge_row_is_not_read_into_memory() {
     for sql in ["SELECT REPEAT('a', 8388608) c".to_owned(), many_values()] {
         assert!(client.probe(json!({ "columns": { "sql": sql } })).await.is_array());
     }
+}
+
+/// Invariant 5: the descriptions of columns that a session keeps with its prepared statements.
+#[tokio::test(flavor = "multi_thread")]
+async fn wide_statements_are_not_kept() {
+    let url = MariaDb::shared().await.database().await;
+    let (process, mut client, _folder) = serve(&url).await;
+    let columns: Vec<String> = (0..1000).map(|column| format!("c{column} TINYINT")).collect();
+    client.execute(&format!("CREATE TABLE wide ({})", columns.join(", ")), json!([])).await;
+    let look = async |client: &mut Client, number: usize, verb: &str| {
+        let sql = format!("SELECT * FROM wide a JOIN wide b JOIN wide c JOIN wide d WHERE {number} = 0");
+        client.probe(json!({ verb: { "sql": sql } })).await;
+    };
+    for verb in ["columns", "execute"] {
+        look(&mut client, 0, verb).await;
+        let before = process.peak_memory();
+        for number in 1..100 {
+            look(&mut client, number, verb).await;
+        }
+        let grown = process.peak_memory() - before;
+        assert!(grown < GROWTH / 4, "the host has grown by {grown} KiB");
+    }
+}
+
+/// The real binary with the `probe` module and a database.
+async fn serve(url: &str) -> (Process, Client, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app_with_database("probe", &guest("probe"), url);
+    std::fs::write(folder.path().join("hassock.toml"), format!("listen = \"127.0.0.1:0\"\n{app}")).unwrap();
+    let process = Process::hassock(folder.path(), ["serve"]);
+    let client = Client::connect(&process.line("Starting server on ").await, "/probe").await;
+    (process, client, folder)
 }
 
 /// As many values of 8 bytes as a result may have: the protocol adds the most to these.
