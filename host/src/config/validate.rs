@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::HeaderName;
 
-use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems};
+use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, conceal};
 
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
@@ -55,6 +55,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
                 format!("`{host}` is neither a name nor an address; it has no scheme, no port and no path"),
             );
         }
+    }
+    if config.databases.keys().any(|name| !conceal::is_plain(name)) {
+        report.add("databases", "a database has a name of letters, digits, `-` and `_`, as in `[databases.main]`");
     }
     for (name, database) in &config.databases {
         database_config(&mut report, &format!("databases.{name}"), database);
@@ -240,8 +243,8 @@ fn app_limits(report: &mut Report<'_>, key: &str, app: &AppConfig) {
 fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTreeMap<String, DatabaseConfig>) {
     for database in app.databases.keys().filter(|database| !databases.contains_key(*database)) {
         let known = match databases.is_empty() {
-            true => format!("this config has none; add `[databases.{database}]` with `url`"),
-            false => format!("the config has {}", quoted(databases.keys())),
+            true => format!("this config has none; add `[databases.{}]` with `url`", conceal::key(database)),
+            false => format!("the config has {}", quoted(databases.keys().map(|name| conceal::key(name)))),
         };
         report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
     }

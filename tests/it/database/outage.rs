@@ -1,6 +1,6 @@
 //! The database dies, comes back, or was never there.
 
-use hassock_tests::{Client, MariaDb, TestHost, app, eventually, guest};
+use hassock_tests::{Client, MariaDb, TestHost, app, eventually, guest, hassock};
 use serde_json::json;
 
 /// A config with a database at `url`, which is on line 3.
@@ -160,4 +160,28 @@ async fn problems_of_databases_and_modules_are_reported_together() {
     assert_eq!(error.lines().count(), 2, "{error}");
     assert!(error.contains("hassock.toml:3: databases.main.url: "), "{error}");
     assert!(error.contains("hassock.toml:9: apps.probe.module: "), "{error}");
+}
+
+/// The same for a URL that is in the wrong place, in all that a command prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_shows_the_password_of_a_config_that_is_wrong() {
+    let app = app("probe", &guest("probe"));
+    for wrong in [
+        "[databases]\nmain = \"mysql://root:hunter2@h/d\"",
+        "[databases.main]\nurl = mysql://root:hunter2@h/d",
+        "[databases.main]\nurl = [\"mysql://root:hunter2@h/d\"]",
+        "[databases.main]\nuri = \"mysql://root:hunter2@h/d\"",
+        "[databases.main]\nurl = \"mysql://root:hunter2@h/d",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("hassock.toml"), format!("{wrong}\n{app}")).unwrap();
+        std::fs::write(folder.path().join("a.transcript"), "connect a /probe\n").unwrap();
+        for command in [&["serve"][..], &["check"], &["build"], &["test"], &["module", "list"]] {
+            let finished = hassock(folder.path(), command).await;
+            let printed = finished.stdout + &finished.stderr;
+            // Some of them do without databases, and fail because there is no app to build.
+            assert_ne!(finished.code, Some(0), "{command:?} with {wrong}: {printed}");
+            assert!(!printed.is_empty() && !printed.contains("hunter2"), "{command:?} with {wrong}: {printed}");
+        }
+    }
 }
