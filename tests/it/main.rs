@@ -26,6 +26,7 @@ mod app {
 mod database {
     mod large_rows;
     mod outage;
+    mod parts;
     mod sql;
     mod transactions;
 }

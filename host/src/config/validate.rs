@@ -66,6 +66,7 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
         app_config(&mut report, &format!("apps.{name}"), app);
         grants(&mut report, name, app, &config.databases);
     }
+    parts(&mut report, config);
     paths(&mut report, &config.apps);
     instances(&mut report, config);
     at_least_one(&mut report, "log.buffered_lines", config.log.buffered_lines);
@@ -247,6 +248,17 @@ fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTre
             false => format!("the config has {}", quoted(databases.keys().map(|name| conceal::key(name)))),
         };
         report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
+    }
+}
+
+/// Each app that is granted a database has a connection of its own to it.
+fn parts(report: &mut Report<'_>, config: &Config) {
+    for (name, database) in config.databases.iter().filter(|(_, database)| !database.is_in_memory()) {
+        let sharers = config.sharers(name);
+        if (database.max_connections as usize) < sharers {
+            let message = format!("{sharers} apps are granted this database, so there must be at least {sharers}");
+            report.add(&format!("databases.{name}.max_connections"), message);
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
     let file = url.strip_prefix("sqlite:").unwrap_or(url);
     let file = percent_decode_str(file.strip_prefix("//").unwrap_or(file)).decode_utf8();
     let file = file.map_err(|_| refuse("it cannot be read"))?;
-    let in_memory = matches!(url, "sqlite::memory:" | "sqlite://:memory:");
+    let in_memory = config.is_in_memory();
     let path = match &*file {
         "" => return Err(refuse("it names no file")),
         _ if in_memory => name_in_memory(),

@@ -36,11 +36,11 @@ async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
 }
 
 async fn writer(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadWrite).await.unwrap()
+    database.grant(Access::ReadWrite, 1).await.unwrap()
 }
 
 async fn reader(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadOnly).await.unwrap()
+    database.grant(Access::ReadOnly, 1).await.unwrap()
 }
 
 fn text(text: &str) -> Value {
@@ -256,7 +256,7 @@ async fn a_huge_result_is_stopped_and_named() {
     assert!(matches!(rows, Err(DatabaseError::TooLarge(text)) if text.contains("max_rows")));
     let bytes = transaction.query("SELECT zeroblob(1001)", vec![]).await;
     assert!(matches!(bytes, Err(DatabaseError::TooLarge(text)) if text.contains("max_result_bytes")));
-    // More memory than SQLite may allocate at all.
+    // More memory than a value may have.
     let gigabyte = transaction.query("SELECT zeroblob(900000000)", vec![]).await;
     assert!(matches!(gigabyte, Err(DatabaseError::TooLarge(_))), "{gigabyte:?}");
     transaction.commit().await.unwrap();

@@ -6,7 +6,7 @@
 use super::engine::Engine;
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
-use super::session::{EnginePool, Lease, Run};
+use super::session::{EnginePool, Lease, Part, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
 use crate::config::DatabaseConfig;
@@ -24,9 +24,9 @@ pub(super) struct EngineTransaction<E: Engine> {
 }
 
 impl<E: Engine> EngineTransaction<E> {
-    pub(super) async fn begin(pool: &EnginePool<E>, access: Access) -> Result<Self, DatabaseError> {
+    pub(super) async fn begin(pool: &EnginePool<E>, part: &Part, access: Access) -> Result<Self, DatabaseError> {
         let config = Arc::clone(&pool.config);
-        let mut lease = pool.lease().await?;
+        let mut lease = pool.lease(part).await?;
         let result = start(&mut lease, access, &config).await;
         let rolled_back = result.map_err(|fault| fault.error)?;
         Ok(EngineTransaction { lease: Some(lease), config, rolled_back })
