@@ -53,7 +53,15 @@ impl Default for DatabaseConfig {
             max_rows: 10_000,
             max_result_bytes: Size::mebibytes(8),
             max_value_bytes: Size::mebibytes(1),
+            max_memory_bytes: Size::mebibytes(64),
             max_statement_bytes: Size::mebibytes(8),
         }
+    }
+}
+
+impl DatabaseConfig {
+    /// Whether it is a database of SQLite that is in no file.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.url.expose(), "sqlite::memory:" | "sqlite://:memory:")
     }
 }

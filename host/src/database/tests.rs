@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod guard;
+mod memory;
 mod transactions;
 
 use super::*;
@@ -363,7 +364,7 @@ fn the_futures_may_move_between_threads() {
         is_send(handle.begin());
         is_send(transaction.query("", vec![]));
         is_send(transaction.execute("", vec![]));
-        is_send(database.grant(Access::ReadOnly));
+        is_send(database.grant(Access::ReadOnly, 1));
         is_send(database.close());
     }
     fn by_value(transaction: Transaction, other: Transaction) {
