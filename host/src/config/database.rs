@@ -29,7 +29,8 @@ pub struct DatabaseConfig {
     pub idle_timeout: Duration,
     /// Rows of one result: it is copied into the module's memory as a whole.
     pub max_rows: usize,
-    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes.
+    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes. What MySQL
+    /// sends for one statement is cut off if it has clearly more, also if the module does not get it.
     pub max_result_bytes: Size,
     /// SQLite only: bytes of one value or row, at least 64 KiB. Nothing can interrupt what a function does with a value, so
     /// it must not take long.

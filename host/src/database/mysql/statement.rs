@@ -52,7 +52,7 @@ pub(super) async fn query(session: &mut MySqlConnection, run: Run<'_>) -> Result
 
 /// Run a statement and count the rows that it changed.
 pub(super) async fn execute(session: &mut MySqlConnection, run: Run<'_>) -> Result<Outcome, Fault> {
-    // Few callers want to know how many rows there are, and any of them may have many columns.
+    // A statement that only reads is rarely executed, and may have any number of columns, which are not known here.
     let keep = run.sql.len() <= MAX_KEPT_STATEMENT && run.verb != Verb::Read;
     let mut total = Outcome::default();
     let mut results = stream(session, run.sql.into(), arguments(run.parameters)?, keep);
