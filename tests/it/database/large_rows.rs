@@ -26,7 +26,7 @@ async fn a_huge_row_is_not_read_into_memory() {
         assert_eq!(case, "too-large", "{text}");
         assert!(text.contains("max_result_bytes"), "{text}");
     }
-    let step = json!({ "sql": huge_row(64) });
+    let step = json!({ "sql": huge_row(16) });
     let answers = client.probe(json!({ "transaction": [{ "query": step }, { "query": { "sql": "SELECT 1" } }] })).await;
     assert_eq!(answers[0]["sql"], "too-large", "{answers}");
     assert!(answers[1]["error"].is_string(), "its transaction has ended with its session: {answers}");
@@ -66,8 +66,11 @@ async fn wide_statements_are_not_kept() {
 /// The real binary with the `probe` module and a database.
 async fn serve(url: &str) -> (Process, Client, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let app = app_with_database("probe", &guest("probe"), url);
-    std::fs::write(folder.path().join("hassock.toml"), format!("listen = \"127.0.0.1:0\"\n{app}")).unwrap();
+    // A busy server takes long to make a gigabyte.
+    let keys = "[databases.main]\nquery_timeout = \"100s\"\n";
+    let app = app_with_database("probe", &guest("probe"), url).replace("[databases.main]\n", keys);
+    let config = format!("listen = \"127.0.0.1:0\"\n{app}limits.call_timeout = \"100s\"\n");
+    std::fs::write(folder.path().join("hassock.toml"), config).unwrap();
     let process = Process::hassock(folder.path(), ["serve"]);
     let client = Client::connect(&process.line("Starting server on ").await, "/probe").await;
     (process, client, folder)
