@@ -24,7 +24,9 @@ mod app {
 
 /// Databases as modules use them, and databases that fail.
 mod database {
+    mod large_rows;
     mod outage;
+    mod parts;
     mod sql;
     mod transactions;
 }

@@ -91,6 +91,16 @@ impl MariaDb {
         self.end_keeper("keep\n");
     }
 
+    /// Stop the server from doing anything, as a machine that hangs would. Connections to it stay open.
+    pub fn pause(&self) {
+        signal(self.server, "STOP");
+    }
+
+    /// Let it go on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        signal(self.server, "CONT");
+    }
+
     /// Start the server, again with the same data on the same port.
     ///
     /// # Panics
@@ -143,6 +153,9 @@ impl Drop for MariaDb {
         if self.keeper.is_none() {
             // It was killed, and not started again.
             let _ = std::fs::remove_dir_all(&self.folder);
+        } else {
+            // The keeper waits for it.
+            self.resume();
         }
         self.end_keeper("remove\n");
     }

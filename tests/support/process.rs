@@ -136,6 +136,17 @@ impl Process {
         .await;
     }
 
+    /// KiB of memory that it had at its greatest.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.group)).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+        peak.unwrap_or_else(|| panic!("no memory in {status}"))
+    }
+
     /// Send it a signal: `TERM`, `INT`.
     ///
     /// # Panics

@@ -13,11 +13,14 @@ pub struct DatabaseConfig {
     /// created if it is missing) or `sqlite::memory:`. `${NAME}` is an environment variable, so that the file holds
     /// no password. Required.
     pub url: Url,
-    /// Connections to the database at the same time, for each kind of grant that is in use: the server has a limit too.
+    /// Connections to the database at the same time, for each kind of grant that is in use: the server has a limit too. The
+    /// apps that are granted the database get equal parts of them, so that no app waits for another. So there are at least
+    /// as many as apps. A database in memory has one, for which all wait.
     pub max_connections: u32,
     /// How long a statement waits for a free connection before it fails with `pool-exhausted`.
     pub acquire_timeout: Duration,
-    /// How long connecting may take before the database counts as lost: a call must not hang on a server that is gone.
+    /// How long connecting, or rolling back what a call has left open, may take before the database counts as lost: a call
+    /// must not hang on a server that is gone.
     pub connect_timeout: Duration,
     /// How long a statement may run or wait for a lock: a slow one must not hold a connection for ever.
     pub query_timeout: Duration,
@@ -26,11 +29,15 @@ pub struct DatabaseConfig {
     pub idle_timeout: Duration,
     /// Rows of one result: it is copied into the module's memory as a whole.
     pub max_rows: usize,
-    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes.
+    /// Bytes of one result, for the same reason. Each value counts with its content, and with at least 8 bytes. What MySQL
+    /// sends for one statement is cut off if it has clearly more, also if the module does not get it.
     pub max_result_bytes: Size,
     /// SQLite only: bytes of one value or row, at least 64 KiB. Nothing can interrupt what a function does with a value, so
     /// it must not take long.
     pub max_value_bytes: Size,
+    /// `sqlite::memory:` only: bytes of the database, which are memory of the host. A transaction that changes all of it
+    /// needs twice as much in addition. All databases of SQLite together may use 1 GiB.
+    pub max_memory_bytes: Size,
     /// Bytes of one statement with its parameters, which the host keeps until it has run. They count as in a result.
     pub max_statement_bytes: Size,
 }
@@ -47,7 +54,15 @@ impl Default for DatabaseConfig {
             max_rows: 10_000,
             max_result_bytes: Size::mebibytes(8),
             max_value_bytes: Size::mebibytes(1),
+            max_memory_bytes: Size::mebibytes(64),
             max_statement_bytes: Size::mebibytes(8),
         }
+    }
+}
+
+impl DatabaseConfig {
+    /// Whether it is a database of SQLite that is in no file.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.url.expose(), "sqlite::memory:" | "sqlite://:memory:")
     }
 }

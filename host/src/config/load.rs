@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Config, Locator, Overrides, Problems, validate};
+use super::{Config, Locator, Overrides, Problems, conceal, validate};
 
 /// More problems than a person reads at once.
 const MAX_PROBLEMS: usize = 50;
@@ -44,6 +44,11 @@ impl Config {
         Ok(Self::load(self.locator.file())?.overridden(self.overrides))
     }
 
+    /// How many apps are granted a database.
+    pub fn sharers(&self, database: &str) -> usize {
+        self.apps.values().filter(|app| app.databases.contains_key(database)).count()
+    }
+
     /// Replace what a command decides, whatever the file says.
     #[must_use]
     pub fn overridden(mut self, overrides: Overrides) -> Self {
@@ -77,7 +82,7 @@ impl Config {
         };
         let sound = config.map(|mut config| {
             config.apps.retain(|name, _| is_sound(format!("apps.{name}")));
-            config.databases.retain(|name, _| is_sound(format!("databases.{name}")));
+            config.databases.retain(|name, _| conceal::is_plain(name) && is_sound(format!("databases.{name}")));
             config
         });
         Ok((sound, problems))
@@ -110,7 +115,7 @@ pub(super) fn deserialize<T: DeserializeOwned>(text: &str, locator: &Locator) ->
             Ok(config) => return (Some(config), problems),
             Err(error) => error,
         };
-        problems.0.push(locator.problem_at(error.span(), friendly(error.message())));
+        problems.0.push(locator.problem_at(error.span(), &friendly(error.message())));
         let blanked = error.span().and_then(|span| blank_line(&text, span));
         match blanked {
             Some(blanked) if problems.0.len() < MAX_PROBLEMS => text = blanked,

@@ -7,6 +7,7 @@
 mod admin;
 mod app;
 mod cache;
+mod conceal;
 mod database;
 mod limits;
 mod listen;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::conceal;
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -94,14 +96,15 @@ impl Locator {
                 None => break None,
             }
         };
-        Problem { file: self.file.clone(), line, key: key.to_owned(), message: message.into() }
+        Problem { file: self.file.clone(), line, key: conceal::key(key), message: message.into() }
     }
 
-    /// A problem at a place in the text.
-    pub fn problem_at(&self, span: Option<std::ops::Range<usize>>, message: impl Into<String>) -> Problem {
+    /// A problem that the parser has found at a place in the text. Its message may quote a password.
+    pub fn problem_at(&self, span: Option<std::ops::Range<usize>>, message: &str) -> Problem {
         let key = span.as_ref().map(|span| self.key(span)).unwrap_or_default();
         let line = span.map(|span| self.line(span.start));
-        Problem { file: self.file.clone(), line, key, message: message.into() }
+        let message = conceal::message(&key, message);
+        Problem { file: self.file.clone(), line, key: conceal::key(&key), message }
     }
 
     /// The innermost key that holds the place in its name or its value.

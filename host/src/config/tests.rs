@@ -104,6 +104,62 @@ fn a_variable_inside_a_url_is_encoded() {
     assert!(!format!("{config:?}").contains("mysql://"), "a password must not be printed");
 }
 
+/// However a URL got into the file, no message about it shows the password.
+#[test]
+fn no_problem_shows_a_password() {
+    let table = "[databases.main]\n";
+    let rest = "[apps.chat]\npath = \"/chat\"\nmodule = \"chat.wasm\"\n";
+    for wrong in [
+        // In the place of the table.
+        "[databases]\nmain = \"mysql://root:hunter2@h/d\"",
+        "[databases]\nmain = \"root:hunter2\"",
+        "[databases]\nmain = [[\"mysql://root:hunter2@h/d\"]]",
+        "[databases]\nmain = [\"mysql://root:hunter2@h/d\", \"mysql://root:hunter2@h/d\"]",
+        "databases = \"mysql://root:hunter2@h/d\"",
+        "databases.main = 'hunter2'",
+        // In the place of the name.
+        "[databases.\"mysql://root:hunter2@h/d\"]",
+        "[databases.\"mysql://root:hunter2@h/d\"]\nurl = \"sqlite::memory:\"\nmax_rows = 0",
+        "[databases]\n\"mysql://root:hunter2@h/d\" = {}",
+        "[databases.\"root:hunter2@h\"]\nurl = 1",
+        // Under the right key, in another form.
+        &format!("{table}url = [\"mysql://root:hunter2@h/d\"]"),
+        &format!("{table}url = {{ mysql = \"mysql://root:hunter2@h/d\" }}"),
+        &format!("{table}url = \"root:hunter2@h/d\""),
+        &format!("{table}url = \"mysql://root:hunter2@${{HASSOCK_NO_SUCH_VARIABLE}}/d\""),
+        // Under another key.
+        &format!("{table}max_rows = \"mysql://root:hunter2@h/d\""),
+        &format!("{table}idle_timeout = \"mysql://root:hunter2@h/d, expected b@h\""),
+        &format!("{table}max_result_bytes = \"mysql://root:hunter2@h/d\""),
+        &format!("{table}uri = \"mysql://root:hunter2@h/d\""),
+        &format!("{table}\"mysql://root:hunter2@h/d\" = 1"),
+        "listen = \"mysql://root:hunter2@h/d\"",
+        "url = \"mysql://root:hunter2@h/d\"",
+        "\"mysql://root:hunter2@h/d\" = 1",
+        "[apps.other]\ndatabases = \"mysql://root:hunter2@h/d\"",
+        "[apps.other]\ndatabases = { main = \"mysql://root:hunter2@h/d\" }",
+        "[apps.other]\ndatabases = { \"mysql://root:hunter2@h/d\" = \"read-only\" }",
+        // Wrong TOML.
+        &format!("{table}url = mysql://root:hunter2@h/d"),
+        &format!("{table}url = \"mysql://root:hunter2@h/d"),
+        &format!("{table}url = 'mysql://root:hunter2@h/d"),
+        &format!("{table}url = \"mysql://root:hunter2\\q@h/d\""),
+        &format!("{table}url = \"mysql://root:\" \"hunter2@h/d\""),
+        &format!("{table}url = \"mysql://root:hunter2@h/d\" hunter2"),
+        &format!("{table}url \"mysql://root:hunter2@h/d\""),
+        &format!("{table}mysql://root:hunter2@h/d"),
+        &format!("{table}url = \"x\"\nurl = \"mysql://root:hunter2@h/d\""),
+        "[databases.\"mysql://root:hunter2@h/d\"]\n[databases.\"mysql://root:hunter2@h/d\"]",
+        "[databases.mysql://root:hunter2@h/d]",
+    ] {
+        let found = problems(&format!("{wrong}\n{rest}"));
+        assert!(!found.is_empty(), "{wrong}");
+        assert!(!found.contains("hunter2"), "{wrong}\n{found}");
+    }
+    let found = problems(&format!("[databases]\nmain = \"mysql://root:hunter2@h/d\"\n{rest}"));
+    assert!(found.starts_with("hassock.toml:2: databases.main: invalid type: string …, expected struct"), "{found}");
+}
+
 #[test]
 fn two_apps_cannot_have_one_path() {
     let text = format!("{GOOD}\n[apps.other]\npath = \"/chat\"\nmodule = \"x.wasm\"\n");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::HeaderName;
 
-use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems};
+use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, conceal};
 
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
@@ -59,6 +59,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
             );
         }
     }
+    if config.databases.keys().any(|name| !conceal::is_plain(name)) {
+        report.add("databases", "a database has a name of letters, digits, `-` and `_`, as in `[databases.main]`");
+    }
     for (name, database) in &config.databases {
         database_config(&mut report, &format!("databases.{name}"), database);
     }
@@ -66,6 +69,7 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
         app_config(&mut report, &format!("apps.{name}"), app);
         grants(&mut report, name, app, &config.databases);
     }
+    parts(&mut report, config);
     paths(&mut report, &config.apps);
     instances(&mut report, config);
     at_least_one(&mut report, "log.buffered_lines", config.log.buffered_lines);
@@ -246,10 +250,21 @@ fn app_limits(report: &mut Report<'_>, key: &str, app: &AppConfig) {
 fn grants(report: &mut Report<'_>, name: &str, app: &AppConfig, databases: &BTreeMap<String, DatabaseConfig>) {
     for database in app.databases.keys().filter(|database| !databases.contains_key(*database)) {
         let known = match databases.is_empty() {
-            true => format!("this config has none; add `[databases.{database}]` with `url`"),
-            false => format!("the config has {}", quoted(databases.keys())),
+            true => format!("this config has none; add `[databases.{}]` with `url`", conceal::key(database)),
+            false => format!("the config has {}", quoted(databases.keys().map(|name| conceal::key(name)))),
         };
         report.add(&format!("apps.{name}.databases.{database}"), format!("there is no such database; {known}"));
+    }
+}
+
+/// Each app that is granted a database has a connection of its own to it.
+fn parts(report: &mut Report<'_>, config: &Config) {
+    for (name, database) in config.databases.iter().filter(|(_, database)| !database.is_in_memory()) {
+        let sharers = config.sharers(name);
+        if (database.max_connections as usize) < sharers {
+            let message = format!("{sharers} apps are granted this database, so there must be at least {sharers}");
+            report.add(&format!("databases.{name}.max_connections"), message);
+        }
     }
 }
 

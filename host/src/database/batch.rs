@@ -43,7 +43,7 @@ impl Database {
         check(statements)?;
         let pool = pools.get(Access::ReadWrite, &self.config).await?;
         // Wait for a permit, as every writer does.
-        let _turn = pool.lease().await?;
+        let _turn = pool.lease(&pool.part(1)).await?;
         let (session, live) = sqlite::connect(&pools.source).await?;
         let budget = self.config.query_timeout.get();
         let (statements, clock) = (statements.to_owned(), session.clock(budget));

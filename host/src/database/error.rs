@@ -14,8 +14,8 @@ pub enum DatabaseError {
     /// The statement took longer than `query_timeout`, or waited that long for a lock.
     #[error("the statement took longer than query_timeout, or waited that long for a lock")]
     Timeout,
-    /// All `max_connections` were busy for `acquire_timeout`.
-    #[error("all connections of the pool (max_connections) were busy for acquire_timeout")]
+    /// All connections of the app's part of `max_connections` were busy for `acquire_timeout`.
+    #[error("all connections of the app (its part of max_connections) were busy for acquire_timeout")]
     PoolExhausted,
     /// A unique, foreign-key, not-null or check constraint refused the change.
     #[error("a constraint refused it: {0}")]

@@ -37,11 +37,16 @@ impl<'a> Meter<'a> {
             return Err(DatabaseError::TooLarge(format!("the result has more than {limit} rows (max_rows)")));
         }
         if self.bytes > self.config.max_result_bytes.bytes() {
-            let limit = self.config.max_result_bytes.bytes();
-            return Err(DatabaseError::TooLarge(format!("the result has more than {limit} bytes (max_result_bytes)")));
+            return Err(too_many_bytes(self.config));
         }
         Ok(())
     }
+}
+
+/// The error of a result that has more bytes than it may have.
+pub(super) fn too_many_bytes(config: &DatabaseConfig) -> DatabaseError {
+    let limit = config.max_result_bytes.bytes();
+    DatabaseError::TooLarge(format!("the result has more than {limit} bytes (max_result_bytes)"))
 }
 
 /// Whether a statement may be sent.

@@ -25,7 +25,7 @@ pub use value::{Outcome, RowSet, Value};
 
 use crate::config::DatabaseConfig;
 use engine::Engine;
-use session::{EnginePool, Run};
+use session::{EnginePool, Part, Run};
 use sqlite::Sqlite;
 use sqlx::MySql;
 use statement::{Context, Verb};
@@ -93,11 +93,12 @@ impl Database {
         Ok(Database { name: name.to_owned(), config, backend, anchor: Mutex::new(anchor), handles })
     }
 
-    /// A handle with this access. The first handle with an access creates its pool and the pool's first session.
+    /// A handle with this access for one of `sharers` apps, which get equal parts of the sessions. The first handle with an
+    /// access creates its pool and the pool's first session.
     ///
     /// # Errors
     /// [`OpenError::Grant`] if this session cannot be created.
-    pub async fn grant(self: &Arc<Self>, access: Access) -> Result<Handle, OpenError> {
+    pub async fn grant(self: &Arc<Self>, access: Access, sharers: usize) -> Result<Handle, OpenError> {
         let pool = match &self.backend {
             Backend::MySql(pools) => pools.get(access, &self.config).await.map(AnyPool::MySql),
             Backend::Sqlite(pools) => pools.get(access, &self.config).await.map(AnyPool::Sqlite),
@@ -110,7 +111,11 @@ impl Database {
             },
             reason,
         })?;
-        Ok(Handle { database: Arc::clone(self), access, pool, _handle: self.handles.subscribe() })
+        let part = match &pool {
+            AnyPool::MySql(pool) => pool.part(sharers),
+            AnyPool::Sqlite(pool) => pool.part(sharers),
+        };
+        Ok(Handle { database: Arc::clone(self), access, pool, part, sharers, _handle: self.handles.subscribe() })
     }
 
     /// Wait until all handles have been dropped.
@@ -155,12 +160,14 @@ impl<E: Engine> Pools<E> {
     }
 }
 
-/// A database that an app was granted. Clones share the pool.
+/// A database that an app was granted. Clones share the pool and the app's part of it.
 #[derive(Clone)]
 pub struct Handle {
     database: Arc<Database>,
     access: Access,
     pool: AnyPool,
+    part: Part,
+    sharers: usize,
     /// Counts the handle.
     _handle: watch::Receiver<()>,
 }
@@ -182,7 +189,7 @@ impl Handle {
     /// # Errors
     /// The same as for [`Database::grant`].
     pub async fn with_access(&self, access: Access) -> Result<Handle, OpenError> {
-        self.database.grant(access).await
+        self.database.grant(access, self.sharers).await
     }
 
     /// The most bytes of a statement with its parameters.
@@ -202,8 +209,8 @@ impl Handle {
     pub async fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
         match &self.pool {
             // Boxed, because the driver's futures are large, and would be moved with every statement for SQLite, too.
-            AnyPool::MySql(pool) => Box::pin(query(pool, self.access, statement, parameters)).await,
-            AnyPool::Sqlite(pool) => query(pool, self.access, statement, parameters).await,
+            AnyPool::MySql(pool) => Box::pin(query(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => query(pool, self, statement, parameters).await,
         }
     }
 
@@ -214,8 +221,8 @@ impl Handle {
     /// cannot stop a change that it has begun.
     pub async fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
         match &self.pool {
-            AnyPool::MySql(pool) => Box::pin(execute(pool, self.access, statement, parameters)).await,
-            AnyPool::Sqlite(pool) => execute(pool, self.access, statement, parameters).await,
+            AnyPool::MySql(pool) => Box::pin(execute(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => execute(pool, self, statement, parameters).await,
         }
     }
 
@@ -225,11 +232,11 @@ impl Handle {
     /// See [`DatabaseError`].
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         let inner = match &self.pool {
-            AnyPool::MySql(pool) => {
-                AnyTransaction::MySql(Box::new(Box::pin(EngineTransaction::begin(pool, self.access)).await?))
-            }
+            AnyPool::MySql(pool) => AnyTransaction::MySql(Box::new(
+                Box::pin(EngineTransaction::begin(pool, &self.part, self.access)).await?,
+            )),
             AnyPool::Sqlite(pool) => {
-                AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, self.access).await?))
+                AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, &self.part, self.access).await?))
             }
         };
         Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database) })
@@ -251,25 +258,25 @@ fn check<E: Engine>(
 
 async fn query<E: Engine>(
     pool: &EnginePool<E>,
-    access: Access,
+    handle: &Handle,
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<RowSet, DatabaseError> {
-    let verb = check::<E>(&pool.config, access, false, sql, &parameters)?;
+    let verb = check::<E>(&pool.config, handle.access, false, sql, &parameters)?;
     let run = Run { sql, parameters, verb, config: &pool.config };
-    let mut lease = pool.lease().await?;
+    let mut lease = pool.lease(&handle.part).await?;
     lease.query(run).await.map_err(|fault| fault.error)
 }
 
 async fn execute<E: Engine>(
     pool: &EnginePool<E>,
-    access: Access,
+    handle: &Handle,
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<Outcome, DatabaseError> {
-    let verb = check::<E>(&pool.config, access, false, sql, &parameters)?;
+    let verb = check::<E>(&pool.config, handle.access, false, sql, &parameters)?;
     let run = Run { sql, parameters, verb, config: &pool.config };
-    let mut lease = pool.lease().await?;
+    let mut lease = pool.lease(&handle.part).await?;
     lease.execute(run).await.map_err(|fault| fault.error)
 }
 
@@ -350,6 +357,18 @@ impl Transaction {
         match self.inner {
             AnyTransaction::MySql(inner) => Box::pin(inner.rollback()).await,
             AnyTransaction::Sqlite(inner) => inner.rollback().await,
+        }
+    }
+
+    /// Roll back the changes of a call that has ended. A database that does not respond within `connect_timeout` rolls them
+    /// back when it finds the session closed.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. The changes are rolled back in any case.
+    pub async fn abandon(self) -> Result<(), DatabaseError> {
+        match self.inner {
+            AnyTransaction::MySql(inner) => Box::pin(inner.abandon()).await,
+            AnyTransaction::Sqlite(inner) => inner.abandon().await,
         }
     }
 }

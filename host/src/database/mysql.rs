@@ -1,6 +1,11 @@
 //! MySQL and MariaDB.
+//!
+//! A session's bytes pass through a task that bounds them (`relay`). Sessions return to a pool (`pool`). `statement` is what
+//! a session does, and `decode` reads its rows.
 
 mod decode;
+mod pool;
+mod relay;
 mod statement;
 
 use super::engine::{Engine, Health};
@@ -11,8 +16,8 @@ use super::session::Run;
 use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions};
-use sqlx::pool::PoolConnection;
+use pool::{Pool, PooledSession};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -90,46 +95,23 @@ async fn prepare(session: &mut MySqlConnection, access: Access, query_timeout: D
 
 impl Engine for MySql {
     type Source = MySqlConnectOptions;
-    type Pool = sqlx::Pool<MySql>;
-    type Session = PoolConnection<MySql>;
+    type Pool = Pool;
+    type Session = PooledSession;
     const DIALECT: Dialect = Dialect::MySql;
 
-    fn pool(
-        source: &MySqlConnectOptions,
-        access: Access,
-        config: &DatabaseConfig,
-        health: Arc<Health>,
-    ) -> sqlx::Pool<MySql> {
-        let query_timeout = config.query_timeout.get();
-        let connect_timeout = config.connect_timeout.get();
-        MySqlPoolOptions::new()
-            .max_connections(config.max_connections.max(1))
-            .acquire_timeout(connect_timeout)
-            .idle_timeout(config.idle_timeout.get())
-            .test_before_acquire(false)
-            .after_connect(move |session, _| Box::pin(prepare(session, access, query_timeout)))
-            .before_acquire(move |session, meta| {
-                let doubtful = health.doubts(meta.idle_for);
-                Box::pin(async move {
-                    if doubtful {
-                        // Keep half of the time for a new session, in case this one is dead.
-                        bounded(connect_timeout / 2, session.ping()).await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(source.clone())
+    fn pool(source: &MySqlConnectOptions, access: Access, config: &DatabaseConfig, health: Arc<Health>) -> Pool {
+        Pool::new(source, access, config, health)
     }
 
-    fn max_sessions(pool: &sqlx::Pool<MySql>) -> u32 {
-        pool.options().get_max_connections()
+    fn max_sessions(pool: &Pool) -> u32 {
+        pool.max
     }
 
-    async fn acquire(pool: &sqlx::Pool<MySql>) -> Result<PoolConnection<MySql>, DatabaseError> {
-        pool.acquire().await.map_err(|error| no_session(pool, error))
+    async fn acquire(pool: &Pool) -> Result<PooledSession, DatabaseError> {
+        pool.acquire().await
     }
 
-    async fn close(pool: &sqlx::Pool<MySql>) {
+    async fn close(pool: &Pool) {
         pool.close().await;
     }
 
@@ -144,16 +126,20 @@ impl Engine for MySql {
         }
     }
 
-    async fn query(session: &mut PoolConnection<MySql>, run: Run<'_>) -> Result<RowSet, Fault> {
-        statement::query(session, run).await
+    async fn query(session: &mut PooledSession, run: Run<'_>) -> Result<RowSet, Fault> {
+        let (session, config) = (session.get()?, run.config);
+        let result = statement::query(&mut session.connection, run).await;
+        session.judge(result, config)
     }
 
-    async fn execute(session: &mut PoolConnection<MySql>, run: Run<'_>) -> Result<Outcome, Fault> {
-        statement::execute(session, run).await
+    async fn execute(session: &mut PooledSession, run: Run<'_>) -> Result<Outcome, Fault> {
+        let (session, config) = (session.get()?, run.config);
+        let result = statement::execute(&mut session.connection, run).await;
+        session.judge(result, config)
     }
 
-    async fn control(session: &mut PoolConnection<MySql>, sql: &'static str, _: &DatabaseConfig) -> Result<(), Fault> {
-        session.execute(sql).await.map(drop).map_err(fault)
+    async fn control(session: &mut PooledSession, sql: &'static str, _: &DatabaseConfig) -> Result<(), Fault> {
+        session.get()?.connection.execute(sql).await.map(drop).map_err(fault)
     }
 
     fn may_change_session(verb: Verb) -> bool {
@@ -161,34 +147,13 @@ impl Engine for MySql {
         matches!(verb, Verb::Call | Verb::Define)
     }
 
-    fn rollback_flag(_: &PoolConnection<MySql>) -> Option<Arc<AtomicBool>> {
+    fn rollback_flag(_: &PooledSession) -> Option<Arc<AtomicBool>> {
         // `answer` handles the errors that roll back.
         None
     }
 
-    fn discard(session: &mut PoolConnection<MySql>) {
-        session.close_on_drop();
-    }
-}
-
-/// Why the driver's pool returned no session although the host holds a permit. The pool retries a refused
-/// connection until its time is over, and only then reports a timeout.
-fn no_session(pool: &sqlx::Pool<MySql>, error: sqlx::Error) -> DatabaseError {
-    let timed_out = matches!(error, sqlx::Error::PoolTimedOut);
-    if timed_out && pool.size() >= pool.options().get_max_connections() {
-        return DatabaseError::PoolExhausted;
-    }
-    if timed_out {
-        let limit = pool.options().get_acquire_timeout();
-        return DatabaseError::ConnectionLost(format!("could not connect within {limit:?} (connect_timeout)"));
-    }
-    fault(error).error
-}
-
-async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    match timeout(limit, work).await {
-        Ok(result) => result,
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    fn discard(session: &mut PooledSession) {
+        session.is_discarded = true;
     }
 }
 
@@ -199,9 +164,7 @@ fn fault(error: sqlx::Error) -> Fault {
     use sqlx::Error;
     match error {
         Error::Database(said) => answer(said.as_ref()),
-        Error::Io(_) | Error::Tls(_) | Error::PoolClosed | Error::PoolTimedOut | Error::WorkerCrashed => {
-            Fault::fatal(DatabaseError::ConnectionLost(error.to_string()))
-        }
+        Error::Io(_) | Error::Tls(_) => Fault::fatal(DatabaseError::ConnectionLost(error.to_string())),
         Error::Protocol(text) if text.contains("parameter") => Fault::fatal(DatabaseError::Syntax(text)),
         other => Fault::fatal(DatabaseError::Other(other.to_string())),
     }

@@ -14,7 +14,7 @@ use crate::external::external;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How much longer than `query_timeout` the host waits for a statement. The database should have ended it by then.
@@ -26,6 +26,11 @@ pub(super) const MAX_KEPT_STATEMENT: usize = 16 * 1024;
 
 /// How many statements each session keeps prepared.
 pub(super) const KEPT_STATEMENTS: usize = 100;
+
+/// The sessions of a pool that one app may use at a time: an equal part for each app that is granted the database. So an
+/// app that uses all of its own leaves those of the others alone.
+#[derive(Clone)]
+pub(super) struct Part(Arc<Semaphore>);
 
 /// A pool in which all sessions have the same access.
 pub(super) struct EnginePool<E: Engine> {
@@ -59,20 +64,28 @@ impl<E: Engine> EnginePool<E> {
         external(E::acquire(&self.pool)).await.map(drop)
     }
 
+    /// The part of one of so many apps.
+    pub(super) fn part(&self, sharers: usize) -> Part {
+        let sessions = usize::try_from(E::max_sessions(&self.pool)).unwrap_or(1);
+        Part(Arc::new(Semaphore::new((sessions / sharers.max(1)).max(1))))
+    }
+
     /// A session of the pool, for exclusive use.
     ///
     /// # Errors
-    /// [`DatabaseError::PoolExhausted`] if all sessions were busy for `acquire_timeout`; otherwise the reason for which
-    /// there is no session.
-    pub(super) async fn lease(&self) -> Result<Lease<E>, DatabaseError> {
-        let wait = Arc::clone(&self.permits).acquire_owned();
-        let permit = match timeout(self.config.acquire_timeout.get(), wait).await {
+    /// [`DatabaseError::PoolExhausted`] if all sessions of the part were busy for `acquire_timeout`; otherwise the reason
+    /// for which there is no session.
+    pub(super) async fn lease(&self, part: &Part) -> Result<Lease<E>, DatabaseError> {
+        let (own, all) = (Arc::clone(&part.0), Arc::clone(&self.permits));
+        // The parts are together no larger than the pool, except for calls that began before a reload of the config.
+        let wait = async { Ok::<_, AcquireError>([own.acquire_owned().await?, all.acquire_owned().await?]) };
+        let permits = match timeout(self.config.acquire_timeout.get(), wait).await {
             Err(_) => return Err(DatabaseError::PoolExhausted),
             Ok(Err(_)) => return Err(closed()),
-            Ok(Ok(permit)) => permit,
+            Ok(Ok(permits)) => permits,
         };
         let session = external(E::acquire(&self.pool)).await?;
-        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), _permit: permit })
+        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), _permits: permits })
     }
 
     /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session
@@ -87,19 +100,20 @@ impl<E: Engine> EnginePool<E> {
     }
 }
 
-fn closed() -> DatabaseError {
+/// The error of calls that come after the database was closed.
+pub(super) fn closed() -> DatabaseError {
     DatabaseError::ConnectionLost("the host has closed the database".to_owned())
 }
 
 /// A session that was taken from the pool. It is returned to the pool unless it is busy.
 pub(super) struct Lease<E: Engine> {
-    // Before the permit: fields are dropped in this order, and the permit promises a free session.
+    // Before the permits: fields are dropped in this order, and the permits promise a free session.
     session: E::Session,
     busy: bool,
     /// A statement may have left something in the session that the host cannot see.
     is_changed: bool,
     health: Arc<Health>,
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl<E: Engine> Lease<E> {

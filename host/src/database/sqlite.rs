@@ -34,6 +34,9 @@ use tokio::time::timeout;
 /// The longest time that a statement waits for a lock. SQLite counts it in milliseconds that must fit into 32 bits.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
+/// Bytes of a page, unless a statement of the host says otherwise, which none does.
+const PAGE: usize = 4096;
+
 /// This engine.
 pub(super) struct Sqlite;
 
@@ -46,6 +49,8 @@ pub(super) struct Source {
     connect_timeout: Duration,
     /// Bytes of the longest value.
     longest: usize,
+    /// See [`Opening`].
+    max_pages: usize,
     /// See [`Pool`].
     closing: watch::Sender<()>,
 }
@@ -68,7 +73,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
     let file = url.strip_prefix("sqlite:").unwrap_or(url);
     let file = percent_decode_str(file.strip_prefix("//").unwrap_or(file)).decode_utf8();
     let file = file.map_err(|_| refuse("it cannot be read"))?;
-    let in_memory = matches!(url, "sqlite::memory:" | "sqlite://:memory:");
+    let in_memory = config.is_in_memory();
     let path = match &*file {
         "" => return Err(refuse("it names no file")),
         _ if in_memory => name_in_memory(),
@@ -83,6 +88,7 @@ pub(super) fn source(name: &str, url: &str, base_dir: &Path, config: &DatabaseCo
         idle_timeout: config.idle_timeout.get(),
         connect_timeout: config.connect_timeout.get(),
         longest: config.max_value_bytes.bytes(),
+        max_pages: (config.max_memory_bytes.bytes() / PAGE).max(1),
         closing: watch::Sender::new(()),
     })
 }
@@ -108,6 +114,7 @@ impl Source {
             path: self.path.clone(),
             flags,
             in_memory: self.in_memory,
+            max_pages: self.max_pages,
             setup,
             busy_timeout: self.busy_timeout,
             idle_timeout: (!self.in_memory).then_some(self.idle_timeout),
@@ -263,6 +270,7 @@ pub(super) fn answer(error: rusqlite::Error) -> Fault {
         5 | 6 | 9 => DatabaseError::Timeout,
         7 => DatabaseError::TooLarge("the statement needs more memory than SQLite may use".to_owned()),
         18 => DatabaseError::TooLarge(text),
+        13 => DatabaseError::Other(format!("{text} (a database in memory may have max_memory_bytes)")),
         14 => DatabaseError::ConnectionLost(text),
         19 => DatabaseError::Constraint(text),
         _ => DatabaseError::Other(text),

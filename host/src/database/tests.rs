@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod guard;
+mod memory;
 mod transactions;
 
 use super::*;
@@ -36,11 +37,11 @@ async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
 }
 
 async fn writer(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadWrite).await.unwrap()
+    database.grant(Access::ReadWrite, 1).await.unwrap()
 }
 
 async fn reader(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadOnly).await.unwrap()
+    database.grant(Access::ReadOnly, 1).await.unwrap()
 }
 
 fn text(text: &str) -> Value {
@@ -256,7 +257,7 @@ async fn a_huge_result_is_stopped_and_named() {
     assert!(matches!(rows, Err(DatabaseError::TooLarge(text)) if text.contains("max_rows")));
     let bytes = transaction.query("SELECT zeroblob(1001)", vec![]).await;
     assert!(matches!(bytes, Err(DatabaseError::TooLarge(text)) if text.contains("max_result_bytes")));
-    // More memory than SQLite may allocate at all.
+    // More memory than a value may have.
     let gigabyte = transaction.query("SELECT zeroblob(900000000)", vec![]).await;
     assert!(matches!(gigabyte, Err(DatabaseError::TooLarge(_))), "{gigabyte:?}");
     transaction.commit().await.unwrap();
@@ -363,7 +364,7 @@ fn the_futures_may_move_between_threads() {
         is_send(handle.begin());
         is_send(transaction.query("", vec![]));
         is_send(transaction.execute("", vec![]));
-        is_send(database.grant(Access::ReadOnly));
+        is_send(database.grant(Access::ReadOnly, 1));
         is_send(database.close());
     }
     fn by_value(transaction: Transaction, other: Transaction) {

@@ -6,12 +6,13 @@
 use super::engine::Engine;
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
-use super::session::{EnginePool, Lease, Run};
+use super::session::{EnginePool, Lease, Part, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
 use crate::config::DatabaseConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::timeout;
 
 /// A transaction of one engine.
 pub(super) struct EngineTransaction<E: Engine> {
@@ -23,9 +24,9 @@ pub(super) struct EngineTransaction<E: Engine> {
 }
 
 impl<E: Engine> EngineTransaction<E> {
-    pub(super) async fn begin(pool: &EnginePool<E>, access: Access) -> Result<Self, DatabaseError> {
+    pub(super) async fn begin(pool: &EnginePool<E>, part: &Part, access: Access) -> Result<Self, DatabaseError> {
         let config = Arc::clone(&pool.config);
-        let mut lease = pool.lease().await?;
+        let mut lease = pool.lease(part).await?;
         let result = start(&mut lease, access, &config).await;
         let rolled_back = result.map_err(|fault| fault.error)?;
         Ok(EngineTransaction { lease: Some(lease), config, rolled_back })
@@ -65,6 +66,15 @@ impl<E: Engine> EngineTransaction<E> {
             return Ok(());
         }
         self.end("ROLLBACK").await
+    }
+
+    /// Roll back what nothing waits for any more. A database that does not respond within `connect_timeout` counts as lost:
+    /// the session is closed, which rolls back too.
+    pub(super) async fn abandon(mut self) -> Result<(), DatabaseError> {
+        match self.lease.take().filter(|lease| !lease.is_busy()) {
+            Some(lease) => abandon(lease, &self.config).await,
+            None => Ok(()),
+        }
     }
 
     /// If ending the transaction fails, closing the session rolls back the rest.
@@ -111,10 +121,23 @@ fn open<E: Engine>(lease: Option<&mut Lease<E>>) -> Result<&mut Lease<E>, Databa
     })
 }
 
+/// A session that is busy when it is dropped is closed.
+async fn abandon<E: Engine>(mut lease: Lease<E>, config: &DatabaseConfig) -> Result<(), DatabaseError> {
+    let limit = config.connect_timeout.get();
+    match timeout(limit, lease.control("ROLLBACK", config)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fault)) => {
+            lease.discard();
+            Err(fault.error)
+        }
+        Err(_) => Err(DatabaseError::ConnectionLost(format!("no rollback within {limit:?} (connect_timeout)"))),
+    }
+}
+
 impl<E: Engine> Drop for EngineTransaction<E> {
     /// Roll back, and only then return the session to the pool.
     fn drop(&mut self) {
-        let Some(mut lease) = self.lease.take() else {
+        let Some(lease) = self.lease.take() else {
             return;
         };
         let runtime = tokio::runtime::Handle::try_current();
@@ -122,9 +145,8 @@ impl<E: Engine> Drop for EngineTransaction<E> {
             Ok(runtime) if !lease.is_busy() => {
                 let config = Arc::clone(&self.config);
                 runtime.spawn(async move {
-                    if let Err(fault) = lease.control("ROLLBACK", &config).await {
-                        tracing::debug!(error = %fault.error, "rollback failed; closing the session");
-                        lease.discard();
+                    if let Err(error) = abandon(lease, &config).await {
+                        tracing::debug!(%error, "rollback failed; the session is closed");
                     }
                 });
             }

@@ -34,11 +34,15 @@ impl Draft {
                 return Err(TestError(Problems(problems).to_string()));
             }
         }
-        let mut table: Table = text.parse().map_err(|error| TestError(format!("{}: {error}", file.display())))?;
+        let locator = Locator::new(file, &text);
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+            // Not the error itself, which quotes the line.
+            TestError(locator.problem_at(error.span(), error.message()).to_string())
+        })?;
         for key in ["admin", "listen", "log", "watch"] {
             table.remove(key);
         }
-        Ok(Self { file: file.to_owned(), table, locator: Locator::new(file, &text) })
+        Ok(Self { file: file.to_owned(), table, locator })
     }
 
     /// A config for one module: its app has the name of the file, any path, and a database.

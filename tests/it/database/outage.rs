@@ -1,6 +1,6 @@
 //! The database dies, comes back, or was never there.
 
-use hassock_tests::{Client, MariaDb, TestHost, app, eventually, guest};
+use hassock_tests::{Client, MariaDb, TestHost, app, eventually, guest, hassock};
 use serde_json::json;
 
 /// A config with a database at `url`, which is on line 3.
@@ -49,6 +49,34 @@ async fn a_dead_database_costs_no_connection_and_comes_back_by_itself() {
         eventually("the database to be found again", works).await;
     }
     assert_eq!(late.query("SELECT COUNT(*) FROM t", json!([])).await, json!([[{ "s64": 9 }]]));
+}
+
+/// Invariant 8 with a server that hangs: what calls left open is not waited for, however long a statement may take. The
+/// server rolls it back as soon as it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_does_not_delay_the_end_of_a_call() {
+    let server = MariaDb::start().await;
+    let url = server.database().await;
+    let keys = "[apps.probe.limits]\ncall_timeout = \"1000s\"\ntransactions_per_call = 4\n";
+    let config = config(&url).replace("query_timeout = \"1s\"", "query_timeout = \"1000s\"") + keys;
+    let host = TestHost::start(&config).await;
+    let mut client = host.connect("/probe").await;
+    assert_eq!(sql_case(&mut client, "CREATE TABLE t (n INTEGER PRIMARY KEY)").await, "ok");
+    for end in ["leak", "drop"] {
+        let mut other = host.connect("/probe?topic=progress").await;
+        let insert = json!({ "execute": { "sql": "INSERT INTO t VALUES (1)" } });
+        let begun = json!({ "publish": { "topic": "progress", "text": "begun" } });
+        client.send(json!({ "transaction": [insert, begun, "sleep", end] }).to_string()).await;
+        assert_eq!(other.text().await, "begun");
+        server.pause();
+        let answers = client.json().await;
+        assert_eq!(answers["ok"][3], json!({ "ok": null }), "{answers}");
+        assert_eq!(client.ask("still here").await, "still here");
+        server.resume();
+        // This waits for the lock of the transaction, and does not find its row.
+        assert_eq!(sql_case(&mut client, "INSERT INTO t VALUES (1)").await, "ok");
+        assert_eq!(sql_case(&mut client, "DELETE FROM t").await, "ok");
+    }
 }
 
 /// A server that dies during a statement: the call fails soon, and its WebSocket stays open.
@@ -132,4 +160,28 @@ async fn problems_of_databases_and_modules_are_reported_together() {
     assert_eq!(error.lines().count(), 2, "{error}");
     assert!(error.contains("hassock.toml:3: databases.main.url: "), "{error}");
     assert!(error.contains("hassock.toml:9: apps.probe.module: "), "{error}");
+}
+
+/// The same for a URL that is in the wrong place, in all that a command prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_shows_the_password_of_a_config_that_is_wrong() {
+    let app = app("probe", &guest("probe"));
+    for wrong in [
+        "[databases]\nmain = \"mysql://root:hunter2@h/d\"",
+        "[databases.main]\nurl = mysql://root:hunter2@h/d",
+        "[databases.main]\nurl = [\"mysql://root:hunter2@h/d\"]",
+        "[databases.main]\nuri = \"mysql://root:hunter2@h/d\"",
+        "[databases.main]\nurl = \"mysql://root:hunter2@h/d",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("hassock.toml"), format!("{wrong}\n{app}")).unwrap();
+        std::fs::write(folder.path().join("a.transcript"), "connect a /probe\n").unwrap();
+        for command in [&["serve"][..], &["check"], &["build"], &["test"], &["module", "list"]] {
+            let finished = hassock(folder.path(), command).await;
+            let printed = finished.stdout + &finished.stderr;
+            // Some of them do without databases, and fail because there is no app to build.
+            assert_ne!(finished.code, Some(0), "{command:?} with {wrong}: {printed}");
+            assert!(!printed.is_empty() && !printed.contains("hunter2"), "{command:?} with {wrong}: {printed}");
+        }
+    }
 }

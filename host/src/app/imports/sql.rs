@@ -29,10 +29,10 @@ impl SqlContext {
         !self.transactions.is_empty()
     }
 
-    /// Invariant 8: a transaction ends with the call that began it. All at once, because each may take as long as its
-    /// database lets the host wait.
+    /// Invariant 8: a transaction ends with the call that began it. All at once, because each may take the `connect_timeout`
+    /// of its database.
     pub(crate) async fn end_call(&mut self) {
-        let rollbacks = self.transactions.drain().map(|(_, transaction)| transaction.rollback());
+        let rollbacks = self.transactions.drain().map(|(_, transaction)| transaction.abandon());
         for error in join_all(rollbacks).await.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "a transaction that a module left open could not be rolled back at once");
         }

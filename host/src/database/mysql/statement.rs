@@ -12,6 +12,9 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlQueryResult, MySqlRow};
 use sqlx::{Arguments, AssertSqlSafe, Column, Connection, Either, Executor, Row, SqlSafeStr, Statement};
 use std::sync::Arc;
 
+/// Columns of a statement that is kept prepared. The driver keeps some hundred bytes for each of them.
+const MAX_KEPT_COLUMNS: usize = 100;
+
 /// Run a statement and collect its rows.
 pub(super) async fn query(session: &mut MySqlConnection, run: Run<'_>) -> Result<RowSet, Fault> {
     let keep = run.sql.len() <= MAX_KEPT_STATEMENT;
@@ -41,12 +44,16 @@ pub(super) async fn query(session: &mut MySqlConnection, run: Run<'_>) -> Result
         // The column names are optional: a statement that cannot be prepared twice has none.
         found.columns = columns(session, sql, keep).await.unwrap_or_default();
     }
+    if found.columns.len() > MAX_KEPT_COLUMNS {
+        session.clear_cached_statements().await.map_err(fault)?;
+    }
     Ok(found)
 }
 
 /// Run a statement and count the rows that it changed.
 pub(super) async fn execute(session: &mut MySqlConnection, run: Run<'_>) -> Result<Outcome, Fault> {
-    let keep = run.sql.len() <= MAX_KEPT_STATEMENT;
+    // A statement that only reads is rarely executed, and may have any number of columns, which are not known here.
+    let keep = run.sql.len() <= MAX_KEPT_STATEMENT && run.verb != Verb::Read;
     let mut total = Outcome::default();
     let mut results = stream(session, run.sql.into(), arguments(run.parameters)?, keep);
     while let Some(item) = results.try_next().await.map_err(fault)? {

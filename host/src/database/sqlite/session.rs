@@ -15,9 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
-/// The memory that all SQLite databases of the process may allocate together, including page caches and databases in
-/// memory. Without this limit, one `SELECT zeroblob(1000000000)` allocates a gigabyte before the host sees its size.
-const HEAP_LIMIT_BYTES: u32 = 536_870_912;
+/// The memory that all SQLite databases of the process may allocate together. This is a backstop, because a statement that
+/// reaches it may fail for what another one uses: values, caches and databases in memory have bounds of their own.
+const HEAP_LIMIT_BYTES: u32 = 1 << 30;
+
+/// KiB of pages that a session keeps in memory. A session with a sorter or a temporary table needs this once more for each.
+const CACHE: u32 = 2000;
 
 /// The number of instructions of SQLite's virtual machine between two checks of the clock: usually some microseconds. An
 /// instruction that calls a function with the longest values takes some ten milliseconds.
@@ -49,6 +52,8 @@ pub(super) struct Opening {
     pub(super) flags: OpenFlags,
     /// All sessions share one database in memory, with locks instead of snapshots.
     pub(super) in_memory: bool,
+    /// The most pages of a database in memory.
+    pub(super) max_pages: usize,
     /// Statements that set the session up, after those that every session needs.
     pub(super) setup: &'static str,
     /// How long connecting waits for a lock.
@@ -240,8 +245,15 @@ fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection
     let connection = Connection::open_with_flags(&opening.path, opening.flags)?;
     HERE.set(Some(Arc::clone(state)));
     connection.busy_handler(Some(wait_for_lock))?;
-    let limit = format!("PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA foreign_keys = ON;");
-    connection.execute_batch(&limit)?;
+    // What is temporary goes to a file when the cache is full, also that of a database in memory.
+    let bounds = format!(
+        "PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA cache_size = -{CACHE}; PRAGMA temp_store = FILE; \
+         PRAGMA foreign_keys = ON;"
+    );
+    connection.execute_batch(&bounds)?;
+    if opening.in_memory {
+        connection.execute_batch(&format!("PRAGMA max_page_count = {}", opening.max_pages))?;
+    }
     connection.execute_batch(opening.setup)?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     let (clock, rolled_back) = (Arc::clone(state), Arc::clone(&state.rolled_back));
