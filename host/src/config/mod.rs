@@ -13,10 +13,13 @@ mod listen;
 mod load;
 mod log;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod record;
 #[cfg(test)]
 mod reference;
 mod scalars;
+mod secret;
 mod share;
 mod swap;
 #[cfg(test)]

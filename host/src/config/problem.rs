@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::secret::without_passwords;
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -25,7 +27,7 @@ impl fmt::Display for Problem {
             write!(f, ":{line}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, ": {}", without_passwords(&self.key))?;
         }
         write!(f, ": {}", self.message)
     }
@@ -94,14 +96,14 @@ impl Locator {
                 None => break None,
             }
         };
-        Problem { file: self.file.clone(), line, key: key.to_owned(), message: message.into() }
+        Problem { file: self.file.clone(), line, key: key.to_owned(), message: without_passwords(&message.into()) }
     }
 
     /// A problem at a place in the text.
     pub fn problem_at(&self, span: Option<std::ops::Range<usize>>, message: impl Into<String>) -> Problem {
         let key = span.as_ref().map(|span| self.key(span)).unwrap_or_default();
         let line = span.map(|span| self.line(span.start));
-        Problem { file: self.file.clone(), line, key, message: message.into() }
+        Problem { file: self.file.clone(), line, key, message: without_passwords(&message.into()) }
     }
 
     /// The innermost key that holds the place in its name or its value.
