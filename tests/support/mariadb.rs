@@ -25,6 +25,8 @@ server=$!
 echo $server
 read -r what
 kill $server
+# It may be paused.
+kill -CONT $server
 wait $server
 [ "$what" = keep ] || rm -rf "$FOLDER"
 "#;
@@ -89,6 +91,21 @@ impl MariaDb {
     pub fn kill(&mut self) {
         signal(self.server, "KILL");
         self.end_keeper("keep\n");
+    }
+
+    /// Stop the server as an operator would.
+    pub fn stop(&mut self) {
+        self.end_keeper("keep\n");
+    }
+
+    /// Let the server do nothing, and keep its connections: a machine that is overloaded.
+    pub fn pause(&self) {
+        signal(self.server, "STOP");
+    }
+
+    /// Let a server that is paused go on.
+    pub fn resume(&self) {
+        signal(self.server, "CONT");
     }
 
     /// Start the server, again with the same data on the same port.
