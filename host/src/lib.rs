@@ -21,6 +21,7 @@ mod text;
 
 pub mod database;
 pub mod module;
+mod request;
 pub mod sim;
 
 pub mod app;

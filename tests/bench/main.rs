@@ -6,6 +6,7 @@
 //! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
 //! cargo run --release -p hassock-tests --bin bench polling
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
+//! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! ```
 //!
 //! Most cases compare the host with a bare tokio-tungstenite server that does the same without a module. Each server is a
@@ -16,6 +17,7 @@
 #![recursion_limit = "256"]
 
 mod case;
+mod chaos;
 mod component;
 mod contest;
 mod growth;
@@ -29,6 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use case::Case;
+use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use growth::Growth;
 use instructions::Instructions;
@@ -58,6 +61,7 @@ enum Other {
     Growth(Growth),
     Polling(Polling),
     Instructions(Instructions),
+    Chaos(Chaos),
 }
 
 #[derive(Args)]
@@ -85,13 +89,17 @@ fn main() -> ExitCode {
         arguments.serve.runtime().block_on(arguments.serve.run());
         return ExitCode::SUCCESS;
     }
-    Cores::LOAD.stay_here();
+    // It is not measured, and the host is in this process.
+    if !matches!(arguments.other, Some(Other::Chaos(_))) {
+        Cores::LOAD.stay_here();
+    }
     runtime().block_on(async {
         match &arguments.other {
             None => arguments.cases.measure().await,
             Some(Other::Growth(growth)) => growth.measure().await,
             Some(Other::Polling(polling)) => polling.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
+            Some(Other::Chaos(chaos)) => chaos.run().await,
         }
         ExitCode::SUCCESS
     })

@@ -43,6 +43,15 @@ mod deploy {
     mod swaps;
 }
 
+/// What fails around the host: databases, networks, open files, disks, clocks.
+mod faults {
+    mod clock;
+    mod database;
+    mod disk;
+    mod files;
+    mod network;
+}
+
 /// From bytes to a component: compiled code on disk, and what a module is granted.
 mod module {
     mod cache;

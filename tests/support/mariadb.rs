@@ -25,6 +25,8 @@ server=$!
 echo $server
 read -r what
 kill $server
+# It may be paused.
+kill -CONT $server
 wait $server
 [ "$what" = keep ] || rm -rf "$FOLDER"
 "#;
@@ -91,12 +93,17 @@ impl MariaDb {
         self.end_keeper("keep\n");
     }
 
-    /// Stop the server from doing anything, as a machine that hangs would. Connections to it stay open.
+    /// Stop the server as an operator would.
+    pub fn stop(&mut self) {
+        self.end_keeper("keep\n");
+    }
+
+    /// Let the server do nothing, and keep its connections: a machine that is overloaded.
     pub fn pause(&self) {
         signal(self.server, "STOP");
     }
 
-    /// Let it go on after [`pause`](Self::pause).
+    /// Let a server that is paused go on.
     pub fn resume(&self) {
         signal(self.server, "CONT");
     }

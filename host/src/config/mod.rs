@@ -14,6 +14,8 @@ mod listen;
 mod load;
 mod log;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod record;
 #[cfg(test)]
 mod reference;

@@ -21,6 +21,8 @@ mod value;
 pub use batch::BatchError;
 pub use error::{DatabaseError, OpenError};
 pub use limits::Access;
+#[cfg(fuzzing)]
+pub(crate) use sqlite::properties;
 pub use value::{Outcome, RowSet, Value};
 
 use crate::config::DatabaseConfig;

@@ -6,6 +6,8 @@
 mod functions;
 mod guard;
 mod pool;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod session;
 mod statement;
 

@@ -2,7 +2,6 @@
 //! check and the module decide whether it is accepted.
 
 mod answer;
-mod origin;
 mod page;
 mod upgrade;
 

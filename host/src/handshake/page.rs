@@ -12,11 +12,11 @@ use http::{HeaderMap, HeaderName, Method, Request};
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
-use super::origin;
 use crate::app::App;
 use crate::app::versions::{AppReport, VersionStatus, description};
-use crate::host_state::{Routes, RoutingTable};
+use crate::host_state::RoutingTable;
 use crate::notices::Notices;
+use crate::request::{Routes, hosts, origin};
 
 /// The state of the apps.
 const STATUS: &str = "/.hassock/status";
@@ -76,20 +76,20 @@ fn is_from_page(headers: &HeaderMap) -> bool {
         Some(site) => site == "same-origin",
         // The owner of a domain can let its name refer to this host while a browser shows a page of it (DNS rebinding).
         // Nobody owns an address or `localhost`.
-        None => header(HOST).is_some_and(origin::is_without_domain),
+        None => header(HOST).is_some_and(hosts::is_without_domain),
     };
     is_own && origin::is_allowed(None, header(ORIGIN), header(HOST))
 }
 
 /// The page with the apps that it can connect to.
-fn render(routes: &Routes) -> String {
+fn render(routes: &Routes<Arc<App>>) -> String {
     let apps: Vec<_> = routes.all().iter().map(|(app, path)| json!({ "app": app, "path": path })).collect();
     // A `<` could end the script element that contains the list.
     let apps = json!(apps).to_string().replace('<', "\\u003c");
     PAGE.replace("{{APPS}}", &apps)
 }
 
-fn status(routes: &Routes, notices: &Notices) -> Value {
+fn status(routes: &Routes<Arc<App>>, notices: &Notices) -> Value {
     let paths = routes.all();
     let mut apps: Vec<&Arc<App>> = routes.apps().collect();
     apps.sort_by(|one, other| one.name.cmp(&other.name));

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Client, Pending, origin, page};
+use super::{Client, Pending, page};
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
@@ -22,6 +22,7 @@ use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
 use crate::notices::{self, Refuser};
+use crate::request::{hosts, origin, subprotocols};
 use crate::text::log_line;
 
 /// Bytes of an origin in the log and in the answer. A name has at most 253.
@@ -63,7 +64,7 @@ async fn respond(
     let routing = state.routing();
     let header = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let (host, origin) = (header(HOST), header(ORIGIN));
-    if !origin::is_served(&routing.hosts, host.as_deref()) {
+    if !hosts::is_served(&routing.hosts, host.as_deref()) {
         return answer::other_host(host.as_deref().unwrap_or_default());
     }
     let switch = create_response_with_body(&request, Full::default);
@@ -328,15 +329,12 @@ fn version_of(connection: &Connection) -> String {
 fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {
     let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
     let field = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), text(value)?));
-    let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(text);
     Request {
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),
         headers: request.headers().iter().filter_map(field).collect(),
         remote_address: peer.to_string(),
-        subprotocols: offers
-            .flat_map(|list| list.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>())
-            .collect(),
+        subprotocols: subprotocols::offered(request.headers()),
         secure: false,
     }
 }

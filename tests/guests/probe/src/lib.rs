@@ -5,7 +5,7 @@
 //! takes 30 milliseconds.
 //!
 //! With the setting `events`, each open, timer and close is a row of the table `event`; a timer of the
-//! app has connection 0. With the setting `closed` = `slow`, a close takes 50 milliseconds. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
+//! app has connection 0. The table is in the database `main`, or in the one that the setting `events-in` names. With the setting `closed` = `slow`, a close takes 50 milliseconds. With the setting `check`, its self-test reads (`read`) or writes (`write`) that table.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -92,8 +92,7 @@ impl Start for Probe {
     fn start() -> Result<Self> {
         let events = settings::get("events").is_some();
         if events {
-            Database::open("main")?
-                .execute("CREATE TABLE IF NOT EXISTS event (connection BIGINT, kind TEXT, detail TEXT)", [])?;
+            events_in()?.execute("CREATE TABLE IF NOT EXISTS event (connection BIGINT, kind TEXT, detail TEXT)", [])?;
         }
         Ok(Self { calls: Cell::new(0), events })
     }
@@ -206,6 +205,10 @@ fn fired(timer: &Timer) -> Result<Message> {
     Message::json(&json!({ "fired": timer.name(), "text": timer.payload::<String>()? }))
 }
 
+fn events_in() -> Result<Database> {
+    Ok(Database::open(settings::get("events-in").as_deref().unwrap_or("main"))?)
+}
+
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -270,7 +273,7 @@ impl Probe {
     fn event(&self, connection: u64, kind: &str, detail: &str) -> Result<()> {
         if self.events {
             let sql = "INSERT INTO event (connection, kind, detail) VALUES (?, ?, ?)";
-            Database::open("main")?.execute(sql, params![connection, kind, detail])?;
+            events_in()?.execute(sql, params![connection, kind, detail])?;
         }
         Ok(())
     }
