@@ -64,6 +64,7 @@ mod session {
     mod lifecycle;
     mod limits;
     mod memory;
+    mod progress;
     mod protocol;
     mod slow_clients;
     mod wire;

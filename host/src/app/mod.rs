@@ -12,7 +12,7 @@ mod topics;
 pub mod versions;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 pub use context::HostContext;
@@ -23,6 +23,15 @@ pub use topics::{TopicError, Topics};
 use connection::{Close, Connection, Connections};
 use recording::Recorder;
 use versions::{Version, Versions};
+
+/// Counts a connection that has ended.
+pub(crate) struct Ending<'a>(&'a AtomicUsize);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A running app: a named entry of the config.
 pub struct App {
@@ -43,6 +52,8 @@ pub struct App {
     /// The context that all apps of the host share.
     pub context: HostContext,
     setup: ArcSwap<Setup>,
+    /// Connections that have ended, and whose `closed` has not returned yet.
+    ending: AtomicUsize,
     /// The app is no longer in the config.
     gone: AtomicBool,
 }
@@ -72,6 +83,7 @@ impl App {
             deploying: tokio::sync::Mutex::default(),
             context,
             setup: ArcSwap::new(setup),
+            ending: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
         })
     }
@@ -105,6 +117,17 @@ impl App {
                 connection.wake();
             }
         }
+    }
+
+    /// A connection has ended, and the module does not know it yet. It counts until the result is dropped.
+    pub(crate) fn one_more_ends(&self) -> Ending<'_> {
+        self.ending.fetch_add(1, Ordering::Relaxed);
+        Ending(&self.ending)
+    }
+
+    /// How many connections have ended without the module knowing it yet.
+    pub(crate) fn ending(&self) -> usize {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// Forget a connection: its topics, its timers, its version binding and its id.

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::Semaphore;
 
 use super::call::Pool;
 use crate::config::{AppConfig, AppLimits, Duration};
@@ -30,6 +33,8 @@ pub struct Setup {
     pub max_ticks: u32,
     /// How many bytes a module may pass to the host at once, as the host keeps them.
     pub(crate) host_call_bytes: usize,
+    /// The turns of calls that compute for longer than a tick.
+    pub(crate) turns: Arc<Semaphore>,
     /// The instances of the app.
     pub(crate) pool: Pool,
 }
@@ -47,6 +52,7 @@ impl Setup {
             grants,
             databases,
             max_ticks: ticks(config.limits.cpu_time),
+            turns: Arc::new(Semaphore::new(turns(limits.computing_calls))),
             pool: Pool::new(config.limits.instances),
         })
     }
@@ -67,6 +73,13 @@ impl Setup {
     /// The close code for an error that the module returned.
     pub fn error_close_code(&self) -> u16 {
         self.config.error_close_code.unwrap_or(1011)
+    }
+}
+
+fn turns(computing_calls: u32) -> usize {
+    match computing_calls {
+        0 => thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
+        calls => calls as usize,
     }
 }
 

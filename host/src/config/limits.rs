@@ -14,7 +14,8 @@ pub struct HostLimits {
     /// TCP connections from one address, or from one network of IPv6 (/64): one client must not take all. Raise it behind a
     /// proxy.
     pub connections_per_address: usize,
-    /// How long a client may take to send its request: a silent one must not hold a connection.
+    /// How long a client may take to send its request, and may take no bytes of the answer: a silent one must not hold a
+    /// connection.
     pub handshake_timeout: Duration,
     /// Bytes of the head of a request: it is in memory until the module has decided. At least `"8KiB"`.
     pub request_head_bytes: Size,
@@ -84,6 +85,9 @@ pub struct AppLimits {
     pub memory: Size,
     /// Time that one call may compute, measured in steps of 10 ms: this ends an endless loop.
     pub cpu_time: Duration,
+    /// Calls that compute for longer than 10 ms at the same time. Others wait for their turn, a tick each, so an app leaves
+    /// cores to those beside it. 0 means all cores but one, and at least one.
+    pub computing_calls: u32,
     /// Time that one call may take, including the time in which it waits for databases.
     pub call_timeout: Duration,
     /// Lines that one call may log: a module must not fill the disk. The rest is counted and left out.
@@ -91,7 +95,7 @@ pub struct AppLimits {
     /// A silent connection gets a ping after this time and is closed after twice this time: clients vanish without a
     /// word.
     pub keepalive: Duration,
-    /// How long a client may take no bytes before its connection is closed: its outbox is in memory meanwhile.
+    /// How long a client may take no bytes at all before its connection is closed: its outbox is in memory meanwhile.
     pub write_timeout: Duration,
     /// How long a client may take to answer a close frame before the connection is cut.
     pub close_timeout: Duration,
@@ -115,6 +119,7 @@ impl Default for AppLimits {
             transactions_per_call: 1,
             memory: Size::mebibytes(64),
             cpu_time: Duration::from_secs(1),
+            computing_calls: 0,
             call_timeout: Duration::from_secs(30),
             log_lines_per_call: 100,
             keepalive: Duration::from_secs(30),

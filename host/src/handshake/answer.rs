@@ -13,6 +13,8 @@
 //!
 //! Modules may refuse with other statuses.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -22,6 +24,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
+use crate::memory_budget::{MemoryBudget, Use};
 use crate::module::bindings::hassock::host::types::Refusal;
 use crate::module::{CallError, FailedCall};
 
@@ -67,6 +70,11 @@ pub(super) fn other_host(host: &str) -> Answer {
 
 pub(super) fn stopping() -> Answer {
     retry_later("the host is stopping\n")
+}
+
+/// The app has to catch up with connections that have ended.
+pub(super) fn behind() -> Answer {
+    retry_later("the application is busy\n")
 }
 
 pub(super) fn out_of_memory() -> Answer {
@@ -161,12 +169,16 @@ fn retry_later(sentence: impl Into<Bytes>) -> Answer {
 pub(super) struct FromModule;
 
 /// The module's refusal, if it is a valid HTTP response.
-pub(super) fn refused(refusal: Refusal) -> Result<Answer, String> {
+///
+/// # Errors
+/// What is not valid.
+pub(super) fn refused(refusal: Refusal, memory: &Arc<MemoryBudget>) -> Result<Answer, String> {
     let status = StatusCode::from_u16(refusal.status)
         .ok()
         .filter(|status| status.is_client_error() || status.is_server_error())
         .ok_or_else(|| format!("the status {} of a refusal is not 400 to 599", refusal.status))?;
-    let mut answer = text(status, refusal.body);
+    let Ok(body) = memory.keep(Use::Outbox, refusal.body) else { return Ok(out_of_memory()) };
+    let mut answer = text(status, body);
     answer.extensions_mut().insert(FromModule);
     for (name, value) in &refusal.headers {
         let (name, value) = header(name, value)?;
@@ -218,6 +230,6 @@ mod tests {
         assert!(header("connection", "close").is_err());
         assert!(header("x", "a\r\nb: c").is_err());
         let refusal = Refusal { status: 200, headers: Vec::new(), body: String::new() };
-        assert!(refused(refusal).unwrap_err().contains("200"));
+        assert!(refused(refusal, &Arc::default()).unwrap_err().contains("200"));
     }
 }

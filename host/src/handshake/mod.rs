@@ -3,6 +3,7 @@
 
 mod answer;
 mod page;
+mod patient_socket;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -19,6 +20,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use patient_socket::PatientSocket;
 
 use crate::app::connection::{Close, Opened, Slot};
 use crate::host_state::HostState;
@@ -51,8 +54,8 @@ pub async fn serve<S: Transport>(socket: S, client: Client, state: &Arc<HostStat
     let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
     drive_http(socket, client, state, &accepted).await;
     let Pending { opened, upgrade } = accepted.lock().take()?;
-    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<S>>()) {
-        Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner(), read_buf, opened)),
+    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<PatientSocket<S>>>()) {
+        Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner().into_inner(), read_buf, opened)),
         _ => {
             opened.finish(Close::lost("the client went away during the handshake")).await;
             None
@@ -74,13 +77,14 @@ async fn drive_http(
         async move { Ok::<_, Infallible>(upgrade::answer(request, client, &state, &accepted).await) }
     });
     let routing = state.routing();
+    let patience = routing.limits.handshake_timeout.get();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // In a simulation, the current time is not the one that hyper would write.
         .auto_date_header(state.context.sim.is_none())
-        .header_read_timeout(routing.limits.handshake_timeout.get())
+        .header_read_timeout(patience)
         .max_buf_size(routing.limits.request_head_bytes.bytes())
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(PatientSocket::new(socket, patience)), service)
         .with_upgrades();
     drop(routing);
     let mut http = Box::pin(http);

@@ -25,6 +25,10 @@ use crate::notices::{self, Refuser};
 use crate::request::{hosts, origin, subprotocols};
 use crate::text::log_line;
 
+/// One app may owe its module the ends of a quarter of all connections. Each counts as a connection until its `closed` has
+/// returned, so a module that is slow there would otherwise leave no connections to other apps.
+const MOST_ENDING: usize = 4;
+
 /// Bytes of an origin in the log and in the answer. A name has at most 253.
 const LOGGED_ORIGIN: usize = 300;
 
@@ -94,6 +98,11 @@ async fn respond(
         let name = &app.name;
         tracing::warn!(app = %name, %peer, origin, "refused: pages of this origin may not connect; to allow them, write under [apps.{name}]: {line}");
         let answer = answer::wrong_origin(origin);
+        note_refusal(asking, &answer).await;
+        return answer;
+    }
+    if app.ending() > routing.limits.max_connections / MOST_ENDING {
+        let answer = answer::behind();
         note_refusal(asking, &answer).await;
         return answer;
     }
@@ -259,9 +268,8 @@ fn decide(
                 }
             };
         }
-        Ok(Err(refusal)) => {
-            answer::refused(refusal).unwrap_or_else(|reason| misbehaved(app, &entered.connection, &reason))
-        }
+        Ok(Err(refusal)) => answer::refused(refusal, &app.context.memory)
+            .unwrap_or_else(|reason| misbehaved(app, &entered.connection, &reason)),
         Err(error) => answer::call_failed(&error),
     };
     Err(Box::new(Rejected { answer, accepted: None }))

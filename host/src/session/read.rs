@@ -33,6 +33,8 @@ pub(super) struct Reader {
     /// What was read and did not fit into a batch any more, from `next` on.
     unread: Vec<u8>,
     next: usize,
+    /// Something has arrived since this was last set to false, perhaps a part of a frame.
+    pub(super) has_heard: bool,
     /// The client has sent its close frame, or something that cannot be decoded. Nothing after that matters.
     pub(super) is_over: bool,
 }
@@ -57,7 +59,13 @@ pub(super) struct Batch {
 impl Reader {
     /// `read_ahead` is what was read together with the request.
     pub(super) fn new(max_message: usize, read_ahead: &[u8]) -> Self {
-        Self { decoder: Decoder::new(max_message), unread: read_ahead.to_vec(), next: 0, is_over: false }
+        Self {
+            decoder: Decoder::new(max_message),
+            unread: read_ahead.to_vec(),
+            next: 0,
+            has_heard: false,
+            is_over: false,
+        }
     }
 
     /// Read until the socket has no more data, a batch is full, or the connection ends. Pending if nothing has arrived.
@@ -117,6 +125,7 @@ impl Reader {
                     Poll::Ready(Ok(())) if read.filled().is_empty() => Close::lost("the client went away"),
                     Poll::Ready(Err(error)) => Close::broken(&Error::Io(error)),
                     Poll::Ready(Ok(())) => {
+                        self.has_heard = true;
                         let mut input = read.filled_mut();
                         if self.decode(&mut input, &mut batch, limits) {
                             (self.unread, self.next) = (input.to_vec(), 0);

@@ -184,8 +184,7 @@ impl<'a, S: Transport> Session<'a, S> {
 
     async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
         let now = Instant::now();
-        self.last_heard = now;
-        self.pinged_at = None;
+        (self.last_heard, self.pinged_at, self.reader.has_heard) = (now, None, false);
         self.writer.queue_pongs(batch.pongs);
         if batch.messages.is_empty() {
             return match batch.end {
@@ -275,6 +274,10 @@ impl<'a, S: Transport> Session<'a, S> {
             }
             // Nothing was read meanwhile, so its silence says nothing.
             self.paused_until = None;
+            (self.last_heard, self.pinged_at) = (now, None);
+        }
+        if std::mem::take(&mut self.reader.has_heard) {
+            // A large message may take longer than the keepalive.
             (self.last_heard, self.pinged_at) = (now, None);
         }
         let keepalive = self.opened.limits.keepalive.get();

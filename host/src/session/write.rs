@@ -41,6 +41,8 @@ pub(super) struct Writer<S> {
     pongs: VecDeque<Encoded>,
     /// Nothing is queued here or in a buffer of the transport.
     is_flushed: bool,
+    /// The client has taken bytes since this was last set to false.
+    has_progressed: bool,
     /// The client read no bytes for the maximum time.
     pub(super) is_stuck: bool,
     /// The client was pinged, so an answer may still come.
@@ -56,6 +58,7 @@ impl<S: Transport> Writer<S> {
             written: 0,
             pongs: VecDeque::new(),
             is_flushed: true,
+            has_progressed: false,
             is_stuck: false,
             has_pinged: false,
             timeout,
@@ -112,14 +115,19 @@ impl<S: Transport> Writer<S> {
 
     async fn flush_in_time(&mut self, connection: &Connection) -> Result<(), Close> {
         let timeout = self.timeout;
-        let flush = poll_fn(|context| match self.poll_flush(context) {
-            Poll::Pending if connection.is_evicted(context.waker()) => Poll::Ready(None),
-            flushed => flushed.map(Some),
-        });
-        match lazy_timeout(timeout, pin!(flush)).await {
-            Ok(Some(flushed)) => self.observation(Ok(flushed)),
-            Ok(None) => Err(self.give_up(connection)),
-            Err(elapsed) => self.observation(Err(elapsed)),
+        loop {
+            self.has_progressed = false;
+            let flush = poll_fn(|context| match self.poll_flush(context) {
+                Poll::Pending if connection.is_evicted(context.waker()) => Poll::Ready(None),
+                flushed => flushed.map(Some),
+            });
+            match lazy_timeout(timeout, pin!(flush)).await {
+                Ok(Some(flushed)) => return self.observation(Ok(flushed)),
+                Ok(None) => return Err(self.give_up(connection)),
+                // A client that reads slowly is not one that is gone.
+                Err(_) if self.has_progressed => {}
+                Err(elapsed) => return self.observation(Err(elapsed)),
+            }
         }
     }
 
@@ -183,6 +191,7 @@ impl<S: Transport> Writer<S> {
     /// These bytes are written.
     fn advance(&mut self, bytes: usize) {
         self.written += bytes;
+        self.has_progressed = true;
         while let Some(first) =
             self.queue.front().map(|frame| frame.as_bytes().len()).filter(|first| *first <= self.written)
         {

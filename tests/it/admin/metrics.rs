@@ -39,7 +39,8 @@ fn read(text: &str) -> Scrape {
             continue;
         }
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
-        let (base, labels) = name.split_once('{').unwrap_or_else(|| panic!("{line}"));
+        // Those of the whole host may have no labels.
+        let (base, labels) = name.split_once('{').unwrap_or((name, "\"}"));
         assert!(labels.ends_with("\"}") && types.contains_key(family), "{line}");
         let suffixes: &[&str] = match kind {
             "info" => &["_info"],

@@ -85,17 +85,23 @@ fn call<E: DirectExport>(
 
 impl InstanceState {
     /// A tick has passed in a call on the stack of its caller. False if the call has taken too long.
-    pub(super) fn direct_tick(&mut self, began: Instant) -> bool {
+    pub(super) fn direct_tick(&mut self, began: Instant, turn: impl Future<Output = ()>) -> bool {
         let Some(call) = &mut self.call else { return true };
         call.is_late = began.elapsed() >= call.setup.limits.call_timeout.get();
-        hand_over();
+        hand_over(turn);
         !call.is_late
     }
 }
 
-/// Let another thread run the tasks of this thread, which is busy with one call from now on.
-fn hand_over() {
-    if Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
-        block_in_place(|| std::thread::sleep(HANDOVER));
+/// Let another thread run the tasks of this thread, which is busy with one call from now on. Go on when it is the turn of
+/// that call.
+fn hand_over(turn: impl Future<Output = ()>) {
+    if let Ok(runtime) = Handle::try_current()
+        && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+    {
+        block_in_place(|| {
+            std::thread::sleep(HANDOVER);
+            runtime.block_on(turn);
+        });
     }
 }

@@ -6,6 +6,7 @@ use wasmtime::Store;
 
 use super::pool::Instance;
 use super::{CallContext, InstanceState};
+use crate::app::versions::CallOrder;
 use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
@@ -19,6 +20,9 @@ pub(super) trait Export: Send {
 
     /// Whether the host owes the module the call (invariant 2): it is not given up when the host stops.
     const IS_OWED: bool = false;
+
+    /// If first calls fail, no client gets in, however many other calls succeed.
+    const ORDER: CallOrder = CallOrder::Later;
 
     /// Whether the call waits for an instance for as long as it takes. Others fail after `instance_wait`.
     const WAITS: bool = Self::IS_OWED;
@@ -89,6 +93,7 @@ pub(super) struct Check;
 
 impl Export for Open<'_> {
     const NAME: &'static str = "open";
+    const ORDER: CallOrder = CallOrder::First;
     type Returned = Result<Acceptance, Refusal>;
     type Value = Self::Returned;
 

@@ -1,26 +1,25 @@
 //! The calls that the host makes: one function for each export, each within the limits of the app.
 //!
 //! Reading order: the functions here → `direct` (a call that needs no stack of its own) → `export` (what each exported function takes and returns) → `run` (one call in a
-//! leased instance) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
+//! leased instance) → `patience` (when it is tried again) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
 
 mod direct;
 mod export;
 mod failure;
 mod output;
+mod patience;
 mod pool;
 mod replies;
 mod run;
 mod state;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hassock_frames::Packed;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 pub use direct::{closed_directly, open_directly, receive_directly};
 use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
+use patience::Patience;
 pub(crate) use pool::Pool;
 use run::{Call, run};
 pub(crate) use state::{CallContext, InstanceState, LogBudget};
@@ -30,23 +29,6 @@ use super::versions::{self, Version};
 use super::{App, Setup};
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use crate::module::{CallError, FailedCall};
-
-/// The pauses before `closed` is tried again when no instance could be made for it. Together they are longer than a peak
-/// of memory lasts; a module that can never be instantiated again must not keep its connections for ever.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(10),
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    BUSY,
-];
-
-/// The pause when the host stops.
-const SHORTEST: Duration = Duration::from_millis(100);
-
-/// The pause while the instances of other apps are busy, which lasts as long as it takes.
-const BUSY: Duration = Duration::from_secs(8);
 
 /// `handler.open`
 ///
@@ -75,32 +57,17 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &Pa
 /// # Errors
 /// If the call did not return, or no instance could be made again and again.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
-    let mut pauses = PAUSES.into_iter();
+    let mut patience = Patience::default();
     loop {
         let version = versions::last_version_for(app, connection).await;
         let call = Call::new(app, &version, Some(connection));
         let (result, time) = call.attempt(Closed { connection: connection.id, closing }).await;
-        let pause = match &result {
-            Err(CallError::Instantiate(_)) => pauses.next(),
-            Err(CallError::HostBusy(_)) => pauses.next().or(Some(BUSY)),
-            _ => None,
-        };
-        let (Some(pause), Err(error)) = (pause, &result) else {
-            return call.conclude::<Closed>(result, time);
-        };
-        tracing::debug!(app = %app.name, version = %version.id, connection = connection.id, ?pause, "`closed` is tried again: {error}");
-        wait(pause, &app.context.out_of_time).await;
-    }
-}
-
-/// Wait before another attempt. When the host stops, less time is left than the longest pause takes.
-async fn wait(pause: Duration, out_of_time: &CancellationToken) {
-    if out_of_time.is_cancelled() {
-        return sleep(pause.min(SHORTEST)).await;
-    }
-    tokio::select! {
-        () = sleep(pause) => {}
-        () = out_of_time.cancelled() => {}
+        match &result {
+            Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
+                tracing::debug!(app = %app.name, version = %version.id, connection = connection.id, "`closed` is tried again: {error}");
+            }
+            _ => return call.conclude::<Closed<'_>>(result, time),
+        }
     }
 }
 
@@ -120,13 +87,24 @@ pub async fn connection_timer(
     Call::new(app, &version, Some(connection)).serve(timer).await
 }
 
-/// `timer-handler.app-timer`, as [`connection_timer`].
+/// `timer-handler.app-timer`, as [`connection_timer`]. It waits for an instance for as long as it takes, and tries again if
+/// none can be made.
 ///
 /// # Errors
 /// If the call did not return, or returned an error.
 pub async fn app_timer(app: &Arc<App>, name: &str, payload: &[u8]) -> Result<(), FailedCall> {
-    let version = versions::version_for(app, None).await?;
-    Call::new(app, &version, None).serve(AppTimer { name, payload }).await
+    let mut patience = Patience::default();
+    loop {
+        let version = versions::version_for(app, None).await?;
+        let call = Call::new(app, &version, None);
+        let (result, time) = call.attempt(AppTimer { name, payload }).await;
+        match &result {
+            Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
+                tracing::debug!(app = %app.name, version = %version.id, timer = name, "`app-timer` is tried again: {error}");
+            }
+            _ => return call.conclude::<AppTimer<'_>>(result, time),
+        }
+    }
 }
 
 /// `migration.migrate`: what `version` makes of an attachment of `from`. A version without that export returns the

@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
         }
         match result {
             Ok(value) => {
-                version.health.call_succeeded();
+                version.health.call_succeeded(E::ORDER);
                 Ok(value)
             }
             Err(error) => Err(self.failed::<E>(error, time)),
@@ -76,11 +76,11 @@ impl<'a> Call<'a> {
         }
         if E::is_failure(&failed.error) {
             version.stats.count_failure();
-            if let Some(reason) = version.health.call_failed() {
+            if let Some(reason) = version.health.call_failed(E::ORDER) {
                 versions::take_back(app, version, reason);
             }
         } else if time.is_some() && !failed.error.is_busy() {
-            version.health.call_succeeded();
+            version.health.call_succeeded(E::ORDER);
         }
         failed
     }

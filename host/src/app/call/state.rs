@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
@@ -14,6 +17,9 @@ use crate::app::versions::Version;
 use crate::app::{App, Setup};
 use crate::module::TICK;
 use crate::sim::{Meter, Simulation};
+
+/// Bytes of random numbers that a module gets at once. The host makes them one by one, and does nothing else meanwhile.
+const MOST_RANDOM: u64 = 256 << 10;
 
 /// The data of a wasmtime store: one for each instance.
 pub(crate) struct InstanceState {
@@ -49,6 +55,8 @@ pub(crate) struct CallContext {
     pub(super) direct_since: Option<Instant>,
     /// The call has taken longer than `call_timeout`.
     pub(super) is_late: bool,
+    /// The turn of a call that computes for longer than a tick.
+    turn: Option<Arc<Mutex<Option<OwnedSemaphorePermit>>>>,
     /// The ticks that have passed while the call computed.
     pub(super) ticks: u32,
 }
@@ -70,7 +78,27 @@ impl CallContext {
             room: None,
             direct_since: None,
             is_late: false,
+            turn: None,
             ticks: 0,
+        }
+    }
+
+    /// The call computes for longer than a tick. It has its next turn when this is ready, after those that waited before.
+    fn next_turn(&mut self) -> impl Future<Output = ()> + Send + 'static {
+        self.end_turn();
+        let turns = Arc::clone(&self.setup.turns);
+        let turn = Arc::clone(self.turn.get_or_insert_default());
+        async move {
+            yield_now().await;
+            // Nothing closes the semaphore.
+            *turn.lock() = turns.acquire_owned().await.ok();
+        }
+    }
+
+    /// The call ends, or waits for something else than its turn.
+    pub(crate) fn end_turn(&self) {
+        if let Some(turn) = &self.turn {
+            turn.lock().take();
         }
     }
 
@@ -101,6 +129,7 @@ impl InstanceState {
         };
         // The module gets no folders, variables, arguments or network. Clocks and random numbers work.
         let mut wasi = WasiCtx::builder();
+        wasi.max_random_size(MOST_RANDOM);
         wasi.stdout(output(Stream::Stdout)).stderr(output(Stream::Stderr)).allow_tcp(false).allow_udp(false);
         if let Some(sim) = &context.app.context.sim {
             sim.install(&mut wasi);
@@ -145,12 +174,14 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
         if call.app.context.sim.is_some() {
             return Ok(UpdateDeadline::Continue(1));
         }
+        let turn = call.next_turn();
         if let Some(began) = call.direct_since {
-            let goes_on = store.data_mut().direct_tick(began);
+            let goes_on = store.data_mut().direct_tick(began, turn);
             return Ok(if goes_on { UpdateDeadline::Continue(1) } else { UpdateDeadline::Interrupt });
         }
+        return Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn)));
     }
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(yield_now())))
 }
 
 /// Bounds the linear memory of an instance, and remembers that the call reached the bound. Rust turns a failed

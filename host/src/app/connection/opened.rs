@@ -58,7 +58,9 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     // A failure is already in the log, and the connection does not exist any more.
     let closing = close.to_closing();
     if call::closed_directly(app, connection, &closing).is_none() {
+        let ending = app.one_more_ends();
         let _ = call::closed(app, connection, &closing).await;
+        drop(ending);
     }
     // `closed` may have subscribed the connection again or set a timer; neither may outlive the connection.
     app.forget(connection);

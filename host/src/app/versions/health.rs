@@ -10,6 +10,15 @@ use crate::config::RollbackConfig;
 /// The number of steps in which the window moves.
 const SLOTS: u32 = 10;
 
+/// Where a call stands among those of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallOrder {
+    /// It decides whether there is a connection.
+    First,
+    /// Any other call.
+    Later,
+}
+
 /// Checks the calls of a version for as long as the version is new.
 #[derive(Default)]
 pub(crate) struct HealthMonitor {
@@ -28,6 +37,13 @@ struct Observation {
 struct Slot {
     /// The step of time that the counts belong to. Counts of an older step are taken as zero.
     step: u64,
+    all: Counts,
+    /// Those of the first calls of connections: few of many calls, and nobody gets in if all of them fail.
+    first: Counts,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Counts {
     calls: u64,
     failures: u64,
 }
@@ -48,23 +64,23 @@ impl HealthMonitor {
         *self.observation.lock() = None;
     }
 
-    /// A call succeeded.
-    pub(crate) fn call_succeeded(&self) {
+    /// A call succeeded, perhaps the first one of a connection.
+    pub(crate) fn call_succeeded(&self, order: CallOrder) {
         if self.is_on.load(Ordering::Relaxed) {
-            self.count(Instant::now(), 0);
+            self.count(Instant::now(), order, 0);
         }
     }
 
     /// A call failed. Returns the reason for a rollback if there should be one.
-    pub(crate) fn call_failed(&self) -> Option<String> {
-        if self.is_on.load(Ordering::Relaxed) { self.count(Instant::now(), 1) } else { None }
+    pub(crate) fn call_failed(&self, order: CallOrder) -> Option<String> {
+        if self.is_on.load(Ordering::Relaxed) { self.count(Instant::now(), order, 1) } else { None }
     }
 
-    fn count(&self, now: Instant, failures: u64) -> Option<String> {
+    fn count(&self, now: Instant, order: CallOrder, failures: u64) -> Option<String> {
         let mut observation = self.observation.lock();
         let new =
             observation.as_mut().filter(|observation| now < observation.began + observation.config.watch_for.get());
-        let verdict = new.map(|observation| observation.count(now, failures));
+        let verdict = new.map(|observation| observation.count(now, order, failures));
         if verdict.is_none() {
             *observation = None;
             self.is_on.store(false, Ordering::Release);
@@ -74,7 +90,7 @@ impl HealthMonitor {
 }
 
 impl Observation {
-    fn count(&mut self, now: Instant, failures: u64) -> Option<String> {
+    fn count(&mut self, now: Instant, order: CallOrder, failures: u64) -> Option<String> {
         let length = (self.config.window.get() / SLOTS).as_nanos().max(1);
         // A step is at least 10 ms, so the number fits for any uptime.
         let step = u64::try_from((now - self.began).as_nanos() / length).unwrap_or(u64::MAX);
@@ -82,18 +98,35 @@ impl Observation {
             if slot.step != step {
                 *slot = Slot { step, ..Slot::default() };
             }
-            slot.calls += 1;
-            slot.failures += failures;
+            slot.all.add(1, failures);
+            if order == CallOrder::First {
+                slot.first.add(1, failures);
+            }
         }
-        let recent = self.slots.iter().filter(|slot| slot.step + u64::from(SLOTS) > step);
-        let (calls, failed) = recent.fold((0, 0), |sum, slot| (sum.0 + slot.calls, sum.1 + slot.failures));
-        let is_sick = calls >= u64::from(self.config.min_calls) && self.config.failures.is_exceeded_by(failed, calls);
+        let (mut all, mut first) = (Counts::default(), Counts::default());
+        for slot in self.slots.iter().filter(|slot| slot.step + u64::from(SLOTS) > step) {
+            all.add(slot.all.calls, slot.all.failures);
+            first.add(slot.first.calls, slot.first.failures);
+        }
+        self.verdict(all, "calls").or_else(|| self.verdict(first, "calls of `open`"))
+    }
+
+    /// The reason for a rollback, if too many of the calls failed.
+    fn verdict(&self, Counts { calls, failures }: Counts, what: &str) -> Option<String> {
+        let is_sick = calls >= u64::from(self.config.min_calls) && self.config.failures.is_exceeded_by(failures, calls);
         is_sick.then(|| {
             format!(
-                "{failed} of {calls} calls within {} failed, more than `rollback.failures` = {}",
+                "{failures} of {calls} {what} within {} failed, more than `rollback.failures` = {}",
                 self.config.window, self.config.failures
             )
         })
+    }
+}
+
+impl Counts {
+    fn add(&mut self, calls: u64, failures: u64) {
+        self.calls += calls;
+        self.failures += failures;
     }
 }
 
@@ -121,12 +154,24 @@ mod tests {
         let now = Instant::now();
         let watch = watch(now);
         for _ in 0..6 {
-            watch.count(now, 0);
+            watch.count(now, CallOrder::Later, 0);
         }
-        assert_eq!(watch.count(now, 1), None, "one of seven, and seven are too few");
-        assert_eq!(watch.count(now, 1), None, "two of eight are a quarter, and not more");
-        let reason = watch.count(now, 1).unwrap();
+        assert_eq!(watch.count(now, CallOrder::Later, 1), None, "one of seven, and seven are too few");
+        assert_eq!(watch.count(now, CallOrder::Later, 1), None, "two of eight are a quarter, and not more");
+        let reason = watch.count(now, CallOrder::Later, 1).unwrap();
         assert_eq!(reason, "3 of 9 calls within 10s failed, more than `rollback.failures` = 25%");
+    }
+
+    #[test]
+    fn a_version_that_lets_nobody_in_is_sick_however_well_it_serves_the_others() {
+        let now = Instant::now();
+        let watch = watch(now);
+        for _ in 0..7 {
+            assert!((0..100).all(|_| watch.count(now, CallOrder::Later, 0).is_none()));
+            assert_eq!(watch.count(now, CallOrder::First, 1), None, "so few say nothing");
+        }
+        let reason = watch.count(now, CallOrder::First, 1).unwrap();
+        assert_eq!(reason, "8 of 8 calls of `open` within 10s failed, more than `rollback.failures` = 25%");
     }
 
     #[test]
@@ -134,9 +179,9 @@ mod tests {
         let now = Instant::now();
         let watch = watch(now);
         for _ in 0..7 {
-            assert_eq!(watch.count(now, 1), None);
+            assert_eq!(watch.count(now, CallOrder::Later, 1), None);
         }
-        assert!(watch.count(now, 1).is_some());
+        assert!(watch.count(now, CallOrder::Later, 1).is_some());
     }
 
     #[test]
@@ -144,19 +189,19 @@ mod tests {
         let start = Instant::now();
         let watch = watch(start);
         for _ in 0..7 {
-            assert_eq!(watch.count(start, 1), None);
+            assert_eq!(watch.count(start, CallOrder::Later, 1), None);
         }
         let later = start + Duration::from_secs(10);
-        assert_eq!(watch.count(later, 1), None, "the first seven are forgotten");
+        assert_eq!(watch.count(later, CallOrder::Later, 1), None, "the first seven are forgotten");
         let within = start + Duration::from_secs(19);
         for _ in 0..20 {
-            watch.count(within, 0);
+            watch.count(within, CallOrder::Later, 0);
         }
         for _ in 0..5 {
-            assert_eq!(watch.count(within, 1), None);
+            assert_eq!(watch.count(within, CallOrder::Later, 1), None);
         }
         // With the earlier failure, one more makes 7 of 27.
-        assert!(watch.count(within, 1).is_some());
+        assert!(watch.count(within, CallOrder::Later, 1).is_some());
     }
 
     #[test]
@@ -164,10 +209,10 @@ mod tests {
         let start = Instant::now();
         let watch = watch(start);
         let later = start + Duration::from_secs(60);
-        assert!((0..20).all(|_| watch.count(later, 1).is_none()));
+        assert!((0..20).all(|_| watch.count(later, CallOrder::Later, 1).is_none()));
         assert!(!watch.is_on.load(Ordering::Relaxed));
         let off = RollbackConfig { watch_for: Duration::ZERO.into(), ..RollbackConfig::default() };
         watch.start(&off, start);
-        assert!((0..200).all(|_| watch.count(start, 1).is_none()));
+        assert!((0..200).all(|_| watch.count(start, CallOrder::Later, 1).is_none()));
     }
 }

@@ -24,7 +24,7 @@ use crate::app::Setup;
 use crate::module::VersionId;
 
 pub(crate) use assign::{first_version_for, is_unsettled, last_version_for, settled_version, version_for};
-pub(crate) use health::HealthMonitor;
+pub(crate) use health::{CallOrder, HealthMonitor};
 pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 pub(crate) use rollout::{announce, left_by_a_connection, take_back};
 pub use stats::Stats;
