@@ -6,6 +6,8 @@
 //! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
 //! cargo run --release -p hassock-tests --bin bench polling
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
+//! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
 //!
 //! Most cases compare the host with a bare tokio-tungstenite server that does the same without a module. Each server is a
@@ -17,6 +19,7 @@
 
 mod case;
 mod component;
+mod contained;
 mod contest;
 mod growth;
 mod instructions;
@@ -24,17 +27,20 @@ mod load;
 mod polling;
 mod report;
 mod server;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use case::Case;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use contained::{Attacking, Contained};
 use growth::Growth;
 use instructions::Instructions;
 use polling::Polling;
 use report::Report;
 use server::{Cores, Serve, Server};
+use soak::Soak;
 use tokio::runtime::Runtime;
 
 /// Measure the host beside a bare tokio-tungstenite server.
@@ -58,6 +64,10 @@ enum Other {
     Growth(Growth),
     Polling(Polling),
     Instructions(Instructions),
+    Contained(Contained),
+    #[command(hide = true)]
+    Attacking(Attacking),
+    Soak(Soak),
 }
 
 #[derive(Args)]
@@ -92,6 +102,9 @@ fn main() -> ExitCode {
             Some(Other::Growth(growth)) => growth.measure().await,
             Some(Other::Polling(polling)) => polling.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
+            Some(Other::Contained(contained)) => contained.measure().await,
+            Some(Other::Attacking(attacking)) => attacking.run().await,
+            Some(Other::Soak(soak)) => return soak.run().await,
         }
         ExitCode::SUCCESS
     })

@@ -66,6 +66,11 @@ impl Process {
         Self { group: child.id(), child: Mutex::new(child), stdout, stderr }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.group
+    }
+
     /// What it has printed to standard output.
     pub fn stdout(&self) -> String {
         self.stdout.text()
