@@ -23,6 +23,9 @@ use crate::server::Cores;
 /// How long the bystanders are observed, before an attack and during it.
 const OBSERVED: Duration = Duration::from_secs(2);
 
+/// How long the host gets to end what an attack leaves behind: a call goes on for as long as it may when its client is gone.
+const REST: Duration = Duration::from_secs(2);
+
 /// The name of the row in which nobody attacks: what two times differ by anyway.
 const NOBODY: &str = "nobody";
 
@@ -104,6 +107,7 @@ impl Round {
         assert!(attack.is_none() || last > first, "the attack has ended too early");
         if let Some(attackers) = attackers {
             attackers.stop();
+            tokio::time::sleep(REST).await;
         }
         Self { before, during, effects: (last - first) as f64 / began.elapsed().as_secs_f64() }
     }

@@ -25,6 +25,16 @@ pub struct Bystanders {
     readers: JoinSet<()>,
     sender: thread::JoinHandle<Vec<Connection>>,
     shared: Arc<Shared>,
+    running: Running,
+}
+
+/// Ends the sender with the bystanders, so that a test that has failed does not complain of a host that is gone, too.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The half of a connection that sends.
@@ -68,7 +78,7 @@ impl Bystanders {
         let sending = Arc::clone(&shared);
         // A thread, because the timers of the runtime count milliseconds.
         let sender = thread::spawn(move || send(connections, per_second, &sending));
-        Self { readers, sender, shared }
+        Self { readers, sender, running: Running(Arc::clone(&shared)), shared }
     }
 
     /// Wait until each of them has this many answers more than now.
@@ -98,7 +108,7 @@ impl Bystanders {
     /// # Panics
     /// If one of them misses an answer, gets another one, or was closed by the host.
     pub async fn stop(mut self) {
-        self.shared.running.store(false, Ordering::Relaxed);
+        drop(self.running);
         let sender = tokio::task::spawn_blocking(|| self.sender.join());
         let Ok(Ok(connections)) = within("the sender", sender).await else { panic!("the sender has failed") };
         for mut connection in connections {
