@@ -7,6 +7,8 @@
 //! cargo run --release -p hassock-tests --bin bench polling
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
+//! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
 //!
 //! Most cases compare the host with a bare tokio-tungstenite server that does the same without a module. Each server is a
@@ -19,6 +21,7 @@
 mod case;
 mod chaos;
 mod component;
+mod contained;
 mod contest;
 mod growth;
 mod instructions;
@@ -26,6 +29,7 @@ mod load;
 mod polling;
 mod report;
 mod server;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,11 +37,13 @@ use std::process::ExitCode;
 use case::Case;
 use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use contained::{Attacking, Contained};
 use growth::Growth;
 use instructions::Instructions;
 use polling::Polling;
 use report::Report;
 use server::{Cores, Serve, Server};
+use soak::Soak;
 use tokio::runtime::Runtime;
 
 /// Measure the host beside a bare tokio-tungstenite server.
@@ -62,6 +68,10 @@ enum Other {
     Polling(Polling),
     Instructions(Instructions),
     Chaos(Chaos),
+    Contained(Contained),
+    #[command(hide = true)]
+    Attacking(Attacking),
+    Soak(Soak),
 }
 
 #[derive(Args)]
@@ -100,6 +110,9 @@ fn main() -> ExitCode {
             Some(Other::Polling(polling)) => polling.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
+            Some(Other::Contained(contained)) => contained.measure().await,
+            Some(Other::Attacking(attacking)) => attacking.run().await,
+            Some(Other::Soak(soak)) => return soak.run().await,
         }
         ExitCode::SUCCESS
     })

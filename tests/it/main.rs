@@ -7,6 +7,7 @@
 mod admin;
 mod book;
 mod commands;
+mod contained;
 mod examples;
 mod handshake;
 mod record;

@@ -44,6 +44,25 @@ pub fn marked(mark: &str) -> Vec<u8> {
     bytes
 }
 
+/// A module of the tests in which `memory.grow` by an impossible number of pages is a `table.grow`, by 1,000 functions:
+/// Rust has none.
+///
+/// # Panics
+/// If there is no such `memory.grow` in it.
+pub fn growing_tables(name: &str) -> Vec<u8> {
+    /// `i32.const 0x7ab1e000`, `memory.grow 0`
+    const MEMORY: [u8; 8] = [0x41, 0x80, 0xc0, 0xc7, 0xd5, 0x07, 0x40, 0];
+    /// `ref.null func`, `i32.const 1000`, `table.grow 0`
+    const TABLE: [u8; 8] = [0xd0, 0x70, 0x41, 0xe8, 0x07, 0xfc, 0x0f, 0];
+    let mut bytes = std::fs::read(guest(name)).unwrap_or_else(|error| panic!("no module: {error}"));
+    let places: Vec<_> = (0..bytes.len()).filter(|place| bytes[*place..].starts_with(&MEMORY)).collect();
+    assert!(!places.is_empty(), "{name} grows no memory by that much");
+    for place in places {
+        bytes[place..place + TABLE.len()].copy_from_slice(&TABLE);
+    }
+    bytes
+}
+
 /// The component of a crate under `examples-wasm`.
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
@@ -65,8 +84,9 @@ pub fn binary() -> PathBuf {
 const BINARY: &str = "HASSOCK_BINARY";
 
 fn build_binary() -> PathBuf {
-    // This program is `target/PROFILE/deps/it-…`.
-    let folder = env::current_exe().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned())).unwrap_or_default();
+    // This program is `target/PROFILE/deps/it-…` or `target/PROFILE/bench`.
+    let program = env::current_exe().unwrap_or_default();
+    let folder = program.ancestors().find(|folder| folder.parent() == Some(&target())).unwrap_or(&program);
     let profile = match folder.file_name().and_then(OsStr::to_str).unwrap_or_default() {
         "debug" => "dev",
         name => name,

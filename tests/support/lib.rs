@@ -2,7 +2,9 @@
 //! tests start themselves, and a browser.
 
 pub mod admin;
+mod attack;
 mod browser;
+mod bystanders;
 mod client;
 mod database;
 mod events;
@@ -23,11 +25,13 @@ mod versions;
 mod wait;
 
 pub use admin::Operator;
+pub use attack::{Attack, AttackedHost, Attackers};
 pub use browser::Browser;
+pub use bystanders::Bystanders;
 pub use client::{Client, Closed, refused};
 pub use database::TestDatabase;
 pub use events::{Event, Events, note, unlock};
-pub use guests::{binary, cache, example, guest, marked, target, workspace};
+pub use guests::{binary, cache, example, growing_tables, guest, marked, target, workspace};
 pub use host::{TestHost, app, app_with_database};
 pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};

@@ -96,7 +96,12 @@ impl Locator {
                 None => break None,
             }
         };
-        Problem { file: self.file.clone(), line, key: conceal::key(key), message: message.into() }
+        Problem {
+            file: self.file.clone(),
+            line,
+            key: conceal::key(key),
+            message: conceal::without_passwords(&message.into()),
+        }
     }
 
     /// A problem that the parser has found at a place in the text. Its message may quote a password.

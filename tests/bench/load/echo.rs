@@ -53,8 +53,8 @@ impl Load for Echo {
     }
 }
 
-/// Returns the number of messages that came back.
-async fn echo(sockets: &mut Vec<TcpStream>, payload: usize, in_flight: usize) -> usize {
+/// Send for a round. Returns the number of messages that came back.
+pub async fn echo(sockets: &mut Vec<TcpStream>, payload: usize, in_flight: usize) -> usize {
     let end = Instant::now() + ROUND;
     let mut tasks = JoinSet::new();
     for mut socket in sockets.drain(..) {

@@ -79,14 +79,16 @@ pub(crate) fn check(text: &str) {
 }
 
 async fn run(text: &str) {
+    let url = "sqlite::memory:";
     let config = DatabaseConfig {
+        url: url.into(),
         query_timeout: Duration::from_millis(50).into(),
         max_value_bytes: (64 << 10).into(),
         max_rows: 100,
         ..DatabaseConfig::default()
     };
     let config = Arc::new(config);
-    let source = super::source("main", "sqlite::memory:", Path::new(""), &config).unwrap();
+    let source = super::source("main", url, Path::new(""), &config).unwrap();
     let mut writer = Tried::open(&source, Access::ReadWrite, &config).await;
     let mut reader = Tried::open(&source, Access::ReadOnly, &config).await;
     for line in text.lines().take(MOST) {

@@ -1,7 +1,14 @@
 //! What a module should not do. Each text message names a fault; anything else is echoed. The setting `start` names a
 //! fault at the start.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use hassock_sdk::prelude::*;
+use statement::LeakBy;
+
+mod flood;
+mod statement;
 
 struct Faults;
 
@@ -27,21 +34,31 @@ impl Handler for Faults {
     fn on_message(&self, connection: Connection, message: MessageRef<'_>) -> Result<()> {
         let answer = match message.as_text() {
             Some("flood") => {
-                flood(connection);
+                flood::sends(connection);
                 return Ok(());
             }
+            Some("publishes") => {
+                flood::publishes(connection);
+                return Ok(());
+            }
+            Some("timers") => flood::timers()?,
+            Some("subscriptions") => flood::subscriptions(connection)?,
+            Some("attachment") => flood::attachment(connection)?,
+            Some("random") => flood::random(),
+            Some("table") => table()?,
             Some("glut") => {
                 // The host refuses the name in any case, but must not have it in its memory first.
                 let _ = connection.subscribe(&"x".repeat(40 << 20));
                 "not stopped".to_owned()
             }
             Some("error") => bail!("told to"),
-            Some("huge") => huge()?,
-            Some("leak") => leak(LeakBy::Forgetting)?,
-            Some("leak and trap") => leak(LeakBy::Trapping)?,
-            Some("leak and spin") => leak(LeakBy::Spinning)?,
-            Some("leak and sleep") => leak(LeakBy::Sleeping)?,
-            Some("leak and error") => leak(LeakBy::Failing)?,
+            Some("huge") => statement::huge()?,
+            Some("compute") => statement::compute()?,
+            Some("leak") => statement::leak(LeakBy::Forgetting)?,
+            Some("leak and trap") => statement::leak(LeakBy::Trapping)?,
+            Some("leak and spin") => statement::leak(LeakBy::Spinning)?,
+            Some("leak and sleep") => statement::leak(LeakBy::Sleeping)?,
+            Some("leak and error") => statement::leak(LeakBy::Failing)?,
             Some("chatter") => {
                 (0..1000).for_each(|line| info!("line {line}"));
                 "chattered".to_owned()
@@ -53,6 +70,14 @@ impl Handler for Faults {
             None => "binary".to_owned(),
         };
         connection.send(answer)
+    }
+
+    fn on_app_timer(&self, timer: &Timer) -> Result<()> {
+        // One of them tells the clients that it has fired.
+        if timer.name() == "0" {
+            topics::publish("faults", "fired")?;
+        }
+        Ok(())
     }
 
     fn on_close(&self, _: Connection, closing: &Closing) -> Result<()> {
@@ -67,7 +92,7 @@ fn commit(misdeed: &str) {
     match misdeed {
         "trap" => panic!("told to"),
         "spin" => spin(),
-        "sleep" => std::thread::sleep(std::time::Duration::from_secs(3600)),
+        "sleep" => std::thread::sleep(Duration::from_secs(3600)),
         "hog" => hog(),
         "overflow" => drop(std::hint::black_box(overflow(1))),
         _ => {}
@@ -94,47 +119,19 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + frame.iter().sum::<u64>()
 }
 
-/// Send until the host refuses; the close that follows says how much the host took.
-fn flood(connection: Connection) {
-    let sent = (0..1_000_000).take_while(|_| connection.send("x".repeat(1000)).is_ok()).count();
-    // The outbox is full, so an answer could not be queued: close with it instead.
-    let _ = connection.close(3000, &format!("{sent} of 1000 bytes each"));
-}
-
-/// Ask for a huge result.
-fn huge() -> Result<String> {
-    // MariaDB ends a recursion after 1000 rounds.
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
-               SELECT a.i FROM n a, n b, n c";
-    match Database::open("main")?.query(sql, []) {
-        Ok(rows) => Ok(format!("{} rows", rows.len())),
-        Err(error) => Ok(error.to_string()),
+/// Grow the table of functions until the host refuses, and say how often it did not. Rust has no `table.grow`, so this is
+/// a `memory.grow` of the same length, which `hassock_tests::growing_tables` replaces: by more pages than a memory may
+/// have.
+fn table() -> Result<String> {
+    // A call before this one may have done it in the same instance.
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    #[cfg(target_arch = "wasm32")]
+    while core::arch::wasm32::memory_grow::<0>(0x7ab1_e000) != usize::MAX {
+        TIMES.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-enum LeakBy {
-    Forgetting,
-    Trapping,
-    Spinning,
-    Sleeping,
-    Failing,
-}
-
-/// Leave a transaction open in one way or another.
-fn leak(by: LeakBy) -> Result<String> {
-    let transaction = Database::open("main")?.begin()?;
-    transaction.execute("INSERT INTO leak (n) VALUES (1)", [])?;
-    match by {
-        LeakBy::Forgetting => std::mem::forget(transaction),
-        LeakBy::Trapping => commit("trap"),
-        LeakBy::Spinning => spin(),
-        LeakBy::Sleeping => commit("sleep"),
-        LeakBy::Failing => {
-            std::mem::forget(transaction);
-            bail!("told to");
-        }
-    }
-    Ok("leaked".to_owned())
+    let times = TIMES.load(Ordering::Relaxed);
+    ensure!(times > 0, "the table does not grow");
+    Ok(format!("grown {times} times and then refused"))
 }
 
 hassock_sdk::export!(Faults);
