@@ -215,3 +215,14 @@ fn a_host_has_no_scheme_and_no_port() {
         assert_eq!(problems.is_empty(), fits, "{host}: {problems}");
     }
 }
+
+/// What one connection may need has to fit into what all share.
+#[test]
+fn bounds_of_a_connection_fit_into_the_memory_budget() {
+    let with = |more: &str| problems(&format!("{GOOD}{more}"));
+    assert_eq!(with("message_bytes = \"256MiB\"\n"), "");
+    let found = with("message_bytes = \"257MiB\"\n[limits]\nmemory_budget = \"512MiB\"\n");
+    assert!(found.contains("apps.chat.limits.message_bytes: is more than half of `limits.memory_budget`"), "{found}");
+    let found = with("[limits]\nmemory_budget = \"15MiB\"\n");
+    assert!(found.contains("limits.memory_budget: must be at least 16MiB"), "{found}");
+}

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::HeaderName;
 
-use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, conceal};
+use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, conceal};
 
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
@@ -67,6 +67,7 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     for (name, app) in &config.apps {
         app_config(&mut report, &format!("apps.{name}"), app);
+        fits(&mut report, name, app, config.limits.memory_budget);
         grants(&mut report, name, app, &config.databases);
     }
     parts(&mut report, config);
@@ -75,10 +76,10 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     at_least_one(&mut report, "log.buffered_lines", config.log.buffered_lines);
     at_least_one(&mut report, "limits.max_connections", config.limits.max_connections);
     at_least_one(&mut report, "limits.connections_per_address", config.limits.connections_per_address);
-    // hyper refuses to work with less.
     if config.limits.memory_budget.bytes() < LEAST_MEMORY {
         report.add("limits.memory_budget", "must be at least 16MiB");
     }
+    // hyper refuses to work with less.
     if config.limits.request_head_bytes.bytes() < 8192 {
         report.add("limits.request_head_bytes", "must be at least 8KiB");
     }
@@ -288,6 +289,23 @@ fn instances(report: &mut Report<'_>, config: &Config) {
                 "the apps' `limits.instances` add up to {sum}; at most {most} are allowed, half of `max_instances`"
             ),
         );
+    }
+}
+
+/// One connection must not need so much that the budget of all has no room for it.
+fn fits(report: &mut Report<'_>, name: &str, app: &AppConfig, budget: Size) {
+    let limits = &app.limits;
+    let bounds = [
+        ("message_bytes", limits.message_bytes),
+        ("outbox_bytes", limits.outbox_bytes),
+        ("attachment_bytes", limits.attachment_bytes),
+    ];
+    for (key, bytes) in bounds {
+        if bytes.bytes() > budget.bytes() / 2 {
+            let problem =
+                format!("is more than half of `limits.memory_budget` = {budget}, which all connections share");
+            report.add(&format!("apps.{name}.limits.{key}"), problem);
+        }
     }
 }
 

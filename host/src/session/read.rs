@@ -93,6 +93,12 @@ impl Reader {
         self.decoder.held() + self.unread.capacity()
     }
 
+    /// A batch that was read is not in memory any more.
+    pub(super) fn recount(&self, share: &Share) {
+        // Less is never refused.
+        let _ = share.resize(self.held());
+    }
+
     /// Keep nothing any more. The connection ends.
     pub(super) fn release(&mut self, share: &Share) {
         (self.decoder, self.unread, self.is_over) = (Decoder::new(0), Vec::new(), true);

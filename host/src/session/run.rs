@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use hassock_frames::Packed;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -204,6 +205,7 @@ impl<'a, S: Transport> Session<'a, S> {
                 Some(close) => Err(close),
                 None => {
                     self.called(result, None)?;
+                    self.forget(batch.messages);
                     self.writer.write(&self.opened.connection).await
                 }
             };
@@ -220,9 +222,18 @@ impl<'a, S: Transport> Session<'a, S> {
             }
             None => {
                 self.drive(call.as_mut()).await?;
+                drop(call);
+                self.forget(batch.messages);
                 self.writer.write(&self.opened.connection).await
             }
         }
+    }
+
+    /// The module has handled these messages. Their memory is free before the client gets an answer, after which it may
+    /// send the next one.
+    fn forget(&self, messages: Packed) {
+        drop(messages);
+        self.reader.recount(&self.opened.connection.input);
     }
 
     /// Let a call run to its end, and write meanwhile what is sent to the client: a call may wait for a
