@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::allocator;
 use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::dev::DevArgs;
@@ -78,6 +79,9 @@ impl Cli {
     /// This is not an `async` function, because the code of such a function is compiled where it is awaited: to build the
     /// program would be to compile all commands, and with them the host, once more.
     pub fn run(self) -> ExitCode {
+        if matches!(self.command, Command::Serve(_) | Command::Dev(_)) {
+            allocator::settle();
+        }
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {

@@ -9,6 +9,7 @@
 //! `host/ARCHITECTURE.md` describes them, and the invariants that comments cite by number.
 
 // Leaves: they use nothing of the host.
+mod allocator;
 pub mod config;
 mod external;
 mod lazy_timeout;

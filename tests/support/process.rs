@@ -146,10 +146,22 @@ impl Process {
     /// # Panics
     /// If it is gone.
     pub fn peak_memory(&self) -> usize {
+        self.memory_in("VmHWM:")
+    }
+
+    /// KiB of memory that it has now.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn memory(&self) -> usize {
+        self.memory_in("VmRSS:")
+    }
+
+    fn memory_in(&self, field: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.group)).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-        peak.unwrap_or_else(|| panic!("no memory in {status}"))
+        let found = status.lines().find_map(|line| line.strip_prefix(field));
+        let found = found.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+        found.unwrap_or_else(|| panic!("no memory in {status}"))
     }
 
     /// Send it a signal: `TERM`, `INT`.

@@ -1,8 +1,9 @@
 //! Invariant 5 for all connections together: `memory_budget`. The connections that use most are closed, and others do not notice.
 
+use futures_util::future::join_all;
 use hassock_tests::raw::opcode::BINARY;
 use hassock_tests::raw::{frame, text};
-use hassock_tests::{Client, Closed, Events, Raw, TestHost, eventually};
+use hassock_tests::{Client, Closed, Events, Process, Raw, TestHost, app, eventually, example};
 use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;
@@ -154,4 +155,24 @@ async fn timers_count_too() {
     let ends = [clients.remove(0), clients.remove(0)];
     drop(ends);
     eventually("nothing left", || async { used(&host, "timer") == 0 }).await;
+}
+
+/// What connections do not need any more returns to the system: the allocator keeps none of it for large messages to come.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_gets_back_the_memory_of_large_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = "limits = { instances = 2 }\n";
+    let config = format!("listen = \"127.0.0.1:0\"\n{}{limits}", app("echo", &example("echo")));
+    std::fs::write(folder.path().join("hassock.toml"), config).unwrap();
+    let process = Process::hassock(folder.path(), ["serve"]);
+    let address = process.line("Starting server on ").await;
+    let mut clients = join_all((0..150).map(|_| Client::connect(&address, "/echo"))).await;
+    let before = process.memory();
+    let message = "x".repeat(900_000);
+    let echoed = join_all(clients.iter_mut().map(|client| client.ask(message.clone()))).await;
+    assert!(echoed.iter().all(|echo| *echo == message));
+    let grown = || process.memory().saturating_sub(before);
+    eventually("little more memory than before", || async { grown() < 32 << 10 }).await;
+    // The connections are still there.
+    assert_eq!(clients[0].ask("still here").await, "still here");
 }
