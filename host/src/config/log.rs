@@ -13,11 +13,14 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Lines that wait while nobody reads the log. More are left out and counted: the host does not wait for a reader.
     pub buffered_lines: usize,
+    /// Lines of one app and one cause in a second. More are left out and counted: a client or a module must not fill the
+    /// disk.
+    pub lines_per_second: usize,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: LogLevel::default(), format: LogFormat::default(), buffered_lines: 4096 }
+        Self { level: LogLevel::default(), format: LogFormat::default(), buffered_lines: 4096, lines_per_second: 1000 }
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) const SECRET_PARAMETERS: [&str; 22] = [
 pub struct RecordConfig {
     /// Header fields of requests and responses whose values are redacted, besides those with credentials:
     /// `authorization`, `cookie`, `proxy-authorization` and `set-cookie` are always redacted. Name
-    /// `sec-websocket-protocol` if clients send a token as a subprotocol.
+    /// `sec-websocket-protocol` if clients send a token as a subprotocol that does not look like one.
     pub redact_headers: Vec<String>,
     /// Fields of JSON messages, at any depth and in both directions, and parameters of the query, whose values are
     /// redacted. Capital letters do not matter. A message that is not JSON, or a string in a message, is redacted as a

@@ -74,6 +74,7 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     paths(&mut report, &config.apps);
     instances(&mut report, config);
     at_least_one(&mut report, "log.buffered_lines", config.log.buffered_lines);
+    at_least_one(&mut report, "log.lines_per_second", config.log.lines_per_second);
     at_least_one(&mut report, "limits.max_connections", config.limits.max_connections);
     at_least_one(&mut report, "limits.connections_per_address", config.limits.connections_per_address);
     if config.limits.memory_budget.bytes() < LEAST_MEMORY {

@@ -18,6 +18,12 @@ const REDACTED: &str = "redacted";
 /// Header fields that each client makes for itself, besides those of the WebSocket handshake. They are not recorded.
 const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"];
 
+/// How a subprotocol begins that is, or announces, a token. The third is that of Kubernetes.
+const TOKENS: [&str; 7] = ["bearer", "token", "base64url.bearer", "access_token", "access-token", "auth", "jwt"];
+
+/// The length from which a subprotocol with a digit counts as a token. The longest registered name has 32 bytes and no digit.
+const LEAST_TOKEN: usize = 32;
+
 /// Header fields with credentials, which are always redacted.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
@@ -91,6 +97,7 @@ impl Redaction {
         let recorded = request.headers.iter().filter(|(name, _)| !is_own(name));
         let headers = recorded.map(|(name, value)| match self.headers.contains(name) {
             true => (name.clone(), REDACTED.to_owned()),
+            false if name == "sec-websocket-protocol" => (name.clone(), subprotocols(value)),
             false => (name.clone(), value.clone()),
         });
         RecordedRequest { target, headers: headers.collect() }
@@ -215,6 +222,19 @@ impl Redaction {
 
 fn is_own(name: &str) -> bool {
     OWN_FIELDS.contains(&name) || name.starts_with("sec-websocket-") && name != "sec-websocket-protocol"
+}
+
+/// The subprotocols of a request without those that look like tokens: a page can send a token in no other header field.
+fn subprotocols(offered: &str) -> String {
+    let offered = offered.split(',').map(str::trim);
+    offered.map(|name| if is_token(name) { REDACTED } else { name }).collect::<Vec<_>>().join(", ")
+}
+
+/// Registered names are shorter and begin with no such word.
+fn is_token(subprotocol: &str) -> bool {
+    let name = subprotocol.to_ascii_lowercase();
+    let begins_as_one = TOKENS.iter().any(|word| name.starts_with(word));
+    begins_as_one || name.len() >= LEAST_TOKEN && name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// The text without the escapes of JSON for characters, such as `\u0070`.

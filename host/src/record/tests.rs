@@ -138,6 +138,27 @@ fn the_body_of_a_refusal_and_the_reason_of_a_close_are_redacted_too() {
     assert_eq!(reason, r#"{"token":"redacted"}"#);
 }
 
+/// A browser lets a page set no other header field.
+#[test]
+fn subprotocols_that_look_like_tokens_are_redacted() {
+    let offered = |offered: &str| {
+        let event = RawEvent::Refused {
+            client: "c1".into(),
+            request: request(None, &[("sec-websocket-protocol", offered)]).into(),
+            status: StatusCode::FORBIDDEN,
+            body: "".into(),
+        };
+        let Event::Refused { request, .. } = redaction(&[]).event(event) else { panic!("refused") };
+        request.headers[0].1.clone()
+    };
+    for kept in ["chat", "chat, v2.chat", "graphql-transport-ws", "wamp.2.msgpack.batched", "ocpp2.0.1"] {
+        assert_eq!(offered(kept), kept);
+    }
+    assert_eq!(offered("chat,Bearer.abc"), "chat, redacted");
+    assert_eq!(offered("base64url.bearer.authorization.k8s.io.QQ, v4.channel.k8s.io"), "redacted, v4.channel.k8s.io");
+    assert_eq!(offered("chat, eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"), "chat, redacted");
+}
+
 /// The syntax of transcripts does not matter in a recording.
 #[test]
 fn texts_stay_as_they_are() {

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use futures_util::StreamExt;
-use hassock_tests::{Client, Process, app, app_with_database, binary, cache, example, hassock, within};
+use hassock_tests::{Client, Process, app, app_with_database, binary, cache, example, hassock, refused, within};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -272,4 +275,24 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     process.signal("TERM");
     assert_eq!(process.ends().await.code, Some(0));
     drop(log);
+}
+
+/// `log.lines_per_second`: each refused page is a line, and anybody can send requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_refusals_does_not_fill_the_log() {
+    let app = app("echo", &example("echo"));
+    let folder = folder(&format!("{app}\n[log]\nlines_per_second = 5\n"));
+    let process = Process::hassock(folder.path(), ["serve"]);
+    let address = process.line("Starting server on ").await;
+    for _ in 0..500 {
+        let foreign = |request: &mut Request| {
+            drop(request.headers_mut().insert(ORIGIN, HeaderValue::from_static("https://x.test")))
+        };
+        assert_eq!(refused(&address, "/echo", foreign).await.0, 403);
+    }
+    process.complains("lines were left out").await;
+    process.signal("TERM");
+    let log = process.ends().await.stderr;
+    let lines = log.matches("refused: pages of this origin").count();
+    assert!((5..400).contains(&lines), "{lines} lines");
 }

@@ -1,5 +1,7 @@
 //! The host's log: one line for each event, with the fields `app`, `version` and `connection` where they apply.
 
+mod rate_limit;
+
 use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread;
@@ -8,8 +10,11 @@ use std::time::Duration;
 use tokio::time::interval;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
+
+use rate_limit::{LeftOut, RateLimit};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
@@ -18,7 +23,7 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 const LIBRARIES: LevelFilter = LevelFilter::WARN;
 
 /// How often the host looks whether lines were left out.
-const REPORTS: Duration = Duration::from_secs(10);
+const REPORTS: Duration = Duration::from_secs(2);
 
 /// How long the host waits at its end for a reader of the log.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -55,27 +60,29 @@ pub fn init(config: &LogConfig) -> Log {
     let targets = tracing_subscriber::filter::Targets::new()
         .with_default(LIBRARIES.min(level(config.level)))
         .with_target("hassock", level(config.level));
+    let rate_limit = RateLimit::new(config.lines_per_second);
+    let lines_to_write = targets.and(rate_limit.clone());
     let lines = fmt::layer().with_writer(writer).with_target(false);
     // Colours are for terminals. In a log file, the escape codes are noise.
     let result = match config.format {
         LogFormat::Text => {
             let lines = lines.with_ansi(std::io::stderr().is_terminal());
-            tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()
+            tracing_subscriber::registry().with(lines.with_filter(lines_to_write)).try_init()
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()
+            tracing_subscriber::registry().with(lines.with_filter(lines_to_write)).try_init()
         }
     };
     match result {
-        Ok(()) => drop(tokio::spawn(report(left_out))),
+        Ok(()) => drop(tokio::spawn(report(left_out, rate_limit))),
         Err(error) => tracing::debug!(%error, "the log was already set up"),
     }
     Log(Some(guard))
 }
 
 /// Say how many lines were left out, when there is room again.
-async fn report(left_out: ErrorCounter) {
+async fn report(left_out: ErrorCounter, rate_limit: RateLimit) {
     let mut reported = 0;
     let mut reports = interval(REPORTS);
     loop {
@@ -84,6 +91,9 @@ async fn report(left_out: ErrorCounter) {
         if lines > reported {
             tracing::warn!(lines = lines - reported, "the log was read too slowly, and lines were left out");
             reported = lines;
+        }
+        for LeftOut { app, place, lines } in rate_limit.take_left_out() {
+            tracing::warn!(app, place, lines, "more than `log.lines_per_second`, and lines were left out");
         }
     }
 }
