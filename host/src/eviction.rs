@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::app::connection::{Close, Connection};
 use crate::host_state::HostState;
-use crate::memory_budget::STEP;
+use crate::memory_budget::SHORTEST;
 
 /// How long connections that were closed have to give back their memory before others are closed too.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -37,20 +37,16 @@ fn make_room(state: &HostState) {
     if excess == 0 {
         return;
     }
-    let consumers = state.routing().routes.apps().flat_map(consumers).collect::<Vec<_>>();
-    let (closing, mut open): (Vec<_>, Vec<_>) =
-        consumers.into_iter().partition(|consumer| consumer.connection.outbox.is_closing());
-    // Their memory is about to be free.
-    excess = closing.iter().fold(excess, |excess, consumer| excess.saturating_sub(consumer.bytes));
-    open.sort_unstable_by_key(|consumer| Reverse(consumer.bytes));
+    let mut consumers = state.routing().routes.apps().flat_map(consumers).collect::<Vec<_>>();
+    consumers.sort_unstable_by_key(|consumer| Reverse(consumer.bytes));
     let mut evicted = 0;
-    for Consumer { connection, bytes } in open {
+    for Consumer { connection, bytes } in consumers {
         if excess == 0 {
             break;
         }
+        // Also one that closes already: its client may take its time. The memory of one that was evicted is about to be free.
         excess = excess.saturating_sub(bytes);
-        connection.evict(Close::out_of_memory());
-        evicted += 1;
+        evicted += u64::from(connection.evict(Close::out_of_memory()));
     }
     if evicted > 0 {
         tracing::warn!(
@@ -60,12 +56,12 @@ fn make_room(state: &HostState) {
     }
 }
 
-/// The connections of an app that use more than every connection may.
+/// The connections of an app that use something that counts.
 fn consumers(app: &Arc<App>) -> Vec<Consumer> {
     let timers = app.timers.bytes_by_connection();
     let all = app.connections.all().into_iter().map(|connection| {
         let bytes = connection.memory() + timers.get(&connection.id).copied().unwrap_or(0);
         Consumer { connection, bytes }
     });
-    all.filter(|consumer| consumer.bytes >= STEP).collect()
+    all.filter(|consumer| consumer.bytes >= SHORTEST).collect()
 }

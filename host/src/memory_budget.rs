@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::config::HostLimits;
 
 /// What a [`Share`] counts at once, in bytes. Less than that is part of what a connection costs anyway.
-pub(crate) const STEP: usize = 8 << 10;
+const STEP: usize = 8 << 10;
 
 /// Bytes that are kept in one piece and that count: shorter ones cost hardly more than what refers to them.
 pub(crate) const SHORTEST: usize = 1 << 10;
@@ -119,8 +119,13 @@ impl MemoryBudget {
     /// How many bytes have to be given back, so that there is room again, also for what was refused.
     pub fn excess(&self) -> usize {
         let quarter = self.limit.load(Ordering::Relaxed) / 4;
-        let wanted = self.refused.swap(0, Ordering::Relaxed).min(quarter);
+        let wanted = self.refused.swap(0, Ordering::Relaxed).min(quarter / 2);
         (self.used.load(Ordering::Relaxed) + wanted).saturating_sub(3 * quarter)
+    }
+
+    /// What the timers of one app may keep, in bytes. They belong to no connection, so closing connections does not free them.
+    pub fn for_timers_of_an_app(&self) -> usize {
+        self.limit.load(Ordering::Relaxed) / 8
     }
 
     /// Wait until there is, or may be, no room for something.
@@ -161,16 +166,16 @@ impl MemoryBudget {
 
     /// Count so many bytes more, for a share that has `had` bytes.
     fn take(&self, what_for: Use, had: usize, more: usize) -> Result<(), OutOfMemory> {
-        let used = self.used.fetch_add(more, Ordering::Relaxed) + more;
         let for_large = self.for_large();
         let bound = if had + more > LARGE { for_large } else { self.limit.load(Ordering::Relaxed) };
-        if used > bound {
-            self.used.fetch_sub(more, Ordering::Relaxed);
+        // Never above the bound, not even for a moment: others would be refused something.
+        let within = |used: usize| used.checked_add(more).filter(|used| *used <= bound);
+        let Ok(before) = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within) else {
             self.refused.fetch_max(more, Ordering::Relaxed);
             self.shortage.notify_one();
             return Err(OutOfMemory);
-        }
-        if used > for_large {
+        };
+        if before + more > for_large {
             self.shortage.notify_one();
         }
         self.of(what_for).fetch_add(more, Ordering::Relaxed);

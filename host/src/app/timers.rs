@@ -168,6 +168,11 @@ impl Timers {
         }
     }
 
+    /// How many bytes the timers of the app itself keep.
+    pub fn bytes_of_app(&self) -> usize {
+        self.state.lock().owners.get(&None).map_or(0, |own| own.values().map(|set| set.payload).sum())
+    }
+
     /// How many bytes the timers of each connection keep.
     pub fn bytes_by_connection(&self) -> HashMap<u64, usize> {
         let state = self.state.lock();

@@ -124,8 +124,8 @@ impl<S: Transport> Writer<S> {
             match lazy_timeout(timeout, pin!(flush)).await {
                 Ok(Some(flushed)) => return self.observation(Ok(flushed)),
                 Ok(None) => return Err(self.give_up(connection)),
-                // A client that reads slowly is not one that is gone.
-                Err(_) if self.has_progressed => {}
+                // A client that reads slowly is not one that is gone. But it must not delay the end of its connection.
+                Err(_) if self.has_progressed && !connection.outbox.is_closing() => {}
                 Err(elapsed) => return self.observation(Err(elapsed)),
             }
         }

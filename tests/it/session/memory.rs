@@ -157,6 +157,21 @@ async fn timers_count_too() {
     eventually("nothing left", || async { used(&host, "timer") == 0 }).await;
 }
 
+/// Timers of an app belong to no connection, so no connection is closed for them: the app gets a part.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timers_of_an_app_leave_room() {
+    let host = TestHost::probe(&small("")).await;
+    let mut client = host.connect("/probe").await;
+    let timer =
+        |name: &str| json!({ "app-timer": { "name": name, "after_ms": 3_600_000, "text": "x".repeat(3 * MIB / 2) } });
+    client.probe(timer("first")).await;
+    let refused = client.try_probe(timer("second")).await;
+    assert!(refused.to_string().contains("as many timers"), "{refused}");
+    client.probe(json!({ "cancel-app-timer": "first" })).await;
+    client.probe(timer("second")).await;
+    assert_eq!(host.host.control().memory().closed, 0);
+}
+
 /// What connections do not need any more returns to the system: the allocator keeps none of it for large messages to come.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_system_gets_back_the_memory_of_large_messages() {

@@ -1,10 +1,13 @@
 //! Invariants 4 and 5: a client that is slow is served for as long as it makes progress, and one that makes none is given up
 //! at every stage of its connection.
 
+use std::time::Duration;
+
 use hassock_tests::raw::opcode::{FIN, PING, PONG, TEXT};
 use hassock_tests::raw::{frame, text};
 use hassock_tests::{Client, Events, Raw, TestHost, app, app_with_database, eventually, guest};
 use tokio::io::AsyncReadExt;
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Error;
 
 /// Let a `keepalive` pass, which is when the host pings this client.
@@ -48,6 +51,27 @@ async fn a_client_that_reads_slowly_is_not_given_up() {
         got += slow.stream.read_exact(&mut part).await.unwrap();
         tick(&mut clock).await;
     }
+}
+
+/// A client that reads slowly gets what was sent, but does not decide how long its connection lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_slowly_does_not_delay_its_end() {
+    let events = Events::new().await;
+    let limits = "message_bytes = \"16MiB\"\noutbox_bytes = \"16MiB\"\nwrite_timeout = \"300ms\"\n";
+    let host = events.host(&format!("[apps.probe.limits]\n{limits}[limits]\ndrain_timeout = \"4s\"\n")).await;
+    let mut slow = Raw::open(&host.address(), "/probe").await;
+    slow.send(text(&"a".repeat(16_000_000))).await;
+    let mut part = vec![0; 100_000];
+    slow.stream.read_exact(&mut part).await.unwrap();
+    let reading = tokio::spawn(async move {
+        // Slowly enough that it takes twice as long as the host has to stop.
+        while slow.stream.read_exact(&mut part).await.is_ok() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert_eq!(host.drain().await, 0);
+    assert_eq!(events.assert_each_closed_once().await, 1);
+    reading.abort();
 }
 
 /// `handshake_timeout` holds for answers too: a client that does not read them does not keep its place.

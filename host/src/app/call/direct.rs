@@ -7,7 +7,7 @@ use std::time::Duration;
 use hassock_frames::Packed;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::export::{Closed, DirectExport, Open, Receive};
 use super::failure::classify;
@@ -87,20 +87,22 @@ impl InstanceState {
     /// A tick has passed in a call on the stack of its caller. False if the call has taken too long.
     pub(super) fn direct_tick(&mut self, began: Instant, turn: impl Future<Output = ()>) -> bool {
         let Some(call) = &mut self.call else { return true };
+        let left = call.setup.limits.call_timeout.get().saturating_sub(began.elapsed());
+        hand_over(timeout(left, turn));
         call.is_late = began.elapsed() >= call.setup.limits.call_timeout.get();
-        hand_over(turn);
         !call.is_late
     }
 }
 
 /// Let another thread run the tasks of this thread, which is busy with one call from now on. Go on when it is the turn of
 /// that call.
-fn hand_over(turn: impl Future<Output = ()>) {
+fn hand_over<T>(turn: impl Future<Output = T>) {
     if let Ok(runtime) = Handle::try_current()
         && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
     {
         block_in_place(|| {
             std::thread::sleep(HANDOVER);
+            // Too late is not an error here: the caller looks at the time.
             runtime.block_on(turn);
         });
     }

@@ -249,9 +249,11 @@ fn begin(store: &mut Store<InstanceState>, context: CallContext) {
 impl Lease<'_> {
     /// The call returned: undo what it left open, wake the connections that it wrote to, and give the instance back.
     pub(super) async fn finish(mut self) {
-        let sql = &mut self.instance.store.data_mut().sql;
-        if sql.has_open_transactions() {
-            Box::pin(sql.end_call()).await;
+        let state = self.instance.store.data_mut();
+        if state.sql.has_open_transactions() {
+            // Another call may compute meanwhile.
+            state.call.iter().for_each(CallContext::end_turn);
+            Box::pin(state.sql.end_call()).await;
         }
         self.put_back();
     }

@@ -102,11 +102,14 @@ impl Connection {
         self.session.wake();
     }
 
-    /// End the connection now, because the host needs the memory that it uses.
-    pub(crate) fn evict(&self, close: Close) {
-        self.outbox.overflow(close);
-        self.is_evicted.store(true, Ordering::Relaxed);
-        self.wake();
+    /// End the connection now, because the host needs the memory that it uses. False if that was done before.
+    pub(crate) fn evict(&self, close: Close) -> bool {
+        let is_first = !self.is_evicted.swap(true, Ordering::Relaxed);
+        if is_first {
+            self.outbox.overflow(close);
+            self.wake();
+        }
+        is_first
     }
 
     /// Whether the connection was [evicted](Self::evict). If not, `waker` is woken when it is.
@@ -117,7 +120,7 @@ impl Connection {
 
     /// How many bytes the host keeps for the connection, without its timers.
     pub(crate) fn memory(&self) -> usize {
-        self.input.bytes() + self.outbox.bytes() + self.attachment.lock().len()
+        self.input.bytes() + self.outbox.bytes() + self.attachment.lock().len() + self.binding.bytes()
     }
 
     /// Record the connection from now on. It was opened just now, so it has no other recording.

@@ -54,7 +54,8 @@ struct Queue {
     own: usize,
     taken_own: usize,
     share: Share,
-    close: Option<Close>,
+    /// Boxed, because each connection would keep the room for it.
+    close: Option<Box<Close>>,
     /// Messages are not accepted any more; the session is ending or has ended.
     shut: bool,
 }
@@ -145,7 +146,7 @@ impl Outbox {
         if queue.is_closing() {
             return Err(SendError::Closing);
         }
-        queue.close = Some(close);
+        queue.close = Some(Box::new(close));
         Ok(())
     }
 
@@ -153,7 +154,7 @@ impl Outbox {
     pub fn overflow(&self, close: Close) {
         let mut queue = self.queue.lock();
         queue.drop_messages();
-        queue.close.get_or_insert(close);
+        queue.close.get_or_insert_with(|| Box::new(close));
     }
 
     /// Keep nothing of what was taken either: the session does not write it any more.
@@ -186,7 +187,7 @@ impl Outbox {
         match queue.close.take() {
             Some(close) => {
                 queue.shut = true;
-                Next::Close(close)
+                Next::Close(*close)
             }
             None => Next::Nothing,
         }
@@ -197,9 +198,12 @@ impl Outbox {
         !self.queue.lock().messages.is_empty()
     }
 
-    /// The close that was requested, even if messages are queued before it.
+    /// The close that was requested, even if messages are queued before it. No more messages are accepted then.
     pub(crate) fn take_close(&self) -> Option<Close> {
-        self.queue.lock().close.take()
+        let mut queue = self.queue.lock();
+        let close = queue.close.take();
+        queue.shut |= close.is_some();
+        close.map(|close| *close)
     }
 
     /// Accept no more messages, and drop the queued ones.

@@ -87,6 +87,12 @@ impl VersionBinding {
         taken.before.as_ref().filter(|before| before.version == version.id).map(|before| before.attachment.clone())
     }
 
+    /// Bytes of the previous attachment, which is kept for a return.
+    pub(crate) fn bytes(&self) -> usize {
+        let taken = self.0.lock();
+        taken.before.as_ref().and_then(|before| before.attachment.as_ref()).map_or(0, Bytes::len)
+    }
+
     /// The connection has ended. Returns the version that the connection left.
     pub(crate) fn leave(&self) -> Option<Arc<Version>> {
         let left = std::mem::take(&mut *self.0.lock()).by;

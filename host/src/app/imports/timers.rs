@@ -61,7 +61,11 @@ fn set_timer(
         after: Duration::from_millis(schedule.after_ms),
         every: schedule.every_ms.map(Duration::from_millis),
     };
-    let payload = call.app.context.memory.keep(Use::Timer, payload).map_err(|OutOfMemory| Error::TooManyTimers)?;
+    let memory = &call.app.context.memory;
+    if owner.is_none() && call.app.timers.bytes_of_app() + payload.len() > memory.for_timers_of_an_app() {
+        return Err(Error::TooManyTimers);
+    }
+    let payload = memory.keep(Use::Timer, payload).map_err(|OutOfMemory| Error::TooManyTimers)?;
     call.app.timers.set(owner.as_deref(), name, schedule, payload, most, existing).map_err(|error| match error {
         TimerError::TooMany => Error::TooManyTimers,
         TimerError::Forgotten => Error::UnknownConnection,

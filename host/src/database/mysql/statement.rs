@@ -41,8 +41,12 @@ pub(super) async fn query(session: &mut MySqlConnection, run: Run<'_>) -> Result
     }
     drop(results);
     if found.rows.is_empty() && run.verb != Verb::Define {
-        // The column names are optional: a statement that cannot be prepared twice has none.
-        found.columns = columns(session, sql, keep).await.unwrap_or_default();
+        found.columns = match columns(session, sql, keep).await {
+            Ok(columns) => columns,
+            // The names are optional: a statement that cannot be prepared twice has none.
+            Err(sqlx::Error::Database(_)) => Vec::new(),
+            Err(error) => return Err(fault(error)),
+        };
     }
     if found.columns.len() > MAX_KEPT_COLUMNS {
         session.clear_cached_statements().await.map_err(fault)?;
