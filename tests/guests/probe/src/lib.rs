@@ -206,7 +206,7 @@ fn fired(timer: &Timer) -> Result<Message> {
 }
 
 fn events_in() -> Result<Database> {
-    Ok(Database::open(settings::get("events-in").as_deref().unwrap_or("main"))?)
+    Database::open(settings::get("events-in").as_deref().unwrap_or("main"))
 }
 
 fn now() -> u64 {
