@@ -71,6 +71,8 @@ struct TimerTable {
     queue: DelayQueue<Due>,
     owners: HashMap<Owner, HashMap<Arc<str>, Set>>,
     generation: u64,
+    /// Bytes of the payloads of timers of the app. Counted, because a sum would take long at each timer that is set.
+    bytes_of_app: usize,
     /// The task that waits for the queue's next timer.
     waiting: Option<Waker>,
     /// Timers of the app that are due and not fired yet. They are among `owners`, so there are not more than may be set.
@@ -151,6 +153,7 @@ impl Timers {
         if own.is_empty() {
             state.owners.remove(&owner);
         }
+        state.uncount(owner, &set);
         if let Some(key) = set.key {
             state.queue.remove(&key);
         }
@@ -170,7 +173,7 @@ impl Timers {
 
     /// How many bytes the timers of the app itself keep.
     pub fn bytes_of_app(&self) -> usize {
-        self.state.lock().owners.get(&None).map_or(0, |own| own.values().map(|set| set.payload).sum())
+        self.state.lock().bytes_of_app
     }
 
     /// How many bytes the timers of each connection keep.
@@ -193,10 +196,11 @@ impl Timers {
                 state.insert(owner, Arc::clone(&timer.name), schedule, timer.payload.clone());
             }
             None => {
-                own.remove(&timer.name);
+                let fired = own.remove(&timer.name);
                 if own.is_empty() {
                     state.owners.remove(&owner);
                 }
+                fired.iter().for_each(|set| state.uncount(owner, set));
             }
         }
         true
@@ -213,11 +217,24 @@ impl TimerTable {
         let timer = DueTimer { name: Arc::clone(&name), generation, payload };
         let key = self.queue.insert(Due { owner, timer }, schedule.after.max(MIN_DELAY));
         let set = Set { generation, key: Some(key), every: schedule.every, payload: length };
-        if let Some(Set { key: Some(old), .. }) = self.owners.entry(owner).or_default().insert(name, set) {
-            self.queue.remove(&old);
+        if owner.is_none() {
+            self.bytes_of_app += length;
+        }
+        if let Some(replaced) = self.owners.entry(owner).or_default().insert(name, set) {
+            self.uncount(owner, &replaced);
+            if let Some(old) = replaced.key {
+                self.queue.remove(&old);
+            }
         }
         if let Some(waiting) = self.waiting.take() {
             waiting.wake();
+        }
+    }
+
+    /// A timer is not set any more.
+    fn uncount(&mut self, owner: Owner, set: &Set) {
+        if owner.is_none() {
+            self.bytes_of_app -= set.payload;
         }
     }
 
@@ -332,5 +349,22 @@ mod tests {
         timers.cancel_all(connection.id);
         assert_eq!(set(), Err(TimerError::Forgotten));
         assert!(timers.state.lock().owners.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_the_app_are_those_of_the_timers_that_are_set() {
+        let timers = Timers::default();
+        let set = |name: &str, bytes: usize, every| {
+            let schedule = Schedule { after: MAX_DELAY, every };
+            timers.set(None, name, schedule, vec![0; bytes].into(), 10, Existing::Replace).unwrap();
+            timers.bytes_of_app()
+        };
+        assert_eq!((set("a", 10, None), set("b", 20, None), set("a", 5, None)), (10, 30, 25));
+        assert_eq!(set("again", 100, Some(MAX_DELAY)), 125);
+        let due =
+            |name: &str, generation| DueTimer { name: name.into(), generation, payload: Bytes::from(vec![0; 100]) };
+        assert!(timers.claim(None, &due("again", 4)) && timers.bytes_of_app() == 125, "it is set again");
+        assert!(timers.claim(None, &due("b", 2)) && timers.cancel(None, "a") && timers.cancel(None, "again"));
+        assert_eq!(timers.bytes_of_app(), 0);
     }
 }
