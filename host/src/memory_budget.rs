@@ -101,7 +101,7 @@ impl MemoryBudget {
     /// Count bytes until the last clone of them is dropped.
     ///
     /// # Errors
-    /// If there is no room for them.
+    /// If they do not fit.
     pub fn keep(self: &Arc<Self>, what_for: Use, bytes: impl Into<Bytes>) -> Result<Bytes, OutOfMemory> {
         let bytes = bytes.into();
         if bytes.len() < SHORTEST {
@@ -208,7 +208,7 @@ impl Share {
     /// The owner has so many bytes now.
     ///
     /// # Errors
-    /// If there is no room for them. The share then stays as it was.
+    /// If they do not fit. The share then stays as it was.
     #[inline]
     pub fn resize(&self, bytes: usize) -> Result<(), OutOfMemory> {
         // More than 32 TiB do not fit into memory.

@@ -21,6 +21,7 @@ mod app {
     mod replies;
     mod timers;
     mod topics;
+    mod turns;
 }
 
 /// Databases as modules use them, and databases that fail.

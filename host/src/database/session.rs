@@ -74,7 +74,7 @@ impl<E: Engine> EnginePool<E> {
     ///
     /// # Errors
     /// [`DatabaseError::PoolExhausted`] if all sessions of the part were busy for `acquire_timeout`; otherwise the reason
-    /// for which there is no session.
+    /// why none could be opened.
     pub(super) async fn lease(&self, part: &Part) -> Result<Lease<E>, DatabaseError> {
         let (own, all) = (Arc::clone(&part.0), Arc::clone(&self.permits));
         // The parts are together no larger than the pool, except for calls that began before a reload of the config.

@@ -52,7 +52,7 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     !host.is_empty() && without_default(authority) == without_default(host)
 }
 
-/// RFC 3986, section 3.1. What is no scheme would hide where the host begins.
+/// RFC 3986, section 3.1. A prefix that is not a scheme would hide where the host begins.
 fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

@@ -59,7 +59,7 @@ struct Turns {
 }
 
 impl Turns {
-    /// Wait for the next one. False if there are no more.
+    /// Wait for the next one. False after the last one.
     async fn next(&mut self) -> bool {
         let pause = Duration::from_millis(self.random.random_range(self.pause.clone()));
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Insert until the database is full. Returns how many MiB it has, and why it has no more.
+/// Insert until the database is full. Returns how many MiB it holds, and the error of the last insertion.
 async fn fill(transaction: &mut Transaction) -> (usize, DatabaseError) {
     for filled in 0..2048 {
         let insert = transaction.execute("INSERT INTO t VALUES (zeroblob(1048000))", vec![]);
