@@ -21,6 +21,7 @@ mod separate;
 mod silent;
 pub mod site;
 mod talkers;
+mod tls;
 mod versions;
 mod wait;
 
@@ -42,4 +43,5 @@ pub use separate::{SeparateHost, Usage};
 pub use silent::Silent;
 pub use site::{Daemon, Site};
 pub use talkers::{Talked, Talkers};
+pub use tls::{Authority, TlsClient};
 pub use wait::{DEADLINE, eventually, within};
