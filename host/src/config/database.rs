@@ -7,7 +7,7 @@ use super::{Duration, Size, Url};
 /// A database that apps can be granted, and the bounds of its use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table with `url = …`")]
 pub struct DatabaseConfig {
     /// Where it is: `mysql://user:${PASSWORD}@host/database`, `sqlite://file.db` (relative to the config file, and
     /// created if it is missing) or `sqlite::memory:`. `${NAME}` is an environment variable, so that the file holds
