@@ -270,7 +270,7 @@ pub(super) fn answer(error: rusqlite::Error) -> Fault {
         3 | 8 | 23 => DatabaseError::Denied(text),
         // Busy, locked, interrupted.
         5 | 6 | 9 => DatabaseError::Timeout,
-        7 => DatabaseError::TooLarge("the statement needs more memory than SQLite may use".to_owned()),
+        7 => DatabaseError::TooLarge("the statement is too long, or needs more memory than SQLite may use".to_owned()),
         18 => DatabaseError::TooLarge(text),
         13 => DatabaseError::Other(format!("{text} (a database in memory may have max_memory_bytes)")),
         14 => DatabaseError::ConnectionLost(text),

@@ -20,6 +20,10 @@ use tokio::sync::{oneshot, watch};
 const HEAP_LIMIT_BYTES: u32 = 1 << 30;
 
 /// KiB of pages that a session keeps in memory. A session with a sorter or a temporary table needs this once more for each.
+/// From here on, sorters and temporary tables write to their files sooner, and caches give pages back, so that statements do
+/// not reach the limit.
+const HEAP_PRESSURE_BYTES: u32 = HEAP_LIMIT_BYTES / 2;
+
 const CACHE: u32 = 2000;
 
 /// The number of instructions of SQLite's virtual machine between two checks of the clock: usually some microseconds. An
@@ -247,8 +251,8 @@ fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection
     connection.busy_handler(Some(wait_for_lock))?;
     // What is temporary goes to a file when the cache is full, also that of a database in memory.
     let bounds = format!(
-        "PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA cache_size = -{CACHE}; PRAGMA temp_store = FILE; \
-         PRAGMA foreign_keys = ON;"
+        "PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA soft_heap_limit = {HEAP_PRESSURE_BYTES}; \
+         PRAGMA cache_size = -{CACHE}; PRAGMA temp_store = FILE; PRAGMA foreign_keys = ON;"
     );
     connection.execute_batch(&bounds)?;
     if opening.in_memory {
