@@ -14,8 +14,10 @@ pub struct DatabaseConfig {
     /// no password. Required.
     pub url: Url,
     /// Connections to the database at the same time, for each kind of grant that is in use: the server has a limit too. The
-    /// apps that are granted the database get equal parts of them, so that no app waits for another. So there are at least
-    /// as many as apps. A database in memory has one, for which all wait.
+    /// apps with a `read-write` grant get equal parts of those that may write, and all apps get equal parts of those that only
+    /// read, with which new versions are tested too. So no app waits for another, and there are at least as many connections
+    /// as apps. The first apps, by their names, get one more if the parts are not equal otherwise. A database in memory has
+    /// one connection, for which all wait.
     pub max_connections: u32,
     /// How long a statement waits for a free connection before it fails with `pool-exhausted`.
     pub acquire_timeout: Duration,

@@ -44,11 +44,6 @@ impl Config {
         Ok(Self::load(self.locator.file())?.overridden(self.overrides))
     }
 
-    /// How many apps are granted a database.
-    pub fn sharers(&self, database: &str) -> usize {
-        self.apps.values().filter(|app| app.databases.contains_key(database)).count()
-    }
-
     /// Replace what a command decides, whatever the file says.
     #[must_use]
     pub fn overridden(mut self, overrides: Overrides) -> Self {

@@ -21,6 +21,7 @@ mod record;
 mod reference;
 mod scalars;
 mod share;
+mod sharer;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use record::RecordConfig;
 pub(crate) use record::SECRET_PARAMETERS;
 pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NotAShare, Share};
+pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
 
 /// The address that is listened on when the config names none: reachable from this machine only.

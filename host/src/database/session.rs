@@ -9,7 +9,7 @@ use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Place};
 use crate::external::external;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,7 +27,7 @@ pub(super) const MAX_KEPT_STATEMENT: usize = 16 * 1024;
 /// How many statements each session keeps prepared.
 pub(super) const KEPT_STATEMENTS: usize = 100;
 
-/// The sessions of a pool that one app may use at a time: an equal part for each app that is granted the database. So an
+/// The sessions of a pool that one app may use at a time: an equal part for each app that shares the pool. So an
 /// app that uses all of its own leaves those of the others alone.
 #[derive(Clone)]
 pub(super) struct Part(Arc<Semaphore>);
@@ -64,10 +64,10 @@ impl<E: Engine> EnginePool<E> {
         external(E::acquire(&self.pool)).await.map(drop)
     }
 
-    /// The part of one of so many apps.
-    pub(super) fn part(&self, sharers: usize) -> Part {
+    /// The part of the app at this place.
+    pub(super) fn part(&self, place: Place) -> Part {
         let sessions = usize::try_from(E::max_sessions(&self.pool)).unwrap_or(1);
-        Part(Arc::new(Semaphore::new((sessions / sharers.max(1)).max(1))))
+        Part(Arc::new(Semaphore::new(place.part(sessions))))
     }
 
     /// A session of the pool, for exclusive use.

@@ -37,11 +37,11 @@ async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
 }
 
 async fn writer(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadWrite, 1).await.unwrap()
+    database.grant(Access::ReadWrite, Sharer::ALONE).await.unwrap()
 }
 
 async fn reader(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadOnly, 1).await.unwrap()
+    database.grant(Access::ReadOnly, Sharer::ALONE).await.unwrap()
 }
 
 fn text(text: &str) -> Value {
@@ -364,7 +364,7 @@ fn the_futures_may_move_between_threads() {
         is_send(handle.begin());
         is_send(transaction.query("", vec![]));
         is_send(transaction.execute("", vec![]));
-        is_send(database.grant(Access::ReadOnly, 1));
+        is_send(database.grant(Access::ReadOnly, Sharer::ALONE));
         is_send(database.close());
     }
     fn by_value(transaction: Transaction, other: Transaction) {
