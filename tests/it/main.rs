@@ -29,6 +29,7 @@ mod database {
     mod large_rows;
     mod outage;
     mod parts;
+    mod sessions;
     mod sql;
     mod transactions;
 }

@@ -50,7 +50,7 @@ impl Database {
         let (statements, clock) = (statements.to_owned(), session.clock(budget));
         let done = external(session.run(budget, move |connection| run(connection, &statements, &clock))).await;
         // Rolls back a transaction that is not finished.
-        sqlite::close(session, &live).await;
+        sqlite::close(session, &slots).await;
         done.unwrap_or_else(|error| Err(DatabaseError::ConnectionLost(error.to_string()).into()))
     }
 }

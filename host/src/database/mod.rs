@@ -11,6 +11,7 @@ mod limits;
 mod mysql;
 mod scanner;
 mod session;
+mod slots;
 mod sqlite;
 mod statement;
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub(super) const KEPT_STATEMENTS: usize = 100;
 #[derive(Clone)]
 pub(super) struct Part(Arc<Semaphore>);
 
+/// The permits of a call: one of its part, and one of the pool.
+pub(super) type Permits = [OwnedSemaphorePermit; 2];
+
 /// A pool in which all sessions have the same access.
 pub(super) struct EnginePool<E: Engine> {
     pool: E::Pool,
@@ -85,7 +88,7 @@ impl<E: Engine> EnginePool<E> {
             Ok(Ok(permits)) => permits,
         };
         let session = external(E::acquire(&self.pool)).await?;
-        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), _permits: permits })
+        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), permits: Some(permits) })
     }
 
     /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session
@@ -113,7 +116,8 @@ pub(super) struct Lease<E: Engine> {
     /// A statement may have left something in the session that the host cannot see.
     is_changed: bool,
     health: Arc<Health>,
-    _permits: [OwnedSemaphorePermit; 2],
+    /// None only while this is dropped.
+    permits: Option<Permits>,
 }
 
 impl<E: Engine> Lease<E> {
@@ -169,8 +173,10 @@ impl<E: Engine> Lease<E> {
 
 impl<E: Engine> Drop for Lease<E> {
     fn drop(&mut self) {
-        if self.busy || self.is_changed {
-            E::discard(&mut self.session);
+        if (self.busy || self.is_changed)
+            && let Some(permits) = self.permits.take()
+        {
+            E::discard(&mut self.session, permits);
         }
     }
 }
