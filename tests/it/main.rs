@@ -31,6 +31,7 @@ mod database {
     mod parts;
     mod sessions;
     mod sql;
+    mod tls;
     mod transactions;
 }
 

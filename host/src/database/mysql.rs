@@ -72,8 +72,20 @@ pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, config: &Da
             Ok(())
         }
         Ok(Err(sqlx::Error::Database(said))) => Err(OpenError::Refused { name, address, reason: said.to_string() }),
+        Ok(Err(error)) if is_about_tls(&error) => {
+            Err(OpenError::NotSecure { name, address, reason: error.to_string() })
+        }
         Ok(Err(error)) => Err(OpenError::Unreachable { name, address, reason: error.to_string() }),
         Err(_) => Err(OpenError::NoAnswer { name, address, timeout: config.connect_timeout.get() }),
+    }
+}
+
+/// The driver reports a certificate that does not match as an error of the socket.
+fn is_about_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.to_string().contains("certificate"),
+        _ => false,
     }
 }
 
