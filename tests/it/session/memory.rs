@@ -3,10 +3,12 @@
 use futures_util::future::join_all;
 use hassock_tests::raw::opcode::BINARY;
 use hassock_tests::raw::{frame, text};
-use hassock_tests::{Client, Closed, Events, Process, Raw, TestHost, app, eventually, example};
+use hassock_tests::{Client, Closed, Events, Process, Raw, TestHost, app, eventually, example, guest};
 use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;
+
+const GRANT: &str = "databases = { main = \"read-write\" }\n";
 
 /// A host with the least budget, and bounds of single connections of which a few fill it.
 fn small(more: &str) -> String {
@@ -169,6 +171,28 @@ async fn the_timers_of_an_app_leave_room() {
     assert!(refused.to_string().contains("as many timers"), "{refused}");
     client.probe(json!({ "cancel-app-timer": "first" })).await;
     client.probe(timer("second")).await;
+    assert_eq!(host.host.control().memory().closed, 0);
+}
+
+/// Also those of many apps together.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timers_of_many_apps_leave_room() {
+    let names = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+    let apps: String = names.map(|name| format!("{}{GRANT}", app(name, &guest("probe")))).concat();
+    let host = TestHost::probe(&format!("{}{apps}", small(""))).await;
+    for name in names {
+        let mut client = host.connect(&format!("/{name}")).await;
+        let timer = |set: usize| json!({ "app-timer": { "name": set.to_string(), "after_ms": 3_600_000, "text": "x".repeat(60_000) } });
+        let mut set = 0;
+        let mut answer = client.try_probe(timer(set)).await;
+        while answer.get("ok").is_some() {
+            set += 1;
+            answer = client.try_probe(timer(set)).await;
+        }
+        assert!(set > 10 && answer.to_string().contains("as many timers"), "{name}: {set}, {answer}");
+    }
+    let mut client = host.connect("/probe").await;
+    client.probe(json!({ "attach": "x".repeat(2 * MIB) })).await;
     assert_eq!(host.host.control().memory().closed, 0);
 }
 
