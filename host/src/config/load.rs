@@ -44,11 +44,6 @@ impl Config {
         Ok(Self::load(self.locator.file())?.overridden(self.overrides))
     }
 
-    /// How many apps are granted a database.
-    pub fn sharers(&self, database: &str) -> usize {
-        self.apps.values().filter(|app| app.databases.contains_key(database)).count()
-    }
-
     /// All listeners, each with the key of its address.
     pub fn all_listeners(&self) -> Vec<(String, ListenerConfig)> {
         let default = || Some(ListenAddresses::default()).filter(|_| self.listeners.is_empty());

@@ -23,6 +23,7 @@ mod record;
 mod reference;
 mod scalars;
 mod share;
+mod sharer;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use record::RecordConfig;
 pub(crate) use record::SECRET_PARAMETERS;
 pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NotAShare, Share};
+pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
 
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.

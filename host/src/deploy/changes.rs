@@ -70,7 +70,7 @@ pub(super) fn has_new_setup(config: &Config, old: &Config, name: &str) -> bool {
     let databases_changed =
         new.iter().flat_map(|app| app.databases.keys()).any(|database| !is_same_database(config, old, database));
     let parts_changed =
-        new.iter().flat_map(|app| app.databases.keys()).any(|name| config.sharers(name) != old.sharers(name));
+        new.iter().flat_map(|app| app.databases.keys()).any(|main| config.sharer(main, name) != old.sharer(main, name));
     // A module gets different errors for a database that it may not use and for one that does not exist.
     let names_changed = !config.databases.keys().eq(old.databases.keys());
     new.map(setup_part) != before.map(setup_part) || databases_changed || parts_changed || names_changed
