@@ -1,6 +1,8 @@
 //! A TCP proxy that delays, holds back and cuts what it passes on: a network between two programs on this machine.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +17,7 @@ pub struct Proxy {
     /// `127.0.0.1:PORT`
     pub address: String,
     line: watch::Sender<Line>,
+    waiting: Arc<AtomicUsize>,
     listener: JoinHandle<()>,
 }
 
@@ -22,9 +25,27 @@ pub struct Proxy {
 #[derive(Debug, Clone, Copy, Default)]
 struct Line {
     delay: Duration,
-    is_held: bool,
+    held: Held,
     /// How often it was cut: a connection ends if it is older than the last cut.
     cuts: usize,
+}
+
+/// What a line does not pass on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    #[default]
+    Nothing,
+    /// What clients send.
+    Requests,
+    /// What either side sends.
+    Everything,
+}
+
+/// Who sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
 }
 
 impl Proxy {
@@ -36,8 +57,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|error| panic!("no proxy: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).to_string();
         let (line, observed) = watch::channel(Line::default());
-        let listener = tokio::spawn(listen(listener, server.to_owned(), observed));
-        Self { address, line, listener }
+        let waiting = Arc::default();
+        let listener = tokio::spawn(listen(listener, server.to_owned(), observed, Arc::clone(&waiting)));
+        Self { address, line, waiting, listener }
     }
 
     /// Let each piece of data take this long from now on.
@@ -47,12 +69,22 @@ impl Proxy {
 
     /// Pass on nothing until [`release`](Self::release), and keep the connections open.
     pub fn hold(&self) {
-        self.line.send_modify(|line| line.is_held = true);
+        self.line.send_modify(|line| line.held = Held::Everything);
+    }
+
+    /// The same for what clients send. They go on getting what the server sends.
+    pub fn hold_requests(&self) {
+        self.line.send_modify(|line| line.held = Held::Requests);
+    }
+
+    /// From how many clients something is held back.
+    pub fn held_requests(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Pass on what was held back.
     pub fn release(&self) {
-        self.line.send_modify(|line| line.is_held = false);
+        self.line.send_modify(|line| line.held = Held::Nothing);
     }
 
     /// Reset all connections that are open, towards both sides. New ones are passed on.
@@ -68,13 +100,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, line: watch::Receiver<Line>) {
+async fn listen(listener: TcpListener, server: String, line: watch::Receiver<Line>, waiting: Arc<AtomicUsize>) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(pass(client, server.clone(), line.clone()));
+        tokio::spawn(pass(client, server.clone(), line.clone(), Arc::clone(&waiting)));
     }
 }
 
-async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>) {
+async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>, waiting: Arc<AtomicUsize>) {
     let cuts = line.borrow().cuts;
     // If the server is gone, the client's connection ends too.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
@@ -82,8 +114,8 @@ async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>
     let mut cut = line.clone();
     let is_cut = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let there = copy(from_client, to_server, line.clone());
-        let back = copy(from_server, to_client, line);
+        let there = copy(Side::Client, from_client, to_server, line.clone(), &waiting);
+        let back = copy(Side::Server, from_server, to_client, line, &waiting);
         tokio::select! {
             _ = async { tokio::join!(there, back) } => false,
             _ = cut.wait_for(|line| line.cuts != cuts) => true,
@@ -95,11 +127,22 @@ async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>
 }
 
 /// Copy one direction to its end.
-async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut line: watch::Receiver<Line>) -> io::Result<()> {
+async fn copy(
+    side: Side,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut line: watch::Receiver<Line>,
+    waiting: &AtomicUsize,
+) -> io::Result<()> {
     let mut piece = vec![0; 16 << 10];
     loop {
         let length = from.read(&mut piece).await?;
-        let delay = line.wait_for(|line| !line.is_held).await.map_or(Duration::ZERO, |line| line.delay);
+        if line.borrow().holds(side) {
+            let _waits = (side == Side::Client).then(|| Waits::new(waiting));
+            // Nothing more comes if the proxy is gone.
+            let _ = line.wait_for(|line| !line.holds(side)).await;
+        }
+        let delay = line.borrow().delay;
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -107,5 +150,31 @@ async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut line: watch::Re
             None | Some([]) => return to.shutdown().await,
             Some(data) => to.write_all(data).await?,
         }
+    }
+}
+
+impl Line {
+    fn holds(&self, side: Side) -> bool {
+        match self.held {
+            Held::Nothing => false,
+            Held::Requests => side == Side::Client,
+            Held::Everything => true,
+        }
+    }
+}
+
+/// Counts a client from which something is held back.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

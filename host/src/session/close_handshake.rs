@@ -1,6 +1,7 @@
 //! The end of a WebSocket: the close handshake of RFC 6455, section 7, and a TCP close that does not lose data.
 
 use std::future::poll_fn;
+use std::task::Poll;
 
 use hassock_frames::Encoded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,9 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::read::Reader;
 use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::Close;
+use crate::app::connection::{Close, Connection};
 use crate::config::AppLimits;
-use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
 /// Perform the close handshake for as long as the other side still reads. The caller limits the time.
@@ -19,24 +19,32 @@ pub(super) async fn close_handshake(
     mut reader: Reader,
     close: &Close,
     limits: &AppLimits,
-    input: &Share,
+    connection: &Connection,
 ) {
     if close.by == ClosedBy::Transport {
         return;
     }
     let frame = Encoded::close(close.frame().as_ref());
-    if writer.close(frame).await.is_err() {
+    if writer.close(frame, connection).await.is_err() {
         return;
     }
     if close.by == ClosedBy::Client && !writer.has_pinged {
         // Its close frame was the last that it sends, unless it still has to answer a ping.
         return;
     }
-    // Data may still arrive; the host waits for the client's close frame.
+    // Data may still arrive; the host waits for the client's close frame, unless it needs the memory.
     while !reader.is_over && !close.is_out_of_memory() {
-        poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, input, context)).await;
+        let read = poll_fn(|context| {
+            if connection.is_evicted(context.waker()) {
+                return Poll::Ready(None);
+            }
+            reader.poll_batch(&mut writer.socket, limits, &connection.input, context).map(Some)
+        });
+        if read.await.is_none() {
+            break;
+        }
     }
-    reader.release(input);
+    reader.release(&connection.input);
     linger(writer.socket).await;
 }
 
