@@ -32,7 +32,7 @@ pub struct HostState {
 impl HostState {
     /// The state of a host that accepts connections for the apps of `routing`.
     pub fn new(routing: RoutingTable, context: HostContext) -> Self {
-        context.memory.set_limit(routing.limits.memory_budget.bytes());
+        context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.all().len());
         Self {
             routing: ArcSwap::from_pointee(routing),
             next_id: AtomicU64::new(1),
@@ -50,7 +50,7 @@ impl HostState {
 
     /// Use another routing table from the next request on.
     pub fn set_routing(&self, routing: RoutingTable) {
-        self.context.memory.set_limit(routing.limits.memory_budget.bytes());
+        self.context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.all().len());
         self.routing.store(Arc::new(routing));
         self.changed.notify_one();
     }

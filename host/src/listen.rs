@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -23,11 +25,17 @@ const OUT_OF_HANDLES: Duration = Duration::from_millis(100);
 /// disconnected without a response.
 const TURNED_AWAY: usize = 64;
 
+/// How many bytes the kernel takes for a connection before they are sent, which is enough to keep a fast line busy. Without
+/// a bound it takes megabytes, which no budget of the host counts, and asks for more only when a third of them is gone: a
+/// client that reads slowly would seem to make no progress for longer than `write_timeout`.
+const UNSENT: u32 = 128 << 10;
+
 /// Accept connections until the host drains. Each connection is served by its own task.
 pub async fn listen(listener: TcpListener, state: Arc<HostState>) {
     let capacity = Arc::new(Capacity::new(state.routing().limits.max_connections));
     let addresses = Arc::default();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    bound_unsent(&listener);
     loop {
         let accepted = tokio::select! {
             () = state.draining.cancelled() => return,
@@ -74,6 +82,14 @@ fn turn_away(socket: TcpStream, turned_away: &Arc<Semaphore>, state: &HostState)
             handshake::turn_away(socket).await;
             drop(place);
         });
+    }
+}
+
+/// The connections that are accepted have the options of the listener.
+fn bound_unsent(listener: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
+        tracing::warn!(%error, "the kernel takes more bytes for slow clients than the host wants");
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Use {
 #[derive(Debug)]
 pub struct MemoryBudget {
     limit: AtomicUsize,
+    /// How many apps share it.
+    apps: AtomicUsize,
     used: AtomicUsize,
     by_use: [AtomicUsize; USES],
     /// Connections that were closed because there was no room.
@@ -93,9 +95,10 @@ impl MemoryBudget {
         Arc::new(Self::of_bytes(limit))
     }
 
-    /// Another limit from now on. What is in use stays.
-    pub fn set_limit(&self, limit: usize) {
+    /// Another limit from now on, for so many apps. What is in use stays.
+    pub fn set_limit(&self, limit: usize, apps: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+        self.apps.store(apps, Ordering::Relaxed);
     }
 
     /// Count bytes until the last clone of them is dropped.
@@ -123,9 +126,10 @@ impl MemoryBudget {
         (self.used.load(Ordering::Relaxed) + wanted).saturating_sub(3 * quarter)
     }
 
-    /// What the timers of one app may keep, in bytes. They belong to no connection, so closing connections does not free them.
+    /// What the timers of one app may keep, in bytes. They belong to no connection, so closing connections does not free
+    /// them: those of all apps together leave half of the budget.
     pub fn for_timers_of_an_app(&self) -> usize {
-        self.limit.load(Ordering::Relaxed) / 8
+        self.limit.load(Ordering::Relaxed) / (2 * self.apps.load(Ordering::Relaxed)).max(8)
     }
 
     /// Wait until there is, or may be, no room for something.
@@ -151,6 +155,7 @@ impl MemoryBudget {
     fn of_bytes(limit: usize) -> Self {
         Self {
             limit: limit.into(),
+            apps: AtomicUsize::new(1),
             used: AtomicUsize::new(0),
             by_use: Default::default(),
             closed: AtomicU64::new(0),

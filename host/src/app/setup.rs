@@ -7,9 +7,8 @@ use std::thread;
 use tokio::sync::Semaphore;
 
 use super::call::Pool;
-use crate::config::{AppConfig, AppLimits, Duration};
+use crate::config::{AppConfig, AppLimits};
 use crate::database::{Access, Handle, OpenError};
-use crate::module::TICK;
 
 /// A list of small values needs this many times as many bytes in the host as its values count.
 const HOST_FORM: usize = 4;
@@ -29,8 +28,6 @@ pub struct Setup {
     pub grants: BTreeMap<String, Handle>,
     /// The names of all databases, granted or not. They tell a missing grant from a wrong name.
     pub databases: BTreeSet<String>,
-    /// `cpu_time` in ticks, so that a call does not have to divide.
-    pub max_ticks: u32,
     /// How many bytes a module may pass to the host at once, as the host keeps them.
     pub(crate) host_call_bytes: usize,
     /// The turns of calls that compute for longer than a tick.
@@ -51,7 +48,6 @@ impl Setup {
             limits: Arc::new(config.limits.clone()),
             grants,
             databases,
-            max_ticks: ticks(config.limits.cpu_time),
             turns: Arc::new(Semaphore::new(turns(limits.computing_calls))),
             pool: Pool::new(config.limits.instances),
         })
@@ -81,8 +77,4 @@ fn turns(computing_calls: u32) -> usize {
         0 => thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
         calls => calls as usize,
     }
-}
-
-fn ticks(cpu_time: Duration) -> u32 {
-    u32::try_from(cpu_time.get().as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
 }

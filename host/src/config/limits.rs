@@ -83,7 +83,7 @@ pub struct AppLimits {
     pub transactions_per_call: usize,
     /// Linear memory of one instance: 64 KiB to 4 GiB. A call that needs more ends, and its instance is replaced.
     pub memory: Size,
-    /// Time that one call may compute, measured in steps of 10 ms: this ends an endless loop.
+    /// Processor time that one call may use, which is looked at every 10 ms: this ends an endless loop.
     pub cpu_time: Duration,
     /// Calls that compute for longer than 10 ms at the same time. Others wait for their turn, a tick each, so an app leaves
     /// cores to those beside it. 0 means all cores but one, and at least one.

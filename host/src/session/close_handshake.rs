@@ -9,9 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::read::Reader;
 use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::{Close, Connection};
+use crate::app::connection::Close;
 use crate::config::AppLimits;
+use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
+
+/// Bytes of a message that are kept to find the close frame behind it.
+const MOST_KEPT: usize = 64 << 10;
 
 /// Perform the close handshake for as long as the other side still reads. The caller limits the time.
 pub(super) async fn close_handshake(
@@ -19,33 +23,39 @@ pub(super) async fn close_handshake(
     mut reader: Reader,
     close: &Close,
     limits: &AppLimits,
-    connection: &Connection,
+    input: &Share,
 ) {
     if close.by == ClosedBy::Transport {
         return;
     }
+    keep_little(&mut reader, input);
     let frame = Encoded::close(close.frame().as_ref());
-    if writer.close(frame, connection).await.is_err() {
+    if writer.close(frame).await.is_err() {
         return;
     }
     if close.by == ClosedBy::Client && !writer.has_pinged {
         // Its close frame was the last that it sends, unless it still has to answer a ping.
         return;
     }
-    // Data may still arrive; the host waits for the client's close frame, unless it needs the memory.
+    // Data may still arrive; the host waits for the client's close frame.
     while !reader.is_over && !close.is_out_of_memory() {
-        let read = poll_fn(|context| {
-            if connection.is_evicted(context.waker()) {
-                return Poll::Ready(None);
-            }
-            reader.poll_batch(&mut writer.socket, limits, &connection.input, context).map(Some)
-        });
-        if read.await.is_none() {
-            break;
-        }
+        poll_fn(|context| {
+            let batch = reader.poll_batch(&mut writer.socket, limits, input, context);
+            keep_little(&mut reader, input);
+            if reader.is_over { Poll::Ready(()) } else { batch.map(drop) }
+        })
+        .await;
     }
-    reader.release(&connection.input);
+    reader.release(input);
     linger(writer.socket).await;
+}
+
+/// A client may be in the middle of a message, which no module gets any more. A large one is not kept until its end: the
+/// host does not wait for the close frame behind it then, but still reads what comes.
+fn keep_little(reader: &mut Reader, input: &Share) {
+    if reader.held() > MOST_KEPT {
+        reader.release(input);
+    }
 }
 
 /// Close the sending side and read the data that still arrives. If the kernel has unread data when a socket is dropped,

@@ -45,7 +45,7 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
     let close_handshake = async {
         // A client that took no more bytes will not take a close frame either.
         if !writer.is_stuck {
-            let handshake = close_handshake(writer, reader, &close, &limits, &connection);
+            let handshake = close_handshake(writer, reader, &close, &limits, &connection.input);
             let _ = timeout(limits.close_timeout.get(), handshake).await;
         }
         // The module may hear of the end much later. Nothing of this is in memory any more.

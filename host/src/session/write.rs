@@ -105,19 +105,12 @@ impl<S: Transport> Writer<S> {
         self.flush_in_time(connection).await
     }
 
-    /// Write the close frame, as the last one. Messages that are still queued are dropped, but not the rest of a frame. A
-    /// client that takes nothing is not told if the host needs the memory.
-    pub(super) async fn close(&mut self, frame: Encoded, connection: &Connection) -> io::Result<()> {
+    /// Write the close frame, as the last one. Messages that are still queued are dropped, but not the rest of a frame.
+    pub(super) async fn close(&mut self, frame: Encoded) -> io::Result<()> {
         self.queue.truncate(usize::from(self.written > 0));
         self.pongs.clear();
         self.queue.push_back(frame);
-        poll_fn(|context| match self.poll_flush(context) {
-            Poll::Pending if connection.is_evicted(context.waker()) => {
-                Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()))
-            }
-            flushed => flushed,
-        })
-        .await
+        poll_fn(|context| self.poll_flush(context)).await
     }
 
     async fn flush_in_time(&mut self, connection: &Connection) -> Result<(), Close> {
@@ -279,10 +272,10 @@ mod tests {
     /// RFC 6455, section 5.4: no frame comes within another one.
     #[tokio::test]
     async fn a_close_frame_comes_behind_the_frame_that_is_half_written() {
-        let (mut writer, socket, connection) = half_written();
+        let (mut writer, socket, _connection) = half_written();
         let close = Encoded::close(None);
         let finish = async {
-            writer.close(close.clone(), &connection).await.unwrap();
+            writer.close(close.clone()).await.unwrap();
             drop(writer);
         };
         let ((), written) = tokio::join!(finish, read_all(socket));

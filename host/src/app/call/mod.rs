@@ -1,8 +1,9 @@
 //! The calls that the host makes: one function for each export, each within the limits of the app.
 //!
 //! Reading order: the functions here → `direct` (a call that needs no stack of its own) → `export` (what each exported function takes and returns) → `run` (one call in a
-//! leased instance) → `patience` (when it is tried again) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
+//! leased instance) → `computing` (how long it computes) → `patience` (when it is tried again) → `replies` (messages that it returns) → `pool` (the instances) → `state` (what belongs to an instance, and what to the call that runs).
 
+mod computing;
 mod direct;
 mod export;
 mod failure;

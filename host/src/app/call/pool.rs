@@ -252,7 +252,7 @@ impl Lease<'_> {
         let state = self.instance.store.data_mut();
         if state.sql.has_open_transactions() {
             // Another call may compute meanwhile.
-            state.call.iter().for_each(CallContext::end_turn);
+            state.computing.end();
             Box::pin(state.sql.end_call()).await;
         }
         self.put_back();
@@ -260,7 +260,9 @@ impl Lease<'_> {
 
     /// The same for a call that left nothing open.
     pub(super) fn put_back(mut self) {
-        let max_calls = match self.instance.store.data_mut().call.take() {
+        let state = self.instance.store.data_mut();
+        state.computing.end();
+        let max_calls = match state.call.take() {
             Some(context) => context.setup.limits.instance_calls,
             None => 0,
         };

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use super::computing::Computing;
 use super::output::{Output, Stream};
 use crate::app::connection::Connection;
 use crate::app::imports::SqlContext;
@@ -26,6 +25,8 @@ pub(crate) struct InstanceState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
+    /// How long the running call has computed.
+    pub(super) computing: Arc<Computing>,
     /// How many lines the running call may still log.
     pub(crate) log: Arc<LogBudget>,
     /// The version of the instance.
@@ -55,10 +56,6 @@ pub(crate) struct CallContext {
     pub(super) direct_since: Option<Instant>,
     /// The call has taken longer than `call_timeout`.
     pub(super) is_late: bool,
-    /// The turn of a call that computes for longer than a tick.
-    turn: Option<Arc<Mutex<Option<OwnedSemaphorePermit>>>>,
-    /// The ticks that have passed while the call computed.
-    pub(super) ticks: u32,
 }
 
 impl CallContext {
@@ -69,37 +66,7 @@ impl CallContext {
         connection: Option<Arc<Connection>>,
         sim: Option<Arc<Simulation>>,
     ) -> Self {
-        Self {
-            app,
-            setup,
-            connection,
-            dirty: Vec::new(),
-            sim,
-            room: None,
-            direct_since: None,
-            is_late: false,
-            turn: None,
-            ticks: 0,
-        }
-    }
-
-    /// The call computes for longer than a tick. It has its next turn when this is ready, after those that waited before.
-    fn next_turn(&mut self) -> impl Future<Output = ()> + Send + 'static {
-        self.end_turn();
-        let turns = Arc::clone(&self.setup.turns);
-        let turn = Arc::clone(self.turn.get_or_insert_default());
-        async move {
-            yield_now().await;
-            // Nothing closes the semaphore.
-            *turn.lock() = turns.acquire_owned().await.ok();
-        }
-    }
-
-    /// The call ends, or waits for something else than its turn.
-    pub(crate) fn end_turn(&self) {
-        if let Some(turn) = &self.turn {
-            turn.lock().take();
-        }
+        Self { app, setup, connection, dirty: Vec::new(), sim, room: None, direct_since: None, is_late: false }
     }
 
     /// Wake the dirty connections.
@@ -142,6 +109,7 @@ impl InstanceState {
                 exceeded: false,
                 meter: context.sim.as_ref().map(|sim| Arc::clone(&sim.meter)),
             },
+            computing: Arc::default(),
             log,
             version: Arc::clone(version),
             sql: SqlContext::default(),
@@ -156,25 +124,24 @@ impl WasiView for InstanceState {
     }
 }
 
-/// Yield at each tick, so that other tasks run, and stop the call when it has used up its ticks. A simulation does not
+/// Yield at each tick, so that other tasks run, and stop the call when it has used up `cpu_time`. A simulation does not
 /// yield, because a real clock would then decide which task runs next.
 pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime::Result<UpdateDeadline> {
-    let InstanceState { call, version, .. } = store.data_mut();
+    let InstanceState { call, version, computing, .. } = store.data_mut();
     let pace = &version.pace;
     if let Some(call) = call {
-        call.ticks += 1;
         if call.direct_since.is_some_and(|began| began.elapsed() < TICK) {
             // The tick was about to end when the call began.
             return Ok(UpdateDeadline::Continue(1));
         }
         pace.call_is_long();
-        if call.ticks > call.setup.max_ticks {
+        if computing.tick() > call.setup.limits.cpu_time.get() {
             return Ok(UpdateDeadline::Interrupt);
         }
         if call.app.context.sim.is_some() {
             return Ok(UpdateDeadline::Continue(1));
         }
-        let turn = call.next_turn();
+        let turn = computing.next_turn(&call.setup.turns);
         if let Some(began) = call.direct_since {
             let goes_on = store.data_mut().direct_tick(began, turn);
             return Ok(if goes_on { UpdateDeadline::Continue(1) } else { UpdateDeadline::Interrupt });

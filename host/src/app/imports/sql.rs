@@ -84,7 +84,6 @@ impl InstanceState {
         if let Some(call) = &mut self.call {
             call.expire_room();
             call.wake_dirty();
-            call.end_turn();
         }
     }
 }
