@@ -17,6 +17,7 @@ mod lazy_timeout;
 mod memory_budget;
 mod notices;
 mod open_files;
+mod priority;
 mod private_file;
 mod runtime;
 pub mod socket;

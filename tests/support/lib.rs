@@ -34,7 +34,7 @@ pub use certificates::Certificates;
 pub use client::{Client, Closed, refused};
 pub use database::TestDatabase;
 pub use events::{Event, Events, note, unlock};
-pub use guests::{binary, cache, example, growing_tables, guest, marked, target, workspace};
+pub use guests::{binary, cache, crowded, example, growing_tables, guest, marked, target, workspace};
 pub use host::{TestHost, app, app_with_database};
 pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};
