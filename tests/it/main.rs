@@ -29,7 +29,9 @@ mod database {
     mod large_rows;
     mod outage;
     mod parts;
+    mod sessions;
     mod sql;
+    mod tls;
     mod transactions;
 }
 

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{eventually, within};
+use crate::{Certificates, eventually, within};
 
 /// Creates the data if there are none, starts the server, and ends it when this process ends in any way, because its
 /// standard input closes then. It removes the folder too, unless it reads `keep`.
@@ -40,6 +40,8 @@ pub struct MariaDb {
     server: u32,
     port: u16,
     folder: PathBuf,
+    /// With which it starts.
+    options: Vec<String>,
 }
 
 impl MariaDb {
@@ -54,10 +56,24 @@ impl MariaDb {
     /// # Panics
     /// If there is no MariaDB on this machine, or it does not start.
     pub async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// The same, with TLS.
+    ///
+    /// # Panics
+    /// If there is no MariaDB on this machine, or it does not start.
+    pub async fn start_with_tls(certificates: &Certificates) -> Self {
+        let (certificate, key) = (certificates.certificate(), certificates.key());
+        let options = [format!("--ssl-cert={}", certificate.display()), format!("--ssl-key={}", key.display())];
+        Self::start_with(options.into()).await
+    }
+
+    async fn start_with(options: Vec<String>) -> Self {
         // The keeper removes it, because no code of ours runs when a process with a shared server ends.
         let folder =
             tempfile::tempdir().map(TempDir::keep).unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let mut server = Self { keeper: None, server: 0, port: free_port(), folder };
+        let mut server = Self { keeper: None, server: 0, port: free_port(), folder, options };
         server.restart().await;
         server
     }
@@ -120,6 +136,7 @@ impl MariaDb {
             .arg(format!("--socket={}", self.folder.join("socket").display()))
             .arg(format!("--port={}", self.port))
             .args(user())
+            .args(&self.options)
             .arg(SMALL_LOG)
             .env("FOLDER", &self.folder)
             // Its own group: a signal to this process's group, such as Ctrl-C, must not end the keeper first.

@@ -17,9 +17,20 @@ pub struct Proxy {
     /// `127.0.0.1:PORT`
     pub address: String,
     line: watch::Sender<Line>,
+    count: Arc<Count>,
     waiting: Arc<AtomicUsize>,
     listener: JoinHandle<()>,
 }
+
+/// Connections to the server.
+#[derive(Debug, Default)]
+struct Count {
+    open: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A connection that the server has not closed.
+struct Open(Arc<Count>);
 
 /// What the line between the two sides does.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,9 +68,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|error| panic!("no proxy: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).to_string();
         let (line, observed) = watch::channel(Line::default());
-        let waiting = Arc::default();
-        let listener = tokio::spawn(listen(listener, server.to_owned(), observed, Arc::clone(&waiting)));
-        Self { address, line, waiting, listener }
+        let (count, waiting) = (Arc::default(), Arc::default());
+        let (counted, waits) = (Arc::clone(&count), Arc::clone(&waiting));
+        let listener = tokio::spawn(listen(listener, server.to_owned(), observed, counted, waits));
+        Self { address, line, count, waiting, listener }
     }
 
     /// Let each piece of data take this long from now on.
@@ -87,6 +99,11 @@ impl Proxy {
         self.line.send_modify(|line| line.held = Held::Nothing);
     }
 
+    /// The most connections that the server had at a time. One ends when the server closes it.
+    pub fn most_connections(&self) -> usize {
+        self.count.most.load(Ordering::SeqCst)
+    }
+
     /// Reset all connections that are open, towards both sides. New ones are passed on.
     pub fn cut(&self) {
         self.line.send_modify(|line| line.cuts += 1);
@@ -100,13 +117,25 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, line: watch::Receiver<Line>, waiting: Arc<AtomicUsize>) {
+async fn listen(
+    listener: TcpListener,
+    server: String,
+    line: watch::Receiver<Line>,
+    count: Arc<Count>,
+    waiting: Arc<AtomicUsize>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(pass(client, server.clone(), line.clone(), Arc::clone(&waiting)));
+        tokio::spawn(pass(client, server.clone(), line.clone(), Open::new(&count), Arc::clone(&waiting)));
     }
 }
 
-async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>, waiting: Arc<AtomicUsize>) {
+async fn pass(
+    mut client: TcpStream,
+    server: String,
+    line: watch::Receiver<Line>,
+    open: Open,
+    waiting: Arc<AtomicUsize>,
+) {
     let cuts = line.borrow().cuts;
     // If the server is gone, the client's connection ends too.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
@@ -114,8 +143,8 @@ async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>
     let mut cut = line.clone();
     let is_cut = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let there = copy(Side::Client, from_client, to_server, line.clone(), &waiting);
-        let back = copy(Side::Server, from_server, to_client, line, &waiting);
+        let there = copy(Side::Client, from_client, to_server, line.clone(), &waiting, ());
+        let back = copy(Side::Server, from_server, to_client, line, &waiting, open);
         tokio::select! {
             _ = async { tokio::join!(there, back) } => false,
             _ = cut.wait_for(|line| line.cuts != cuts) => true,
@@ -126,14 +155,30 @@ async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>
     }
 }
 
-/// Copy one direction to its end.
+impl Open {
+    fn new(count: &Arc<Count>) -> Self {
+        let open = count.open.fetch_add(1, Ordering::SeqCst) + 1;
+        count.most.fetch_max(open, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Copy one direction to its end. What `until_end` is is dropped there.
 async fn copy(
     side: Side,
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut line: watch::Receiver<Line>,
     waiting: &AtomicUsize,
+    until_end: impl Sized,
 ) -> io::Result<()> {
+    let mut until_end = Some(until_end);
     let mut piece = vec![0; 16 << 10];
     loop {
         let length = from.read(&mut piece).await?;
@@ -147,7 +192,10 @@ async fn copy(
             sleep(delay).await;
         }
         match piece.get(..length) {
-            None | Some([]) => return to.shutdown().await,
+            None | Some([]) => {
+                drop(until_end.take());
+                return to.shutdown().await;
+            }
             Some(data) => to.write_all(data).await?,
         }
     }

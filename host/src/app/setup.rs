@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::call::Pool;
 use crate::config::{AppConfig, AppLimits};
-use crate::database::{Access, Handle, OpenError};
+use crate::database::{Handle, OpenError};
 
 /// A list of small values needs this many times as many bytes in the host as its values count.
 const HOST_FORM: usize = 4;
@@ -61,7 +61,7 @@ impl Setup {
     pub async fn for_self_test(&self) -> Result<Arc<Self>, OpenError> {
         let mut grants = BTreeMap::new();
         for (name, handle) in &self.grants {
-            grants.insert(name.clone(), handle.with_access(Access::ReadOnly).await?);
+            grants.insert(name.clone(), handle.reading().await?);
         }
         Ok(Self::new(&self.config, grants, self.databases.clone()))
     }

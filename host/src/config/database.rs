@@ -7,15 +7,17 @@ use super::{Duration, Size, Url};
 /// A database that apps can be granted, and the bounds of its use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table with `url = …`")]
 pub struct DatabaseConfig {
     /// Where it is: `mysql://user:${PASSWORD}@host/database`, `sqlite://file.db` (relative to the config file, and
     /// created if it is missing) or `sqlite::memory:`. `${NAME}` is an environment variable, so that the file holds
     /// no password. Required.
     pub url: Url,
     /// Connections to the database at the same time, for each kind of grant that is in use: the server has a limit too. The
-    /// apps that are granted the database get equal parts of them, so that no app waits for another. So there are at least
-    /// as many as apps. A database in memory has one, for which all wait.
+    /// apps with a `read-write` grant get equal parts of those that may write, and all apps get equal parts of those that only
+    /// read, with which new versions are tested too. So no app waits for another, and there are at least as many connections
+    /// as apps. The first apps, by their names, get one more if the parts are not equal otherwise. A database in memory has
+    /// one connection, for which all wait.
     pub max_connections: u32,
     /// How long a statement waits for a free connection before it fails with `pool-exhausted`.
     pub acquire_timeout: Duration,

@@ -8,6 +8,7 @@ use super::error::DatabaseError;
 use super::scanner::{Scanner, Token};
 use super::sqlite::Sqlite;
 use super::{Access, Backend, Database, sqlite};
+use crate::config::Sharer;
 use crate::external::external;
 
 /// Why not all statements were run.
@@ -43,13 +44,13 @@ impl Database {
         check(statements)?;
         let pool = pools.get(Access::ReadWrite, &self.config).await?;
         // Wait for a permit, as every writer does.
-        let _turn = pool.lease(&pool.part(1)).await?;
-        let (session, live) = sqlite::connect(&pools.source).await?;
+        let _turn = pool.lease(&pool.part(Sharer::ALONE.writing)).await?;
+        let (session, slots) = sqlite::connect(&pools.source).await?;
         let budget = self.config.query_timeout.get();
         let (statements, clock) = (statements.to_owned(), session.clock(budget));
         let done = external(session.run(budget, move |connection| run(connection, &statements, &clock))).await;
         // Rolls back a transaction that is not finished.
-        sqlite::close(session, &live).await;
+        sqlite::close(session, &slots).await;
         done.unwrap_or_else(|error| Err(DatabaseError::ConnectionLost(error.to_string()).into()))
     }
 }

@@ -3,7 +3,7 @@
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::session::Run;
+use super::session::{Permits, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
@@ -50,8 +50,9 @@ pub(super) trait Engine: Sized + Send + Sync + 'static {
     /// A flag that is set when the database itself rolls back the session's transaction, if the engine can detect that.
     /// It is clear now.
     fn rollback_flag(session: &Self::Session) -> Option<Arc<AtomicBool>>;
-    /// The session is closed instead of returning to its pool.
-    fn discard(session: &mut Self::Session);
+    /// The session is closed instead of returning to its pool. Its permits are free when it is closed, so that no call opens
+    /// one more meanwhile.
+    fn discard(session: &mut Self::Session, permits: Permits);
 }
 
 /// Remembers when a session was last lost. The other idle sessions of the pool are then tested before they are used, so

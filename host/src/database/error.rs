@@ -58,6 +58,16 @@ pub enum OpenError {
         /// The error of the system or the driver.
         reason: String,
     },
+    /// The session cannot be encrypted, or the server is not the one that is meant.
+    #[error("database `{name}`: no TLS with {address}: {reason}; check `ssl-mode` and `ssl-ca` in the url")]
+    NotSecure {
+        /// The database's name in the config.
+        name: String,
+        /// Host and port.
+        address: String,
+        /// The error of the driver.
+        reason: String,
+    },
     /// The server did not answer in time.
     #[error(
         "database `{name}`: {address} did not answer within {timeout:?} (connect_timeout); check the host, the port and the \

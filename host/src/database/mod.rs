@@ -11,6 +11,7 @@ mod limits;
 mod mysql;
 mod scanner;
 mod session;
+mod slots;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -25,7 +26,7 @@ pub use limits::Access;
 pub(crate) use sqlite::properties;
 pub use value::{Outcome, RowSet, Value};
 
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Sharer};
 use engine::Engine;
 use session::{EnginePool, Part, Run};
 use sqlite::Sqlite;
@@ -95,12 +96,12 @@ impl Database {
         Ok(Database { name: name.to_owned(), config, backend, anchor: Mutex::new(anchor), handles })
     }
 
-    /// A handle with this access for one of `sharers` apps, which get equal parts of the sessions. The first handle with an
-    /// access creates its pool and the pool's first session.
+    /// A handle with this access for one of the apps that get equal parts of the sessions. The first handle with an access
+    /// creates its pool and the pool's first session.
     ///
     /// # Errors
     /// [`OpenError::Grant`] if this session cannot be created.
-    pub async fn grant(self: &Arc<Self>, access: Access, sharers: usize) -> Result<Handle, OpenError> {
+    pub async fn grant(self: &Arc<Self>, access: Access, sharer: Sharer) -> Result<Handle, OpenError> {
         let pool = match &self.backend {
             Backend::MySql(pools) => pools.get(access, &self.config).await.map(AnyPool::MySql),
             Backend::Sqlite(pools) => pools.get(access, &self.config).await.map(AnyPool::Sqlite),
@@ -113,11 +114,15 @@ impl Database {
             },
             reason,
         })?;
-        let part = match &pool {
-            AnyPool::MySql(pool) => pool.part(sharers),
-            AnyPool::Sqlite(pool) => pool.part(sharers),
+        let place = match access {
+            Access::ReadOnly => sharer.reading,
+            Access::ReadWrite => sharer.writing,
         };
-        Ok(Handle { database: Arc::clone(self), access, pool, part, sharers, _handle: self.handles.subscribe() })
+        let part = match &pool {
+            AnyPool::MySql(pool) => pool.part(place),
+            AnyPool::Sqlite(pool) => pool.part(place),
+        };
+        Ok(Handle { database: Arc::clone(self), access, pool, part, sharer, _handle: self.handles.subscribe() })
     }
 
     /// Wait until all handles have been dropped.
@@ -169,7 +174,7 @@ pub struct Handle {
     access: Access,
     pool: AnyPool,
     part: Part,
-    sharers: usize,
+    sharer: Sharer,
     /// Counts the handle.
     _handle: watch::Receiver<()>,
 }
@@ -186,12 +191,16 @@ impl Handle {
         &self.database.name
     }
 
-    /// A handle to the same database with another access.
+    /// A handle of the same app to the same database that only reads.
     ///
     /// # Errors
     /// The same as for [`Database::grant`].
-    pub async fn with_access(&self, access: Access) -> Result<Handle, OpenError> {
-        self.database.grant(access, self.sharers).await
+    pub async fn reading(&self) -> Result<Handle, OpenError> {
+        match self.access {
+            // It uses the same part.
+            Access::ReadOnly => Ok(self.clone()),
+            Access::ReadWrite => self.database.grant(Access::ReadOnly, self.sharer).await,
+        }
     }
 
     /// The most bytes of a statement with its parameters.

@@ -12,11 +12,12 @@ use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::session::Run;
+use super::session::{Permits, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
-use pool::{Pool, PooledSession};
+use pool::{GOODBYE, Pool, PooledSession};
+use relay::Relay;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
 use std::str::FromStr;
@@ -58,15 +59,33 @@ pub(super) async fn probe(name: &str, options: &MySqlConnectOptions, config: &Da
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
     let work = async {
-        let mut session = options.connect().await?;
+        let (mut session, relay) = Relay::connect(options, u64::MAX).await?;
         prepare(&mut session, Access::ReadWrite, config.query_timeout.get()).await?;
-        session.close().await
+        // An encrypted session says goodbye twice, and the server may be gone when it does so again.
+        let _ = session.close().await;
+        Ok(relay)
     };
     match timeout(config.connect_timeout.get(), work).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(relay)) => {
+            // The server may allow no more sessions than the pool will have.
+            let _ = timeout(GOODBYE, relay.end()).await;
+            Ok(())
+        }
         Ok(Err(sqlx::Error::Database(said))) => Err(OpenError::Refused { name, address, reason: said.to_string() }),
+        Ok(Err(error)) if is_about_tls(&error) => {
+            Err(OpenError::NotSecure { name, address, reason: error.to_string() })
+        }
         Ok(Err(error)) => Err(OpenError::Unreachable { name, address, reason: error.to_string() }),
         Err(_) => Err(OpenError::NoAnswer { name, address, timeout: config.connect_timeout.get() }),
+    }
+}
+
+/// The driver reports a certificate that does not match as an error of the socket.
+fn is_about_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.to_string().contains("certificate"),
+        _ => false,
     }
 }
 
@@ -104,7 +123,7 @@ impl Engine for MySql {
     }
 
     fn max_sessions(pool: &Pool) -> u32 {
-        pool.max
+        pool.max_sessions()
     }
 
     async fn acquire(pool: &Pool) -> Result<PooledSession, DatabaseError> {
@@ -152,8 +171,8 @@ impl Engine for MySql {
         None
     }
 
-    fn discard(session: &mut PooledSession) {
-        session.is_discarded = true;
+    fn discard(session: &mut PooledSession, permits: Permits) {
+        session.discard(permits);
     }
 }
 

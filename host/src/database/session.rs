@@ -9,7 +9,7 @@ use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::statement::Verb;
 use super::value::{Outcome, RowSet, Value};
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Place};
 use crate::external::external;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,10 +27,13 @@ pub(super) const MAX_KEPT_STATEMENT: usize = 16 * 1024;
 /// How many statements each session keeps prepared.
 pub(super) const KEPT_STATEMENTS: usize = 100;
 
-/// The sessions of a pool that one app may use at a time: an equal part for each app that is granted the database. So an
+/// The sessions of a pool that one app may use at a time: an equal part for each app that shares the pool. So an
 /// app that uses all of its own leaves those of the others alone.
 #[derive(Clone)]
 pub(super) struct Part(Arc<Semaphore>);
+
+/// The permits of a call: one of its part, and one of the pool.
+pub(super) type Permits = [OwnedSemaphorePermit; 2];
 
 /// A pool in which all sessions have the same access.
 pub(super) struct EnginePool<E: Engine> {
@@ -64,10 +67,10 @@ impl<E: Engine> EnginePool<E> {
         external(E::acquire(&self.pool)).await.map(drop)
     }
 
-    /// The part of one of so many apps.
-    pub(super) fn part(&self, sharers: usize) -> Part {
+    /// The part of the app at this place.
+    pub(super) fn part(&self, place: Place) -> Part {
         let sessions = usize::try_from(E::max_sessions(&self.pool)).unwrap_or(1);
-        Part(Arc::new(Semaphore::new((sessions / sharers.max(1)).max(1))))
+        Part(Arc::new(Semaphore::new(place.part(sessions))))
     }
 
     /// A session of the pool, for exclusive use.
@@ -85,7 +88,7 @@ impl<E: Engine> EnginePool<E> {
             Ok(Ok(permits)) => permits,
         };
         let session = external(E::acquire(&self.pool)).await?;
-        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), _permits: permits })
+        Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), permits: Some(permits) })
     }
 
     /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session
@@ -113,7 +116,8 @@ pub(super) struct Lease<E: Engine> {
     /// A statement may have left something in the session that the host cannot see.
     is_changed: bool,
     health: Arc<Health>,
-    _permits: [OwnedSemaphorePermit; 2],
+    /// None only while this is dropped.
+    permits: Option<Permits>,
 }
 
 impl<E: Engine> Lease<E> {
@@ -169,8 +173,10 @@ impl<E: Engine> Lease<E> {
 
 impl<E: Engine> Drop for Lease<E> {
     fn drop(&mut self) {
-        if self.busy || self.is_changed {
-            E::discard(&mut self.session);
+        if (self.busy || self.is_changed)
+            && let Some(permits) = self.permits.take()
+        {
+            E::discard(&mut self.session, permits);
         }
     }
 }

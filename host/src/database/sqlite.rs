@@ -15,7 +15,8 @@ use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault, OpenError};
 use super::limits::Access;
 use super::scanner::Dialect;
-use super::session::Run;
+use super::session::{Permits, Run};
+use super::slots::Slots;
 use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
@@ -129,9 +130,10 @@ impl Source {
 pub(super) async fn probe(name: &str, source: &Source, config: &DatabaseConfig) -> Result<Option<Session>, OpenError> {
     let path = if source.in_memory { ":memory:".to_owned() } else { source.path.display().to_string() };
     let failed = |reason: String| OpenError::File { name: name.to_owned(), path, reason };
-    let (live, _) = watch::channel(());
+    let slots = Slots::new(1);
     let connect = async {
-        let session = Session::open(source.opening(Access::ReadWrite), live.subscribe()).await?;
+        let slot = slots.take().await.ok_or(NoSession::Ended)?;
+        let session = Session::open(source.opening(Access::ReadWrite), slot).await?;
         // A file that is not a database is detected at the first read.
         session.run(source.connect_timeout, statement::look).await??;
         Ok::<_, NoSession>(session)
@@ -144,22 +146,26 @@ pub(super) async fn probe(name: &str, source: &Source, config: &DatabaseConfig) 
     if source.in_memory {
         return Ok(Some(session));
     }
-    close(session, &live).await;
+    close(session, &slots).await;
     Ok(None)
 }
 
 /// A session that does not belong to a pool and may do everything, and what tells when it is closed.
-pub(super) async fn connect(source: &Source) -> Result<(Session, watch::Sender<()>), DatabaseError> {
-    let (live, _) = watch::channel(());
+pub(super) async fn connect(source: &Source) -> Result<(Session, Slots), DatabaseError> {
+    let slots = Slots::new(1);
     let opening = Opening { longest: None, ..source.opening(Access::ReadWrite) };
-    let session = external(Session::open(opening, live.subscribe())).await;
-    session.map(|session| (session, live)).map_err(no_session)
+    let connect = async {
+        let slot = slots.take().await.ok_or(NoSession::Ended)?;
+        Session::open(opening, slot).await
+    };
+    let session = external(connect).await.map_err(no_session)?;
+    Ok((session, slots))
 }
 
 /// Close a session, and wait for that.
-pub(super) async fn close(session: Session, live: &watch::Sender<()>) {
+pub(super) async fn close(session: Session, slots: &Slots) {
     drop(session);
-    external(live.closed()).await;
+    external(slots.close()).await;
 }
 
 fn no_session(error: NoSession) -> DatabaseError {
@@ -183,7 +189,7 @@ impl Engine for Sqlite {
     }
 
     fn max_sessions(sessions: &Sessions) -> u32 {
-        sessions.pool.max
+        sessions.pool.max_sessions()
     }
 
     async fn acquire(sessions: &Sessions) -> Result<PooledSession, DatabaseError> {
@@ -241,8 +247,8 @@ impl Engine for Sqlite {
         Some(session.session.rollback_flag())
     }
 
-    fn discard(session: &mut PooledSession) {
-        session.is_discarded = true;
+    fn discard(session: &mut PooledSession, permits: Permits) {
+        session.discard(permits);
     }
 }
 
@@ -270,7 +276,7 @@ pub(super) fn answer(error: rusqlite::Error) -> Fault {
         3 | 8 | 23 => DatabaseError::Denied(text),
         // Busy, locked, interrupted.
         5 | 6 | 9 => DatabaseError::Timeout,
-        7 => DatabaseError::TooLarge("the statement needs more memory than SQLite may use".to_owned()),
+        7 => DatabaseError::TooLarge("the statement is too long, or needs more memory than SQLite may use".to_owned()),
         18 => DatabaseError::TooLarge(text),
         13 => DatabaseError::Other(format!("{text} (a database in memory may have max_memory_bytes)")),
         14 => DatabaseError::ConnectionLost(text),

@@ -37,11 +37,11 @@ async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
 }
 
 async fn writer(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadWrite, 1).await.unwrap()
+    database.grant(Access::ReadWrite, Sharer::ALONE).await.unwrap()
 }
 
 async fn reader(database: &Arc<Database>) -> Handle {
-    database.grant(Access::ReadOnly, 1).await.unwrap()
+    database.grant(Access::ReadOnly, Sharer::ALONE).await.unwrap()
 }
 
 fn text(text: &str) -> Value {
@@ -177,19 +177,26 @@ async fn a_value_that_does_not_fit_into_memory_is_too_large() {
     assert_eq!(count(&main, "SELECT x FROM t").await, Value::S64(900_000_000));
 }
 
-/// A statement that waits for a lock when its call is dropped lets go, and its session counts until it is closed.
+/// A statement that waits for a lock when its call is dropped lets go, and its session counts until it is closed. So does one
+/// that is still being opened when its call is dropped.
 #[tokio::test]
 async fn a_dropped_call_stops_waiting_for_a_lock() {
-    let patient = DatabaseConfig { query_timeout: Duration::from_mins(10).into(), ..limits() };
+    let long = Duration::from_mins(10);
+    let patient = DatabaseConfig {
+        query_timeout: long.into(),
+        acquire_timeout: long.into(),
+        connect_timeout: long.into(),
+        ..limits()
+    };
     let (database, directory) = file(patient).await;
     let path = directory.path().join("test.db");
     let main = writer(&database).await;
     main.execute("CREATE TABLE t (a INT)", vec![]).await.unwrap();
     let mut holder = main.begin().await.unwrap();
     holder.execute("INSERT INTO t VALUES (1)", vec![]).await.unwrap();
-    for _ in 0..20 {
+    for after in [0, 20].repeat(20) {
         let insert = main.execute("INSERT INTO t VALUES (2)", vec![]);
-        assert!(tokio::time::timeout(Duration::from_millis(20), insert).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(after), insert).await.is_err());
         assert!(times_open(&path) <= 2, "more than max_connections");
     }
     // There are two sessions, so this gets one when that of the last dropped call is closed.
@@ -364,7 +371,7 @@ fn the_futures_may_move_between_threads() {
         is_send(handle.begin());
         is_send(transaction.query("", vec![]));
         is_send(transaction.execute("", vec![]));
-        is_send(database.grant(Access::ReadOnly, 1));
+        is_send(database.grant(Access::ReadOnly, Sharer::ALONE));
         is_send(database.close());
     }
     fn by_value(transaction: Transaction, other: Transaction) {

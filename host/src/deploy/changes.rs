@@ -6,7 +6,7 @@ use crate::config::{AppConfig, Config, Problem};
 /// Keys that a running host cannot change.
 pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec<Problem> {
     let changed = [
-        ("listen", config.listen != old.listen),
+        ("listen", config.all_listeners() != old.all_listeners()),
         ("watch", config.watch != old.watch),
         ("log", config.log != old.log),
         ("admin", config.admin != old.admin),
@@ -39,6 +39,9 @@ pub(super) fn of_the_host(config: &Config, old: &Config) -> Vec<String> {
     if config.limits != old.limits {
         changes.push("the limits of the host are others".to_owned());
     }
+    if (&config.trusted_proxies, config.forwarded_header) != (&old.trusted_proxies, old.forwarded_header) {
+        changes.push("other proxies are trusted".to_owned());
+    }
     if config.hosts != old.hosts {
         changes.push("the host is served under other names".to_owned());
     }
@@ -67,7 +70,7 @@ pub(super) fn has_new_setup(config: &Config, old: &Config, name: &str) -> bool {
     let databases_changed =
         new.iter().flat_map(|app| app.databases.keys()).any(|database| !is_same_database(config, old, database));
     let parts_changed =
-        new.iter().flat_map(|app| app.databases.keys()).any(|name| config.sharers(name) != old.sharers(name));
+        new.iter().flat_map(|app| app.databases.keys()).any(|main| config.sharer(main, name) != old.sharer(main, name));
     // A module gets different errors for a database that it may not use and for one that does not exist.
     let names_changed = !config.databases.keys().eq(old.databases.keys());
     new.map(setup_part) != before.map(setup_part) || databases_changed || parts_changed || names_changed

@@ -46,7 +46,7 @@ pub(super) async fn set_up(
     for (database, grant) in &app.databases {
         let Some(opened) = databases.get(database) else { continue };
         // Boxed, because futures that open a database are large and deep.
-        match Box::pin(opened.grant(access(*grant), config.sharers(database))).await {
+        match Box::pin(opened.grant(access(*grant), config.sharer(database, name))).await {
             Ok(handle) => drop(handles.insert(database.clone(), handle)),
             Err(error) => {
                 let key = format!("apps.{name}.databases.{database}");

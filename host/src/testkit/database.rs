@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::in_process_host::InProcessHost;
+use crate::config::Sharer;
 use crate::database::{Access, BatchError, Database, DatabaseError, RowSet, Value};
 
 /// Why a statement is not run.
@@ -27,7 +28,7 @@ impl TestDatabase {
     /// What the database says; or that a call which waits for time to pass has a transaction open in it.
     pub fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
         let done = self.host.work_at_once(async {
-            let granted = self.database.grant(Access::ReadWrite, 1).await;
+            let granted = self.database.grant(Access::ReadWrite, Sharer::ALONE).await;
             let handle = granted.map_err(|error| DatabaseError::Other(error.to_string()))?;
             handle.query(statement, parameters).await
         });

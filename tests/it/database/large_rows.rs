@@ -1,6 +1,6 @@
 //! Rows of MariaDB that are larger than any result may be: the real binary, whose memory is measured.
 
-use hassock_tests::{Client, MariaDb, Process, app_with_database, guest};
+use hassock_tests::{Certificates, Client, MariaDb, Process, app_with_database, guest};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -17,7 +17,20 @@ fn huge_row(columns: usize) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_row_is_not_read_into_memory() {
     let server = MariaDb::start().await;
-    let (process, mut client, _folder) = serve(&server.database().await).await;
+    read_huge_rows(&server.database().await).await;
+}
+
+/// The same for a session that is encrypted, of which only the driver can read the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_huge_row_is_not_read_into_memory_over_tls() {
+    let certificates = Certificates::new();
+    let server = MariaDb::start_with_tls(&certificates).await;
+    let authority = certificates.authority();
+    read_huge_rows(&format!("{}?ssl-mode=VERIFY_CA&ssl-ca={}", server.database().await, authority.display())).await;
+}
+
+async fn read_huge_rows(url: &str) {
+    let (process, mut client, _folder) = serve(url).await;
     assert_eq!(client.query("SELECT 1", json!([])).await, json!([[{ "s64": 1 }]]));
     let before = process.peak_memory();
 

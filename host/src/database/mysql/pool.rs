@@ -3,7 +3,8 @@
 use super::super::engine::Health;
 use super::super::error::{DatabaseError, Fault};
 use super::super::limits::{self, Access};
-use super::super::session::closed;
+use super::super::session::{Permits, closed};
+use super::super::slots::{Slot, Slots};
 use super::relay::Relay;
 use super::{fault, prepare};
 use crate::config::DatabaseConfig;
@@ -13,12 +14,11 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a session may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a session may take to say goodbye, and the server to notice. One that takes longer does not count any more.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The shortest time between two searches for sessions that were idle for too long.
 const IDLE_CHECK: Duration = Duration::from_millis(100);
@@ -31,7 +31,6 @@ const ROW_HEAD: u64 = 8;
 
 /// Idle sessions, and how to make more.
 pub(crate) struct Pool {
-    pub(super) max: u32,
     opening: Opening,
     health: Arc<Health>,
     shared: Arc<Shared>,
@@ -50,8 +49,7 @@ struct Shared {
     /// Those that were used last are at the end. None when the pool is closed.
     idle: Mutex<Option<Vec<Resting>>>,
     idle_timeout: Duration,
-    /// Each session holds a receiver.
-    live: watch::Sender<()>,
+    slots: Slots,
 }
 
 struct Resting {
@@ -63,7 +61,8 @@ struct Resting {
 pub(super) struct Session {
     pub(super) connection: MySqlConnection,
     relay: Relay,
-    live: watch::Receiver<()>,
+    /// The last of them, because fields are dropped in this order.
+    slot: Slot,
 }
 
 /// A session that was taken from a pool, and returns there when it is dropped.
@@ -71,7 +70,8 @@ pub(crate) struct PooledSession {
     /// None only while this is dropped.
     session: Option<Session>,
     pool: Arc<Shared>,
-    pub(super) is_discarded: bool,
+    /// Those of the call, if the session is not used any more.
+    discarded: Option<Permits>,
 }
 
 impl Pool {
@@ -83,7 +83,8 @@ impl Pool {
         health: Arc<Health>,
     ) -> Self {
         let idle_timeout = config.idle_timeout.get();
-        let shared = Shared { idle: Mutex::new(Some(Vec::new())), idle_timeout, live: watch::Sender::new(()) };
+        let slots = Slots::new(config.max_connections.max(1));
+        let shared = Shared { idle: Mutex::new(Some(Vec::new())), idle_timeout, slots };
         let shared = Arc::new(shared);
         let idle_check = tokio::spawn(close_idle(Arc::downgrade(&shared)));
         let opening = Opening {
@@ -93,8 +94,12 @@ impl Pool {
             connect_timeout: config.connect_timeout.get(),
             most: most_of_an_answer(config),
         };
-        let max = config.max_connections.max(1);
-        Self { max, opening, health, shared, _idle_check: AbortOnDropHandle::new(idle_check) }
+        Self { opening, health, shared, _idle_check: AbortOnDropHandle::new(idle_check) }
+    }
+
+    /// The most sessions that the pool has.
+    pub(super) fn max_sessions(&self) -> u32 {
+        self.shared.slots.count()
     }
 
     /// The session that was used last, or a new one, within `connect_timeout`.
@@ -103,16 +108,16 @@ impl Pool {
         let session = timeout(limit, self.find_or_open()).await.unwrap_or_else(|_| {
             Err(DatabaseError::ConnectionLost(format!("could not connect within {limit:?} (connect_timeout)")))
         })?;
-        Ok(PooledSession { session: Some(session), pool: Arc::clone(&self.shared), is_discarded: false })
+        Ok(PooledSession { session: Some(session), pool: Arc::clone(&self.shared), discarded: None })
     }
 
     /// Close all sessions, and wait for those in use.
     pub(super) async fn close(&self) {
         let idle = self.shared.idle.lock().take();
         for resting in idle.into_iter().flatten() {
-            resting.session.close();
+            resting.session.close(None);
         }
-        self.shared.live.closed().await;
+        self.shared.slots.close().await;
     }
 
     async fn find_or_open(&self) -> Result<Session, DatabaseError> {
@@ -123,14 +128,16 @@ impl Pool {
                 return Ok(session);
             }
         }
-        self.opening.open(self.shared.live.subscribe()).await.map_err(|error| fault(error).error)
+        // Sessions that are being closed hold slots.
+        let slot = self.shared.slots.take().await.ok_or_else(closed)?;
+        self.opening.open(slot).await.map_err(|error| fault(error).error)
     }
 }
 
 impl Opening {
-    async fn open(&self, live: watch::Receiver<()>) -> Result<Session, sqlx::Error> {
+    async fn open(&self, slot: Slot) -> Result<Session, sqlx::Error> {
         let (connection, relay) = Relay::connect(&self.options, self.most).await?;
-        let mut session = Session { connection, relay, live };
+        let mut session = Session { connection, relay, slot };
         prepare(&mut session.connection, self.access, self.query_timeout).await?;
         Ok(session)
     }
@@ -157,10 +164,11 @@ impl Session {
         matches!(timeout(limit, self.connection.ping()).await, Ok(Ok(())))
     }
 
-    /// Tell the server that the session ends, without waiting for that.
-    fn close(self) {
+    /// Tell the server that the session ends, without waiting for that. The slot and the permits are free when the server has
+    /// closed the session.
+    fn close(self, permits: Option<Permits>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let Self { connection, relay, live } = self;
+        let Self { connection, relay, slot } = self;
         runtime.spawn(async move {
             // A server that is gone or hangs finds out by itself.
             let _ = timeout(GOODBYE, async {
@@ -168,7 +176,7 @@ impl Session {
                 relay.end().await;
             })
             .await;
-            drop(live);
+            drop((slot, permits));
         });
     }
 }
@@ -178,17 +186,22 @@ impl PooledSession {
     pub(super) fn get(&mut self) -> Result<&mut Session, Fault> {
         self.session.as_mut().ok_or_else(|| Fault::fatal(closed()))
     }
+
+    /// Close the session when this is dropped, and keep the permits until then.
+    pub(super) fn discard(&mut self, permits: Permits) {
+        self.discarded = Some(permits);
+    }
 }
 
 impl Drop for PooledSession {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
-        if self.is_discarded {
-            return session.close();
+        if let Some(permits) = self.discarded.take() {
+            return session.close(Some(permits));
         }
         match &mut *self.pool.idle.lock() {
             Some(idle) => idle.push(Resting { session, since: Instant::now() }),
-            None => session.close(),
+            None => session.close(None),
         }
     }
 }
@@ -205,7 +218,7 @@ impl Shared {
         let Some(idle) = idle.as_mut() else { return self.idle_timeout };
         let count = idle.partition_point(|resting| resting.since.elapsed() >= self.idle_timeout);
         for resting in idle.drain(..count) {
-            resting.session.close();
+            resting.session.close(None);
         }
         let oldest = idle.first().map(|resting| resting.since.elapsed());
         self.idle_timeout.saturating_sub(oldest.unwrap_or_default())

@@ -64,7 +64,7 @@ impl Relay {
         self.answer.is_too_large.load(Ordering::Relaxed)
     }
 
-    /// Wait until everything is carried, after the driver has closed its side.
+    /// Wait until the server has closed its side too, after the driver has closed the session.
     pub(super) async fn end(self) {
         // It is only aborted when it is dropped.
         let _ = self.task.await;
@@ -119,8 +119,8 @@ impl Server {
     }
 }
 
-/// Carry bytes in both directions until one side closes or an answer is too large. Each direction waits for its receiver,
-/// so no more than a piece is ever kept here.
+/// Carry bytes in both directions until the server closes or an answer is too large. Each direction waits for its receiver,
+/// so no more than a piece is ever kept here. When the driver closes, the session goes on until the server has noticed.
 async fn carry(
     mut driver: UnixStream,
     mut from_server: impl AsyncRead + Unpin,
@@ -149,6 +149,17 @@ async fn carry(
     };
     tokio::select! {
         () = statements => {}
-        () = answers => {}
+        () = answers => return,
+    }
+    // Nothing depends on the result: a server that cannot be told has closed already.
+    let _ = to_server.shutdown().await;
+    drain(from_server).await;
+}
+
+/// Read to the end, and keep nothing.
+async fn drain(mut from_server: impl AsyncRead + Unpin) {
+    let mut piece = Vec::with_capacity(PIECE);
+    while from_server.read_buf(&mut piece).await.is_ok_and(|read| read > 0) {
+        piece.clear();
     }
 }

@@ -1,5 +1,7 @@
 //! The sessions of one database with one access.
 
+use super::super::session::Permits;
+use super::super::slots::Slots;
 use super::session::{NoSession, Opening, Session};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -8,16 +10,16 @@ use tokio::sync::watch;
 /// Idle sessions, and how to make more.
 pub(crate) struct Pool {
     opening: Opening,
-    pub(super) max: u32,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     /// None when the pool is closed.
     idle: Mutex<Option<Vec<Arc<Session>>>>,
-    /// Each session holds a receiver.
-    live: watch::Sender<()>,
-    /// Each session that was discarded holds a receiver until it is closed. The pools of a database share this.
+    slots: Slots,
+    in_memory: bool,
+    /// Each session of a database in memory that was discarded holds a receiver until it is closed. The pools of the database
+    /// share this.
     closing: watch::Sender<()>,
 }
 
@@ -25,14 +27,21 @@ struct Shared {
 pub(crate) struct PooledSession {
     pub(super) session: Arc<Session>,
     pool: Arc<Shared>,
-    pub(super) is_discarded: bool,
+    /// Those of the call, if the session is not used any more.
+    discarded: Option<Permits>,
 }
 
 impl Pool {
     pub(super) fn new(opening: Opening, max: u32, closing: &watch::Sender<()>) -> Self {
         let idle = Mutex::new(Some(Vec::new()));
-        let shared = Shared { idle, live: watch::Sender::new(()), closing: closing.clone() };
-        Self { opening, max, shared: Arc::new(shared) }
+        let in_memory = opening.in_memory;
+        let shared = Shared { idle, slots: Slots::new(max), in_memory, closing: closing.clone() };
+        Self { opening, shared: Arc::new(shared) }
+    }
+
+    /// The most sessions that the pool has.
+    pub(super) fn max_sessions(&self) -> u32 {
+        self.shared.slots.count()
     }
 
     /// The session that was used last, or a new one.
@@ -45,21 +54,19 @@ impl Pool {
             Some(session) => session,
             None => Arc::new(self.open().await?),
         };
-        Ok(PooledSession { session, pool: Arc::clone(&self.shared), is_discarded: false })
+        Ok(PooledSession { session, pool: Arc::clone(&self.shared), discarded: None })
     }
 
     async fn open(&self) -> Result<Session, NoSession> {
-        if self.shared.live.receiver_count() >= self.max as usize {
-            // It counts until it is closed.
-            self.shared.closing.closed().await;
-        }
-        Session::open(self.opening.clone(), self.shared.live.subscribe()).await
+        // A session counts until it is closed, also one whose call ended while it was opened.
+        let slot = self.shared.slots.take().await.ok_or(NoSession::Ended)?;
+        Session::open(self.opening.clone(), slot).await
     }
 
     /// Close all sessions, and wait for those in use.
     pub(super) async fn close(&self) {
         drop(self.shared.idle.lock().take());
-        self.shared.live.closed().await;
+        self.shared.slots.close().await;
     }
 }
 
@@ -76,10 +83,21 @@ impl Shared {
     }
 }
 
+impl PooledSession {
+    /// Close the session when this is dropped, and keep the permits until then.
+    pub(super) fn discard(&mut self, permits: Permits) {
+        self.discarded = Some(permits);
+    }
+}
+
 impl Drop for PooledSession {
     fn drop(&mut self) {
-        if self.is_discarded {
-            return self.session.keep_until_closed(self.pool.closing.subscribe());
+        if let Some(permits) = self.discarded.take() {
+            return match self.pool.in_memory {
+                // Calls wait for it when they have their permits: in a simulation, time does not pass then.
+                true => self.session.keep_until_closed(self.pool.closing.subscribe()),
+                false => self.session.keep_until_closed(permits),
+            };
         }
         if let Some(idle) = &mut *self.pool.idle.lock() {
             self.session.rest();

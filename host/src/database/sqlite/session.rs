@@ -1,6 +1,7 @@
 //! A session: a connection to SQLite, and the thread on which it works, because SQLite blocks.
 
 use super::super::session::KEPT_STATEMENTS;
+use super::super::slots::Slot;
 use super::{functions, guard};
 use crate::priority::Thread;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,10 @@ mod tests;
 /// The memory that all SQLite databases of the process may allocate together. This is a backstop, because a statement that
 /// reaches it may fail for what another one uses: values, caches and databases in memory have bounds of their own.
 const HEAP_LIMIT_BYTES: u32 = 1 << 30;
+
+/// From here on, sorters and temporary tables write to their files sooner, and caches give pages back, so that statements do
+/// not reach the limit.
+const HEAP_PRESSURE_BYTES: u32 = HEAP_LIMIT_BYTES / 2;
 
 /// KiB of pages that a session keeps in memory. A session with a sorter or a temporary table needs this once more for each.
 const CACHE: u32 = 2000;
@@ -80,7 +85,7 @@ struct State {
     stage: AtomicU8,
     thread: OnceLock<Thread>,
     /// Dropped when the connection is closed.
-    kept: Mutex<Option<watch::Receiver<()>>>,
+    kept: Mutex<Option<Box<dyn Send>>>,
 }
 
 const USED: u8 = 0;
@@ -101,8 +106,8 @@ pub(crate) enum NoSession {
 }
 
 impl Session {
-    /// Connect. The thread keeps `live` until the connection is closed.
-    pub(super) async fn open(opening: Opening, live: watch::Receiver<()>) -> Result<Self, NoSession> {
+    /// Connect. The thread keeps the slot until the connection is closed.
+    pub(super) async fn open(opening: Opening, slot: Slot) -> Result<Self, NoSession> {
         let state = Arc::new(State {
             began: Instant::now(),
             deadline: AtomicU64::new(0),
@@ -119,13 +124,16 @@ impl Session {
             let _ = shared.thread.set(Thread::current());
             let connection = match connect(&opening, &shared) {
                 Ok(connection) => connection,
-                Err(error) => return drop(opened.send(Err(error))),
+                Err(error) => {
+                    drop(slot);
+                    return drop(opened.send(Err(error)));
+                }
             };
             if opened.send(Ok(())).is_ok() {
                 serve(&connection, &work, &shared, opening.idle_timeout);
             }
             drop(connection);
-            drop((live, shared.kept.lock().take()));
+            drop((slot, shared.kept.lock().take()));
         };
         thread::Builder::new().name("sqlite".into()).stack_size(STACK).spawn(serve)?;
         result.await.map_err(|_| NoSession::Ended)??;
@@ -155,8 +163,8 @@ impl Session {
 
     /// The session is not used any more. Keep something until the connection is closed. A statement that still runs
     /// then, although it was stopped, leaves the cores to others.
-    pub(super) fn keep_until_closed(&self, kept: watch::Receiver<()>) {
-        *self.state.kept.lock() = Some(kept);
+    pub(super) fn keep_until_closed(&self, kept: impl Send + 'static) {
+        *self.state.kept.lock() = Some(Box::new(kept));
         if let Some(thread) = self.state.thread.get() {
             thread.lower_priority();
         }
@@ -225,8 +233,8 @@ fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection
     connection.busy_handler(Some(wait_for_lock))?;
     // What is temporary goes to a file when the cache is full, also that of a database in memory.
     let bounds = format!(
-        "PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA cache_size = -{CACHE}; PRAGMA temp_store = FILE; \
-         PRAGMA foreign_keys = ON;"
+        "PRAGMA hard_heap_limit = {HEAP_LIMIT_BYTES}; PRAGMA soft_heap_limit = {HEAP_PRESSURE_BYTES}; \
+         PRAGMA cache_size = -{CACHE}; PRAGMA temp_store = FILE; PRAGMA foreign_keys = ON;"
     );
     connection.execute_batch(&bounds)?;
     if opening.in_memory {

@@ -39,6 +39,7 @@ async fn no_spelling_leaves_something_in_the_session() {
 async fn what_shows_the_machine_or_loads_code_is_denied() {
     let (database, _directory) = file(limits()).await;
     let main = writer(&database).await;
+    main.execute("CREATE TABLE t (a)", vec![]).await.unwrap();
     for (statement, named) in [
         ("SELECT file FROM pragma_database_list", "`database_list`"),
         ("SELECT * FROM pragma_compile_options", "`compile_options`"),
@@ -46,6 +47,10 @@ async fn what_shows_the_machine_or_loads_code_is_denied() {
         ("SELECT fts3_tokenizer('simple')", "`fts3_tokenizer`"),
         ("SELECT json_patch('{}', '{}')", "`json_patch`"),
         ("SELECT json_set('{}', '$.a', 1)", "`json_set`"),
+        // SQLite takes these for constants, and inserts them without asking.
+        ("INSERT INTO t VALUES (1), (json_patch('{}', '{}'))", "`json_patch`"),
+        ("INSERT INTO t VALUES (1), (json_set('{}', '$.a', 1))", "`json_set`"),
+        ("INSERT INTO t VALUES (1), (sqlite_compileoption_get(1))", "`sqlite_compileoption_get`"),
         ("SELECT * FROM dbstat", "`dbstat`"),
         ("CREATE VIRTUAL TABLE v USING dbstat(main)", "`dbstat`"),
     ] {
@@ -115,6 +120,42 @@ async fn no_function_computes_for_hours() {
         "SELECT hex(zeroblob(600000))",
     ] {
         assert!(main.query(statement, vec![]).await.is_err(), "{statement}");
+    }
+}
+
+/// Invariant 4: SQLite does not look at the clock before a program jumps, so no program is long and straight.
+#[tokio::test]
+async fn no_program_is_long_and_straight() {
+    let patient = DatabaseConfig { query_timeout: Duration::from_secs(60).into(), ..limits() };
+    let main = writer(&memory(patient).await).await;
+    main.execute("CREATE TABLE t (a, b)", vec![]).await.unwrap();
+    let list = |element: &str, count: usize, between: &str| vec![element; count].join(between);
+    for long in [
+        format!("SELECT {} FROM t", list(&list("a", 100, "+"), 200, ",")),
+        format!("SELECT count(*) FROM t WHERE {}", list("a LIKE b", 15_000, " AND ")),
+        format!("INSERT INTO t VALUES {}", list("(1, upper('a'))", 10_000, ",")),
+    ] {
+        let result = main.execute(&long, vec![]).await;
+        assert!(matches!(result, Err(DatabaseError::TooLarge(_) | DatabaseError::Syntax(_))), "{result:?}");
+    }
+    let insert = format!("INSERT INTO t VALUES {}", list("(?,?)", 7_000, ","));
+    assert_eq!(main.execute(&insert, vec![Value::S64(1); 14_000]).await.unwrap().affected_rows, 7_000);
+    let some = format!("SELECT count(*) FROM t WHERE a IN ({})", list("1", 5_000, ","));
+    assert_eq!(count(&main, &some).await, Value::S64(7_000));
+}
+
+/// Invariant 4: sorters that would use more memory together than all statements may.
+#[tokio::test]
+async fn sorters_leave_memory_to_others() {
+    let patient = DatabaseConfig { max_connections: 8, query_timeout: Duration::from_secs(120).into(), ..limits() };
+    let (database, _directory) = file(patient).await;
+    let main = writer(&database).await;
+    let sorter = "(SELECT count(*) FROM (SELECT zeroblob(10000) || i AS x FROM n ORDER BY x LIMIT -1 OFFSET 1))";
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)";
+    let statement = format!("{rows} SELECT {}", vec![sorter; 150].join(", "));
+    let all = (0..4).map(|_| main.query(&statement, vec![]));
+    for result in futures_util::future::join_all(all).await {
+        assert_eq!(result.map(|found| found.rows[0][149].clone()), Ok(Value::S64(249)));
     }
 }
 

@@ -2,10 +2,12 @@
 
 #![cfg(target_os = "linux")]
 
+use super::super::super::session::Permits;
 use super::super::pool::Pool;
 use super::*;
 use crate::priority::LOW;
 use std::fs;
+use tokio::sync::{Semaphore, watch};
 
 /// More than any statement takes here.
 const LONG: Duration = Duration::from_hours(1);
@@ -22,6 +24,12 @@ fn pool() -> Pool {
         longest: None,
     };
     Pool::new(opening, 2, &watch::Sender::new(()))
+}
+
+/// What a call of another pool holds.
+async fn permits() -> Permits {
+    let permit = async || Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    [permit().await, permit().await]
 }
 
 /// The priority of the thread of a session, as the system says it.
@@ -54,7 +62,7 @@ async fn a_statement_that_was_abandoned_leaves_the_cores_to_others() {
         begun = begun => begun.unwrap(),
     }
     assert_eq!(priority(thread), before, "others may wait for it");
-    used.is_discarded = true;
+    used.discard(permits().await);
     drop(used);
     assert_eq!(priority(thread), LOW.max(before));
     let next = pool.acquire().await.unwrap();
