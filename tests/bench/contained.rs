@@ -18,7 +18,7 @@ use hassock_tests::{Attack, AttackedHost, Bystanders};
 use hdrhistogram::Histogram;
 
 use crate::load::PER_SECOND;
-use crate::server::Cores;
+use crate::server::{Cores, hassock_command};
 
 /// How long the bystanders are observed, before an attack and during it.
 const OBSERVED: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ impl Contained {
     }
 
     async fn row(&self, attack: Option<Attack>) {
-        let host = AttackedHost::start(&["taskset", "-c", &Cores::Both.list()]).await;
+        let host = AttackedHost::start(&hassock_command(Cores::Both)).await;
         let mut bystanders = Bystanders::start(&host.address, AttackedHost::ECHO, PER_SECOND).await;
         bystanders.get_answers(u64::from(PER_SECOND) / 100).await;
         let mut rounds = Vec::new();

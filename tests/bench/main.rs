@@ -31,6 +31,7 @@ mod report;
 mod server;
 mod soak;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,10 +40,11 @@ use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contained::{Attacking, Contained};
 use growth::Growth;
+use hassock::cli::Cli;
 use instructions::Instructions;
 use polling::Polling;
 use report::Report;
-use server::{Cores, Serve, Server};
+use server::{Cores, PROGRAM, Serve, Server};
 use soak::Soak;
 use tokio::runtime::Runtime;
 
@@ -91,6 +93,9 @@ struct Cases {
 }
 
 fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some(PROGRAM) {
+        return Cli::parse_from(env::args_os().skip(1)).run();
+    }
     let arguments = Arguments::parse();
     if arguments.count {
         count();

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::contained::median;
 use crate::load;
-use crate::server::Cores;
+use crate::server::{Cores, hassock_command};
 
 /// Between two samples.
 const SAMPLE: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ const FIGURES: [Figure; 4] = [
 
 impl Soak {
     pub async fn run(&self) -> ExitCode {
-        let host = AttackedHost::start(&["taskset", "-c", &Cores::Both.list()]).await;
+        let host = AttackedHost::start(&hassock_command(Cores::Both)).await;
         let per_second = half_of_what_it_serves(&host.address).await;
         println!("{per_second} messages/s, a swap each second\n");
         let bystanders = Bystanders::start(&host.address, AttackedHost::ECHO, per_second).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hassock_tests::{Attack, AttackedHost, Bystanders};
+use hassock_tests::{Attack, AttackedHost, Bystanders, binary};
 
 /// Messages of all bystanders together in a second.
 const PER_SECOND: u32 = 2_000;
@@ -14,7 +14,7 @@ const ANSWERS: u64 = 20;
 
 /// Carry out an attack. Its effect is seen before and after the time in which the bystanders are observed.
 async fn contain(attack: Attack) {
-    let host = AttackedHost::start(&[]).await;
+    let host = AttackedHost::start(&[binary().display().to_string()]).await;
     let mut bystanders = Bystanders::start(&host.address, AttackedHost::ECHO, PER_SECOND).await;
     bystanders.get_answers(1).await;
     let mut attackers = attack.start(&host.address, Duration::ZERO);

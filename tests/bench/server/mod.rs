@@ -58,6 +58,16 @@ pub struct Server {
     _config: Option<NamedTempFile>,
 }
 
+/// The name of the program `hassock` as an argument of this one, which then is that program. Another program would have
+/// to be built.
+pub const PROGRAM: &str = "hassock";
+
+/// The words of a command that runs the program `hassock` on some cores.
+pub fn hassock_command(cores: Cores) -> [String; 5] {
+    let this = env::current_exe().expect("this program").display().to_string();
+    ["taskset".to_owned(), "-c".to_owned(), cores.list(), this, PROGRAM.to_owned()]
+}
+
 impl Serve {
     /// Be the server that the arguments ask for, until the process is killed. Returns at once if they ask for none.
     pub async fn run(&self) {

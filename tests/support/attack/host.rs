@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use hassock::deploy::AppReport;
 use tempfile::TempDir;
 
-use crate::{Operator, Process, TestDatabase, app, binary, cache, example, growing_tables};
+use crate::{Operator, Process, TestDatabase, app, cache, example, growing_tables};
 
 /// A host with an app that works well and one that misbehaves.
 pub struct AttackedHost {
@@ -30,21 +30,20 @@ impl AttackedHost {
     /// Instances of the app that misbehaves: more than the cores of most machines that run tests.
     pub const INSTANCES: usize = 8;
 
-    /// Start it. `under` are the words of a command that runs it, such as `nice`.
+    /// Start it. `command` is `hassock`, perhaps with the words of a command before it that runs it, such as `nice`.
     ///
     /// # Panics
     /// If it does not serve.
-    pub async fn start(under: &[&str]) -> Self {
+    pub async fn start(command: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let database = TestDatabase::sqlite();
         database.execute("CREATE TABLE leak (n BIGINT)").await;
         write(&folder.path().join("faults.wasm"), growing_tables("faults"));
         write(&folder.path().join("hassock.toml"), config(&folder.path().join("faults.wasm"), &database));
         let log = File::create(folder.path().join("log")).unwrap_or_else(|error| panic!("no log: {error}"));
-        let (program, words) = (binary().display().to_string(), under.iter().map(ToString::to_string));
-        let words: Vec<String> = words.chain([program, "serve".to_owned()]).collect();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
+        let [program, words @ ..] = command else { panic!("no program to start") };
+        let mut command = Command::new(program);
+        command.args(words).arg("serve").current_dir(folder.path()).env("CACHE_DIRECTORY", cache());
         let process = Process::start_as_is({
             command.stdout(Stdio::piped()).stderr(log);
             command
