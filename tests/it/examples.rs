@@ -73,7 +73,7 @@ fn every_example_has_a_config_that_loads() {
         let config = Config::load(&folder.join("hassock.toml")).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.apps.keys().collect::<Vec<_>>(), [&name]);
         let app = &config.apps[&name];
-        assert_eq!((app.path.clone(), app.module.clone()), (format!("/{name}"), format!("{name}.wasm").into()));
+        assert_eq!((app.path.to_string(), app.module.clone()), (format!("/{name}"), format!("{name}.wasm").into()));
         assert!(config.test_page, "{name} has no test page");
         assert!(fs::read_to_string(folder.join("README.md")).unwrap().starts_with(&format!("# {name}\n")));
         names.insert(name);
