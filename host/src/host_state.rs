@@ -35,7 +35,7 @@ pub struct HostState {
 impl HostState {
     /// The state of a host that accepts connections for the apps of `routing`.
     pub fn new(routing: RoutingTable, context: HostContext) -> Self {
-        context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.all().len());
+        context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.apps().len());
         Self {
             routing: ArcSwap::from_pointee(routing),
             next_id: AtomicU64::new(1),
@@ -54,7 +54,7 @@ impl HostState {
 
     /// Use another routing table from the next request on.
     pub fn set_routing(&self, routing: RoutingTable) {
-        self.context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.all().len());
+        self.context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.apps().len());
         self.routing.store(Arc::new(routing));
         self.changed.notify_one();
     }
@@ -82,7 +82,7 @@ impl RoutingTable {
         let mut routes = Routes::default();
         for (name, app) in apps {
             if let Some(config) = config.apps.get(name) {
-                routes.insert(name, &config.path, Arc::clone(app));
+                routes.insert(name, config.path.iter(), Arc::clone(app));
             }
         }
         Self {

@@ -1,14 +1,18 @@
-//! Certificates for TLS between programs on this machine.
+//! Certificates for TLS with a database on this machine.
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+
+use crate::Authority;
 
 /// An authority of our own, and the certificate of a server at `127.0.0.1` that it has signed. The files exist as long as
 /// this.
 pub struct Certificates {
-    folder: TempDir,
+    _folder: TempDir,
+    authority: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 impl Certificates {
@@ -18,45 +22,27 @@ impl Certificates {
     /// If the files cannot be written.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let made = Self { folder };
-        made.make().unwrap_or_else(|error| panic!("no certificate: {error}"));
-        made
+        let signer = Authority::new();
+        let authority = folder.path().join("authority.pem");
+        let written = std::fs::write(&authority, signer.pem());
+        written.unwrap_or_else(|error| panic!("{}: {error}", authority.display()));
+        let (certificate, key) = signer.issue(folder.path(), "server", &["127.0.0.1"]);
+        Self { _folder: folder, authority, certificate, key }
     }
 
     /// The certificate of the authority.
-    pub fn authority(&self) -> PathBuf {
-        self.path("authority.pem")
+    pub fn authority(&self) -> &Path {
+        &self.authority
     }
 
     /// The certificate of the server.
-    pub fn certificate(&self) -> PathBuf {
-        self.path("certificate.pem")
+    pub fn certificate(&self) -> &Path {
+        &self.certificate
     }
 
     /// The key of the server.
-    pub fn key(&self) -> PathBuf {
-        self.path("key.pem")
-    }
-
-    fn make(&self) -> Result<(), rcgen::Error> {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Each authority has a name of its own.
-        authority.distinguished_name.push(DnType::CommonName, self.folder.path().display().to_string());
-        let authority_key = KeyPair::generate()?;
-        write(&self.authority(), &authority.self_signed(&authority_key)?.pem());
-
-        let mut server = CertificateParams::new(["127.0.0.1".to_owned()])?;
-        server.distinguished_name.push(DnType::CommonName, "a server of the tests");
-        let server_key = KeyPair::generate()?;
-        let signed = server.signed_by(&server_key, &Issuer::new(authority, authority_key))?;
-        write(&self.certificate(), &signed.pem());
-        write(&self.key(), &server_key.serialize_pem());
-        Ok(())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    pub fn key(&self) -> &Path {
+        &self.key
     }
 }
 
@@ -64,8 +50,4 @@ impl Default for Certificates {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{AppLimits, Duration, RecordConfig, RollbackConfig, Setting, SwapPolicy};
+use super::{AppLimits, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy};
 
 /// One application: where it is served, its module, and what the module may use.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AppConfig {
-    /// The path of its WebSocket: `/chat`, or `/chat/*` for everything below it. Required.
-    pub path: String,
+    /// The path of its WebSocket: `/chat`, or `/chat/*` for everything below it; or a list of several. Required.
+    pub path: Paths,
     /// The file of the component, relative to the config file. `hassock build` writes it. Required.
     #[cfg_attr(test, schemars(extend("format" = "path")))]
     pub module: PathBuf,
@@ -68,7 +68,7 @@ pub enum Grant {
 impl Default for AppConfig {
     fn default() -> Self {
         Self {
-            path: String::new(),
+            path: Paths::default(),
             module: PathBuf::new(),
             build: None,
             databases: BTreeMap::new(),

@@ -14,6 +14,7 @@ mod limits;
 mod listen;
 mod load;
 mod log;
+mod paths;
 mod problem;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
@@ -44,6 +45,7 @@ pub use listen::{
 };
 pub use load::ConfigError;
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub use paths::Paths;
 pub use problem::{Locator, Problem, Problems};
 pub use proxies::{ForwardedHeader, NotAProxy, Proxy};
 pub use record::RecordConfig;

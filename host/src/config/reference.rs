@@ -14,7 +14,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Setting, Share, Size, SocketMode, Url};
+use super::{
+    AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Paths, Setting, Share, Size, SocketMode, Url,
+};
 
 const FILE: &str = "book/src/configuration.md";
 
@@ -192,6 +194,7 @@ string!(AdminAddress, "address");
 string!(ListenAddress, "address");
 string!(ListenAddresses, "address");
 string!(SocketMode, "mode");
+string!(Paths, "string");
 
 /// A default as it is written in a config.
 macro_rules! default {
@@ -209,6 +212,7 @@ default!(Duration, ToString::to_string);
 default!(Share, ToString::to_string);
 default!(Size, |size| size.to_string().replace(".0 ", "").replace(' ', ""));
 default!(Url, |url| url.expose().to_owned());
+default!(Paths, ToString::to_string);
 default!(SocketMode, ToString::to_string);
 default!(ListenAddresses, |listen| listen.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
 default!(AdminAddress, |address| address.to_string().trim_start_matches("http://").to_owned());

@@ -149,15 +149,19 @@ fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig
     at_least_one(report, &format!("{key}.max_rows"), database.max_rows);
 }
 
+fn is_path(path: &str) -> bool {
+    let exact = path.strip_suffix("/*").unwrap_or(path);
+    path.starts_with('/') && !exact.contains(['?', '#', '*', ' '])
+}
+
 fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     let path_key = format!("{key}.path");
-    let exact = app.path.strip_suffix("/*").unwrap_or(&app.path);
     if app.path.is_empty() {
         report.add(&path_key, "missing; give the path of the socket, such as `path = \"/chat\"`");
-    } else if !app.path.starts_with('/') || exact.contains(['?', '#', '*', ' ']) {
+    } else if let Some(path) = app.path.iter().find(|path| !is_path(path)) {
         report.add(
             &path_key,
-            format!("`{}` is not a path; it begins with `/`, has no `?`, `#` or space, and may end in `/*`", app.path),
+            format!("`{path}` is not a path; it begins with `/`, has no `?`, `#` or space, and may end in `/*`"),
         );
     }
     if app.module.as_os_str().is_empty() {
@@ -267,10 +271,10 @@ fn parts(report: &mut Report<'_>, config: &Config) {
 
 fn paths(report: &mut Report<'_>, apps: &BTreeMap<String, AppConfig>) {
     let mut owners = BTreeMap::new();
-    for (name, app) in apps.iter().filter(|(_, app)| !app.path.is_empty()) {
-        if let Some(other) = owners.insert(&app.path, name) {
-            report
-                .add(&format!("apps.{name}.path"), format!("`{}` is already the path of the app `{other}`", app.path));
+    let all = apps.iter().flat_map(|(name, app)| app.path.iter().map(move |path| (name, path)));
+    for (name, path) in all.filter(|(_, path)| !path.is_empty()) {
+        if let Some(other) = owners.insert(path, name) {
+            report.add(&format!("apps.{name}.path"), format!("`{path}` is already the path of the app `{other}`"));
         }
     }
 }

@@ -77,5 +77,5 @@ pub(super) fn has_new_setup(config: &Config, old: &Config, name: &str) -> bool {
 }
 
 fn setup_part(app: &AppConfig) -> AppConfig {
-    AppConfig { path: String::new(), module: Default::default(), build: None, ..app.clone() }
+    AppConfig { path: Default::default(), module: Default::default(), build: None, ..app.clone() }
 }

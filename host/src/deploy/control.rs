@@ -109,7 +109,7 @@ impl Control {
     /// The apps and their versions, by name.
     pub fn report(&self) -> Vec<AppReport> {
         let Serving { config, apps, .. } = self.serving();
-        let path = |name: &str| config.apps.get(name).map(|app| app.path.clone()).unwrap_or_default();
+        let path = |name: &str| config.apps.get(name).map(|app| app.path.to_string()).unwrap_or_default();
         apps.iter().map(|(name, app)| description::app(app, path(name))).collect()
     }
 

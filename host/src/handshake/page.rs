@@ -83,22 +83,20 @@ fn is_from_page(headers: &HeaderMap) -> bool {
 
 /// The page with the apps that it can connect to.
 fn render(routes: &Routes<Arc<App>>) -> String {
-    let apps: Vec<_> = routes.all().iter().map(|(app, path)| json!({ "app": app, "path": path })).collect();
+    let apps: Vec<_> = routes.all().map(|(app, path)| json!({ "app": app, "path": path })).collect();
     // A `<` could end the script element that contains the list.
     let apps = json!(apps).to_string().replace('<', "\\u003c");
     PAGE.replace("{{APPS}}", &apps)
 }
 
 fn status(routes: &Routes<Arc<App>>, notices: &Notices) -> Value {
-    let paths = routes.all();
-    let mut apps: Vec<&Arc<App>> = routes.apps().collect();
-    apps.sort_by(|one, other| one.name.cmp(&other.name));
-    let apps: Vec<Value> = apps.into_iter().map(|app| app_status(app, paths.get(&*app.name))).collect();
+    let path = |app: &App| routes.all().find(|(name, _)| *name == &*app.name).map(|(_, path)| path.to_owned());
+    let apps: Vec<Value> = routes.apps().map(|app| app_status(app, path(app).unwrap_or_default())).collect();
     json!({ "apps": apps, "build_failure": notices.build_failure() })
 }
 
-fn app_status(app: &App, path: Option<&String>) -> Value {
-    let report = description::app(app, path.cloned().unwrap_or_default());
+fn app_status(app: &App, path: String) -> Value {
+    let report = description::app(app, path);
     let AppReport { app: name, path, versions, last_refusal, counts, .. } = report;
     let find = |state| versions.iter().find(|version| version.state == state);
     let canary = find(VersionStatus::Canary).map(|version| {

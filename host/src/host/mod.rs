@@ -131,9 +131,9 @@ impl Host {
         &self.control
     }
 
-    /// The name and the path of each app.
+    /// The name and the path of each app; one with several paths is there several times.
     pub fn apps(&self) -> Vec<(String, String)> {
-        self.state.routing().routes.all().iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+        self.state.routing().routes.all().map(|(name, path)| (name.to_owned(), path.to_owned())).collect()
     }
 
     /// Tell the test page that the module that a developer works on could not be built or served.

@@ -73,11 +73,11 @@ fn check_config(config: &Config, origin: &str, host: &str, path: &str) {
     let mut routes = Routes::default();
     for (name, app) in &config.apps {
         check_list(app.origins.as_deref(), origin);
-        routes.insert(name, &app.path, app.path.clone());
+        app.path.iter().for_each(|path| routes.insert(&format!("{name} {path}"), [path], path.clone()));
     }
     let fits = |known: &&String| known.strip_suffix('*').map_or(known == &path, |prefix| path.starts_with(prefix));
     let rank = |known: &&String| (!known.ends_with('*'), known.len());
-    let expected = config.apps.values().map(|app| &app.path).filter(fits).max_by_key(rank);
+    let expected = config.apps.values().flat_map(|app| app.path.iter()).filter(fits).max_by_key(rank);
     assert_eq!(routes.find(path), expected, "{path}");
 }
 

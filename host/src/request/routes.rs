@@ -7,28 +7,32 @@ pub struct Routes<T> {
     exact: HashMap<String, T>,
     /// Prefixes that end in `/`, the longest first.
     below: Vec<(String, T)>,
-    all: BTreeMap<String, String>,
+    /// Each app once, with its paths.
+    apps: BTreeMap<String, (Vec<String>, T)>,
 }
 
 impl<T> Default for Routes<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), below: Vec::new(), all: BTreeMap::new() }
+        Self { exact: HashMap::new(), below: Vec::new(), apps: BTreeMap::new() }
+    }
+}
+
+impl<T: Clone> Routes<T> {
+    /// Route paths of the config (`/chat` or `/chat/*`) to an app.
+    pub fn insert<'a>(&mut self, name: &str, paths: impl IntoIterator<Item = &'a String>, app: T) {
+        let paths: Vec<String> = paths.into_iter().cloned().collect();
+        for path in &paths {
+            match path.strip_suffix('*') {
+                Some(prefix) => self.below.push((prefix.to_owned(), app.clone())),
+                None => drop(self.exact.insert(path.clone(), app.clone())),
+            }
+        }
+        self.below.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        self.apps.insert(name.to_owned(), (paths, app));
     }
 }
 
 impl<T> Routes<T> {
-    /// Route a path of the config (`/chat` or `/chat/*`) to an app.
-    pub fn insert(&mut self, name: &str, path: &str, app: T) {
-        self.all.insert(name.to_owned(), path.to_owned());
-        match path.strip_suffix('*') {
-            Some(prefix) => {
-                self.below.push((prefix.to_owned(), app));
-                self.below.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-            }
-            None => drop(self.exact.insert(path.to_owned(), app)),
-        }
-    }
-
     /// The app for the path of a request. An exact path takes precedence over one with `/*`, and a longer path over a
     /// shorter one.
     pub fn find(&self, path: &str) -> Option<&T> {
@@ -36,13 +40,13 @@ impl<T> Routes<T> {
         self.exact.get(path).or_else(|| below().map(|(_, app)| app))
     }
 
-    /// The name and path of each app.
-    pub fn all(&self) -> &BTreeMap<String, String> {
-        &self.all
+    /// The paths of each app, with its name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.apps.iter().flat_map(|(name, (paths, _))| paths.iter().map(|path| (name.as_str(), path.as_str())))
     }
 
     /// All apps.
-    pub fn apps(&self) -> impl Iterator<Item = &T> {
-        self.exact.values().chain(self.below.iter().map(|(_, app)| app))
+    pub fn apps(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.apps.values().map(|(_, app)| app)
     }
 }

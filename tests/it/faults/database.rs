@@ -25,7 +25,7 @@ impl Bench {
         let proxy = Proxy::start(&server.address()).await;
         let events = Events::new().await;
         let url = server.database().await.replace(&server.address(), &proxy.address);
-        let keys = "connect_timeout = \"500ms\"\nacquire_timeout = \"500ms\"\nquery_timeout = \"1s\"";
+        let keys = "connect_timeout = \"2s\"\nacquire_timeout = \"2s\"\nquery_timeout = \"1s\"";
         let host = TestHost::start(&format!(
             "[databases.main]\nurl = \"{url}\"\n{keys}\n[databases.events]\nurl = \"{}\"\n{}\
              databases = {{ main = \"read-write\", events = \"read-write\" }}\n\
