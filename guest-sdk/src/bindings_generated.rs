@@ -58,11 +58,12 @@ pub mod hassock {
                 /// All header fields in the order in which they came, names in lower case. A field that is not
                 /// UTF-8 is left out.
                 pub headers: _rt::Vec<(_rt::String, _rt::String)>,
-                /// Address and port of the peer of the TCP connection: `192.0.2.7:50412` or `[2001:db8::1]:50412`.
+                /// Address and port of the client: `192.0.2.7:50412` or `[2001:db8::1]:50412`. Behind a proxy that the host trusts,
+                /// what the proxy says, which is often without a port: `192.0.2.7`. `unix` for a program that uses a Unix socket.
                 pub remote_address: _rt::String,
                 /// The subprotocols that the client offers, in its order of preference.
                 pub subprotocols: _rt::Vec<_rt::String>,
-                /// Whether the client reached the host through TLS.
+                /// Whether the client used TLS, to the host itself or to a proxy that the host trusts.
                 pub secure: bool,
             }
             impl ::core::fmt::Debug for Request {

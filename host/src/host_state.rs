@@ -9,10 +9,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::Addresses;
 use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits, MoreOrigins};
 use crate::notices::Notices;
-use crate::request::{Routes, ServedHosts};
+use crate::request::{Routes, ServedHosts, TrustedProxies};
 
 /// The state that the listener and all handshakes share.
 pub struct HostState {
@@ -21,6 +22,8 @@ pub struct HostState {
     pub next_id: AtomicU64,
     /// The context that the apps share. Its tasks include those of all connections.
     pub context: HostContext,
+    /// How many connections each address has.
+    pub(crate) addresses: Arc<Addresses>,
     /// Cancelled when the host stops accepting connections.
     pub draining: CancellationToken,
     /// Tells the listener that the routing table was replaced.
@@ -37,6 +40,7 @@ impl HostState {
             routing: ArcSwap::from_pointee(routing),
             next_id: AtomicU64::new(1),
             context,
+            addresses: Arc::default(),
             draining: CancellationToken::new(),
             changed: Notify::new(),
             notices: Notices::default(),
@@ -64,6 +68,8 @@ pub struct RoutingTable {
     pub limits: HostLimits,
     /// The names under which clients reach the host.
     pub hosts: ServedHosts,
+    /// The proxies whose word about clients counts.
+    pub(crate) proxies: TrustedProxies,
     /// Origins that may connect to every app.
     pub more_origins: MoreOrigins,
     /// Whether the test page is served at `/`.
@@ -83,6 +89,7 @@ impl RoutingTable {
             routes,
             limits: config.limits.clone(),
             hosts: ServedHosts::new(config),
+            proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.forwarded_header),
             more_origins: config.overrides.more_origins,
             test_page: config.test_page,
         }

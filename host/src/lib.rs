@@ -9,6 +9,7 @@
 //! `host/ARCHITECTURE.md` describes them, and the invariants that comments cite by number.
 
 // Leaves: they use nothing of the host.
+pub mod addresses;
 mod allocator;
 pub mod config;
 mod external;
@@ -16,13 +17,16 @@ mod lazy_timeout;
 mod memory_budget;
 mod notices;
 mod open_files;
+mod priority;
 mod private_file;
 mod runtime;
+pub mod socket;
 mod text;
+pub mod tls;
 
 pub mod database;
 pub mod module;
-mod request;
+pub mod request;
 pub mod sim;
 
 pub mod app;
@@ -54,7 +58,7 @@ pub mod cli;
 #[cfg(test)]
 mod layers;
 
-pub use host::{Host, StartError};
+pub use host::{Entrances, Host, StartError};
 pub use runtime::runtime;
 
 /// What the host calls itself.

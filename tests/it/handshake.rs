@@ -1,7 +1,10 @@
 //! The handshake: the answers to requests that do not become a WebSocket, and which clients may connect.
 
+mod listeners;
 mod open;
 mod page;
+mod proxies;
+mod tls;
 
 use hassock_tests::raw::{close, text, upgrade, upgrade_with};
 use hassock_tests::{Client, Raw, TestHost, app, app_with_database, example, guest, refused};

@@ -63,6 +63,41 @@ pub fn growing_tables(name: &str) -> Vec<u8> {
     bytes
 }
 
+/// A module of the tests of which each instance has this many more instances of core modules, which are empty: it takes
+/// more of what the instances of all apps share.
+///
+/// # Panics
+/// If it is not a component.
+pub fn crowded(name: &str, more: u8) -> Vec<u8> {
+    /// Ids of sections.
+    const CORE_MODULE: u8 = 1;
+    const CORE_INSTANCES: u8 = 2;
+    let mut bytes = std::fs::read(guest(name)).unwrap_or_else(|error| panic!("no module: {error}"));
+    let modules = sections(&bytes).into_iter().filter(|id| *id == CORE_MODULE).count();
+    let module = u8::try_from(modules).unwrap_or(u8::MAX);
+    assert!(module < 128 && more < 32, "{name} has too many modules for numbers of one byte");
+    bytes.extend([CORE_MODULE, 8]);
+    bytes.extend(b"\0asm\x01\0\0\0");
+    // Each is an instance of that module, without imports.
+    bytes.extend([CORE_INSTANCES, 1 + 3 * more, more]);
+    bytes.extend([0, module, 0].repeat(usize::from(more)));
+    bytes
+}
+
+/// The ids of the sections of a component.
+fn sections(component: &[u8]) -> Vec<u8> {
+    let (mut ids, mut rest) = (Vec::new(), component.get(8..).unwrap_or_default());
+    while let Some((id, after)) = rest.split_first() {
+        // Unsigned LEB128.
+        let bytes = 1 + after.iter().take_while(|byte| **byte >= 0x80).count();
+        let digits = after.iter().take(bytes).rev();
+        let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        ids.push(*id);
+        rest = after.get(bytes + length..).unwrap_or_default();
+    }
+    ids
+}
+
 /// The component of a crate under `examples-wasm`.
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();

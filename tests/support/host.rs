@@ -67,11 +67,26 @@ impl TestHost {
     /// # Errors
     /// Why the host does not start.
     pub async fn try_start(config: &str) -> Result<Self, StartError> {
+        Self::try_start_as_is(&whole(config)).await
+    }
+
+    /// Start a host with this config, which says where to listen.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_as_is(config: &str) -> Self {
+        Self::try_start_as_is(config).await.unwrap_or_else(|error| panic!("the host does not start:\n{error}"))
+    }
+
+    /// The same for a config that may be wrong.
+    ///
+    /// # Errors
+    /// Why the host does not start.
+    pub async fn try_start_as_is(text: &str) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let text = whole(config);
         // Tests that change a module's file say when it is read.
         let watch = (!text.contains("watch = ")).then_some(false);
-        let config = Config::parse(&folder.path().join("hassock.toml"), &text)?;
+        let config = Config::parse(&folder.path().join("hassock.toml"), text)?;
         let mut config = config.overridden(Overrides { watch, ..Overrides::default() });
         config.cache.directory.get_or_insert_with(cache);
         let host = Host::start(config).await?;
@@ -96,7 +111,7 @@ impl TestHost {
 
     /// `127.0.0.1:PORT`
     pub fn address(&self) -> String {
-        self.host.local_addr().to_string()
+        self.host.local_addr().unwrap().to_string()
     }
 
     /// A file in the folder of the config.

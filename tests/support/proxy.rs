@@ -18,6 +18,7 @@ pub struct Proxy {
     pub address: String,
     line: watch::Sender<Line>,
     count: Arc<Count>,
+    waiting: Arc<AtomicUsize>,
     listener: JoinHandle<()>,
 }
 
@@ -35,9 +36,27 @@ struct Open(Arc<Count>);
 #[derive(Debug, Clone, Copy, Default)]
 struct Line {
     delay: Duration,
-    is_held: bool,
+    held: Held,
     /// How often it was cut: a connection ends if it is older than the last cut.
     cuts: usize,
+}
+
+/// What a line does not pass on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    #[default]
+    Nothing,
+    /// What clients send.
+    Requests,
+    /// What either side sends.
+    Everything,
+}
+
+/// Who sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
 }
 
 impl Proxy {
@@ -49,9 +68,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|error| panic!("no proxy: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).to_string();
         let (line, observed) = watch::channel(Line::default());
-        let count = Arc::default();
-        let listener = tokio::spawn(listen(listener, server.to_owned(), observed, Arc::clone(&count)));
-        Self { address, line, count, listener }
+        let (count, waiting) = (Arc::default(), Arc::default());
+        let (counted, waits) = (Arc::clone(&count), Arc::clone(&waiting));
+        let listener = tokio::spawn(listen(listener, server.to_owned(), observed, counted, waits));
+        Self { address, line, count, waiting, listener }
     }
 
     /// Let each piece of data take this long from now on.
@@ -61,12 +81,22 @@ impl Proxy {
 
     /// Pass on nothing until [`release`](Self::release), and keep the connections open.
     pub fn hold(&self) {
-        self.line.send_modify(|line| line.is_held = true);
+        self.line.send_modify(|line| line.held = Held::Everything);
+    }
+
+    /// The same for what clients send. They go on getting what the server sends.
+    pub fn hold_requests(&self) {
+        self.line.send_modify(|line| line.held = Held::Requests);
+    }
+
+    /// From how many clients something is held back.
+    pub fn held_requests(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Pass on what was held back.
     pub fn release(&self) {
-        self.line.send_modify(|line| line.is_held = false);
+        self.line.send_modify(|line| line.held = Held::Nothing);
     }
 
     /// The most connections that the server had at a time. One ends when the server closes it.
@@ -87,13 +117,25 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, line: watch::Receiver<Line>, count: Arc<Count>) {
+async fn listen(
+    listener: TcpListener,
+    server: String,
+    line: watch::Receiver<Line>,
+    count: Arc<Count>,
+    waiting: Arc<AtomicUsize>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(pass(client, server.clone(), line.clone(), Open::new(&count)));
+        tokio::spawn(pass(client, server.clone(), line.clone(), Open::new(&count), Arc::clone(&waiting)));
     }
 }
 
-async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>, open: Open) {
+async fn pass(
+    mut client: TcpStream,
+    server: String,
+    line: watch::Receiver<Line>,
+    open: Open,
+    waiting: Arc<AtomicUsize>,
+) {
     let cuts = line.borrow().cuts;
     // If the server is gone, the client's connection ends too.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
@@ -101,8 +143,8 @@ async fn pass(mut client: TcpStream, server: String, line: watch::Receiver<Line>
     let mut cut = line.clone();
     let is_cut = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let there = copy(from_client, to_server, line.clone(), ());
-        let back = copy(from_server, to_client, line, open);
+        let there = copy(Side::Client, from_client, to_server, line.clone(), &waiting, ());
+        let back = copy(Side::Server, from_server, to_client, line, &waiting, open);
         tokio::select! {
             _ = async { tokio::join!(there, back) } => false,
             _ = cut.wait_for(|line| line.cuts != cuts) => true,
@@ -129,16 +171,23 @@ impl Drop for Open {
 
 /// Copy one direction to its end. What `until_end` is is dropped there.
 async fn copy(
+    side: Side,
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut line: watch::Receiver<Line>,
+    waiting: &AtomicUsize,
     until_end: impl Sized,
 ) -> io::Result<()> {
     let mut until_end = Some(until_end);
     let mut piece = vec![0; 16 << 10];
     loop {
         let length = from.read(&mut piece).await?;
-        let delay = line.wait_for(|line| !line.is_held).await.map_or(Duration::ZERO, |line| line.delay);
+        if line.borrow().holds(side) {
+            let _waits = (side == Side::Client).then(|| Waits::new(waiting));
+            // Nothing more comes if the proxy is gone.
+            let _ = line.wait_for(|line| !line.holds(side)).await;
+        }
+        let delay = line.borrow().delay;
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -149,5 +198,31 @@ async fn copy(
             }
             Some(data) => to.write_all(data).await?,
         }
+    }
+}
+
+impl Line {
+    fn holds(&self, side: Side) -> bool {
+        match self.held {
+            Held::Nothing => false,
+            Held::Requests => side == Side::Client,
+            Held::Everything => true,
+        }
+    }
+}
+
+/// Counts a client from which something is held back.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

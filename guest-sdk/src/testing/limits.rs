@@ -22,6 +22,8 @@ pub struct Limits {
     pub timers_per_connection: usize,
     /// Timers of the app itself.
     pub timers_per_app: usize,
+    /// Transactions that one call may have open on the same database.
+    pub transactions_per_call: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +35,7 @@ impl Default for Limits {
             topics_per_connection: 64,
             timers_per_connection: 16,
             timers_per_app: 1_000,
+            transactions_per_call: 1,
         }
     }
 }

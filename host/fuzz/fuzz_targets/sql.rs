@@ -11,5 +11,7 @@ mod config;
 mod database;
 #[path = "../../src/external.rs"]
 mod external;
+#[path = "../../src/priority.rs"]
+mod priority;
 
 fuzz_target!(|text: &str| database::properties::check(text));

@@ -24,10 +24,9 @@ pub(crate) use client::Client;
 pub use client::ClientError;
 pub(crate) use recorded::Recorded;
 
-use crate::config::{AdminAddress, AdminConfig, Config, Locator, Problem, Problems};
+use crate::config::{AdminAddress, AdminConfig, Config, ListenAddress, Locator, Problem, Problems};
 use crate::deploy::Control;
 use api::Api;
-use listen::Listener;
 use token::Token;
 
 /// Why the admin listener does not start.
@@ -66,8 +65,12 @@ impl Admin {
         })?;
         let wanted = config.listen.within(locator.folder());
         let listen_error = |reason| AdminError::Listen { address: wanted.clone(), reason };
-        let listener = Listener::bind(&wanted).await.map_err(listen_error)?;
-        let address = listener.address().map_err(|error| listen_error(error.to_string()))?;
+        let listener = listen::bind(&wanted).await.map_err(|error| listen_error(error.reason))?;
+        let address = match listener.address().map_err(|error| listen_error(error.to_string()))? {
+            ListenAddress::Tcp(address) => AdminAddress::Tcp(address),
+            // What else it may be is what the config says.
+            _ => wanted,
+        };
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
         let api = Arc::new(Api::new(control, token, config.clone()));
         tasks.spawn(listen::listen(listener, api, config.clone(), stopping.clone(), tasks.clone()));

@@ -11,6 +11,7 @@ use crate::admin;
 use crate::app::HostContext;
 use crate::config::{Config, Problems};
 use crate::deploy;
+use crate::host;
 
 /// Report everything that would keep `serve` from starting, and serve nothing
 ///
@@ -35,6 +36,7 @@ pub async fn run(args: CheckArgs) -> Result<(), CommandError> {
     let (config, mut problems) = Config::inspect(&args.config)?;
     if let Some(config) = config {
         problems.0.extend(admin::inspect(&config).0);
+        problems.0.extend(host::certificates(&config).err().unwrap_or_default().0);
         problems.0.extend(prepare(&config).await.0);
         problems.0.sort_by_key(|problem| problem.line);
     }

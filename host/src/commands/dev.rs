@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use tokio::net::TcpListener;
 
 use super::print::print_line;
 use super::serve::stop;
@@ -15,7 +14,7 @@ use crate::build::{self, build};
 use crate::config::{CompileMode, Config, MoreOrigins, Overrides, listen_address};
 use crate::deploy::SourceWatcher;
 use crate::shutdown::Signals;
-use crate::{Host, telemetry};
+use crate::{Entrances, Host, StartError, telemetry};
 
 /// Build and serve an app, and again whenever one of its files changes
 ///
@@ -51,12 +50,12 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
     let _log = telemetry::init(&config.log);
     let mut signals = Signals::catch()?;
     // Before the build, which may take a minute: a developer should learn at once that the port is taken.
-    let listener = bind(&config).await?;
+    let entrances = open(&config).await?;
     let folder = config.locator.folder().to_owned();
     let mut watcher =
         SourceWatcher::new(&folder).map_err(|source| CommandError::Watch { folder: folder.clone(), source })?;
     let host = tokio::select! {
-        host = first_host(config, listener, &mut watcher) => host?,
+        host = first_host(config, entrances, &mut watcher) => host?,
         _ = signals.stop() => return Ok(()),
     };
     announce(&host, &folder);
@@ -68,26 +67,31 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn bind(config: &Config) -> Result<TcpListener, CommandError> {
-    let address = config.listen;
-    TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })
+async fn open(config: &Config) -> Result<Entrances, CommandError> {
+    Entrances::open(config).await.map_err(|error| match error {
+        StartError::Listen { error, .. } => CommandError::Listen(error),
+        other => other.into(),
+    })
 }
 
 /// Build until it succeeds, then start.
 async fn first_host(
     mut config: Config,
-    mut listener: TcpListener,
+    mut entrances: Entrances,
     watcher: &mut SourceWatcher,
 ) -> Result<Host, CommandError> {
     while build_all(&config).await.is_err() {
         eprintln!("Waiting for a change in {}", config.locator.folder().display());
-        config = next_config(&config, watcher).await;
-        if config.listen.port() != 0 && config.listen != listener.local_addr()? {
-            listener = bind(&config).await?;
+        let next = next_config(&config, watcher).await;
+        if next.all_listeners() != config.all_listeners() {
+            // The old ones first: the new ones may be at the same addresses.
+            drop(entrances);
+            entrances = open(&next).await?;
         }
+        config = next;
     }
     eprintln!("Loading the modules; one that is new is compiled to machine code, which takes a few seconds …");
-    Ok(Host::start_on(listener, config).await?)
+    Ok(Host::start_on(entrances, config).await?)
 }
 
 /// Wait for a change that leaves a config that can be read.
@@ -124,10 +128,11 @@ async fn build_all(config: &Config) -> Result<(), String> {
 }
 
 fn announce(host: &Host, folder: &Path) {
-    let address = host.local_addr();
-    print_line(format!("Test page  http://{address}/"));
-    for (app, path) in host.apps() {
-        print_line(format!("{app:<10} ws://{address}{path}"));
+    for address in host.addresses() {
+        print_line(format!("Test page  http://{address}/"));
+        for (app, path) in host.apps() {
+            print_line(format!("{app:<10} ws://{address}{path}"));
+        }
     }
     print_line(format!("Watching {}; Ctrl-C stops", folder.display()));
 }

@@ -12,7 +12,6 @@ pub mod serve;
 pub mod test;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +19,7 @@ use crate::admin::{AdminError, ClientError};
 use crate::build::BuildError;
 use crate::config::{Config, ConfigError, Problems};
 use crate::host::StartError;
+use crate::socket::ListenError;
 
 pub use running_host::RunningHost;
 
@@ -49,15 +49,10 @@ pub enum CommandError {
     },
     /// The address of `dev` cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; is another program using it? Choose another address with `--listen`, \
-         such as `--listen localhost:9000`, or `--listen localhost:0` for any free port"
+        "{0}; choose another address with `--listen`, such as `--listen localhost:9000`, or `--listen localhost:0` for any \
+         free port"
     )]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
+    Listen(ListenError),
     /// What the config refers to, or the address.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -112,7 +107,7 @@ impl CommandError {
             Self::Start(
                 StartError::Listen { .. } | StartError::Watch(_) | StartError::Admin(AdminError::Listen { .. }),
             )
-            | Self::Listen { .. }
+            | Self::Listen(_)
             | Self::Build(_)
             | Self::Watch { .. }
             | Self::Admin(_)

@@ -8,7 +8,7 @@ use super::CommandError;
 use super::print::print_line;
 use crate::config::Config;
 use crate::shutdown::{SignalRequest, Signals};
-use crate::{Host, open_files, telemetry};
+use crate::{Host, open_files, socket, telemetry};
 
 /// Serve the apps of a config until SIGTERM or SIGINT
 ///
@@ -28,6 +28,7 @@ pub struct ServeArgs {
 /// # Errors
 /// If it cannot be served.
 pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
+    socket::prepare();
     let config = Config::load(&args.config)?;
     let _log = telemetry::init(&config.log);
     open_files::raise(config.limits.max_connections);
@@ -36,7 +37,9 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
         host = Host::start(config) => host?,
         _ = signals.stop() => return Ok(()),
     };
-    print_line(format!("Starting server on {}", host.local_addr()));
+    for address in host.addresses() {
+        print_line(format!("Starting server on {address}"));
+    }
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");
     }
@@ -47,8 +50,7 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
                 return Ok(());
             }
             SignalRequest::Reload => tokio::select! {
-                // The result is in the log.
-                _ = host.control().reload() => {}
+                () = reload(&host) => {}
                 // A reload may compile for minutes.
                 signal = signals.stop() => {
                     stop(host, signal).await;
@@ -57,6 +59,14 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
             },
         }
     }
+}
+
+/// Read everything again that can change. The result is in the log.
+async fn reload(host: &Host) {
+    if let Err(error) = host.renew_certificates() {
+        tracing::error!(%error, "the certificates cannot be used; the old ones go on");
+    }
+    let _ = host.control().reload().await;
 }
 
 /// Drain the host, and log that.

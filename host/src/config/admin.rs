@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::load::{ConfigError, deserialize, read};
 use super::scalars::Plain;
-use super::{Duration, Locator, Size, listen_address, validate};
+use super::{Duration, ListenAddress, Locator, Size, listen_address, validate};
 
 /// The address when `[admin]` names none.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -97,6 +97,15 @@ impl AdminAddress {
                 let path = folder.join(path);
                 Self::Unix(std::path::absolute(&path).unwrap_or(path))
             }
+        }
+    }
+}
+
+impl From<&AdminAddress> for ListenAddress {
+    fn from(address: &AdminAddress) -> Self {
+        match address {
+            AdminAddress::Tcp(address) => Self::Tcp(*address),
+            AdminAddress::Unix(path) => Self::Unix(path.clone()),
         }
     }
 }

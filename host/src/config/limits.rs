@@ -11,8 +11,8 @@ use super::{Duration, Size};
 pub struct HostLimits {
     /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
     pub max_connections: usize,
-    /// TCP connections from one address, or from one network of IPv6 (/64): one client must not take all. Raise it behind a
-    /// proxy.
+    /// Connections from one address, or from one network of IPv6 (/64): one client must not take all. For connections through
+    /// `trusted_proxies`, the address is that of the client.
     pub connections_per_address: usize,
     /// How long a client may take to send its request, and may take no bytes of the answer: a silent one must not hold a
     /// connection.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Config, Locator, Overrides, Problems, conceal, validate};
+use super::{Config, ListenAddresses, ListenerConfig, Locator, Overrides, Problems, conceal, validate};
 
 /// More problems than a person reads at once.
 const MAX_PROBLEMS: usize = 50;
@@ -44,10 +44,22 @@ impl Config {
         Ok(Self::load(self.locator.file())?.overridden(self.overrides))
     }
 
+    /// All listeners, each with the key of its address.
+    pub fn all_listeners(&self) -> Vec<(String, ListenerConfig)> {
+        let default = || Some(ListenAddresses::default()).filter(|_| self.listeners.is_empty());
+        let plain = self.listen.clone().or_else(default).unwrap_or(ListenAddresses(Vec::new()));
+        let plain = plain.0.into_iter().map(|address| ("listen".to_owned(), ListenerConfig::plain(address)));
+        let named = self.listeners.iter().map(|(name, config)| (format!("listeners.{name}.address"), config.clone()));
+        plain.chain(named).collect()
+    }
+
     /// Replace what a command decides, whatever the file says.
     #[must_use]
     pub fn overridden(mut self, overrides: Overrides) -> Self {
-        self.listen = overrides.listen.unwrap_or(self.listen);
+        if let Some(address) = overrides.listen {
+            self.listen = Some(ListenAddresses(vec![address.into()]));
+            self.listeners.clear();
+        }
         self.test_page = overrides.test_page.unwrap_or(self.test_page);
         self.watch = overrides.watch.unwrap_or(self.watch);
         self.overrides = overrides;

@@ -7,6 +7,7 @@
 mod admin;
 mod app;
 mod cache;
+mod check_listeners;
 mod conceal;
 mod database;
 mod limits;
@@ -16,6 +17,7 @@ mod log;
 mod problem;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod proxies;
 mod record;
 #[cfg(test)]
 mod reference;
@@ -28,7 +30,7 @@ mod tests;
 mod validate;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
@@ -37,10 +39,13 @@ pub use app::{AppConfig, Grant};
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
 pub use limits::{AppLimits, HostLimits};
-pub use listen::{NotAnAddress, listen_address};
+pub use listen::{
+    CertificateConfig, ListenAddress, ListenAddresses, ListenerConfig, NotAnAddress, SocketMode, listen_address,
+};
 pub use load::ConfigError;
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use problem::{Locator, Problem, Problems};
+pub use proxies::{ForwardedHeader, NotAProxy, Proxy};
 pub use record::RecordConfig;
 pub(crate) use record::SECRET_PARAMETERS;
 pub use scalars::{Duration, Setting, Size, Url};
@@ -48,19 +53,23 @@ pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
 
-/// The address that is listened on when the config names none: reachable from this machine only.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address and port of the WebSocket listener. `localhost:8080`, `:8080` and `8080` are addresses of this machine
-    /// only; `0.0.0.0:8080` can be reached from others. Port 0 takes any free one.
-    #[cfg_attr(test, schemars(with = "String", extend("format" = "address")))]
-    #[serde(deserialize_with = "listen::deserialize")]
-    pub listen: SocketAddr,
+    /// Where clients connect: an address and a port, the path of a Unix socket, such as `unix:web.sock`, the name of a socket
+    /// that systemd has opened, such as `systemd:web`, or a list of these. `localhost:8080`, `:8080` and `8080` are addresses of
+    /// this machine only; `0.0.0.0:8080` can be reached from others. Port 0 takes any free one. Without the key:
+    /// `127.0.0.1:8080`, or nothing if there are `[listeners.NAME]`.
+    pub listen: Option<ListenAddresses>,
+    /// Addresses and networks of proxies, such as `["127.0.0.1", "10.0.0.0/8"]`, or `"unix"` for Unix sockets. Only what these say
+    /// about a client counts: its address, and whether it used TLS. Without the key: nobody's word counts.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub trusted_proxies: Vec<Proxy>,
+    /// The header fields in which they say it: `X-Forwarded-For` and `X-Forwarded-Proto`, or `Forwarded` (RFC 7239). Fields of the
+    /// other kind are ignored, because a proxy passes on what a client wrote into them.
+    pub forwarded_header: ForwardedHeader,
     /// The names or addresses under which clients reach the host, such as `["chat.example.org"]`, without a port. A request
     /// for another one gets 421. Without the key: any. A website can let its own name refer to this host, and its pages
     /// would then count as the host's own. `hassock dev` accepts addresses and `localhost` too, and no other names without the
@@ -76,6 +85,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// The listener for operators. Without this table there is none.
     pub admin: Option<AdminConfig>,
+    /// Further listeners, by name.
+    pub listeners: BTreeMap<String, ListenerConfig>,
     /// Bounds of the whole host.
     pub limits: HostLimits,
     /// The databases that apps can be granted, by name.
@@ -128,13 +139,16 @@ pub enum MoreOrigins {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: DEFAULT_LISTEN,
+            listen: None,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             hosts: None,
             watch: true,
             test_page: false,
             log: LogConfig::default(),
             cache: CacheConfig::default(),
             admin: None,
+            listeners: BTreeMap::new(),
             limits: HostLimits::default(),
             databases: BTreeMap::new(),
             apps: BTreeMap::new(),

@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{AdminAddress, Config, Duration, Setting, Share, Size, Url};
+use super::{AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Setting, Share, Size, SocketMode, Url};
 
 const FILE: &str = "book/src/configuration.md";
 
@@ -189,6 +189,9 @@ string!(Share, "share");
 string!(Url, "URL");
 string!(Setting, "string");
 string!(AdminAddress, "address");
+string!(ListenAddress, "address");
+string!(ListenAddresses, "address");
+string!(SocketMode, "mode");
 
 /// A default as it is written in a config.
 macro_rules! default {
@@ -206,4 +209,6 @@ default!(Duration, ToString::to_string);
 default!(Share, ToString::to_string);
 default!(Size, |size| size.to_string().replace(".0 ", "").replace(' ', ""));
 default!(Url, |url| url.expose().to_owned());
+default!(SocketMode, ToString::to_string);
+default!(ListenAddresses, |listen| listen.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
 default!(AdminAddress, |address| address.to_string().trim_start_matches("http://").to_owned());

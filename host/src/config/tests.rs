@@ -31,7 +31,7 @@ fn a_good_config_keeps_its_values() {
     assert_eq!(chat.settings["page_size"].0, "10");
     assert_eq!(chat.limits.memory.bytes(), 32 << 20);
     assert_eq!(chat.limits.instances, 32);
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.all_listeners()[0].1.address.to_string(), "127.0.0.1:8080");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_address_may_be_a_port_or_have_a_name() {
         [("\"localhost:9000\"", "127.0.0.1:9000"), ("\":9000\"", "127.0.0.1:9000"), ("9000", "127.0.0.1:9000")]
     {
         let config = Config::parse(Path::new("hassock.toml"), &format!("listen = {value}\n{GOOD}")).unwrap();
-        assert_eq!(config.listen.to_string(), expected);
+        assert_eq!(config.all_listeners()[0].1.address.to_string(), expected);
     }
     let found = problems(&format!("listen = \"example.org:80\"\n{GOOD}"));
     assert!(found.starts_with("hassock.toml:1: listen: `example.org:80` is not an address; write it as"), "{found}");

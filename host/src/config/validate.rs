@@ -1,11 +1,13 @@
 //! What serde cannot check: values of the right type that are not accepted.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use http::HeaderName;
 
-use super::{AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, conceal};
+use super::{
+    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, check_listeners,
+    conceal,
+};
 
 /// The schemes of databases that the host can open.
 const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
@@ -45,12 +47,8 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     if let Some(admin) = &config.admin {
         admin_config(&mut report, admin);
-        if let AdminAddress::Tcp(address) = admin.listen
-            && is_taken_by(address, config.listen)
-        {
-            report.add("admin.listen", format!("`{address}` is taken by `listen`; use another port"));
-        }
     }
+    check_listeners::check(&mut report, config);
     for host in config.hosts.iter().flatten() {
         if !is_host_name(host) {
             report.add(
@@ -94,13 +92,15 @@ pub(super) fn admin(config: &AdminConfig, locator: &Locator, problems: &mut Prob
     admin_config(&mut Report { locator, problems }, config);
 }
 
-struct Report<'a> {
+/// Collects problems with their places.
+pub(super) struct Report<'a> {
     locator: &'a Locator,
     problems: &'a mut Problems,
 }
 
 impl Report<'_> {
-    fn add(&mut self, key: &str, message: impl Into<String>) {
+    /// The value of a key is wrong.
+    pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
         let problem = self.locator.problem(key, message);
         // A key that was refused while the file was read is not missing.
         if !self.problems.0.iter().any(|known| known.key == problem.key) {
@@ -134,11 +134,6 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
 }
 
 /// Whether a program that listens on `other` cannot listen on `address` as well. The system chooses a free port for port 0.
-fn is_taken_by(address: SocketAddr, other: SocketAddr) -> bool {
-    let overlap = address.ip() == other.ip() || address.ip().is_unspecified() || other.ip().is_unspecified();
-    address.port() != 0 && address.port() == other.port() && overlap
-}
-
 fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig) {
     let url = database.url.expose();
     let url_key = format!("{key}.url");

@@ -6,7 +6,7 @@ use crate::config::{AppConfig, Config, Problem};
 /// Keys that a running host cannot change.
 pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec<Problem> {
     let changed = [
-        ("listen", config.listen != old.listen),
+        ("listen", config.all_listeners() != old.all_listeners()),
         ("watch", config.watch != old.watch),
         ("log", config.log != old.log),
         ("admin", config.admin != old.admin),
@@ -38,6 +38,9 @@ pub(super) fn of_the_host(config: &Config, old: &Config) -> Vec<String> {
     let mut changes = of_the_databases(config, old);
     if config.limits != old.limits {
         changes.push("the limits of the host are others".to_owned());
+    }
+    if (&config.trusted_proxies, config.forwarded_header) != (&old.trusted_proxies, old.forwarded_header) {
+        changes.push("other proxies are trusted".to_owned());
     }
     if config.hosts != old.hosts {
         changes.push("the host is served under other names".to_owned());

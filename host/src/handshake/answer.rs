@@ -36,6 +36,13 @@ pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\
     content-type: text/plain; charset=utf-8\r\nretry-after: 10\r\ncontent-length: 47\r\nconnection: close\r\n\r\n\
     too many connections from your network address\n";
 
+/// The same as an answer to a request that came through a proxy.
+pub(super) fn too_many_connections() -> Answer {
+    let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many connections from your network address\n");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    answer
+}
+
 /// The page loads nothing from other servers, and markup that an attacker injects into it must not do so either.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; frame-ancestors 'none'";
@@ -215,12 +222,17 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[test]
     fn the_fixed_answer_is_as_long_as_it_says() {
         let (_, body) = TOO_MANY_CONNECTIONS.split_once("\r\n\r\n").unwrap();
         assert!(TOO_MANY_CONNECTIONS.contains(&format!("content-length: {}\r\n", body.len())));
+        let same = too_many_connections().into_body().collect().now_or_never().unwrap().unwrap();
+        assert_eq!(same.to_bytes(), body.as_bytes());
     }
 
     #[test]

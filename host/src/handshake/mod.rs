@@ -7,7 +7,6 @@ mod patient_socket;
 mod upgrade;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +17,13 @@ use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use patient_socket::PatientSocket;
 
 use crate::app::connection::{Close, Opened, Slot};
 use crate::host_state::HostState;
+use crate::request::ClientAddress;
 use crate::session::Transport;
 
 /// How long a client with too many connections from its address has to read the response.
@@ -42,10 +41,12 @@ struct Pending {
 /// Who connected.
 #[derive(Clone)]
 pub struct Client {
-    /// The address of the socket.
-    pub address: SocketAddr,
+    /// The address of the socket, or what a proxy said at the beginning of the connection.
+    pub address: ClientAddress,
     /// What it takes up of the bounds of the host.
     pub slot: Slot,
+    /// Whether it used TLS.
+    pub is_secure: bool,
 }
 
 /// Serve HTTP until a request becomes a WebSocket. Returns the socket, the bytes that were read beyond the request, and
@@ -102,7 +103,7 @@ async fn drive_http(
 }
 
 /// Tell a client that its address has too many connections, without reading its request.
-pub async fn turn_away(mut socket: TcpStream) {
+pub async fn turn_away(mut socket: impl Transport) {
     let goodbye = async {
         socket.write_all(answer::TOO_MANY_CONNECTIONS.as_bytes()).await?;
         socket.shutdown().await?;

@@ -1,6 +1,5 @@
 //! Handles one request: checks whether it is a WebSocket handshake and may be one, and asks the module.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,11 +12,12 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::answer::{self, Answer};
 use super::{Client, Pending, page};
+use crate::addresses::Addresses;
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::config::AppLimits;
-use crate::host_state::HostState;
+use crate::host_state::{HostState, RoutingTable};
 use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
@@ -63,11 +63,12 @@ async fn respond(
     state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
-    let Client { address: peer, slot } = client;
     let path = request.uri().path();
     let routing = state.routing();
     let header = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let (host, origin) = (header(HOST), header(ORIGIN));
+    let Some(client) = resolve(client, &request, &routing, state) else { return answer::too_many_connections() };
+    let peer = client.address;
     if !hosts::is_served(&routing.hosts, host.as_deref()) {
         return answer::other_host(host.as_deref().unwrap_or_default());
     }
@@ -85,7 +86,7 @@ async fn respond(
     if state.draining.is_cancelled() {
         return answer::stopping();
     }
-    let asking = app.recorder.ask(|| to_contract(&request, peer));
+    let asking = app.recorder.ask(|| to_contract(&request, &client));
     let setup = app.setup();
     let allowed = setup.config.origins.as_deref();
     let is_allowed = origin::is_allowed(allowed, origin.as_deref(), host.as_deref())
@@ -107,8 +108,9 @@ async fn respond(
         return answer;
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
-    let outcome = match enter(app, &setup, id, slot) {
-        Some(entered) => ask(state, app, &setup, entered, to_contract(&request, peer), asking).await,
+    let contract = to_contract(&request, &client);
+    let outcome = match enter(app, &setup, id, client.slot) {
+        Some(entered) => ask(state, app, &setup, entered, contract, asking).await,
         None => {
             let answer = answer::not_found(path);
             note_refusal(asking, &answer).await;
@@ -123,6 +125,30 @@ async fn respond(
         }
         Err(answer) => answer,
     }
+}
+
+/// The client behind a trusted proxy, as the request says. It counts for `connections_per_address` from now on. None if its
+/// address has too many connections.
+fn resolve(
+    client: Client,
+    request: &http::Request<Incoming>,
+    routing: &RoutingTable,
+    state: &HostState,
+) -> Option<Client> {
+    if !routing.proxies.trusts(&client.address) {
+        return Some(client);
+    }
+    let forwarded = routing.proxies.client_of(client.address, request.headers());
+    let is_secure = forwarded.is_secure.unwrap_or(client.is_secure);
+    let address = forwarded.address;
+    let slot = match address.ip().filter(|_| !routing.proxies.trusts(&address)) {
+        Some(ip) => {
+            let place = Addresses::enter(&state.addresses, ip, routing.limits.connections_per_address)?;
+            Slot::new((place, client.slot))
+        }
+        None => client.slot,
+    };
+    Some(Client { address, slot, is_secure })
 }
 
 /// Ask the module: at once if its version cannot wait, and otherwise in a task. If the client disconnects, hyper drops
@@ -334,15 +360,15 @@ fn version_of(connection: &Connection) -> String {
     connection.binding.version().map(|version| version.id.to_string()).unwrap_or_default()
 }
 
-fn to_contract(request: &http::Request<Incoming>, peer: SocketAddr) -> Request {
+fn to_contract(request: &http::Request<Incoming>, client: &Client) -> Request {
     let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
     let field = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), text(value)?));
     Request {
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),
         headers: request.headers().iter().filter_map(field).collect(),
-        remote_address: peer.to_string(),
+        remote_address: client.address.to_string(),
         subprotocols: subprotocols::offered(request.headers()),
-        secure: false,
+        secure: client.is_secure,
     }
 }

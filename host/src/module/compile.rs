@@ -13,12 +13,7 @@ use wasmtime::component::Component;
 
 use super::Binary;
 use super::cache::CodeCache;
-
-/// A thread with priority 0 gets nine times as much CPU time. At the lowest priority, 19, it would get 68 times as
-/// much, which disturbs other threads a little less; but an overloaded host could then not load the version that fixes
-/// the overload for minutes.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+use crate::priority::Thread;
 
 /// Makes components from bytes.
 pub(super) struct Compiler {
@@ -89,7 +84,7 @@ impl Compiler {
 pub(crate) fn run_niced<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let work = || {
-            lower_priority();
+            Thread::current().lower_priority();
             work()
         };
         let thread = thread::Builder::new().name("compile".into()).spawn_scoped(scope, work)?;
@@ -108,26 +103,14 @@ fn pool() -> wasmtime::Result<ThreadPool> {
     pool.map_err(|error| wasmtime::Error::new(error).context("cannot start the threads that compile"))
 }
 
-/// Lower the priority of the calling thread. On Linux, each thread has its own priority. A host that was started with a
-/// lower priority keeps it.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    let lower = rustix::process::getpriority_process(None).map_or(NICE, |nice| nice.max(NICE));
-    if let Err(error) = rustix::process::setpriority_process(None, lower) {
-        tracing::debug!("a thread cannot lower its priority: {error}");
-    }
-}
-
-/// On other systems, the priority is that of the whole process.
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
 
     use super::*;
     use crate::config::Config;
+    #[cfg(target_os = "linux")]
+    use crate::priority::LOW;
 
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -137,8 +120,8 @@ mod tests {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = priority();
         let all = || pool().unwrap().broadcast(|_| priority());
-        assert_eq!(run_niced(priority).unwrap(), NICE.max(before));
-        assert!(run_niced(all).unwrap().iter().all(|found| *found == NICE.max(before)));
+        assert_eq!(run_niced(priority).unwrap(), LOW.max(before));
+        assert!(run_niced(all).unwrap().iter().all(|found| *found == LOW.max(before)));
         assert!(all().iter().all(|found| *found == before));
         assert_eq!(priority(), before);
     }

@@ -1,6 +1,7 @@
 //! The end of a WebSocket: the close handshake of RFC 6455, section 7, and a TCP close that does not lose data.
 
 use std::future::poll_fn;
+use std::task::Poll;
 
 use hassock_frames::Encoded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,9 @@ use crate::config::AppLimits;
 use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
+/// Bytes of a message that are kept to find the close frame behind it.
+const MOST_KEPT: usize = 64 << 10;
+
 /// Perform the close handshake for as long as the other side still reads. The caller limits the time.
 pub(super) async fn close_handshake(
     mut writer: Writer<impl Transport>,
@@ -24,6 +28,7 @@ pub(super) async fn close_handshake(
     if close.by == ClosedBy::Transport {
         return;
     }
+    keep_little(&mut reader, input);
     let frame = Encoded::close(close.frame().as_ref());
     if writer.close(frame).await.is_err() {
         return;
@@ -34,10 +39,23 @@ pub(super) async fn close_handshake(
     }
     // Data may still arrive; the host waits for the client's close frame.
     while !reader.is_over && !close.is_out_of_memory() {
-        poll_fn(|context| reader.poll_batch(&mut writer.socket, limits, input, context)).await;
+        poll_fn(|context| {
+            let batch = reader.poll_batch(&mut writer.socket, limits, input, context);
+            keep_little(&mut reader, input);
+            if reader.is_over { Poll::Ready(()) } else { batch.map(drop) }
+        })
+        .await;
     }
     reader.release(input);
     linger(writer.socket).await;
+}
+
+/// A client may be in the middle of a message, which no module gets any more. A large one is not kept until its end: the
+/// host does not wait for the close frame behind it then, but still reads what comes.
+fn keep_little(reader: &mut Reader, input: &Share) {
+    if reader.held() > MOST_KEPT {
+        reader.release(input);
+    }
 }
 
 /// Close the sending side and read the data that still arrives. If the kernel has unread data when a socket is dropped,

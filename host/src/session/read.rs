@@ -89,7 +89,7 @@ impl Reader {
     }
 
     /// How many bytes are kept for what is not complete, or did not fit into a batch.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.decoder.held() + self.unread.capacity()
     }
 

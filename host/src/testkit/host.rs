@@ -139,7 +139,8 @@ impl TestHost {
             )));
         }
         let mut config = draft.finish()?;
-        config.listen = self.host.control.config().listen;
+        config.listen.clone_from(&self.host.control.config().listen);
+        config.listeners.clone_from(&self.host.control.config().listeners);
         let applied = self.host.work(self.host.control.apply(config));
         applied.map_err(|error| TestError(error.to_string()))?;
         self.draft = draft;

@@ -22,6 +22,7 @@ use crate::external::ExternalWork;
 use crate::handshake::Client;
 use crate::host_state::{HostState, RoutingTable};
 use crate::listen;
+use crate::request::ClientAddress;
 use crate::sim::Simulation;
 
 /// Bytes in transit between a client and the host: about as many as the kernel buffers for a socket.
@@ -135,7 +136,8 @@ impl InProcessHost {
     fn spawn_connection(&self, connect: Connect) -> JoinHandle<Result<(Answer, Option<Socket>), String>> {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
-        let client = Client { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), slot: Slot::default() };
+        let address = ClientAddress::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let client = Client { address, slot: Slot::default(), is_secure: false };
         let state = Arc::clone(&self.state);
         let _entered = self.runtime.as_ref().map(Runtime::enter);
         tokio::spawn(async move { listen::serve(theirs, client, &state).await });

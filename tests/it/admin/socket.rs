@@ -47,7 +47,7 @@ async fn port_0_is_any_free_port_of_this_machine() {
     let bench = Bench::start().await;
     let address = bench.host.host.admin_address().unwrap();
     let port: u16 = address.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap();
-    assert!(port != 0 && port != bench.host.host.local_addr().port(), "{address}");
+    assert!(port != 0 && port != bench.host.host.local_addr().unwrap().port(), "{address}");
     for line in ["GET /v1/apps", "GET /metrics", "GET /health"] {
         let mut public = Raw::connect(&bench.host.address()).await;
         public.send(bench.operator.head(line, "")).await;

@@ -166,7 +166,7 @@ async fn an_address_in_use_ends_the_server_with_a_clear_message() {
     assert_eq!(finished.code, Some(1));
     assert_eq!(finished.stdout, "");
     let message = finished.stderr.trim();
-    for words in ["cannot listen on", &address.to_string(), "in use", "another program", "listen"] {
+    for words in ["cannot listen on", &address.to_string(), "another program listens there", "change `listen`"] {
         assert!(message.contains(words), "`{words}` is not in: {message}");
     }
 }

@@ -1,7 +1,9 @@
 //! Transactions: what a module commits lasts, and what it leaves open is undone (invariant 8).
 
-use hassock_tests::{Client, TestDatabase, TestHost, eventually, for_both_engines};
+use hassock_tests::{Client, MariaDb, Proxy, TestDatabase, TestHost, app, eventually, for_both_engines, guest};
 use serde_json::{Value, json};
+use sqlx::Connection;
+use sqlx::mysql::MySqlConnection;
 
 for_both_engines! {
     a_commit_lasts_and_a_rollback_undoes,
@@ -203,4 +205,33 @@ async fn what_a_procedure_changes_ends_with_its_session() {
     assert_eq!(answers[1], json!({ "ok": null }), "{answers:?}");
     client.execute("INSERT INTO t VALUES (2)", json!([])).await;
     assert_eq!(count(&database).await, 2);
+}
+
+/// Invariant 8: one call may leave several open, and each may take the `connect_timeout` of its database to roll back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_leaves_open_is_rolled_back_at_the_same_time() {
+    let server = MariaDb::shared().await;
+    let (database, proxy) = (TestDatabase::mariadb().await, Proxy::start(&server.address()).await);
+    let url = database.url.replace(&server.address(), &proxy.address);
+    let host = TestHost::start(&format!(
+        "[databases.main]\nurl = \"{url}\"\nconnect_timeout = \"1h\"\nquery_timeout = \"1h\"\n{}\
+         databases.main = \"read-write\"\nlimits = {{ call_timeout = \"1h\", transactions_per_call = 3 }}\n",
+        app("probe", &guest("probe")),
+    ))
+    .await;
+    table(&database).await;
+    let mut gate = MySqlConnection::connect(&database.url).await.unwrap();
+    for sql in ["BEGIN", "INSERT INTO t VALUES (1)"] {
+        sqlx::query(sql).execute(&mut gate).await.unwrap();
+    }
+    let mut client = host.connect("/probe").await;
+    client.send(json!({ "transaction": ["leak-another", "leak-another", insert(1), "leak"] }).to_string()).await;
+    let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT%' AND db = DATABASE()";
+    eventually("the call to wait", || async { database.number(waiting).await == 1 }).await;
+    proxy.hold_requests();
+    gate.close().await.unwrap();
+    // None of them is answered before all of them were asked for.
+    eventually("all rollbacks", || async { proxy.held_requests() == 3 }).await;
+    proxy.release();
+    assert!(client.json().await["ok"].is_array());
 }

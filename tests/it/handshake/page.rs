@@ -24,7 +24,7 @@ async fn serve(listen: &str) -> Host {
 
 async fn page(host: &Host, hash: &str) -> Browser {
     let browser = Browser::start().await;
-    browser.open(&format!("http://{}/{hash}", host.local_addr())).await;
+    browser.open(&format!("http://{}/{hash}", host.local_addr().unwrap())).await;
     browser
 }
 
@@ -69,7 +69,7 @@ async fn console_errors(browser: &Browser) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_developer_tries_the_apps_by_keyboard() {
     let host = serve("127.0.0.1:0").await;
-    let address = host.local_addr().to_string();
+    let address = host.local_addr().unwrap().to_string();
     let browser = page(&host, "").await;
     assert_eq!(browser.text("header p").await, hassock::VERSION);
     status(&browser, "Open – /chat, no subprotocol, connected in ").await;
@@ -156,7 +156,7 @@ async fn error_row(browser: &Browser, beginning: &str) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_is_explained() {
     let host = serve("127.0.0.1:0").await;
-    let address = host.local_addr().to_string();
+    let address = host.local_addr().unwrap().to_string();
     let taken = Client::connect(&address, "/chat?name=bob").await;
     let browser = page(&host, "#/nowhere").await;
     for (path, explanation, short) in [
@@ -282,7 +282,7 @@ const WATCH_COUNTDOWN: &str = "(() => {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_host_is_survived() {
     let host = serve("127.0.0.1:0").await;
-    let address = host.local_addr().to_string();
+    let address = host.local_addr().unwrap().to_string();
     let browser = page(&host, "#/commands").await;
     status(&browser, "Open – /commands").await;
     browser.eval(WATCH_COUNTDOWN).await;

@@ -1,7 +1,7 @@
 //! Invariant 5 for all connections together: `memory_budget`. The connections that use most are closed, and others do not notice.
 
 use futures_util::future::join_all;
-use hassock_tests::raw::opcode::BINARY;
+use hassock_tests::raw::opcode::{BINARY, FIN};
 use hassock_tests::raw::{frame, text};
 use hassock_tests::{Client, Closed, Events, Process, Raw, TestHost, app, eventually, example, guest};
 use serde_json::{Value, json};
@@ -75,6 +75,55 @@ async fn a_client_that_takes_nothing_gives_back_what_waits_for_it() {
     eventually("room", || async { all_used(&host) <= 12 * MIB }).await;
     assert_eq!(events.wait("closed", 1).await[0], "1013 Host the host has no memory left");
     assert_eq!(sender.ask("unaffected").await, "unaffected");
+}
+
+/// A host of which one connection fills half of the budget, with the module `faults` too.
+async fn large() -> TestHost {
+    let limits = "message_bytes = \"32MiB\"\noutbox_bytes = \"32MiB\"\nattachment_bytes = \"8MiB\"\nmemory = \"128MiB\"\n\
+                  write_timeout = \"1h\"\nclose_timeout = \"1h\"\n";
+    let faults = app("faults", &guest("faults")) + GRANT;
+    TestHost::probe(&format!(
+        "[apps.probe.limits]\n{limits}{faults}[apps.faults.limits]\n{limits}[limits]\nmemory_budget = \"64MiB\"\n"
+    ))
+    .await
+}
+
+/// Fill the memory with attachments until the one that keeps half of it has to give it back. These connections go on.
+async fn fill(host: &TestHost) {
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = host.connect("/faults").await;
+        let answer = client.ask("attachment").await;
+        assert!(answer.ends_with(" bytes at most"), "{answer}");
+        clients.push(client);
+    }
+    eventually("room", || async { all_used(host) <= 33 * MIB }).await;
+    for client in &mut clients {
+        assert_eq!(client.ask("unaffected").await, "unaffected");
+    }
+}
+
+/// A module has sent much to a client that takes nothing, and has closed the connection behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_no_bytes_before_its_close_gives_them_back() {
+    let host = large().await;
+    let mut stuck = Raw::open(&host.address(), "/faults").await;
+    stuck.send(text("flood")).await;
+    eventually("its outbox is full", || async { used(&host, "outbox") >= 31 * MIB }).await;
+    fill(&host).await;
+    assert!(used(&host, "outbox") < MIB);
+}
+
+/// A client that was told of the close, and goes on sending instead of answering: nobody waits for its message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_after_its_close_keeps_nothing_in_memory() {
+    let host = large().await;
+    let mut rude = Raw::open(&host.address(), "/probe").await;
+    rude.send(text(&json!({ "close": { "code": 3000, "reason": "go" } }).to_string())).await;
+    assert_eq!(rude.closed().await, (3000, "go".to_owned()));
+    // All of it, of which the kernel keeps little.
+    rude.send(&frame(FIN | BINARY, vec![0; 32 * MIB])[..31 * MIB]).await;
+    eventually("little in memory", || async { used(&host, "input") < MIB }).await;
 }
 
 /// Messages that clients never complete.

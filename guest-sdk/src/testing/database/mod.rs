@@ -131,6 +131,11 @@ impl Store {
         })
     }
 
+    /// How many transactions the running call has open.
+    pub(super) fn open_transactions(&self) -> usize {
+        usize::from(self.transactions.get().open.is_some())
+    }
+
     pub(super) fn begin(&self, access: Access) -> Result<u64, Error> {
         let mut transactions = self.transactions.get();
         if transactions.open.is_some() {

@@ -9,6 +9,7 @@ use crate::testing::database::{Access, Scope, Store};
 /// A module's handle to a database.
 #[derive(Debug)]
 pub(crate) struct Database {
+    name: String,
     store: Rc<Store>,
     access: Access,
 }
@@ -24,7 +25,11 @@ pub(crate) struct Transaction {
 impl Database {
     pub(crate) fn open(name: &str) -> Result<Self, SqlError> {
         state("Database::open", |state| match state.databases.get(name) {
-            Some(store) => Ok(Self { store: Rc::clone(store), access: store.granted().min(state.most_access) }),
+            Some(store) => Ok(Self {
+                name: name.to_owned(),
+                store: Rc::clone(store),
+                access: store.granted().min(state.most_access),
+            }),
             None => Err(SqlError::UnknownDatabase(format!(
                 "the host has no database `{name}`: add it with the `database` of its builder"
             ))),
@@ -42,7 +47,14 @@ impl Database {
     }
 
     pub(crate) fn begin(&self) -> Result<Transaction, SqlError> {
-        inside("Database::begin");
+        let most = state("Database::begin", |state| state.limits.transactions_per_call);
+        let open = self.store.open_transactions();
+        if open >= most {
+            return Err(SqlError::Denied(format!(
+                "the call has {open} open transactions on `{}`, as many as `transactions_per_call` allows; end one first",
+                self.name
+            )));
+        }
         let number = self.store.begin(self.access)?;
         Ok(Transaction { store: Rc::clone(&self.store), access: self.access, number })
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sql::Decimal;
-use crate::testing::Scripted;
+use crate::testing::{Limits, Scripted};
 
 fn host_with_table(columns: &str) -> MockHost<Puppet> {
     let host = builder().database("main").build();
@@ -148,7 +148,8 @@ fn an_open_transaction_ends_with_its_call() {
 
 #[test]
 fn a_transaction_has_the_only_connection() {
-    let host = host_with_table("a");
+    let limits = Limits { transactions_per_call: 2, ..Limits::default() };
+    let host = builder().database("main").limits(limits).build();
     within(&client(&host), |_| {
         let transaction = main().begin().unwrap();
         assert_eq!(sql_error(main().query("SELECT 1", [])), SqlError::PoolExhausted);
@@ -156,6 +157,24 @@ fn a_transaction_has_the_only_connection() {
         transaction.rollback().unwrap();
         main().query("SELECT 1", []).unwrap();
     });
+}
+
+/// `transactions_per_call`, which the real host checks for each database before it looks for a connection.
+#[test]
+fn a_call_has_so_many_transactions_at_a_time() {
+    let host = builder().database("main").scripted("other", |_, _| Ok(Scripted::changed(0))).build();
+    let client = client(&host);
+    let forgotten = within(&client, |_| {
+        let transaction = main().begin().unwrap();
+        let text =
+            "the call has 1 open transactions on `main`, as many as `transactions_per_call` allows; end one first";
+        assert_eq!(sql_error(main().begin()), SqlError::Denied(text.into()));
+        Database::open("other").unwrap().begin().unwrap().commit().unwrap();
+        transaction.commit().unwrap();
+        main().begin().unwrap()
+    });
+    within(&client, |_| main().begin().unwrap().commit().unwrap());
+    drop(forgotten);
 }
 
 #[test]

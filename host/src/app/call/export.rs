@@ -64,6 +64,7 @@ pub(super) struct Receive<'a> {
 }
 
 /// `handler.closed`
+#[derive(Clone, Copy)]
 pub(super) struct Closed<'a> {
     pub(super) connection: u64,
     pub(super) closing: &'a Closing,
@@ -77,6 +78,7 @@ pub(super) struct ConnectionTimer<'a> {
 }
 
 /// `timer-handler.app-timer`
+#[derive(Clone, Copy)]
 pub(super) struct AppTimer<'a> {
     pub(super) name: &'a str,
     pub(super) payload: &'a [u8],

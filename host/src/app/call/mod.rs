@@ -19,7 +19,7 @@ use std::sync::Arc;
 use hassock_frames::Packed;
 
 pub use direct::{closed_directly, open_directly, receive_directly};
-use export::{AppTimer, Check, Closed, ConnectionTimer, Migrate, Open, Receive};
+use export::{AppTimer, Check, Closed, ConnectionTimer, Export, Migrate, Open, Receive};
 use patience::Patience;
 pub(crate) use pool::Pool;
 use run::{Call, run};
@@ -58,18 +58,7 @@ pub async fn receive(app: &Arc<App>, connection: &Arc<Connection>, messages: &Pa
 /// # Errors
 /// If the call did not return, or no instance could be made again and again.
 pub async fn closed(app: &Arc<App>, connection: &Arc<Connection>, closing: &Closing) -> Result<(), FailedCall> {
-    let mut patience = Patience::default();
-    loop {
-        let version = versions::last_version_for(app, connection).await;
-        let call = Call::new(app, &version, Some(connection));
-        let (result, time) = call.attempt(Closed { connection: connection.id, closing }).await;
-        match &result {
-            Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
-                tracing::debug!(app = %app.name, version = %version.id, connection = connection.id, "`closed` is tried again: {error}");
-            }
-            _ => return call.conclude::<Closed<'_>>(result, time),
-        }
-    }
+    patiently(app, Some(connection), Closed { connection: connection.id, closing }).await
 }
 
 /// `timer-handler.connection-timer`. Nothing happens for a version without that export, which can only be one that was
@@ -94,18 +83,7 @@ pub async fn connection_timer(
 /// # Errors
 /// If the call did not return, or returned an error.
 pub async fn app_timer(app: &Arc<App>, name: &str, payload: &[u8]) -> Result<(), FailedCall> {
-    let mut patience = Patience::default();
-    loop {
-        let version = versions::version_for(app, None).await?;
-        let call = Call::new(app, &version, None);
-        let (result, time) = call.attempt(AppTimer { name, payload }).await;
-        match &result {
-            Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
-                tracing::debug!(app = %app.name, version = %version.id, timer = name, "`app-timer` is tried again: {error}");
-            }
-            _ => return call.conclude::<AppTimer<'_>>(result, time),
-        }
-    }
+    patiently(app, None, AppTimer { name, payload }).await
 }
 
 /// `migration.migrate`: what `version` makes of an attachment of `from`. A version without that export returns the
@@ -131,4 +109,29 @@ pub async fn migrate(
 pub async fn check(app: &Arc<App>, setup: &Arc<Setup>, version: &Arc<Version>) -> Result<(), CallError> {
     let (result, _) = run(Check, app, setup, version, None, None).await;
     result
+}
+
+/// Make a call that waits for an instance for as long as it takes, and try again if none can be made. Each attempt goes to
+/// the version that serves then: that of a connection, which ends, or of the app.
+async fn patiently<E: Export + Copy>(
+    app: &Arc<App>,
+    connection: Option<&Arc<Connection>>,
+    export: E,
+) -> Result<E::Value, FailedCall> {
+    let mut patience = Patience::default();
+    loop {
+        let version = match connection {
+            Some(connection) => versions::last_version_for(app, connection).await,
+            None => versions::version_for(app, None).await?,
+        };
+        let call = Call::new(app, &version, connection);
+        let (result, time) = call.attempt(export).await;
+        match &result {
+            Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
+                let connection = connection.map(|connection| connection.id);
+                tracing::debug!(app = %app.name, version = %version.id, connection, call = E::NAME, "the call is tried again: {error}");
+            }
+            _ => return call.conclude::<E>(result, time),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::close::Close;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Published};
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
 use crate::memory_budget::{MemoryBudget, Share, Use};
@@ -118,9 +118,10 @@ impl Connection {
         self.is_evicted.load(Ordering::Relaxed)
     }
 
-    /// How many bytes the host keeps for the connection, without its timers.
-    pub(crate) fn memory(&self) -> usize {
-        self.input.bytes() + self.outbox.bytes() + self.attachment.lock().len() + self.binding.bytes()
+    /// What the host keeps for the connection, without its timers: bytes for it alone, and published messages.
+    pub(crate) fn memory(&self) -> (usize, Vec<Published>) {
+        let (outbox, published) = self.outbox.memory();
+        (self.input.bytes() + outbox + self.attachment.lock().len() + self.binding.bytes(), published)
     }
 
     /// Record the connection from now on. It was opened just now, so it has no other recording.

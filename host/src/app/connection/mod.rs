@@ -11,7 +11,7 @@ mod version_binding;
 pub use close::{Close, MAX_REASON, is_allowed};
 pub use connection::{Connection, DueTimer, Slot};
 pub use opened::Opened;
-pub(crate) use outbox::{MESSAGE_OVERHEAD, Next, size};
+pub(crate) use outbox::{MESSAGE_OVERHEAD, Next, Published, size};
 pub use outbox::{Outbox, SendError};
 pub use registry::Connections;
 pub(crate) use version_binding::PreviousVersion;

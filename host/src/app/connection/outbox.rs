@@ -44,6 +44,15 @@ pub(crate) enum Next {
     Nothing,
 }
 
+/// A published message, which is in memory once, however many outboxes it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Tells it apart from the others that are in memory.
+    pub(crate) address: usize,
+    /// Its length.
+    pub(crate) bytes: usize,
+}
+
 struct Queue {
     messages: VecDeque<Encoded>,
     /// Bytes that are queued, or taken and not written yet: the memory that this client uses.
@@ -53,6 +62,9 @@ struct Queue {
     /// The part of `bytes` that counts for the memory budget here: a published message counts on its own, once.
     own: usize,
     taken_own: usize,
+    /// The published messages that are not short, first those that were taken.
+    published: Vec<Published>,
+    taken_published: u32,
     share: Share,
     /// Boxed, because each connection would keep the room for it.
     close: Option<Box<Close>>,
@@ -69,6 +81,8 @@ impl Outbox {
             taken: 0,
             own: 0,
             taken_own: 0,
+            published: Vec::new(),
+            taken_published: 0,
             share: memory.share(Use::Outbox),
             close: None,
             shut: false,
@@ -82,7 +96,7 @@ impl Outbox {
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
         let own = size(&messages);
-        self.push_counting(messages, own)
+        self.push_counting(messages, own, None)
     }
 
     /// Queue a message that was published. If it is not short, the memory budget counts its bytes already.
@@ -90,12 +104,16 @@ impl Outbox {
     /// # Errors
     /// If it does not fit, or the connection is closing.
     pub(crate) fn push_published(&self, message: Encoded) -> Result<(), SendError> {
-        let own = if message.as_bytes().len() < SHORTEST { size(&message) } else { MESSAGE_OVERHEAD };
-        self.push_counting(message, own)
+        let bytes = message.as_bytes();
+        if bytes.len() < SHORTEST {
+            return self.push(message);
+        }
+        let published = Published { address: bytes.as_ptr().addr(), bytes: bytes.len() };
+        self.push_counting(message, MESSAGE_OVERHEAD, Some(published))
     }
 
     /// Queue messages of which so many bytes count for the memory budget here.
-    fn push_counting(&self, messages: Encoded, own: usize) -> Result<(), SendError> {
+    fn push_counting(&self, messages: Encoded, own: usize, published: Option<Published>) -> Result<(), SendError> {
         let bytes = size(&messages);
         let mut queue = self.queue.lock();
         if queue.is_closing() {
@@ -109,7 +127,9 @@ impl Outbox {
         if queue.bytes + bytes > if queue.bytes == 0 { largest } else { self.limit } {
             return Err(SendError::Full);
         }
-        queue.push(messages, bytes, own)
+        queue.push(messages, bytes, own)?;
+        queue.published.extend(published);
+        Ok(())
     }
 
     /// How many bytes of messages fit now. Each message counts [`MESSAGE_OVERHEAD`] bytes more than its payload.
@@ -160,7 +180,7 @@ impl Outbox {
     /// Keep nothing of what was taken either: the session does not write it any more.
     pub(crate) fn abandon(&self) {
         let mut queue = self.queue.lock();
-        (queue.taken, queue.taken_own) = (0, 0);
+        (queue.taken, queue.taken_own, queue.taken_published) = (0, 0, 0);
         queue.drop_messages();
     }
 
@@ -178,10 +198,12 @@ impl Outbox {
         let mut queue = self.queue.lock();
         queue.bytes -= std::mem::take(&mut queue.taken);
         queue.own -= std::mem::take(&mut queue.taken_own);
+        queue.forget_written();
         queue.recount();
         if !queue.messages.is_empty() {
             std::mem::swap(&mut queue.messages, messages);
             (queue.taken, queue.taken_own) = (queue.bytes, queue.own);
+            queue.taken_published = queue.published.len() as u32;
             return Next::Messages;
         }
         match queue.close.take() {
@@ -213,9 +235,10 @@ impl Outbox {
         queue.drop_messages();
     }
 
-    /// How many bytes are queued, or being written.
-    pub(crate) fn bytes(&self) -> usize {
-        self.queue.lock().bytes
+    /// What is queued, or being written: bytes that are in memory for this client alone, and published messages.
+    pub(crate) fn memory(&self) -> (usize, Vec<Published>) {
+        let queue = self.queue.lock();
+        (queue.own, queue.published.clone())
     }
 
     /// Whether the connection is closing.
@@ -243,7 +266,19 @@ impl Queue {
     fn drop_messages(&mut self) {
         self.messages = VecDeque::new();
         (self.bytes, self.own) = (self.taken, self.taken_own);
+        self.published.truncate(self.taken_published as usize);
         self.recount();
+    }
+
+    /// The published messages that were taken are not in memory here any more.
+    fn forget_written(&mut self) {
+        let taken = std::mem::take(&mut self.taken_published) as usize;
+        if taken == self.published.len() {
+            // An idle connection keeps no room for them.
+            self.published = Vec::new();
+        } else {
+            self.published.drain(..taken);
+        }
     }
 
     /// There is less than before.

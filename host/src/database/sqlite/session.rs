@@ -3,9 +3,9 @@
 use super::super::session::KEPT_STATEMENTS;
 use super::super::slots::Slot;
 use super::{functions, guard};
+use crate::priority::Thread;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
-use rustix::process::Pid;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -15,6 +15,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+#[cfg(test)]
+mod tests;
 
 /// The memory that all SQLite databases of the process may allocate together. This is a backstop, because a statement that
 /// reaches it may fail for what another one uses: values, caches and databases in memory have bounds of their own.
@@ -40,10 +43,6 @@ const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// Bytes of a thread's stack. Most of it is never touched: it is for statements that are nested as deeply as their length
 /// allows.
 pub(super) const STACK: usize = 64 << 20;
-
-/// The priority of a thread whose session is not used any more, from 0 to 19, the lowest.
-#[cfg(target_os = "linux")]
-const ABANDONED: i32 = 10;
 
 thread_local! {
     /// The session of this thread: SQLite passes nothing to the function that it calls while it waits for a lock.
@@ -84,7 +83,7 @@ struct State {
     deadline: AtomicU64,
     rolled_back: Arc<AtomicBool>,
     stage: AtomicU8,
-    thread: OnceLock<Option<Pid>>,
+    thread: OnceLock<Thread>,
     /// Dropped when the connection is closed.
     kept: Mutex<Option<Box<dyn Send>>>,
 }
@@ -122,7 +121,7 @@ impl Session {
         let (opened, result) = oneshot::channel();
         let shared = Arc::clone(&state);
         let serve = move || {
-            let _ = shared.thread.set(this_thread());
+            let _ = shared.thread.set(Thread::current());
             let connection = match connect(&opening, &shared) {
                 Ok(connection) => connection,
                 Err(error) => {
@@ -166,7 +165,9 @@ impl Session {
     /// then, although it was stopped, leaves the cores to others.
     pub(super) fn keep_until_closed(&self, kept: impl Send + 'static) {
         *self.state.kept.lock() = Some(Box::new(kept));
-        lower_priority(self.state.thread.get().copied().flatten());
+        if let Some(thread) = self.state.thread.get() {
+            thread.lower_priority();
+        }
     }
 
     /// A flag that is set when SQLite rolls back a transaction. It is clear now.
@@ -225,29 +226,6 @@ impl State {
         self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
-
-#[cfg(target_os = "linux")]
-fn this_thread() -> Option<Pid> {
-    Some(rustix::thread::gettid())
-}
-
-#[cfg(target_os = "linux")]
-fn lower_priority(thread: Option<Pid>) {
-    let Some(thread) = thread else { return };
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), ABANDONED) {
-        // It has ended already, as it should.
-        tracing::debug!(%error, "the priority of a session's thread stays");
-    }
-}
-
-/// On other systems, the priority is that of the whole process.
-#[cfg(not(target_os = "linux"))]
-fn this_thread() -> Option<Pid> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority(_: Option<Pid>) {}
 
 fn connect(opening: &Opening, state: &Arc<State>) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(&opening.path, opening.flags)?;

@@ -34,6 +34,8 @@ pub enum Step {
     Sleep,
     /// Begin another one beside it, and drop that.
     Begin,
+    /// Begin another one beside it, and leave that open.
+    LeakAnother,
     Commit,
     Rollback,
     /// Drop it: the SDK's handle goes out of scope.
@@ -65,6 +67,7 @@ fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) 
         Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
         Step::Sleep => json!(std::thread::sleep(std::time::Duration::from_millis(300))),
         Step::Begin => json!(drop(database.begin()?)),
+        Step::LeakAnother => json!(std::mem::forget(database.begin()?)),
         Step::Commit => json!(transaction.take().context("the transaction is over")?.commit()?),
         Step::Rollback => json!(transaction.take().context("the transaction is over")?.rollback()?),
         Step::Drop => json!(drop(transaction.take())),

@@ -1,20 +1,26 @@
 //! The host as a whole: started from a config, drained through a handle.
 
+mod entrances;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::net::TcpListener;
+
+pub use entrances::Entrances;
+pub(crate) use entrances::certificates;
 
 use crate::admin::{Admin, AdminError};
 use crate::app::HostContext;
-use crate::config::{Config, Problems};
+use crate::config::{Config, ListenAddress, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
 use crate::eviction::evict_when_short;
 use crate::host_state::{HostState, RoutingTable};
 use crate::listen::listen;
 use crate::shutdown;
+use crate::socket::ListenError;
+use crate::tls::{CertificateError, Certificates};
 
 /// Why the host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +28,13 @@ pub enum StartError {
     /// The config is fine in itself, but what it refers to is not.
     #[error("{0}")]
     Problems(#[from] Problems),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another program using it? Change `listen`")]
+    /// An address cannot be listened on.
+    #[error("{error}; change `{key}`")]
     Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
+        /// The key of the address.
+        key: String,
+        /// What is wrong.
+        error: ListenError,
     },
     /// The module files cannot be watched.
     #[error("{0}")]
@@ -40,10 +46,11 @@ pub enum StartError {
 
 /// A running host.
 pub struct Host {
-    address: SocketAddr,
+    addresses: Vec<ListenAddress>,
     control: Control,
     state: Arc<HostState>,
     admin: Option<Admin>,
+    certificates: Vec<Arc<Certificates>>,
 }
 
 impl Host {
@@ -57,27 +64,25 @@ impl Host {
     pub fn start(config: Config) -> BoxFuture<'static, Result<Self, StartError>> {
         Box::pin(async move {
             let ready = Ready::prepare(&config).await?;
-            let address = config.listen;
-            let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-            Self::serve(listener, config, ready).await
+            let entrances = Entrances::open(&config).await?;
+            Self::serve(entrances, config, ready).await
         })
     }
 
-    /// As [`start`](Self::start), with a listener that was bound before. Clients that connect meanwhile wait.
+    /// As [`start`](Self::start), with listeners that were opened before. Clients that connect meanwhile wait.
     ///
     /// # Errors
     /// Everything that stands in the way, at once.
-    pub fn start_on(listener: TcpListener, config: Config) -> BoxFuture<'static, Result<Self, StartError>> {
+    pub fn start_on(entrances: Entrances, config: Config) -> BoxFuture<'static, Result<Self, StartError>> {
         Box::pin(async move {
             let ready = Ready::prepare(&config).await?;
-            Self::serve(listener, config, ready).await
+            Self::serve(entrances, config, ready).await
         })
     }
 
-    async fn serve(listener: TcpListener, config: Config, ready: Ready) -> Result<Self, StartError> {
+    async fn serve(entrances: Entrances, config: Config, ready: Ready) -> Result<Self, StartError> {
         let Ready { context, watcher, prepared: Prepared { engine, apps, databases } } = ready;
-        let listen_error = |source| StartError::Listen { address: config.listen, source };
-        let address = listener.local_addr().map_err(listen_error)?;
+        let addresses = entrances.addresses();
         let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
         let control = Control::new(engine, Arc::clone(&state), config, apps, databases);
@@ -89,18 +94,36 @@ impl Host {
             tokio::spawn(deploy::follow_files(watcher, control.clone(), state.draining.clone()));
         }
         tokio::spawn(evict_when_short(Arc::downgrade(&state)));
-        tokio::spawn(listen(listener, Arc::clone(&state)));
-        Ok(Self { address, control, state, admin })
+        let (entrances, certificates) = entrances.serve();
+        tokio::spawn(listen(entrances, Arc::clone(&state)));
+        Ok(Self { addresses, control, state, admin, certificates })
     }
 
-    /// The address that is listened on, with the port that the system gave for port 0.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// The addresses that are listened on, with the ports that the system gave for port 0.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// The first address of TCP, if there is one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(|address| match address {
+            ListenAddress::Tcp(address) => Some(*address),
+            _ => None,
+        })
     }
 
     /// Where the admin listener is, if there is one: `http://127.0.0.1:PORT` or `unix:PATH`.
     pub fn admin_address(&self) -> Option<String> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Read the certificates of all listeners again, for new connections. The host also does this by itself when their files
+    /// have changed.
+    ///
+    /// # Errors
+    /// If those of a listener cannot be used. They stay as they were.
+    pub fn renew_certificates(&self) -> Result<(), CertificateError> {
+        self.certificates.iter().try_for_each(|certificates| certificates.renew())
     }
 
     /// Deploy, roll back, read the config again.
