@@ -24,6 +24,8 @@ pub struct HostState {
     pub context: HostContext,
     /// How many connections each address has.
     pub(crate) addresses: Arc<Addresses>,
+    /// Cancelled when the host is to stop: it is not ready for clients any more.
+    pub stopping: CancellationToken,
     /// Cancelled when the host stops accepting connections.
     pub draining: CancellationToken,
     /// Tells the listener that the routing table was replaced.
@@ -41,6 +43,7 @@ impl HostState {
             next_id: AtomicU64::new(1),
             context,
             addresses: Arc::default(),
+            stopping: CancellationToken::new(),
             draining: CancellationToken::new(),
             changed: Notify::new(),
             notices: Notices::default(),
@@ -74,6 +77,8 @@ pub struct RoutingTable {
     pub more_origins: MoreOrigins,
     /// Whether the test page is served at `/`.
     pub test_page: bool,
+    /// Whether `/live` and `/ready` are answered.
+    pub public_health: bool,
 }
 
 impl RoutingTable {
@@ -92,6 +97,7 @@ impl RoutingTable {
             proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.forwarded_header),
             more_origins: config.overrides.more_origins,
             test_page: config.test_page,
+            public_health: config.public_health,
         }
     }
 }

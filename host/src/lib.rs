@@ -20,6 +20,7 @@ mod open_files;
 mod priority;
 mod private_file;
 mod runtime;
+mod service_manager;
 pub mod socket;
 mod text;
 pub mod tls;

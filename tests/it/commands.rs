@@ -5,6 +5,7 @@ mod dev;
 mod module;
 mod new;
 mod serve;
+mod stopping;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -36,6 +36,7 @@ pub use database::TestDatabase;
 pub use events::{Event, Events, note, unlock};
 pub use guests::{binary, cache, crowded, example, growing_tables, guest, marked, target, workspace};
 pub use host::{TestHost, app, app_with_database};
+pub use limits::more_open_files;
 pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};
 pub use process::{Finished, Process, hassock};

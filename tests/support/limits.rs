@@ -6,6 +6,17 @@ use std::process::Command;
 
 use crate::Process;
 
+/// Let this process, which is all tests, have as many files open as it may.
+///
+/// # Panics
+/// If the limit stays.
+pub fn more_open_files() {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_else(|error| panic!("no limits: {error}"));
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap_or_default();
+    let hard = line.split_whitespace().nth(1).unwrap_or_default();
+    prlimit(std::process::id(), "nofile", hard);
+}
+
 impl Process {
     /// Let it have so many files open, beside those that it has open now.
     ///
@@ -38,9 +49,13 @@ impl Process {
     }
 
     fn limit(&self, resource: &str, soft: &str) {
-        let mut prlimit = Command::new("prlimit");
-        prlimit.arg(format!("--pid={}", self.id())).arg(format!("--{resource}={soft}:"));
-        let done = prlimit.status();
-        assert!(done.is_ok_and(|status| status.success()), "{prlimit:?} fails");
+        prlimit(self.id(), resource, soft);
     }
+}
+
+fn prlimit(process: u32, resource: &str, soft: &str) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg(format!("--pid={process}")).arg(format!("--{resource}={soft}:"));
+    let done = prlimit.status();
+    assert!(done.is_ok_and(|status| status.success()), "{prlimit:?} fails");
 }

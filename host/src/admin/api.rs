@@ -2,7 +2,9 @@
 //!
 //! | request | effect |
 //! |---|---|
-//! | `GET /health` | responds `ok`; the only path that needs no token |
+//! | `GET /live` | responds `ok`; needs no token |
+//! | `GET /ready` | responds `ok`, or 503 when the host is about to stop; needs no token |
+//! | `GET /health` | the same as `/live` |
 //! | `GET /metrics` | metrics in the OpenMetrics format |
 //! | `GET /v1/apps` | all apps and their versions |
 //! | `POST /v1/apps/APP/versions` | deploys the component in the body; `?canary=10%25` limits it to a share |
@@ -75,7 +77,8 @@ impl Api {
         let path = head.uri.path();
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
         // A client without a token does not learn which paths exist.
-        if segments != ["health"] && !self.is_authorized(&head.headers) {
+        let is_health = matches!(segments.as_slice(), ["live" | "ready" | "health"]);
+        if !is_health && !self.is_authorized(&head.headers) {
             return Err(ApiError::Unauthorized);
         }
         let no_route = || ApiError::NoRoute(path.to_owned());
@@ -87,7 +90,8 @@ impl Api {
         let parameters = &head.uri;
         // Whatever changes something is a POST.
         match (&head.method, segments.as_slice()) {
-            (&Method::GET, ["health"]) => read(parameters).map(|NoParameters {}| text(PLAIN, "ok\n")),
+            (&Method::GET, ["live" | "health"]) => read(parameters).map(|NoParameters {}| text(PLAIN, "ok\n")),
+            (&Method::GET, ["ready"]) => read(parameters).and_then(|NoParameters {}| self.readiness()),
             (&Method::GET, ["metrics"]) => read(parameters).and_then(|NoParameters {}| self.metrics()),
             (&Method::GET, ["v1", "apps"]) => read(parameters).map(|NoParameters {}| json(&self.control.report())),
             (&Method::POST, ["v1", "reload"]) => {
@@ -109,11 +113,18 @@ impl Api {
                 self.pin(&name(app)?, read(parameters).and_then(PinQuery::pin)?)
             }
             (&Method::POST, ["v1", "apps", app, "record"]) => self.record(name(app)?, &read(parameters)?),
-            (_, ["health"] | ["metrics"] | ["v1", "apps"]) => Err(ApiError::Method(Method::GET)),
+            (_, ["live" | "ready" | "health" | "metrics"] | ["v1", "apps"]) => Err(ApiError::Method(Method::GET)),
             (_, ["v1", "reload"] | ["v1", "apps", _, "versions" | "promote" | "rollback" | "pin" | "record"]) => {
                 Err(ApiError::Method(Method::POST))
             }
             _ => Err(no_route()),
+        }
+    }
+
+    fn readiness(&self) -> Result<Response, ApiError> {
+        match self.control.is_ready() {
+            true => Ok(text(PLAIN, "ok\n")),
+            false => Err(ApiError::Stopping),
         }
     }
 

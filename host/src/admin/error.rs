@@ -13,6 +13,7 @@
 //! | 413 | `too-large` | the module is larger than `module_bytes` |
 //! | 422 | the gate's kind, or `config` | the gate refused the module, or the config file is wrong |
 //! | 500 | `internal` | a bug in the host; its log has the details |
+//! | 503 | `stopping` | the host is about to stop, so it is not ready |
 
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
@@ -47,6 +48,8 @@ pub(super) enum ApiError {
     Reload(#[from] ConfigError),
     #[error("the host failed; its log says why")]
     Internal,
+    #[error("the host is stopping")]
+    Stopping,
 }
 
 /// The body of the response to a request that failed.
@@ -96,6 +99,7 @@ impl ApiError {
             Self::Deploy(DeployError::Gate(error)) => (StatusCode::UNPROCESSABLE_ENTITY, error.kind()),
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         }
     }
 }

@@ -112,10 +112,7 @@ impl App {
     /// Close all connections after their queued messages have been written.
     pub fn close_all(&self, close: &Close) {
         for connection in self.connections.all() {
-            // An error means that the connection is already closing.
-            if connection.outbox.close(close.clone()).is_ok() {
-                connection.wake();
-            }
+            connection.close(close.clone());
         }
     }
 

@@ -63,8 +63,7 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
         signal = signals.stop() => signal,
         never = reload_on_changes(&mut watcher, &host) => match never {},
     };
-    stop(host, signal).await;
-    Ok(())
+    stop(host, signal, &mut signals).await
 }
 
 async fn open(config: &Config) -> Result<Entrances, CommandError> {

@@ -90,6 +90,9 @@ pub enum CommandError {
     /// The transcript of a recording.
     #[error(transparent)]
     Record(#[from] record::RecordError),
+    /// The process was told a second time to stop.
+    #[error("{0} again: stopped at once, without waiting for connections to close")]
+    StoppedAtOnce(&'static str),
     /// The system refuses something that works everywhere else.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -114,6 +117,7 @@ impl CommandError {
             | Self::Module { .. }
             | Self::New(_)
             | Self::Record(_)
+            | Self::StoppedAtOnce(_)
             | Self::System(_) => ExitCode::FAILURE,
             Self::Tests(error) => error.exit_code().into(),
         }

@@ -8,13 +8,13 @@ use super::CommandError;
 use super::print::print_line;
 use crate::config::Config;
 use crate::shutdown::{SignalRequest, Signals};
-use crate::{Host, open_files, socket, telemetry};
+use crate::{Host, open_files, service_manager, socket, telemetry};
 
 /// Serve the apps of a config until SIGTERM or SIGINT
 ///
 /// Prints `Starting server on ADDR` when connections are served; the log goes to standard error. On
 /// SIGTERM or SIGINT all connections are closed with 1001, and every module is told, before the
-/// process ends with 0. It ends with 78 if the config, a module or a database cannot be used.
+/// process ends with 0; a second signal ends it at once. It ends with 78 if the config, a module or a database cannot be used.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hassock serve --config /etc/hassock/hassock.toml")]
 pub struct ServeArgs {
@@ -43,19 +43,15 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");
     }
+    service_manager::ready("serving");
+    service_manager::keep_alive();
     loop {
         match signals.next().await {
-            SignalRequest::Stop(signal) => {
-                stop(host, signal).await;
-                return Ok(());
-            }
+            SignalRequest::Stop(signal) => return stop(host, signal, &mut signals).await,
             SignalRequest::Reload => tokio::select! {
                 () = reload(&host) => {}
                 // A reload may compile for minutes.
-                signal = signals.stop() => {
-                    stop(host, signal).await;
-                    return Ok(());
-                }
+                signal = signals.stop() => return stop(host, signal, &mut signals).await,
             },
         }
     }
@@ -63,17 +59,29 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
 
 /// Read everything again that can change. The result is in the log.
 async fn reload(host: &Host) {
+    service_manager::reloading();
     if let Err(error) = host.renew_certificates() {
         tracing::error!(%error, "the certificates cannot be used; the old ones go on");
     }
     let _ = host.control().reload().await;
+    service_manager::ready("serving");
 }
 
-/// Drain the host, and log that.
-pub(super) async fn stop(host: Host, signal: &str) {
-    tracing::info!(signal, connections = host.connections(), "stopping");
-    match host.drain().await {
+/// Drain the host, and log that. A second signal ends it at once.
+///
+/// # Errors
+/// If there was a second one.
+pub(super) async fn stop(host: Host, signal: &str, signals: &mut Signals) -> Result<(), CommandError> {
+    let connections = host.connections();
+    tracing::info!(signal, connections, "stopping");
+    service_manager::stopping(&format!("closing {connections} connections"));
+    let left = tokio::select! {
+        left = host.drain() => left,
+        signal = signals.stop() => return Err(CommandError::StoppedAtOnce(signal)),
+    };
+    match left {
         0 => tracing::info!("stopped"),
         left => tracing::warn!(left, "stopped; some connections did not end within `drain_timeout`"),
     }
+    Ok(())
 }

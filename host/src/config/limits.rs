@@ -27,8 +27,14 @@ pub struct HostLimits {
     /// the module, outboxes, attachments, payloads of timers. Many connections within their own bounds could fill the
     /// memory of the machine. If it is used up, the connections that use most are closed with 1013. At least `"16MiB"`.
     pub memory_budget: Size,
-    /// How long connections may take to close when the host stops: a client that does not answer must not delay a
-    /// restart. Calls that still wait after half of it are given up, except those of `closed`.
+    /// How long the host goes on when it is to stop, while `/ready` says no already: a load balancer needs some time to send
+    /// clients elsewhere.
+    pub drain_delay: Duration,
+    /// Over which time connections are closed after that, so that not all clients come back at the same moment; at most a
+    /// quarter of `drain_timeout`. A few at a time are closed faster.
+    pub drain_window: Duration,
+    /// How long all of them may take to close: a client that does not answer must not delay a restart. Calls that still wait
+    /// after half of what is left of it after `drain_window` are given up, except those of `closed`.
     pub drain_timeout: Duration,
 }
 
@@ -41,6 +47,8 @@ impl Default for HostLimits {
             request_head_bytes: Size::kibibytes(16),
             max_instances: 1_000,
             memory_budget: Size::mebibytes(512),
+            drain_delay: Duration::from_secs(0),
+            drain_window: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(10),
         }
     }

@@ -81,6 +81,9 @@ pub struct Config {
     pub watch: bool,
     /// Serve the test page at `/`. `hassock dev` does so in any case.
     pub test_page: bool,
+    /// Answer `GET /live` and `GET /ready` on the listeners of clients too, for a load balancer that cannot reach the admin
+    /// listener.
+    pub public_health: bool,
     /// What the host logs, and in which form.
     pub log: LogConfig,
     /// Where compiled modules are kept between runs.
@@ -147,6 +150,7 @@ impl Default for Config {
             hosts: None,
             watch: true,
             test_page: false,
+            public_health: false,
             log: LogConfig::default(),
             cache: CacheConfig::default(),
             admin: None,

@@ -45,6 +45,11 @@ pub(super) fn of_the_host(config: &Config, old: &Config) -> Vec<String> {
     if config.hosts != old.hosts {
         changes.push("the host is served under other names".to_owned());
     }
+    match (old.public_health, config.public_health) {
+        (false, true) => changes.push("`/live` and `/ready` are answered now".to_owned()),
+        (true, false) => changes.push("`/live` and `/ready` are not answered any more".to_owned()),
+        _ => {}
+    }
     match (old.test_page, config.test_page) {
         (false, true) => changes.push("the test page is served now".to_owned()),
         (true, false) => changes.push("the test page is not served any more".to_owned()),

@@ -113,6 +113,11 @@ impl Control {
         apps.iter().map(|(name, app)| description::app(app, path(name))).collect()
     }
 
+    /// Whether clients should come. They should not when the host is about to stop.
+    pub fn is_ready(&self) -> bool {
+        !self.0.state.stopping.is_cancelled()
+    }
+
     /// What the memory budget is used for.
     pub fn memory(&self) -> MemoryReport {
         self.0.state.context.memory.report()

@@ -75,6 +75,13 @@ pub(super) fn other_host(host: &str) -> Answer {
     )
 }
 
+/// The host works.
+pub(super) fn fine() -> Answer {
+    let mut answer = text(StatusCode::OK, "ok\n");
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
 pub(super) fn stopping() -> Answer {
     retry_later("the host is stopping\n")
 }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Client, Pending, page};
+use super::{Client, Pending, health, page};
 use crate::addresses::Addresses;
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
@@ -69,6 +69,9 @@ async fn respond(
     let (host, origin) = (header(HOST), header(ORIGIN));
     let Some(client) = resolve(client, &request, &routing, state) else { return answer::too_many_connections() };
     let peer = client.address;
+    if let Some(answer) = health::respond(&request, state) {
+        return answer;
+    }
     if !hosts::is_served(&routing.hosts, host.as_deref()) {
         return answer::other_host(host.as_deref().unwrap_or_default());
     }

@@ -102,6 +102,13 @@ impl Connection {
         self.session.wake();
     }
 
+    /// Close the connection after its queued messages have been written. Nothing happens if it closes already.
+    pub(crate) fn close(&self, close: Close) {
+        if self.outbox.close(close).is_ok() {
+            self.wake();
+        }
+    }
+
     /// End the connection now, because the host needs the memory that it uses. False if that was done before.
     pub(crate) fn evict(&self, close: Close) -> bool {
         let is_first = !self.is_evicted.swap(true, Ordering::Relaxed);

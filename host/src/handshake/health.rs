@@ -1,0 +1,22 @@
+//! `/live` and `/ready`, for load balancers (`public_health`).
+
+use http::{Method, Request};
+
+use super::answer::{self, Answer};
+use crate::host_state::HostState;
+
+/// Respond to a request that asks how the host is. It may be sent to any name: a load balancer uses the address.
+pub(super) fn respond<B>(request: &Request<B>, state: &HostState) -> Option<Answer> {
+    let routing = state.routing();
+    let path = request.uri().path();
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    if !routing.public_health || !is_read || routing.routes.find(path).is_some() {
+        return None;
+    }
+    match path {
+        "/live" => Some(answer::fine()),
+        "/ready" if state.stopping.is_cancelled() => Some(answer::stopping()),
+        "/ready" => Some(answer::fine()),
+        _ => None,
+    }
+}
