@@ -57,12 +57,13 @@ impl Request {
         &self.subprotocols
     }
 
-    /// The address and port of the peer of the TCP connection: `192.0.2.7:50412` or `[2001:db8::1]:50412`.
+    /// The address and port of the client: `192.0.2.7:50412` or `[2001:db8::1]:50412`. Behind a proxy that the host trusts, what the
+    /// proxy says, which is often without a port: `192.0.2.7`. `unix` for a program that uses a Unix socket.
     pub fn remote_address(&self) -> &str {
         &self.remote_address
     }
 
-    /// Whether the client reached the host through TLS.
+    /// Whether the client used TLS, to the host itself or to a proxy that the host trusts.
     pub fn secure(&self) -> bool {
         self.secure
     }

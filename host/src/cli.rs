@@ -7,13 +7,14 @@ use clap::{Parser, Subcommand};
 use crate::allocator;
 use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::config::ConfigArgs;
 use crate::commands::dev::DevArgs;
 use crate::commands::module::ModuleArgs;
 use crate::commands::new::NewArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
-use crate::commands::{CommandError, build, check, dev, module, new, record, serve, test};
+use crate::commands::{CommandError, build, check, config, dev, module, new, record, serve, test};
 use crate::runtime::runtime;
 
 /// Below the list of commands: what to type first.
@@ -69,6 +70,7 @@ enum Command {
     Build(BuildArgs),
     Serve(ServeArgs),
     Check(CheckArgs),
+    Config(ConfigArgs),
     Module(ModuleArgs),
     Record(RecordArgs),
 }
@@ -110,6 +112,7 @@ impl Cli {
             Command::Build(args) => Box::pin(build::run(args)).await,
             Command::Serve(args) => Box::pin(serve::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
+            Command::Config(args) => config::run(&args),
             Command::Module(args) => Box::pin(module::run(args)).await,
             Command::Record(args) => Box::pin(record::run(args)).await,
         }

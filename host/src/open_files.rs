@@ -16,7 +16,7 @@ pub(crate) fn raise(max_connections: usize) {
         tracing::warn!(%error, "the limit of open files stays");
     }
     let now = getrlimit(Resource::Nofile).current;
-    let needed = max_connections as u64 + OTHERS;
+    let needed = needed(max_connections);
     tracing::debug!(before = before.current, now, "open files");
     if let Some(now) = now.filter(|now| *now < needed) {
         tracing::warn!(
@@ -24,4 +24,13 @@ pub(crate) fn raise(max_connections: usize) {
              the limit (`LimitNOFILE` in a systemd unit), or lower the key"
         );
     }
+}
+
+/// How many files this process may have open, if that is too few for so many connections.
+pub(crate) fn shortage(max_connections: usize) -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum.filter(|most| *most < needed(max_connections))
+}
+
+fn needed(max_connections: usize) -> u64 {
+    max_connections as u64 + OTHERS
 }

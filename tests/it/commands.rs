@@ -1,6 +1,7 @@
 //! The command line of the real binary: help, and `check` with everything that can be wrong.
 
 mod build;
+mod config;
 mod dev;
 mod module;
 mod new;
@@ -37,11 +38,12 @@ async fn problems(config: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn help_tells_a_newcomer_what_to_type() {
     let folder = tempfile::tempdir().unwrap();
-    let expected: [(&[&str], &[&str]); 5] = [
+    let expected: [(&[&str], &[&str]); 6] = [
         (&["--help"], &["dev", "build", "serve", "check", "WebAssembly", "hassock new hello", "hassock help COMMAND"]),
         (&["dev", "--help"], &["[DIR]", "--listen <ADDR>", "hassock.toml", "open connections stay open", "Examples:"]),
         (&["build", "--help"], &["[DIR]", "--json", "wasm32-wasip2", "standard output", "Examples:"]),
         (&["serve", "--help"], &["--config <FILE>", "SIGTERM", "1001", "78", "Starting server on", "Example:"]),
+        (&["config", "--help"], &["--config <FILE>", "--json", "hidden", "78", "Examples:"]),
         (&["check", "--help"], &["--config <FILE>", "--json", "line number", "78", "Example:"]),
     ];
     for (arguments, words) in expected {
@@ -121,14 +123,16 @@ async fn an_address_may_lack_its_host() {
     }
 }
 
-/// If nothing is wrong, the exit code is 0, and the JSON is an empty list.
+/// If nothing is wrong, the exit code is 0, and the JSON has no errors.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_config_has_no_problems() {
     let folder = folder(&app_with_database("chat", &example("chat"), "sqlite::memory:"));
     let finished = hassock(folder.path(), ["check"]).await;
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "no problems\n"), "{}", finished.stderr);
     let finished = hassock(folder.path(), ["check", "--json"]).await;
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "[]\n"), "{}", finished.stderr);
+    let list: Vec<Value> = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    assert!(list.iter().all(|entry| entry["severity"] == "warning"), "{list:?}");
 }
 
 const BAD: &str = r#"listen = "nowhere"

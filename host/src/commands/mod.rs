@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod check;
+pub mod config;
 pub mod dev;
 pub mod module;
 pub mod new;

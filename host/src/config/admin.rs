@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::load::{ConfigError, deserialize, read};
 use super::scalars::Plain;
@@ -18,7 +18,7 @@ const UNIX: &str = "unix:";
 
 /// The listener for operators: `hassock module` and `hassock record` use it, and it serves health and metrics. Without
 /// this table there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {

@@ -1,11 +1,11 @@
 //! `[databases.NAME]`: a database that apps can be granted.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Duration, Size, Url};
 
 /// A database that apps can be granted, and the bounds of its use.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, expecting = "a table with `url = …`")]
 pub struct DatabaseConfig {

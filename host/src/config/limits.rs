@@ -1,11 +1,11 @@
 //! Every bound, with its default and its reason. Invariant 5: no queue, table or wait is unbounded.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Duration, Size};
 
 /// Bounds of the whole host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
@@ -55,7 +55,7 @@ impl Default for HostLimits {
 }
 
 /// Bounds of each connection, call and instance of an app.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AppLimits {

@@ -10,6 +10,7 @@ mod cache;
 mod check_listeners;
 mod conceal;
 mod database;
+mod effective;
 mod limits;
 mod listen;
 mod load;
@@ -29,16 +30,18 @@ mod swap;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminAddress, AdminConfig};
 pub use app::{AppConfig, Grant};
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
+pub use effective::Entry;
 pub use limits::{AppLimits, HostLimits};
 pub use listen::{
     CertificateConfig, ListenAddress, ListenAddresses, ListenerConfig, NotAnAddress, SocketMode, listen_address,
@@ -56,7 +59,7 @@ pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
 
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

@@ -84,6 +84,11 @@ impl Locator {
         }
     }
 
+    /// The line of a key, if the file has it.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        self.keys.iter().find(|(name, _)| name == key).map(|(_, span)| self.line(span.start))
+    }
+
     /// A problem with the value of `key`; if the file has no such key, its nearest parent is named.
     pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         let mut parent = key;

@@ -1,6 +1,6 @@
 //! `[apps.NAME.record]`: what `hassock record` redacts.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Parameters of the query that usually have credentials. They are always redacted.
 pub(crate) const SECRET_PARAMETERS: [&str; 22] = [
@@ -29,7 +29,7 @@ pub(crate) const SECRET_PARAMETERS: [&str; 22] = [
 ];
 
 /// What is redacted in recordings before they leave the host: they are kept with tests, where anybody can read them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordConfig {

@@ -11,7 +11,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{
@@ -195,24 +194,3 @@ string!(ListenAddress, "address");
 string!(ListenAddresses, "address");
 string!(SocketMode, "mode");
 string!(Paths, "string");
-
-/// A default as it is written in a config.
-macro_rules! default {
-    ($type:ty, $write:expr) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let write: fn(&$type) -> String = $write;
-                serializer.serialize_str(&write(self))
-            }
-        }
-    };
-}
-
-default!(Duration, ToString::to_string);
-default!(Share, ToString::to_string);
-default!(Size, |size| size.to_string().replace(".0 ", "").replace(' ', ""));
-default!(Url, |url| url.expose().to_owned());
-default!(Paths, ToString::to_string);
-default!(SocketMode, ToString::to_string);
-default!(ListenAddresses, |listen| listen.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-default!(AdminAddress, |address| address.to_string().trim_start_matches("http://").to_owned());

@@ -1,12 +1,12 @@
 //! How an app changes from one version of its module to the next.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Duration, Share};
 
 /// What a new version does with connections that are open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "`AppConfig::swap` describes them")]
 pub enum SwapPolicy {
@@ -16,7 +16,7 @@ pub enum SwapPolicy {
 }
 
 /// When the host takes a new version back without being asked: connections move to the version before it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackConfig {
