@@ -16,6 +16,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
 use crate::commands::{CommandError, build, check, config, dev, module, new, record, serve, test};
 use crate::runtime::runtime;
+use crate::socket;
 
 /// Below the list of commands: what to type first.
 const FIRST_STEPS: &str = "\
@@ -83,6 +84,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         if matches!(self.command, Command::Serve(_) | Command::Dev(_)) {
             allocator::settle();
+            socket::note_inherited();
         }
         let runtime = match runtime() {
             Ok(runtime) => runtime,

@@ -9,7 +9,6 @@
 //! `host/ARCHITECTURE.md` describes them, and the invariants that comments cite by number.
 
 // Leaves: they use nothing of the host.
-pub mod addresses;
 mod allocator;
 pub mod config;
 mod external;
@@ -21,14 +20,17 @@ mod priority;
 mod private_file;
 mod runtime;
 mod service_manager;
-pub mod socket;
 mod text;
-pub mod tls;
 
 pub mod database;
 pub mod module;
 pub mod request;
 pub mod sim;
+
+pub mod addresses;
+pub mod socket;
+
+pub mod tls;
 
 pub mod app;
 pub mod session;

@@ -26,7 +26,7 @@ pub(crate) fn stopping(status: &str) {
 
 /// Tell it again and again that the host is alive, if the unit has `WatchdogSec=`: when the runtime is stuck, nothing does, and
 /// systemd starts the host again.
-pub(crate) fn keep_alive() {
+pub(crate) fn feed_watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     // Half of it, as sd_watchdog_enabled(3) says.
     let mut times = interval((limit / 2).max(Duration::from_millis(1)));

@@ -8,7 +8,7 @@ use super::CommandError;
 use super::print::print_line;
 use crate::config::Config;
 use crate::shutdown::{SignalRequest, Signals};
-use crate::{Host, open_files, service_manager, socket, telemetry};
+use crate::{Host, open_files, service_manager, telemetry};
 
 /// Serve the apps of a config until SIGTERM or SIGINT
 ///
@@ -28,7 +28,6 @@ pub struct ServeArgs {
 /// # Errors
 /// If it cannot be served.
 pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
-    socket::prepare();
     let config = Config::load(&args.config)?;
     let _log = telemetry::init(&config.log);
     open_files::raise(config.limits.max_connections);
@@ -44,7 +43,7 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
         tracing::info!(app, path, "serving");
     }
     service_manager::ready("serving");
-    service_manager::keep_alive();
+    service_manager::feed_watchdog();
     loop {
         match signals.next().await {
             SignalRequest::Stop(signal) => return stop(host, signal, &mut signals).await,
@@ -60,11 +59,14 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
 /// Read everything again that can change. The result is in the log.
 async fn reload(host: &Host) {
     service_manager::reloading();
-    if let Err(error) = host.renew_certificates() {
-        tracing::error!(%error, "the certificates cannot be used; the old ones go on");
+    for error in host.renew_certificates() {
+        tracing::error!(%error, "a certificate cannot be used; the old one goes on");
     }
-    let _ = host.control().reload().await;
-    service_manager::ready("serving");
+    let status = match host.control().reload().await {
+        Ok(_) => "serving",
+        Err(_) => "serving; the last reload was refused, see the log",
+    };
+    service_manager::ready(status);
 }
 
 /// Drain the host, and log that. A second signal ends it at once.

@@ -185,7 +185,7 @@ mod tests {
             // There is no app either.
             let text = format!("listen = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n");
             let problems = Config::parse(Path::new("hassock.toml"), &text).unwrap_err().to_string();
-            problems.contains(&format!(":3: admin.listen: `{admin}` is taken by `listen`; use another port"))
+            problems.contains(&format!(":3: admin.listen: `{admin}` is taken by `listen`; use another one"))
         };
         assert!(is_taken("127.0.0.1:9000", "127.0.0.1:9000"));
         assert!(is_taken("0.0.0.0:9000", "127.0.0.1:9000"));

@@ -3,32 +3,56 @@
 use std::net::SocketAddr;
 
 use super::validate::Report;
-use super::{AdminAddress, Config, ListenAddress, ListenerConfig};
+use super::{Config, ListenAddress, ListenerConfig, Proxy};
 
 /// Add every problem of the listeners.
 pub(super) fn check(report: &mut Report<'_>, config: &Config) {
     if config.listen.as_ref().is_some_and(|listen| listen.0.is_empty()) {
         report.add("listen", "is empty; name an address, or leave the key out");
     }
-    let listeners = config.all_listeners();
+    let listeners: Vec<_> = config
+        .all_listeners()
+        .into_iter()
+        .map(|(key, listener)| {
+            let address = listener.address.within(config.locator.folder());
+            (key, ListenerConfig { address, ..listener })
+        })
+        .collect();
     for (place, (key, listener)) in listeners.iter().enumerate() {
         let address = &listener.address;
         if let Some((other, _)) = listeners.iter().take(place).find(|(_, other)| overlap(address, &other.address)) {
             report.add(key, format!("`{address}` is taken by `{other}`; use another one"));
         }
         files(report, key, listener);
-        if listener.proxy_protocol && config.trusted_proxies.is_empty() {
+        if listener.proxy_protocol && !config.trusted_proxies.iter().any(|proxy| may_come(proxy, address)) {
             report.add(
-                &key.replace("address", "proxy_protocol"),
-                "needs `trusted_proxies`: anyone else could write any address into the header",
+                &beside(key, "proxy_protocol"),
+                "needs a proxy in `trusted_proxies` that can connect there: anyone else could write any address into the header",
             );
+        }
+        if listener.mode.is_some() && !matches!(address, ListenAddress::Unix(_)) {
+            report.add(&beside(key, "mode"), "is only for `unix:`");
         }
     }
     if let Some(admin) = &config.admin
-        && let AdminAddress::Tcp(address) = admin.listen
-        && let Some((other, _)) = listeners.iter().find(|(_, other)| overlap(&address.into(), &other.address))
+        && let address = ListenAddress::from(&admin.listen.within(config.locator.folder()))
+        && let Some((other, _)) = listeners.iter().find(|(_, other)| overlap(&address, &other.address))
     {
-        report.add("admin.listen", format!("`{address}` is taken by `{other}`; use another port"));
+        report.add("admin.listen", format!("`{address}` is taken by `{other}`; use another one"));
+    }
+}
+
+/// The key of something else of a listener than its address.
+fn beside(key: &str, other: &str) -> String {
+    format!("{}{other}", key.strip_suffix("address").unwrap_or_default())
+}
+
+/// Whether a proxy may connect to an address. Nobody knows what a socket of systemd is.
+fn may_come(proxy: &Proxy, address: &ListenAddress) -> bool {
+    match address {
+        ListenAddress::Tcp(_) => matches!(proxy, Proxy::Network(_)),
+        ListenAddress::Unix(_) => *proxy == Proxy::Unix,
+        ListenAddress::Systemd(_) => true,
     }
 }
 
@@ -36,7 +60,7 @@ fn files(report: &mut Report<'_>, key: &str, listener: &ListenerConfig) {
     for (name, certificate) in &listener.tls {
         for (what, file) in [("certificate", &certificate.certificate), ("key", &certificate.key)] {
             if file.as_os_str().is_empty() {
-                report.add(&key.replace("address", &format!("tls.{name}.{what}")), "is empty; name a file");
+                report.add(&beside(key, &format!("tls.{name}.{what}")), "is empty; name a file");
             }
         }
     }

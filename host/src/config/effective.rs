@@ -93,7 +93,7 @@ mod tests {
             ("hosts", None, None),
             ("limits.max_connections", Some("10000"), None),
             ("databases.main.url", Some("\"mysql://…@h/d\""), Some(3)),
-            ("databases.main.connect_timeout", Some("\"5s\""), None),
+            ("databases.main.connect_timeout", Some("\"2s\""), None),
             ("apps.a.limits.cpu_time", Some("\"2s\""), Some(7)),
             ("apps.a.settings.the_token", Some("…"), Some(9)),
             ("apps.a.settings.colour", Some("\"red\""), Some(10)),

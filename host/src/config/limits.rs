@@ -9,7 +9,7 @@ use super::{Duration, Size};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
-    /// TCP connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
+    /// Connections at the same time; more wait in the kernel's queue. An idle WebSocket costs about 12 KiB.
     pub max_connections: usize,
     /// Connections from one address, or from one network of IPv6 (/64): one client must not take all. For connections through
     /// `trusted_proxies`, the address is that of the client.
@@ -27,7 +27,7 @@ pub struct HostLimits {
     /// the module, outboxes, attachments, payloads of timers. Many connections within their own bounds could fill the
     /// memory of the machine. If it is used up, the connections that use most are closed with 1013. At least `"16MiB"`.
     pub memory_budget: Size,
-    /// How long the host goes on when it is to stop, while `/ready` says no already: a load balancer needs some time to send
+    /// How long the host goes on when it is to stop, while `/ready` already says no: a load balancer needs some time to send
     /// clients elsewhere.
     pub drain_delay: Duration,
     /// Over which time connections are closed after that, so that not all clients come back at the same moment; at most a

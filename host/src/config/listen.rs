@@ -142,9 +142,10 @@ pub struct ListenerConfig {
     /// `trusted_proxies` may connect then.
     #[serde(default)]
     pub proxy_protocol: bool,
-    /// The permissions of a Unix socket. Everyone on the machine may connect to a TCP port, so by default everyone may here.
+    /// The permissions of a Unix socket, such as `"0660"`. Without the key: `"0666"`, because everyone on the machine may connect to
+    /// a TCP port too.
     #[serde(default)]
-    pub mode: SocketMode,
+    pub mode: Option<SocketMode>,
     /// The certificates, by names that you choose. With at least one, the listener speaks TLS.
     #[serde(default)]
     pub tls: BTreeMap<String, CertificateConfig>,
@@ -153,7 +154,7 @@ pub struct ListenerConfig {
 impl ListenerConfig {
     /// A listener without TLS or proxy.
     pub fn plain(address: ListenAddress) -> Self {
-        Self { address, proxy_protocol: false, mode: SocketMode::default(), tls: BTreeMap::new() }
+        Self { address, proxy_protocol: false, mode: None, tls: BTreeMap::new() }
     }
 }
 
@@ -273,6 +274,16 @@ mod tests {
             ),
             ("[listeners.a]\nproxy_protocol = true", "missing field `address`"),
             ("[listeners.a]\naddress = 1\nproxy_protocol = true", "hassock.toml:3: listeners.a.proxy_protocol: "),
+            (
+                "[listeners.a_address]\naddress = 1\nmode = \"0600\"",
+                "hassock.toml:3: listeners.a_address.mode: is only for",
+            ),
+            (
+                "trusted_proxies = [\"127.0.0.1\"]\n[listeners.a]\naddress = \"unix:a\"\nproxy_protocol = true",
+                "hassock.toml:4: listeners.a.proxy_protocol: needs a proxy",
+            ),
+            ("listen = [\"unix:a\", \"unix:./a\"]", "hassock.toml:1: listen: `unix:"),
+            ("listen = \"unix:a\"\n[admin]\nlisten = \"unix:a\"", "hassock.toml:3: admin.listen: `unix:"),
             ("[listeners.a]\naddress = 1\nmode = \"0888\"", "hassock.toml:3: listeners.a.mode: `0888` is not a mode"),
             ("[listeners.a]\naddress = 1\n[listeners.a.tls.b]\nkey = \"\"", "missing field `certificate`"),
             (

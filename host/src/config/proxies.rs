@@ -22,7 +22,9 @@ pub enum Proxy {
 
 /// Why a text is not a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a proxy; write it as \"192.0.2.7\", \"10.0.0.0/8\", \"2001:db8::/32\" or \"unix\"")]
+#[error(
+    "`{0}` is not a proxy that can be trusted; write it as \"192.0.2.7\", \"10.0.0.0/8\", \"2001:db8::/32\" or \"unix\""
+)]
 pub struct NotAProxy(String);
 
 impl Proxy {
@@ -43,9 +45,16 @@ impl FromStr for Proxy {
         if text == UNIX {
             return Ok(Self::Unix);
         }
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse().or_else(|_| address()).map(Self::Network).map_err(|_| NotAProxy(text.to_owned()))
+        let address = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        let network = text.parse::<IpNet>().or_else(|_| address()).ok();
+        // If everyone is a proxy, everyone may say anything. IPv4 in the form of IPv6 is compared as IPv4.
+        let network = network.filter(|network| network.prefix_len() > 0 && !is_mapped(network));
+        network.map(Self::Network).ok_or_else(|| NotAProxy(text.to_owned()))
     }
+}
+
+fn is_mapped(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
 }
 
 impl fmt::Display for Proxy {
@@ -86,8 +95,11 @@ mod tests {
         assert!(at("127.0.0.1", "::ffff:127.0.0.1"));
         assert!(at("2001:db8::/32", "2001:db8:1::1") && !at("2001:db8::/32", "2001:db9::1"));
         assert!(!at("unix", "127.0.0.1"));
-        for text in ["", "nginx", "10.0.0.0/33", "10.0.0.0/", "*"] {
-            assert!(text.parse::<Proxy>().unwrap_err().to_string().starts_with(&format!("`{text}` is not a proxy")));
+        assert!(at("::ffff:127.0.0.1", "127.0.0.1"));
+        for text in ["", "nginx", "10.0.0.0/33", "10.0.0.0/", "*", "0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104"] {
+            assert!(
+                text.parse::<Proxy>().unwrap_err().to_string().starts_with(&format!("`{text}` is not a proxy that"))
+            );
         }
     }
 }

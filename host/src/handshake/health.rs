@@ -1,5 +1,6 @@
 //! `/live` and `/ready`, for load balancers (`public_health`).
 
+use http::header::UPGRADE;
 use http::{Method, Request};
 
 use super::answer::{self, Answer};
@@ -9,8 +10,8 @@ use crate::host_state::HostState;
 pub(super) fn respond<B>(request: &Request<B>, state: &HostState) -> Option<Answer> {
     let routing = state.routing();
     let path = request.uri().path();
-    let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    if !routing.public_health || !is_read || routing.routes.find(path).is_some() {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method()) && !request.headers().contains_key(UPGRADE);
+    if !routing.public_health || !is_read || routing.routes.has_exactly(path) {
         return None;
     }
     match path {

@@ -1,4 +1,4 @@
-//! From a TCP connection to an accepted WebSocket: hyper reads the request, the path names the app, and the origin
+//! From a connection to an accepted WebSocket: hyper reads the request, the path names the app, and the origin
 //! check and the module decide whether it is accepted.
 
 mod answer;
@@ -48,6 +48,8 @@ pub struct Client {
     pub slot: Slot,
     /// Whether it used TLS.
     pub is_secure: bool,
+    /// Whether header fields say nothing about it, although it comes from a proxy.
+    pub is_resolved: bool,
 }
 
 /// Serve HTTP until a request becomes a WebSocket. Returns the socket, the bytes that were read beyond the request, and

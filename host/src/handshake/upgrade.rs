@@ -130,28 +130,21 @@ async fn respond(
     }
 }
 
-/// The client behind a trusted proxy, as the request says. It counts for `connections_per_address` from now on. None if its
-/// address has too many connections.
+/// The client behind a trusted proxy, as the request says. It counts for `connections_per_address` from now on, and so does the
+/// proxy if it does not name a client. None if the address has too many connections.
 fn resolve(
     client: Client,
     request: &http::Request<Incoming>,
     routing: &RoutingTable,
     state: &HostState,
 ) -> Option<Client> {
-    if !routing.proxies.trusts(&client.address) {
+    if client.is_resolved || !routing.proxies.trusts(&client.address) {
         return Some(client);
     }
     let forwarded = routing.proxies.client_of(client.address, request.headers());
-    let is_secure = forwarded.is_secure.unwrap_or(client.is_secure);
-    let address = forwarded.address;
-    let slot = match address.ip().filter(|_| !routing.proxies.trusts(&address)) {
-        Some(ip) => {
-            let place = Addresses::enter(&state.addresses, ip, routing.limits.connections_per_address)?;
-            Slot::new((place, client.slot))
-        }
-        None => client.slot,
-    };
-    Some(Client { address, slot, is_secure })
+    let (address, is_secure) = (forwarded.address, forwarded.is_secure.unwrap_or(client.is_secure));
+    let place = Addresses::enter(&state.addresses, &address, routing.limits.connections_per_address)?;
+    Some(Client { address, slot: Slot::new((place, client.slot)), is_secure, is_resolved: true })
 }
 
 /// Ask the module: at once if its version cannot wait, and otherwise in a task. If the client disconnects, hyper drops

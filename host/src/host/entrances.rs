@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use crate::config::{Config, ListenAddress, ListenerConfig, Problems};
-use crate::listen::Entrance;
+use crate::listen::{Entrance, Preamble};
 use crate::socket::{ListenError, Listener};
 use crate::tls::{self, Certificates};
 
@@ -41,9 +41,11 @@ impl Entrances {
         self.certificates.extend(certificates.clone());
         let acceptor = certificates.as_ref().map(tls::acceptor).transpose();
         let entrance = Entrance {
-            listener: Listener::bind(&address, listener.mode).await?,
-            tls: acceptor.map_err(|error| failed(error.to_string()))?,
-            proxy_protocol: listener.proxy_protocol,
+            listener: Listener::bind(&address, listener.mode.unwrap_or_default()).await?,
+            preamble: Preamble {
+                tls: acceptor.map_err(|error| failed(error.to_string()))?,
+                proxy_protocol: listener.proxy_protocol,
+            },
         };
         let address = entrance.listener.address().map_err(|error| failed(error.to_string()))?;
         self.entrances.push((address, entrance));
@@ -71,8 +73,8 @@ pub(crate) fn certificates(config: &Config) -> Result<Vec<Option<Arc<Certificate
         match Certificates::load(&listener.tls, config.locator.folder()) {
             Ok(certificates) => all.push(certificates),
             Err((name, error)) => {
-                let key = key.replace("address", &format!("tls.{name}"));
-                problems.0.push(config.locator.problem(&key, error.to_string()));
+                let parent = key.strip_suffix("address").unwrap_or_default();
+                problems.0.push(config.locator.problem(&format!("{parent}tls.{name}"), error.to_string()));
             }
         }
     }

@@ -120,10 +120,9 @@ impl Host {
     /// Read the certificates of all listeners again, for new connections. The host also does this by itself when their files
     /// have changed.
     ///
-    /// # Errors
-    /// If those of a listener cannot be used. They stay as they were.
-    pub fn renew_certificates(&self) -> Result<(), CertificateError> {
-        self.certificates.iter().try_for_each(|certificates| certificates.renew())
+    /// Returns why those of a listener cannot be used. They stay as they were.
+    pub fn renew_certificates(&self) -> Vec<CertificateError> {
+        self.certificates.iter().filter_map(|certificates| certificates.renew().err()).collect()
     }
 
     /// Deploy, roll back, read the config again.

@@ -1,11 +1,10 @@
 //! Accepts connections. Each one needs a permit, so that their number is bounded before they use resources.
 
 mod capacity;
-mod prepare;
+mod preamble;
 mod proxy_protocol;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,21 +40,36 @@ const UNSENT: u32 = 128 << 10;
 pub struct Entrance {
     /// The socket.
     pub listener: Listener,
+    /// What comes before the first request.
+    pub preamble: Preamble,
+}
+
+/// What the connections of a listener begin with.
+pub struct Preamble {
     /// TLS, if its clients speak it.
     pub tls: Option<TlsAcceptor>,
     /// Whether a header of the PROXY protocol comes first.
     pub proxy_protocol: bool,
 }
 
+/// What a listener and its connections share. It does not have the listening socket, which must close when the host drains.
+struct Shared {
+    preamble: Preamble,
+    capacity: Arc<Capacity>,
+    /// Clients that are being told that their address has too many connections.
+    turned_away: Arc<Semaphore>,
+    state: Arc<HostState>,
+}
+
 /// Accept connections on all listeners until the host drains. Each connection is served by its own task.
 pub async fn listen(entrances: Vec<Entrance>, state: Arc<HostState>) {
     let capacity = Arc::new(Capacity::new(state.routing().limits.max_connections));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
-    for entrance in entrances {
-        bound_unsent(&entrance.listener);
+    for Entrance { listener, preamble } in entrances {
+        bound_unsent(&listener);
         let (capacity, turned_away) = (Arc::clone(&capacity), Arc::clone(&turned_away));
-        let accepting = accept_all(Arc::new(entrance), capacity, turned_away, Arc::clone(&state));
-        tokio::spawn(accepting);
+        let shared = Shared { preamble, capacity, turned_away, state: Arc::clone(&state) };
+        tokio::spawn(accept_all(listener, Arc::new(shared)));
     }
     loop {
         tokio::select! {
@@ -73,19 +87,14 @@ pub async fn serve(socket: impl Transport, client: Client, state: &Arc<HostState
     }
 }
 
-async fn accept_all(
-    entrance: Arc<Entrance>,
-    capacity: Arc<Capacity>,
-    turned_away: Arc<Semaphore>,
-    state: Arc<HostState>,
-) {
+async fn accept_all(listener: Listener, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
-            () = state.draining.cancelled() => return,
-            accepted = accept(&entrance.listener, &capacity) => accepted,
+            () = shared.state.draining.cancelled() => return,
+            accepted = accept(&listener, &shared.capacity) => accepted,
         };
         match accepted {
-            Ok((socket, peer, permit)) => admit(&entrance, socket, peer, permit, &turned_away, &state),
+            Ok((socket, peer, permit)) => admit(&shared, socket, peer, permit),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections; the limit of open files may be too low");
@@ -96,61 +105,50 @@ async fn accept_all(
 }
 
 /// The permit comes after the connection: a listener that waits for clients must not keep it from another one.
-async fn accept(listener: &Listener, capacity: &Arc<Capacity>) -> io::Result<(Socket, Option<SocketAddr>, Permit)> {
+async fn accept(listener: &Listener, capacity: &Arc<Capacity>) -> io::Result<(Socket, ClientAddress, Permit)> {
     let (socket, peer) = listener.accept().await?;
     Ok((socket, peer, capacity.permit().await?))
 }
 
 /// Serve a connection in a task of its own, unless its address has too many. A proxy has as many as it likes: what counts
 /// is the client that it names later.
-fn admit(
-    entrance: &Arc<Entrance>,
-    socket: Socket,
-    peer: Option<SocketAddr>,
-    permit: Permit,
-    turned_away: &Arc<Semaphore>,
-    state: &Arc<HostState>,
-) {
-    let address = peer.map_or(ClientAddress::Local, ClientAddress::Socket);
+fn admit(shared: &Arc<Shared>, socket: Socket, address: ClientAddress, permit: Permit) {
+    let (state, preamble) = (&shared.state, &shared.preamble);
     let routing = state.routing();
     let is_proxy = routing.proxies.trusts(&address);
-    if entrance.proxy_protocol && !is_proxy {
+    if preamble.proxy_protocol && !is_proxy {
         tracing::warn!(peer = %address, "refused: the listener expects the PROXY protocol, and this is none of `trusted_proxies`");
         return;
     }
-    let slot = match address.ip().filter(|_| !is_proxy) {
-        None => Slot::new(permit),
-        Some(ip) => match Addresses::enter(&state.addresses, ip, routing.limits.connections_per_address) {
+    let slot = match is_proxy {
+        true => Slot::new(permit),
+        false => match Addresses::enter(&state.addresses, &address, routing.limits.connections_per_address) {
             Some(place) => Slot::new((place, permit)),
-            None => {
-                // Without a permit, so that an address with too many connections does not keep other clients out.
-                drop(permit);
-                // TLS would need a handshake first, which costs more than such a client is worth.
-                if entrance.tls.is_none() {
-                    turn_away(socket, turned_away, state);
-                }
-                return;
-            }
+            // Without the permit, so that an address with too many connections does not keep other clients out.
+            None => return turn_away(shared, socket),
         },
     };
-    let client = Client { address, slot, is_secure: false };
-    let (entrance, state) = (Arc::clone(entrance), Arc::clone(state));
+    let client = Client { address, slot, is_secure: false, is_resolved: false };
+    let shared = Arc::clone(shared);
     let tasks = state.context.tasks.clone();
     tasks.spawn(async move {
-        let ready = match entrance.proxy_protocol || entrance.tls.is_some() {
-            true => Box::pin(prepare::prepare(&entrance, socket, client, &state)).await,
+        let ready = match shared.preamble.proxy_protocol || shared.preamble.tls.is_some() {
+            true => Box::pin(preamble::before_http(&shared, socket, client)).await,
             false => Some((socket, client)),
         };
         if let Some((socket, client)) = ready {
-            serve(socket, client, &state).await;
+            serve(socket, client, &shared.state).await;
         }
     });
 }
 
-/// Tell the client the reason, unless too many clients are being told at the same time.
-fn turn_away(socket: Socket, turned_away: &Arc<Semaphore>, state: &HostState) {
-    if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
-        state.context.tasks.spawn(async move {
+/// Tell a client that its address has too many connections, unless too many clients are being told at the same time. TLS would
+/// need a handshake first, which costs more than such a client is worth.
+fn turn_away(shared: &Shared, socket: Socket) {
+    if shared.preamble.tls.is_none()
+        && let Ok(place) = Arc::clone(&shared.turned_away).try_acquire_owned()
+    {
+        shared.state.context.tasks.spawn(async move {
             handshake::turn_away(socket).await;
             drop(place);
         });

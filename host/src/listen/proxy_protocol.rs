@@ -16,19 +16,26 @@ const MOST: usize = 4 << 10;
 /// What a client used for TLS, in the first byte of the field about it (`PP2_CLIENT_SSL`).
 const CLIENT_SSL: u8 = 1;
 
-/// The client that a proxy names.
+/// What a proxy says about a connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) address: SocketAddr,
-    /// Whether it reached the proxy through TLS, as far as the proxy says.
-    pub(super) is_secure: bool,
+pub(super) enum ProxyHeader {
+    /// It is the proxy's own.
+    FromProxyItself,
+    /// It is that of a client whose address the proxy does not say.
+    Unknown,
+    /// It is that of this client.
+    Client {
+        address: SocketAddr,
+        /// Whether it reached the proxy through TLS, as far as the proxy says.
+        is_secure: bool,
+    },
 }
 
-/// Read the header, and not a byte more. None if the proxy connects for itself, or for a client without an address.
+/// Read the header, and not a byte more.
 ///
 /// # Errors
 /// If there is none, or it is not valid.
-pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Named>> {
+pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<ProxyHeader> {
     let mut header = vec![0; FIXED];
     socket.read_exact(&mut header).await?;
     if !header.starts_with(ppp::v2::PROTOCOL_PREFIX) {
@@ -41,20 +48,21 @@ pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
     header.resize(FIXED + rest, 0);
     socket.read_exact(header.get_mut(FIXED..).unwrap_or_default()).await?;
     let header = Header::try_from(header.as_slice()).map_err(|error| invalid(&error.to_string()))?;
-    Ok(named(&header))
+    Ok(content(&header))
 }
 
-fn named(header: &Header<'_>) -> Option<Named> {
+fn content(header: &Header<'_>) -> ProxyHeader {
+    if header.command == Command::Local {
+        return ProxyHeader::FromProxyItself;
+    }
     let address = match header.addresses {
         Addresses::IPv4(pair) => SocketAddr::new(IpAddr::V4(pair.source_address), pair.source_port),
         Addresses::IPv6(pair) => SocketAddr::new(IpAddr::V6(pair.source_address), pair.source_port),
-        Addresses::Unspecified | Addresses::Unix(_) => return None,
+        Addresses::Unspecified | Addresses::Unix(_) => return ProxyHeader::Unknown,
     };
-    let fields = header.tlvs().map_while(Result::ok);
-    let is_secure = fields
-        .filter(|field| field.kind == u8::from(Type::SSL))
-        .any(|field| field.value.first().is_some_and(|flags| flags & CLIENT_SSL != 0));
-    (header.command == Command::Proxy).then_some(Named { address, is_secure })
+    let mut fields = header.tlvs().map_while(Result::ok).filter(|field| field.kind == u8::from(Type::SSL));
+    let is_secure = fields.any(|field| field.value.first().is_some_and(|flags| flags & CLIENT_SSL != 0));
+    ProxyHeader::Client { address, is_secure }
 }
 
 fn invalid(reason: &str) -> io::Error {
@@ -67,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    async fn read_all(bytes: &[u8]) -> Result<(Option<Named>, String), String> {
+    async fn read_all(bytes: &[u8]) -> Result<(ProxyHeader, String), String> {
         let mut socket = bytes;
         let named = read(&mut socket).await.map_err(|error| error.to_string())?;
         Ok((named, String::from_utf8_lossy(socket).into_owned()))
@@ -90,7 +98,7 @@ mod tests {
             ("192.0.2.7:1", Some(0), false),
         ] {
             let (named, rest) = read_all(&header(Command::Proxy, source, ssl)).await.unwrap();
-            assert_eq!(named, Some(Named { address: source.parse().unwrap(), is_secure }));
+            assert_eq!(named, ProxyHeader::Client { address: source.parse().unwrap(), is_secure });
             assert_eq!(rest, "GET /");
         }
     }
@@ -98,7 +106,9 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_may_connect_for_itself() {
         let (named, rest) = read_all(&header(Command::Local, "192.0.2.7:1", None)).await.unwrap();
-        assert_eq!((named, rest.as_str()), (None, "GET /"));
+        assert_eq!((named, rest.as_str()), (ProxyHeader::FromProxyItself, "GET /"));
+        let unknown = [ppp::v2::PROTOCOL_PREFIX, &[0x21, 0, 0, 0], b"GET /"].concat();
+        assert_eq!(read_all(&unknown).await.unwrap(), (ProxyHeader::Unknown, "GET /".to_owned()));
     }
 
     #[tokio::test]

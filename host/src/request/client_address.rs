@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+/// The user whom a system gives for one that it cannot name.
+const NOBODY: u32 = 65_534;
+
 /// The address of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAddress {
@@ -11,7 +14,10 @@ pub enum ClientAddress {
     /// An address; the proxy did not name the port.
     Ip(IpAddr),
     /// A program on this machine, through a Unix socket.
-    Local,
+    Local {
+        /// The id of its user.
+        user: u32,
+    },
 }
 
 impl ClientAddress {
@@ -20,7 +26,15 @@ impl ClientAddress {
         match self {
             Self::Socket(address) => Some(address.ip()),
             Self::Ip(address) => Some(*address),
-            Self::Local => None,
+            Self::Local { .. } => None,
+        }
+    }
+
+    /// The id of the user on this machine; that of nobody for others.
+    pub fn user(&self) -> u32 {
+        match self {
+            Self::Local { user } => *user,
+            _ => NOBODY,
         }
     }
 }
@@ -30,7 +44,7 @@ impl fmt::Display for ClientAddress {
         match self {
             Self::Socket(address) => address.fmt(f),
             Self::Ip(address) => address.fmt(f),
-            Self::Local => f.write_str("unix"),
+            Self::Local { .. } => f.write_str("unix"),
         }
     }
 }

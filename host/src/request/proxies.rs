@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rfc7239::{Forwarded, NodeIdentifier, NodeName};
 
 use super::ClientAddress;
@@ -52,15 +52,14 @@ impl TrustedProxies {
     }
 
     fn by_x_forwarded(&self, peer: ClientAddress, headers: &HeaderMap) -> ForwardedClient {
-        let named = entries(headers, &X_FORWARDED_FOR).into_iter().rev().map(address);
-        let address = self.nearest(peer, named);
-        let proto = entries(headers, &X_FORWARDED_PROTO).pop();
+        let address = self.nearest(peer, entries(headers, &X_FORWARDED_FOR).map(|entry| address(entry?)));
+        let proto = entries(headers, &X_FORWARDED_PROTO).next().flatten();
         ForwardedClient { address, is_secure: proto.and_then(is_secure) }
     }
 
     fn by_forwarded(&self, peer: ClientAddress, headers: &HeaderMap) -> ForwardedClient {
-        let lines = headers.get_all(FORWARDED).into_iter().rev().filter_map(|line| line.to_str().ok());
-        let elements: Vec<_> = lines.flat_map(|line| rfc7239::parse(line).rev()).map_while(Result::ok).collect();
+        let elements = entries(headers, &FORWARDED).map_while(|entry| rfc7239::parse(entry?).next()?.ok());
+        let elements: Vec<_> = elements.collect();
         let address = self.nearest(peer, elements.iter().map(node));
         let proto = elements.first().and_then(|element| element.protocol);
         ForwardedClient { address, is_secure: proto.and_then(is_secure) }
@@ -76,10 +75,12 @@ impl TrustedProxies {
     }
 }
 
-/// All values of a header field, which may be in several lines.
-fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
-    let lines = headers.get_all(name).into_iter().map(|line| line.to_str().unwrap_or_default());
-    lines.flat_map(|line| line.split(',')).map(str::trim).collect()
+/// The values of a header field, which may be in several lines, from the last one. None stands for one that is not text: those
+/// before it may be the client's, and those behind it are not.
+fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    let lines = headers.get_all(name).into_iter().rev().map(HeaderValue::as_bytes);
+    let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
+    entries.map(|entry| std::str::from_utf8(entry).ok().filter(|text| text.is_ascii()).map(str::trim))
 }
 
 /// An address as proxies write it: with or without a port, one of IPv6 with or without brackets.
@@ -117,9 +118,9 @@ mod tests {
     fn client(header: ForwardedHeader, peer: &str, lines: &[(&'static str, &str)]) -> (String, Option<bool>) {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(*name, value.parse().unwrap());
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        let peer = if peer == "unix" { ClientAddress::Local } else { address(peer).unwrap() };
+        let peer = if peer == "unix" { ClientAddress::Local { user: 1 } } else { address(peer).unwrap() };
         let client = proxies(header).client_of(peer, &headers);
         (client.address.to_string(), client.is_secure)
     }
@@ -141,6 +142,8 @@ mod tests {
         assert_eq!(of(&["[2001:db9::1]:99"]), "[2001:db9::1]:99");
         assert_eq!(of(&["198.51.100.1, unknown"]), "127.0.0.1:9", "nothing counts behind what cannot be read");
         assert_eq!(of(&[""]), "127.0.0.1:9");
+        assert_eq!(of(&["\u{e9}, 192.0.2.7"]), "192.0.2.7", "the client wrote what cannot be read");
+        assert_eq!(of(&["198.51.100.1", "\u{e9}"]), "127.0.0.1:9");
     }
 
     #[test]
@@ -169,6 +172,8 @@ mod tests {
         assert_eq!(of(&["for=198.51.100.1;host=\"a\", for=unknown"]).0, "[2001:db8::1]:9");
         assert_eq!(of(&["for=198.51.100.1\"x, for=192.0.2.7"]).0, "192.0.2.7");
         assert_eq!(of(&["nonsense"]).0, "[2001:db8::1]:9");
+        assert_eq!(of(&["for=\u{e9}, for=192.0.2.7"]).0, "192.0.2.7");
+        assert_eq!(of(&["for=198.51.100.1", "for=\u{e9}"]).0, "[2001:db8::1]:9");
     }
 
     #[test]
@@ -184,7 +189,7 @@ mod tests {
         for (peer, is_trusted) in [("127.0.0.1:1", true), ("10.2.3.4:1", true), ("192.0.2.7:1", false)] {
             assert_eq!(proxies.trusts(&address(peer).unwrap()), is_trusted, "{peer}");
         }
-        assert!(proxies.trusts(&ClientAddress::Local));
-        assert!(!TrustedProxies::default().trusts(&ClientAddress::Local));
+        assert!(proxies.trusts(&ClientAddress::Local { user: 1 }));
+        assert!(!TrustedProxies::default().trusts(&ClientAddress::Local { user: 1 }));
     }
 }

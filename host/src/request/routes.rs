@@ -40,6 +40,11 @@ impl<T> Routes<T> {
         self.exact.get(path).or_else(|| below().map(|(_, app)| app))
     }
 
+    /// Whether an app has this path itself, and not only everything below a part of it.
+    pub fn has_exactly(&self, path: &str) -> bool {
+        self.exact.contains_key(path)
+    }
+
     /// The paths of each app, with its name.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.apps.iter().flat_map(|(name, (paths, _))| paths.iter().map(|path| (name.as_str(), path.as_str())))

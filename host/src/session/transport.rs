@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A TCP connection, or a pair of buffers in tests of modules. The code that handles messages is the same for both.
+/// A socket, or a pair of buffers in tests of modules. The code that handles messages is the same for both.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}

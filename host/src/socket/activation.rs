@@ -25,9 +25,9 @@ impl Inherited {
     }
 }
 
-/// Take note of the sockets before other threads exist: the variables that describe them are removed from the environment,
-/// so that processes which this one starts do not take the sockets for theirs.
-pub(crate) fn prepare() {
+/// Take note of the sockets, before other threads exist: the variables that describe them are removed from the environment, so
+/// that processes which this one starts do not take the sockets for theirs.
+pub(crate) fn note_inherited() {
     LazyLock::force(&INHERITED);
 }
 
@@ -37,11 +37,18 @@ pub(super) fn take(name: &str) -> Result<Listener, String> {
     if sockets.len() == 0 {
         return Err("systemd has passed no sockets; start the host through a `.socket` unit".to_owned());
     }
-    let Some(place) = names.split(':').position(|known| known == name) else {
+    let mut places = names.split(':').enumerate().filter(|(_, known)| *known == name).map(|(place, _)| place);
+    let Some(place) = places.next() else {
         return Err(format!(
             "systemd has passed no socket of that name, but `{names}`; set `FileDescriptorName={name}` in the `.socket` unit"
         ));
     };
+    if places.next().is_some() {
+        return Err(format!(
+            "systemd has passed several sockets of the name `{name}`, and clients of all but one would wait for ever; give each \
+             `ListenStream=` a `.socket` unit with a `FileDescriptorName=` of its own"
+        ));
+    }
     let error = |error: std::io::Error| error.to_string();
     // What is not a socket of TCP stays where it is.
     if let Ok(Some(listener)) = sockets.take_tcp_listener(place) {

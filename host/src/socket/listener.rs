@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
 
 use super::{Socket, activation};
 use crate::config::{ListenAddress, SocketMode};
+use crate::request::ClientAddress;
 
 /// Clients of a Unix socket that may wait in the kernel's queue; the kernel has a bound of its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 1024;
@@ -34,7 +35,7 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Listen on an address, whose path is absolute. A Unix socket gets these permissions.
+    /// Listen on an address. The path of a Unix socket must be absolute, and its file gets these permissions.
     ///
     /// # Errors
     /// If something else listens there, or the system does not allow it.
@@ -61,19 +62,23 @@ impl Listener {
         }
     }
 
-    /// The next connection, and the address of a client of TCP.
+    /// The next connection, and where it comes from.
     ///
     /// # Errors
     /// As accept(2).
-    pub async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+    pub async fn accept(&self) -> io::Result<(Socket, ClientAddress)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 // The host writes complete messages, so waiting for more data before sending would only add latency.
                 stream.set_nodelay(true)?;
-                Ok((Socket::Tcp(stream), Some(peer)))
+                Ok((Socket::Tcp(stream), ClientAddress::Socket(peer)))
             }
-            Self::Unix(listener, _) => Ok((Socket::Unix(listener.accept().await?.0), None)),
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred()?.uid();
+                Ok((Socket::Unix(stream), ClientAddress::Local { user }))
+            }
         }
     }
 }
@@ -95,8 +100,8 @@ async fn bind_unix_where_free(path: &Path, mode: SocketMode) -> Result<Listener,
 }
 
 /// Remove the socket that a killed host left behind. A socket in use is not removed, and neither is any other
-/// file. (Two hosts that start with the same config at the same moment may both find a dead socket; their
-/// client listeners then conflict too.)
+/// file. (Two hosts that start at the same moment may both find a dead socket; the second one then replaces that of the
+/// first.)
 async fn remove_stale(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

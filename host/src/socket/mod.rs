@@ -4,6 +4,6 @@ mod activation;
 mod listener;
 mod stream;
 
-pub(crate) use activation::prepare;
+pub(crate) use activation::note_inherited;
 pub use listener::{ListenError, Listener, SocketFile};
 pub use stream::Socket;

@@ -137,7 +137,7 @@ impl InProcessHost {
         let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
         let address = ClientAddress::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let client = Client { address, slot: Slot::default(), is_secure: false };
+        let client = Client { address, slot: Slot::default(), is_secure: false, is_resolved: true };
         let state = Arc::clone(&self.state);
         let _entered = self.runtime.as_ref().map(Runtime::enter);
         tokio::spawn(async move { listen::serve(theirs, client, &state).await });

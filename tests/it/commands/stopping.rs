@@ -9,7 +9,7 @@ use hassock_tests::{
     Client, Operator, Process, Raw, TestHost, app, cache, eventually, example, more_open_files, within,
 };
 use tempfile::TempDir;
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpStream, UnixDatagram};
 
 fn folder(config: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -92,6 +92,23 @@ async fn connections_are_closed_one_after_the_other() {
     assert_eq!(last.text().await, "still served");
     assert_eq!(ends.await, [1001; 1_999]);
     assert_eq!(last.closed().await.0, 1001);
+    assert_eq!(stopping.await.unwrap(), 0);
+}
+
+/// A host that closes its connections does not listen any more: a client is refused, and another host may take the place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_stops_does_not_listen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let listen = format!("listen = [\"127.0.0.1:0\", \"unix:{}\"]\n", path.display());
+    let host = TestHost::start_as_is(&format!("{listen}{}", app("echo", &example("echo")))).await;
+    let address = host.address();
+    // It does not answer the close.
+    let mut raw = Raw::open(&address, "/echo").await;
+    let stopping = tokio::spawn(host.drain());
+    eventually("nobody listens", || async { TcpStream::connect(&address).await.is_err() && !path.exists() }).await;
+    assert!(!stopping.is_finished(), "the connection is still there");
+    raw.send(hassock_tests::raw::close(1001, "")).await;
     assert_eq!(stopping.await.unwrap(), 0);
 }
 

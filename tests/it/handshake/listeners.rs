@@ -10,7 +10,7 @@ use hassock::StartError;
 use hassock_tests::{Client, Process, TestHost, app, app_with_database, binary, cache, example, guest, within};
 use serde_json::Value;
 use tokio::net::UnixStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 async fn through(path: &str, target: &str) -> WebSocketStream<UnixStream> {
@@ -59,6 +59,19 @@ async fn listeners_that_wait_take_no_place() {
     }
 }
 
+/// `connections_per_address`: through a Unix socket, each user of the machine has as many.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_the_machine_gets_so_many_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock").display().to_string();
+    let listen = format!("listen = \"unix:{path}\"\n[limits]\nconnections_per_address = 2\n");
+    let _host = TestHost::start_as_is(&format!("{listen}{}", app("echo", &example("echo")))).await;
+    let (_one, _two) = (through(&path, "/echo").await, through(&path, "/echo").await);
+    let third = client_async("ws://hassock.test/echo", UnixStream::connect(&path).await.unwrap()).await;
+    let Err(Error::Http(answer)) = third else { panic!("a third connection") };
+    assert_eq!(answer.status(), 429);
+}
+
 /// The mode of a socket, and a place that is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unix_socket_has_its_mode_and_its_place() {
@@ -87,15 +100,20 @@ local = socket.socket(socket.AF_UNIX); local.bind(sys.argv[1]); local.listen()
 print("port", web.getsockname()[1], flush=True)
 saved = os.dup(web.fileno()), os.dup(local.fileno())
 for place, socket in enumerate(saved): os.dup2(socket, 3 + place)
-os.environ.update(LISTEN_FDS="2", LISTEN_FDNAMES="web:local", LISTEN_PID=str(os.getpid()))
+os.environ.update(LISTEN_FDS="2", LISTEN_FDNAMES=os.environ.get("NAMES", "web:local"), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 "#;
 
 /// A host with the sockets `web`, and `local` at `local.sock`.
 fn activated(folder: &Path) -> Process {
+    activated_as(folder, "web:local")
+}
+
+/// The same with other names.
+fn activated_as(folder: &Path, names: &str) -> Process {
     let mut command = Command::new("python3");
     command.args(["-c", ACTIVATE, "local.sock"]).arg(binary()).arg("serve");
-    command.current_dir(folder).env("CACHE_DIRECTORY", cache());
+    command.current_dir(folder).env("CACHE_DIRECTORY", cache()).env("NAMES", names);
     Process::start(command)
 }
 
@@ -117,6 +135,9 @@ async fn systemd_may_open_the_sockets() {
     fs::remove_file(&path).unwrap();
     let host = activated(folder.path());
     host.complains("systemd has passed no socket of that name, but `web:local`").await;
+    fs::remove_file(&path).unwrap();
+    let host = activated_as(folder.path(), "other:other");
+    host.complains("systemd has passed several sockets of the name `other`").await;
     let host = Process::hassock(folder.path(), ["serve"]);
     host.complains("systemd has passed no sockets; start the host through a `.socket` unit").await;
 }

@@ -92,6 +92,18 @@ async fn a_bound_for_each_address_counts_clients() {
         let (_, status, body) = ask("127.0.0.1", &format!("X-Forwarded-For: 1.2.3.4, 192.0.2.{number}\r\n")).await;
         assert_eq!((status, body.as_str()), (429, "too many connections from your network address\n"));
     }
+    // What the client writes before that, or what cannot be read, does not help.
+    for fields in
+        ["X-Forwarded-For: \u{e9}, 192.0.2.1\r\n", "X-Forwarded-For: \u{e9}\r\nX-Forwarded-For: 192.0.2.1\r\n"]
+    {
+        assert_eq!(ask("127.0.0.1", fields).await.1, 429, "{fields}");
+    }
+    // Those for which the proxy names nobody count together.
+    for (fields, status) in [("", 101), ("X-Forwarded-For: unknown\r\n", 101), ("X-Forwarded-For: \u{e9}\r\n", 429)] {
+        let (raw, answered, _) = ask("127.0.0.1", fields).await;
+        assert_eq!(answered, status, "{fields}");
+        open.push(raw);
+    }
     // A client that is not behind the proxy has its own bound, whatever it writes.
     for number in 0..2 {
         let (raw, status, _) = ask("127.0.0.5", &format!("X-Forwarded-For: 203.0.113.{number}\r\n")).await;
@@ -101,7 +113,7 @@ async fn a_bound_for_each_address_counts_clients() {
     let mut third = Raw::connect_from("127.0.0.5", &host.address()).await;
     let _ = third.try_send(&upgrade_with("/probe", "X-Forwarded-For: 203.0.113.9\r\n")).await;
     assert_eq!(third.answer().await.status, 429);
-    assert_eq!(host.host.connections(), 22);
+    assert_eq!(host.host.connections(), 24);
 }
 
 /// The PROXY protocol, version 2, with both families. Without a header, or from another address, there is no connection.
@@ -130,6 +142,15 @@ async fn the_proxy_protocol_names_the_client() {
         let mut third = connect("127.0.0.1", &proxy_header(source, is_secure)).await;
         assert_eq!(third.answer().await.status, 429, "{source}");
     }
+    // A client without an address cannot name another one.
+    let unknown = [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x21, 0, 0, 0], request.as_bytes()].concat();
+    for _ in 0..2 {
+        let mut raw = connect("127.0.0.1", &unknown).await;
+        raw.accepted().await;
+        assert!(described(&raw.text().await).0.starts_with("127.0.0.1:"));
+        open.push(raw);
+    }
+    assert_eq!(connect("127.0.0.1", &unknown).await.answer().await.status, 429);
     for (source, bytes) in [
         ("127.0.0.2", [proxy_header("192.0.2.8:1", false), request.clone().into_bytes()].concat()),
         ("127.0.0.1", request.clone().into_bytes()),

@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::ready;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,7 +38,8 @@ struct Long {
 }
 
 impl Computing {
-    /// A tick has passed in the call that runs. Returns how long it has computed: the first tick counts as a whole one.
+    /// A tick has passed in the call that runs. Returns how long it has computed. The first tick counts as a whole one, because
+    /// nothing was measured before.
     pub(super) fn tick(&self) -> Duration {
         let mut long = self.long.lock();
         if !self.is_long.swap(true, Ordering::Relaxed) {
@@ -67,15 +69,32 @@ impl Computing {
     }
 
     /// Poll a call until it is ready, and measure it if it computes for long. When it waits for something else than its
-    /// turn, it gives its turn to another one.
-    pub(super) async fn measure<T>(&self, mut call: Pin<&mut impl Future<Output = T>>) -> T {
+    /// turn, it gives its turn to another one, and goes on when it has a turn again.
+    pub(super) async fn measure<T>(&self, mut call: Pin<&mut impl Future<Output = T>>, turns: &Arc<Semaphore>) -> T {
+        let mut next_turn = None;
         poll_fn(|context| {
+            if self.lacks_turn() {
+                // Boxed, because each connection would keep room for it.
+                let next = next_turn.get_or_insert_with(|| Box::pin(Arc::clone(turns).acquire_owned()));
+                let turn = ready!(next.as_mut().poll(context));
+                next_turn = None;
+                // Nothing closes the semaphore.
+                self.long.lock().turn = turn.ok();
+            }
             self.resume();
             let polled = call.as_mut().poll(context);
             self.pause();
             polled
         })
         .await
+    }
+
+    /// Whether the call that runs has given its turn away.
+    fn lacks_turn(&self) -> bool {
+        self.is_long.load(Ordering::Relaxed) && {
+            let long = self.long.lock();
+            long.turn.is_none() && !long.waits_for_turn
+        }
     }
 
     /// The call that ran has ended.
@@ -152,7 +171,7 @@ mod tests {
         let (step, pause) = (Duration::from_millis(4), Duration::from_millis(50));
         let began = Instant::now();
         let call = pin!(call(&computing, &turns, step, pause));
-        computing.measure(call).await;
+        computing.measure(call, &turns).await;
         let (charged, least) = (computing.tick(), TICK + 4 * step);
         assert!(charged >= least, "{charged:?}");
         assert!(charged < least + pause && began.elapsed() >= 5 * pause, "{charged:?}");
@@ -170,11 +189,21 @@ mod tests {
             sleep(Duration::from_millis(1)).await;
         };
         let waits = pin!(waits);
-        let mut call = pin!(computing.measure(waits));
+        let mut call = pin!(computing.measure(waits, &turns));
         // It yields before it has its turn.
         assert!(call.as_mut().now_or_never().is_none());
         assert!(call.as_mut().now_or_never().is_none());
-        assert_eq!(turns.available_permits(), 1);
+        let other = Arc::clone(&turns).acquire_owned().await.unwrap();
+        sleep(Duration::from_millis(5)).await;
+        assert!(call.as_mut().now_or_never().is_none(), "it goes on without a turn");
+        drop(other);
         call.await;
+        assert_eq!(turns.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_short_call_needs_no_turn() {
+        let (computing, turns) = (Computing::default(), Arc::new(Semaphore::new(0)));
+        computing.measure(pin!(sleep(Duration::from_millis(1))), &turns).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The instances of an app. Their number is bounded for all versions of the app together. Instances are reused, and an
 //! instance is dropped when a call in it fails.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -176,9 +177,13 @@ impl Pool {
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(on_tick);
         store.set_hostcall_fuel(context.setup.host_call_bytes);
+        let (computing, turns) = (Arc::clone(&store.data().computing), Arc::clone(&context.setup.turns));
         begin(&mut store, context);
         let failed = |error: wasmtime::Error| CallError::Instantiate(format!("{error:#}"));
-        let made = version.pre.instantiate_async(&mut store).await;
+        let made = {
+            let made = pin!(version.pre.instantiate_async(&mut store));
+            computing.measure(made, &turns).await
+        };
         let instance = made.map_err(|error| match error.is::<PoolConcurrencyLimitError>() {
             true => {
                 // Some that could be used are those of this app.

@@ -114,7 +114,7 @@ pub(super) async fn run<E: Export>(
     let computing = Arc::clone(&lease.instance.store.data().computing);
     let called = {
         let call = pin!(export.call(&mut lease.instance));
-        let call = pin!(computing.measure(call));
+        let call = pin!(computing.measure(call, &setup.turns));
         let call = pin!(unless_stopping(call, out_of_time));
         lazy_timeout(limit.get(), call).await
     };
