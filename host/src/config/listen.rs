@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, IntoDeserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
-use super::scalars::Plain;
+use super::scalars::{Plain, one_or_many};
 
 /// The address that is listened on when the config names none: reachable from this machine only.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -103,31 +103,7 @@ impl Default for ListenAddresses {
 
 impl<'de> Deserialize<'de> for ListenAddresses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = ListenAddresses;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address or a list of addresses")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ListenAddresses, E> {
-                ListenAddress::deserialize(text.into_deserializer()).map(|address| ListenAddresses(vec![address]))
-            }
-
-            fn visit_i64<E: de::Error>(self, port: i64) -> Result<ListenAddresses, E> {
-                self.visit_str(&port.to_string())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ListenAddresses, A::Error> {
-                let mut addresses = Vec::new();
-                while let Some(address) = list.next_element()? {
-                    addresses.push(address);
-                }
-                Ok(ListenAddresses(addresses))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
+        one_or_many(deserializer, "an address or a list of addresses").map(Self)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::slice;
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::scalars::one_or_many;
 
 /// The paths of an app, as they are written: one or a list. None if the key is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,26 +38,6 @@ impl fmt::Display for Paths {
 
 impl<'de> Deserialize<'de> for Paths {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Paths;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a path or a list of paths")
-            }
-
-            fn visit_str<E: de::Error>(self, path: &str) -> Result<Paths, E> {
-                Ok(path.into())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Paths, A::Error> {
-                let mut paths = Vec::new();
-                while let Some(path) = list.next_element()? {
-                    paths.push(path);
-                }
-                Ok(Paths(paths))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
+        one_or_many(deserializer, "a path or a list of paths").map(Self)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::env::{self, VarError};
 use std::fmt;
+use std::marker::PhantomData;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// What needs no encoding in the user, password and host of a URL (RFC 3986, "unreserved").
@@ -184,6 +185,38 @@ impl<'de> Deserialize<'de> for Plain {
         }
         deserializer.deserialize_any(Scalar)
     }
+}
+
+/// Read one value or a list of them.
+pub(super) fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<Vec<T>, D::Error> {
+    struct OneOrMany<T>(&'static str, PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: de::Error>(self, value: &str) -> Result<Vec<T>, E> {
+            T::deserialize(value.into_deserializer()).map(|value| vec![value])
+        }
+
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<Vec<T>, E> {
+            T::deserialize(value.into_deserializer()).map(|value| vec![value])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut values = Vec::new();
+            while let Some(value) = list.next_element()? {
+                values.push(value);
+            }
+            Ok(values)
+        }
+    }
+    deserializer.deserialize_any(OneOrMany(expected, PhantomData))
 }
 
 /// Fill in `${NAME}` from the environment; `$$` is a dollar sign.

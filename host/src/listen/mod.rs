@@ -69,7 +69,8 @@ pub async fn listen(entrances: Vec<Entrance>, state: Arc<HostState>) {
         bound_unsent(&listener);
         let (capacity, turned_away) = (Arc::clone(&capacity), Arc::clone(&turned_away));
         let shared = Shared { preamble, capacity, turned_away, state: Arc::clone(&state) };
-        tokio::spawn(accept_all(listener, Arc::new(shared)));
+        // The drain waits for this, so that nobody listens any more when it has ended.
+        state.context.tasks.spawn(accept_all(listener, Arc::new(shared)));
     }
     loop {
         tokio::select! {
