@@ -82,7 +82,7 @@ impl Authority {
     /// If it does not, or TLS fails otherwise.
     ///
     /// # Panics
-    /// If there is no connection at all.
+    /// If the host does not accept the connection.
     pub async fn stream(
         &self,
         address: &str,

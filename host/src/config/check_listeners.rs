@@ -73,6 +73,7 @@ fn overlap(address: &ListenAddress, other: &ListenAddress) -> bool {
     }
 }
 
+/// Whether a program that listens on `other` cannot listen on `address` as well. The system chooses a free port for port 0.
 fn is_taken_by(address: SocketAddr, other: SocketAddr) -> bool {
     let overlap = address.ip() == other.ip() || address.ip().is_unspecified() || other.ip().is_unspecified();
     address.port() != 0 && address.port() == other.port() && overlap

@@ -133,7 +133,6 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
     long_enough(report, "admin.upload_timeout", admin.upload_timeout);
 }
 
-/// Whether a program that listens on `other` cannot listen on `address` as well. The system chooses a free port for port 0.
 fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig) {
     let url = database.url.expose();
     let url_key = format!("{key}.url");

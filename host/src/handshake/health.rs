@@ -4,11 +4,10 @@ use http::header::UPGRADE;
 use http::{Method, Request};
 
 use super::answer::{self, Answer};
-use crate::host_state::HostState;
+use crate::host_state::{HostState, RoutingTable};
 
 /// Respond to a request that asks how the host is. It may be sent to any name: a load balancer uses the address.
-pub(super) fn respond<B>(request: &Request<B>, state: &HostState) -> Option<Answer> {
-    let routing = state.routing();
+pub(super) fn respond<B>(request: &Request<B>, routing: &RoutingTable, state: &HostState) -> Option<Answer> {
     let path = request.uri().path();
     let is_read = [Method::GET, Method::HEAD].contains(request.method()) && !request.headers().contains_key(UPGRADE);
     if !routing.public_health || !is_read || routing.routes.has_exactly(path) {

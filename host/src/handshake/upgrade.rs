@@ -69,7 +69,7 @@ async fn respond(
     let (host, origin) = (header(HOST), header(ORIGIN));
     let Some(client) = resolve(client, &request, &routing, state) else { return answer::too_many_connections() };
     let peer = client.address;
-    if let Some(answer) = health::respond(&request, state) {
+    if let Some(answer) = health::respond(&request, &routing, state) {
         return answer;
     }
     if !hosts::is_served(&routing.hosts, host.as_deref()) {

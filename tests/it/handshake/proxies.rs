@@ -116,7 +116,7 @@ async fn a_bound_for_each_address_counts_clients() {
     assert_eq!(host.host.connections(), 24);
 }
 
-/// The PROXY protocol, version 2, with both families. Without a header, or from another address, there is no connection.
+/// The PROXY protocol, version 2, with both families. A connection without a header, or from another address, is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_protocol_names_the_client() {
     let listener =
