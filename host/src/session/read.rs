@@ -51,7 +51,7 @@ pub(super) struct Batch {
     /// The socket has no more data, and wakes the task when more arrives.
     pub(super) is_drained: bool,
     /// Bytes in the messages.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Control frames count too, because a flood of pings could otherwise keep a read running.
     frames: usize,
 }

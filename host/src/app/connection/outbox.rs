@@ -154,7 +154,13 @@ impl Outbox {
 
     /// How full the outbox is, in percent of its limit.
     pub fn fullness(&self) -> u8 {
-        u8::try_from(self.queue.lock().bytes * 100 / self.limit).unwrap_or(100).min(100)
+        self.filling().1
+    }
+
+    /// How many bytes are queued or being written, and how full that makes the outbox, in percent.
+    pub(crate) fn filling(&self) -> (usize, u8) {
+        let bytes = self.queue.lock().bytes;
+        (bytes, percent(bytes, self.limit))
     }
 
     /// Close the connection after the queued messages have been written. The first close counts.
@@ -286,6 +292,10 @@ impl Queue {
         // Less is never refused.
         let _ = self.share.resize(self.own);
     }
+}
+
+fn percent(bytes: usize, limit: usize) -> u8 {
+    u8::try_from(bytes * 100 / limit).unwrap_or(100).min(100)
 }
 
 /// What messages count in an outbox, in bytes.

@@ -2,8 +2,8 @@
 
 use hassock_frames::Encoded;
 
-use crate::app::TopicError;
 use crate::app::call::InstanceState;
+use crate::app::{Amount, TopicError};
 use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
@@ -49,7 +49,9 @@ impl InstanceState {
         let memory = &call.app.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
-        Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))
+        let reached = call.app.topics.publish(topic, &message, except, &mut call.dirty);
+        call.app.traffic.sent(Amount::of(&message), reached);
+        Ok(reached)
     }
 }
 
