@@ -1,8 +1,11 @@
 //! `hassock:host/topics`
 
+use std::time::SystemTime;
+
 use hassock_frames::Encoded;
 
 use crate::app::call::InstanceState;
+use crate::app::observer::CallObserver;
 use crate::app::{Amount, TopicError};
 use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
@@ -49,7 +52,14 @@ impl InstanceState {
         let memory = &call.app.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
+        let trace = match &call.observer {
+            Some(CallObserver::Trace(trace)) => Some((trace, SystemTime::now())),
+            _ => None,
+        };
         let reached = call.app.topics.publish(topic, &message, except, &mut call.dirty);
+        if let Some((trace, since)) = trace {
+            trace.published(topic, reached, since);
+        }
         call.app.traffic.sent(Amount::of(&message), reached);
         Ok(reached)
     }
