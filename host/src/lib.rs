@@ -64,7 +64,7 @@ pub mod cli;
 #[cfg(test)]
 mod layers;
 
-pub use host::{Entrances, Host, StartError};
+pub use host::{Entrances, Host, Listening, StartError};
 pub use runtime::runtime;
 
 /// What the host calls itself.

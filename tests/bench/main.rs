@@ -5,6 +5,7 @@
 //! cargo run --release -p hassock-tests --bin bench -- --against COMMAND URL
 //! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
 //! cargo run --release -p hassock-tests --bin bench polling
+//! cargo run --release -p hassock-tests --bin bench fronts [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
@@ -23,6 +24,7 @@ mod chaos;
 mod component;
 mod contained;
 mod contest;
+mod fronts;
 mod growth;
 mod instructions;
 mod load;
@@ -39,6 +41,7 @@ use case::Case;
 use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contained::{Attacking, Contained};
+use fronts::Fronts;
 use growth::Growth;
 use hassock::cli::Cli;
 use instructions::Instructions;
@@ -68,6 +71,7 @@ struct Arguments {
 enum Other {
     Growth(Growth),
     Polling(Polling),
+    Fronts(Fronts),
     Instructions(Instructions),
     Chaos(Chaos),
     Contained(Contained),
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
             None => arguments.cases.measure().await,
             Some(Other::Growth(growth)) => growth.measure().await,
             Some(Other::Polling(polling)) => polling.measure().await,
+            Some(Other::Fronts(fronts)) => fronts.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,

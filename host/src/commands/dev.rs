@@ -11,10 +11,10 @@ use super::print::print_line;
 use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::{self, build};
-use crate::config::{CompileMode, Config, MoreOrigins, Overrides, listen_address};
+use crate::config::{CompileMode, Config, ListenAddress, MoreOrigins, Overrides, listen_address};
 use crate::deploy::SourceWatcher;
 use crate::shutdown::Signals;
-use crate::{Entrances, Host, StartError, telemetry};
+use crate::{Entrances, Host, Listening, StartError, telemetry};
 
 /// Build and serve an app, and again whenever one of its files changes
 ///
@@ -127,10 +127,16 @@ async fn build_all(config: &Config) -> Result<(), String> {
 }
 
 fn announce(host: &Host, folder: &Path) {
-    for address in host.addresses() {
-        print_line(format!("Test page  http://{address}/"));
+    for Listening { address, is_secure } in host.listening() {
+        if !matches!(address, ListenAddress::Tcp(_)) {
+            // No browser reaches it.
+            print_line(format!("Listening on {address}"));
+            continue;
+        }
+        let secure = if *is_secure { "s" } else { "" };
+        print_line(format!("Test page  http{secure}://{address}/"));
         for (app, path) in host.apps() {
-            print_line(format!("{app:<10} ws://{address}{path}"));
+            print_line(format!("{app:<10} ws{secure}://{address}{path}"));
         }
     }
     print_line(format!("Watching {}; Ctrl-C stops", folder.display()));

@@ -36,8 +36,8 @@ pub async fn run(args: ServeArgs) -> Result<(), CommandError> {
         host = Host::start(config) => host?,
         _ = signals.stop() => return Ok(()),
     };
-    for address in host.addresses() {
-        print_line(format!("Starting server on {address}"));
+    for listening in host.listening() {
+        print_line(format!("Starting server on {}", listening.address));
     }
     for (app, path) in host.apps() {
         tracing::info!(app, path, "serving");

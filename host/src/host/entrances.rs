@@ -15,6 +15,15 @@ pub struct Entrances {
     certificates: Vec<Arc<Certificates>>,
 }
 
+/// A listener of a running host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The address, with the port that the system gave for port 0.
+    pub address: ListenAddress,
+    /// Whether it speaks TLS.
+    pub is_secure: bool,
+}
+
 impl Entrances {
     /// Open the listeners of a config.
     ///
@@ -52,9 +61,14 @@ impl Entrances {
         Ok(())
     }
 
-    /// The addresses, with the ports that the system gave for port 0.
-    pub fn addresses(&self) -> Vec<ListenAddress> {
-        self.entrances.iter().map(|(address, _)| address.clone()).collect()
+    /// What is listened on.
+    pub(super) fn listening(&self) -> Vec<Listening> {
+        let each = self.entrances.iter();
+        each.map(|(address, entrance)| Listening {
+            address: address.clone(),
+            is_secure: entrance.preamble.tls.is_some(),
+        })
+        .collect()
     }
 
     /// The entrances, and their certificates, which are kept current from now on.

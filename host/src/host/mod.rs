@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use entrances::Entrances;
 pub(crate) use entrances::certificates;
+pub use entrances::{Entrances, Listening};
 
 use crate::admin::{Admin, AdminError};
 use crate::app::{HostContext, Observer};
@@ -50,7 +50,7 @@ pub enum StartError {
 
 /// A running host.
 pub struct Host {
-    addresses: Vec<ListenAddress>,
+    listening: Vec<Listening>,
     control: Control,
     state: Arc<HostState>,
     admin: Option<Admin>,
@@ -86,7 +86,7 @@ impl Host {
 
     async fn serve(entrances: Entrances, config: Config, ready: Ready) -> Result<Self, StartError> {
         let Ready { context, watcher, prepared: Prepared { engine, apps, databases } } = ready;
-        let addresses = entrances.addresses();
+        let listening = entrances.listening();
         let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
         let (wanted, locator) = (config.admin.clone(), config.locator.clone());
         let control = Control::new(engine, Arc::clone(&state), config, apps, databases);
@@ -100,18 +100,18 @@ impl Host {
         tokio::spawn(evict_when_short(Arc::downgrade(&state)));
         let (entrances, certificates) = entrances.serve();
         tokio::spawn(listen(entrances, Arc::clone(&state)));
-        Ok(Self { addresses, control, state, admin, certificates })
+        Ok(Self { listening, control, state, admin, certificates })
     }
 
-    /// The addresses that are listened on, with the ports that the system gave for port 0.
-    pub fn addresses(&self) -> &[ListenAddress] {
-        &self.addresses
+    /// What is listened on.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
     }
 
     /// The first address of TCP, if there is one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.addresses.iter().find_map(|address| match address {
-            ListenAddress::Tcp(address) => Some(*address),
+        self.listening.iter().find_map(|listening| match listening.address {
+            ListenAddress::Tcp(address) => Some(address),
             _ => None,
         })
     }

@@ -1,6 +1,6 @@
 //! Clients: raw sockets with frames made beforehand, so that they cost as little as possible.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::server::Server;
@@ -23,7 +23,7 @@ pub fn handshake(target: &str) -> String {
 }
 
 /// Read the answer to it. Returns its length.
-pub async fn answer(socket: &mut TcpStream) -> usize {
+pub async fn answer(socket: &mut (impl AsyncRead + Unpin)) -> usize {
     let mut answer = Vec::with_capacity(512);
     while !answer.ends_with(b"\r\n\r\n") {
         assert_ne!(socket.read_buf(&mut answer).await.expect("the answer"), 0, "the server refused");
@@ -69,7 +69,7 @@ fn head(opcode: u8, length: usize, mask: u8) -> Vec<u8> {
 }
 
 /// Read exactly these bytes.
-pub async fn expect(socket: &mut TcpStream, expected: &[u8], buffer: &mut Vec<u8>) {
+pub async fn expect(socket: &mut (impl AsyncRead + Unpin), expected: &[u8], buffer: &mut Vec<u8>) {
     buffer.resize(expected.len(), 0);
     socket.read_exact(buffer).await.expect("the answer");
     assert!(buffer == expected, "what came is not what was sent: {}", String::from_utf8_lossy(buffer));

@@ -202,11 +202,7 @@ impl Server {
 
     /// The CPU time that it has used, in user mode and in the kernel.
     pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // After the name in parentheses, which may contain anything: utime and stime are fields 14 and 15.
-        let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-        let ticks = |index: usize| fields[index].parse::<u64>().expect("a number");
-        Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS_PER_SECOND)
+        cpu_of(self.process.id())
     }
 
     /// The memory that it has in RAM, in bytes.
@@ -219,6 +215,15 @@ impl Server {
     fn proc(&self, file: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).expect("its statistics")
     }
+}
+
+/// The CPU time that a process has used, in user mode and in the kernel.
+pub fn cpu_of(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("its statistics");
+    // After the name in parentheses, which may contain anything: utime and stime are fields 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let ticks = |index: usize| fields[index].parse::<u64>().expect("a number");
+    Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS_PER_SECOND)
 }
 
 impl Drop for Server {

@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use hassock_tests::{Client, Process, app, eventually, example, hassock, refused, target, workspace};
+use futures_util::{SinkExt, StreamExt};
+use hassock_tests::{
+    Authority, Client, Process, app, eventually, example, hassock, refused, target, within, workspace,
+};
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
@@ -280,6 +284,33 @@ async fn the_printed_address_has_the_test_page() {
     tokio::io::AsyncReadExt::read_to_string(&mut socket, &mut page).await.unwrap();
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("text/html"), "{page}");
     assert!(page.contains("{\"app\":\"app\",\"path\":\"/app\"}"), "the app is not in the page");
+}
+
+/// Each listener is printed as a client reaches it: with TLS or without, or at its path.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_listener_is_printed_as_it_is_reached() {
+    let project = Project::new("cp source.bin app.wasm");
+    project.put(&example("echo"));
+    let config = fs::read_to_string(project.folder.path().join("hassock.toml")).unwrap();
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(project.folder.path(), "site", &["localhost"]);
+    let listeners = format!(
+        "[listeners.secure]\naddress = \"127.0.0.1:0\"\n\
+         tls.site = {{ certificate = \"{}\", key = \"{}\" }}\n[listeners.local]\naddress = \"unix:dev.sock\"\n",
+        certificate.display(),
+        key.display()
+    );
+    project.write("hassock.toml", &format!("listen = \"127.0.0.1:0\"\n{config}{listeners}"));
+    let dev = Process::hassock(project.folder.path(), ["dev"]);
+    let secure = dev.line("app        wss://").await;
+    let address = secure.strip_suffix("/app").unwrap_or_else(|| panic!("{secure}"));
+    let mut client = authority.open(address, "localhost", "/app").await;
+    client.send(Message::text("hello")).await.unwrap();
+    assert_eq!(within("an answer", client.next()).await.unwrap().unwrap(), Message::text("hello"));
+    let plain = dev.line("app        ws://").await;
+    assert!(plain.ends_with("/app"), "{plain}");
+    let socket = dev.line("Listening on unix:").await;
+    assert!(socket.ends_with("dev.sock"), "{socket}");
 }
 
 /// A config with a problem is refused: the problem is shown, and the exit code is 78.

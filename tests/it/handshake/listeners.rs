@@ -26,7 +26,7 @@ async fn a_host_has_several_listeners() {
     let listen = format!("listen = [\"127.0.0.1:0\", \"127.0.0.1:0\", \"unix:{}\"]\n", path.display());
     let config = format!("{listen}{}", app_with_database("probe", &guest("probe"), "sqlite::memory:"));
     let host = TestHost::start_as_is(&config).await;
-    let addresses: Vec<String> = host.host.addresses().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = host.host.listening().iter().map(|listening| listening.address.to_string()).collect();
     assert_eq!(addresses.len(), 3);
     assert_ne!(addresses[0], addresses[1]);
     for address in &addresses[..2] {
@@ -48,7 +48,7 @@ async fn a_host_has_several_listeners() {
 async fn listeners_that_wait_take_no_place() {
     let listen = "listen = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n[limits]\nmax_connections = 1\n";
     let host = TestHost::start_as_is(&format!("{listen}{}", app("echo", &example("echo")))).await;
-    let addresses: Vec<String> = host.host.addresses().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = host.host.listening().iter().map(|listening| listening.address.to_string()).collect();
     for _ in 0..3 {
         for address in &addresses {
             let mut client = Client::connect(address, "/echo").await;
