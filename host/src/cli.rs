@@ -2,19 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::allocator;
 use crate::commands::build::BuildArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::dev::DevArgs;
+use crate::commands::generate::GenerateArgs;
 use crate::commands::module::ModuleArgs;
 use crate::commands::new::NewArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
-use crate::commands::{CommandError, build, check, config, dev, module, new, record, serve, test};
+use crate::commands::{CommandError, build, check, config, dev, generate, module, new, record, serve, test};
 use crate::runtime::runtime;
 use crate::socket;
 
@@ -74,6 +75,7 @@ enum Command {
     Config(ConfigArgs),
     Module(ModuleArgs),
     Record(RecordArgs),
+    Generate(GenerateArgs),
 }
 
 impl Cli {
@@ -117,6 +119,7 @@ impl Cli {
             Command::Config(args) => config::run(&args),
             Command::Module(args) => Box::pin(module::run(args)).await,
             Command::Record(args) => Box::pin(record::run(args)).await,
+            Command::Generate(args) => generate::run(&args, Self::command()),
         }
     }
 }
@@ -125,7 +128,10 @@ impl Cli {
 mod tests {
     use std::time::Duration;
 
+    use clap_complete::Shell;
+
     use super::*;
+    use crate::commands::generate::What;
     use crate::commands::module::ModuleCommand;
 
     fn parse(line: &str) -> Result<Command, String> {
@@ -141,7 +147,6 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -199,6 +204,21 @@ mod tests {
         assert_eq!((args.connections.get(), args.force, args.host.json), (3, true, true));
         assert!(record("hassock record chat").unwrap_err().contains("<FILE>"));
         assert!(record("hassock record chat a --connections 0").unwrap_err().contains("invalid value '0'"));
+    }
+
+    #[test]
+    fn what_is_to_be_generated_is_understood() {
+        let generate = |line: &str| match parse(&format!("hassock generate {line}"))? {
+            Command::Generate(args) => Ok::<_, String>(args.what),
+            other => panic!("{other:?}"),
+        };
+        for (name, shell) in [("bash", Shell::Bash), ("fish", Shell::Fish), ("zsh", Shell::Zsh)] {
+            let what = generate(&format!("completions {name}"));
+            assert!(matches!(what, Ok(What::Completions { shell: read }) if read == shell), "{name}");
+        }
+        assert!(matches!(generate("man man1"), Ok(What::Man { dir }) if dir.to_str() == Some("man1")));
+        assert!(generate("completions csh").unwrap_err().contains("invalid value 'csh'"));
+        assert!(generate("man").unwrap_err().contains("<DIR>"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod dev;
+mod generate;
 mod log;
 mod module;
 mod new;
@@ -69,15 +70,16 @@ async fn without_a_command_the_help_teaches_the_first_steps() {
     let finished = hassock(folder.path(), [""; 0]).await;
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{}", finished.stderr);
     let lines = [
-        "  new     Create an app",
-        "  dev     Build and serve an app",
-        "  test    Play transcripts",
-        "  build   Build the modules",
-        "  serve   Serve the apps",
-        "  check   Report everything",
-        "  module  See and change which versions",
-        "  record  Record the traffic",
-        "  help    Print",
+        "  new       Create an app",
+        "  dev       Build and serve an app",
+        "  test      Play transcripts",
+        "  build     Build the modules",
+        "  serve     Serve the apps",
+        "  check     Report everything",
+        "  module    See and change which versions",
+        "  record    Record the traffic",
+        "  generate  Print completions",
+        "  help      Print",
         "  hassock new hello       create an app",
         "  hassock dev             build and serve it",
     ];

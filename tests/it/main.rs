@@ -10,6 +10,7 @@ mod commands;
 mod contained;
 mod examples;
 mod handshake;
+mod packages;
 mod record;
 mod testkit;
 mod traces;

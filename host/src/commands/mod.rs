@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod config;
 pub mod dev;
+pub mod generate;
 pub mod module;
 pub mod new;
 mod print;
@@ -88,6 +89,14 @@ pub enum CommandError {
     /// Tests.
     #[error(transparent)]
     Tests(#[from] test::TestsError),
+    /// The man pages.
+    #[error("cannot write man pages into {}: {source}", dir.display())]
+    Man {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The transcript of a recording.
     #[error(transparent)]
     Record(#[from] record::RecordError),
@@ -119,6 +128,7 @@ impl CommandError {
             | Self::Admin(_)
             | Self::Module { .. }
             | Self::New(_)
+            | Self::Man { .. }
             | Self::Record(_)
             | Self::StoppedAtOnce(_)
             | Self::System(_) => ExitCode::FAILURE,
