@@ -5,6 +5,7 @@
 //! cargo run --release -p hassock-tests --bin bench -- --against COMMAND URL
 //! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
 //! cargo run --release -p hassock-tests --bin bench polling
+//! cargo run --release -p hassock-tests --bin bench compression
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
@@ -21,6 +22,7 @@
 mod case;
 mod chaos;
 mod component;
+mod compression;
 mod contained;
 mod contest;
 mod growth;
@@ -38,6 +40,7 @@ use std::process::ExitCode;
 use case::Case;
 use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compression::Compression;
 use contained::{Attacking, Contained};
 use growth::Growth;
 use hassock::cli::Cli;
@@ -68,6 +71,7 @@ struct Arguments {
 enum Other {
     Growth(Growth),
     Polling(Polling),
+    Compression(Compression),
     Instructions(Instructions),
     Chaos(Chaos),
     Contained(Contained),
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
             None => arguments.cases.measure().await,
             Some(Other::Growth(growth)) => growth.measure().await,
             Some(Other::Polling(polling)) => polling.measure().await,
+            Some(Other::Compression(compression)) => compression.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,

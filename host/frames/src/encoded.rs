@@ -109,6 +109,11 @@ impl Encoded {
         Ok(Self { bytes: keep(self.bytes)?, ..self })
     }
 
+    /// Whether any of the messages is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.headers().any(|header| header.is_compressed())
+    }
+
     /// The headers of the frames.
     pub(crate) fn headers(&self) -> impl Iterator<Item = Header> {
         let mut rest = &*self.bytes;

@@ -204,7 +204,7 @@ impl Turn {
 impl Encoded {
     /// The same messages without compression.
     pub fn inflated(self) -> Self {
-        if !self.headers().any(|header| header.is_compressed()) {
+        if !self.is_compressed() {
             return self;
         }
         let mut bytes = Vec::new();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use hassock_frames::Deflate;
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Client, Pending, health, page};
+use super::{Client, Pending, compression, health, page};
 use crate::addresses::Addresses;
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
@@ -112,7 +113,9 @@ async fn respond(
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
     let contract = to_contract(&request, &client);
-    let outcome = match enter(app, &setup, id, client.slot) {
+    let agreed = compression::agree(&setup.config.compression, request.headers());
+    let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
+    let outcome = match enter(app, &setup, id, client.slot, deflate) {
         Some(entered) => ask(state, app, &setup, entered, contract, asking).await,
         None => {
             let answer = answer::not_found(path);
@@ -123,6 +126,7 @@ async fn respond(
     match outcome {
         Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
+            switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
             *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
             switch
         }
@@ -225,8 +229,9 @@ impl Drop for Entered {
 
 /// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
 /// any more.
-fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot) -> Option<Entered> {
-    let connection = Arc::new(Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot));
+fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot, deflate: Option<Deflate>) -> Option<Entered> {
+    let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
+    let connection = Arc::new(connection.deflating(deflate));
     app.connections.insert(&connection);
     let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
     // Check this only now: if the app is removed later, it closes this connection too.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hassock_frames::Encoded;
+use hassock_frames::{Compression, Deflate, Encoded};
 use parking_lot::Mutex;
 
 use super::close::Close;
@@ -31,6 +31,8 @@ pub enum SendError {
 pub struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
+    /// How messages are compressed, if the client agreed to that. All bounds count what the module sent.
+    deflate: Option<Deflate>,
 }
 
 /// What a session does next with its socket.
@@ -87,7 +89,23 @@ impl Outbox {
             close: None,
             shut: false,
         };
-        Self { queue: Mutex::new(queue), limit }
+        Self { queue: Mutex::new(queue), limit, deflate: None }
+    }
+
+    /// The same for a client that may have agreed to compression.
+    pub(crate) fn deflating(self, deflate: Option<Deflate>) -> Self {
+        Self { deflate, ..self }
+    }
+
+    /// How published messages are to be compressed.
+    #[inline]
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.deflate
+    }
+
+    /// Whether the client may compress.
+    pub(crate) fn compression(&self) -> Compression {
+        if self.deflate.is_some() { Compression::Deflate } else { Compression::None }
     }
 
     /// Queue messages: all of them, or none.
@@ -95,21 +113,35 @@ impl Outbox {
     /// # Errors
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
-        let own = size(&messages);
+        let messages = self.compressed(messages);
+        let own = in_memory(&messages);
         self.push_counting(messages, own, None)
     }
 
-    /// Queue a message that was published. If it is not short, the memory budget counts its bytes already.
+    /// Queue a message that was published, in the form for this connection. If it is not short, the memory budget counts its
+    /// bytes already.
     ///
     /// # Errors
     /// If it does not fit, or the connection is closing.
     pub(crate) fn push_published(&self, message: Encoded) -> Result<(), SendError> {
         let bytes = message.as_bytes();
         if bytes.len() < SHORTEST {
-            return self.push(message);
+            let own = in_memory(&message);
+            return self.push_counting(message, own, None);
         }
         let published = Published { address: bytes.as_ptr().addr(), bytes: bytes.len() };
         self.push_counting(message, MESSAGE_OVERHEAD, Some(published))
+    }
+
+    /// The messages as this client gets them.
+    #[inline]
+    fn compressed(&self, messages: Encoded) -> Encoded {
+        match self.deflate {
+            None => messages,
+            // What can never fit need not be compressed.
+            Some(_) if size(&messages) > self.limit + MESSAGE_OVERHEAD => messages,
+            Some(how) => messages.deflated(how),
+        }
     }
 
     /// Queue messages of which so many bytes count for the memory budget here.
@@ -144,12 +176,13 @@ impl Outbox {
     /// # Errors
     /// If the connection is closing.
     pub(crate) fn push_promised(&self, messages: Encoded) -> Result<(), SendError> {
-        let bytes = size(&messages);
+        let messages = self.compressed(messages);
+        let (bytes, own) = (size(&messages), in_memory(&messages));
         let mut queue = self.queue.lock();
         if queue.is_closing() {
             return Err(SendError::Closing);
         }
-        queue.push(messages, bytes, bytes)
+        queue.push(messages, bytes, own)
     }
 
     /// How full the outbox is, in percent of its limit.
@@ -293,9 +326,14 @@ pub(crate) fn size(messages: &Encoded) -> usize {
     messages.payload_len() + messages.frames() * MESSAGE_OVERHEAD
 }
 
+/// What messages that nobody else has count for the memory budget, in bytes.
+fn in_memory(messages: &Encoded) -> usize {
+    messages.as_bytes().len() + messages.frames() * MESSAGE_OVERHEAD
+}
+
 #[cfg(test)]
 mod tests {
-    use hassock_frames::Payload;
+    use hassock_frames::{Payload, Window};
 
     use super::*;
 
@@ -373,6 +411,27 @@ mod tests {
         assert_eq!((outbox.push_promised(text(1)), outbox.room()), (Err(SendError::Closing), 0));
         taken.clear();
         assert!(matches!(outbox.next(&mut taken), Next::Close(_)));
+    }
+
+    /// What a module may send does not depend on its clients, and what is in memory does.
+    #[test]
+    fn the_limit_counts_what_was_sent_and_the_budget_what_is_kept() {
+        let memory = MemoryBudget::new(64 << 20);
+        let how = Deflate { window: Window::Full, level: 2, min_bytes: 100 };
+        let outbox = Outbox::new(200_000, &memory).deflating(Some(how));
+        outbox.push(text(100_000)).unwrap();
+        outbox.push_promised(text(50_000)).unwrap();
+        assert_eq!((outbox.fullness(), outbox.push(text(100_000))), (75, Err(SendError::Full)));
+        assert_eq!(outbox.push(text(200_001)), Err(SendError::TooLarge));
+        assert!(outbox.memory().0 < 1_000, "{} bytes", outbox.memory().0);
+        let mut taken = VecDeque::new();
+        outbox.next(&mut taken);
+        assert!(taken.iter().all(Encoded::is_compressed) && taken.len() == 2);
+        // The form of a published message is that of the publisher.
+        outbox.push_published(text(500)).unwrap();
+        taken.clear();
+        outbox.next(&mut taken);
+        assert_eq!(taken, [text(500)]);
     }
 
     #[test]

@@ -49,7 +49,15 @@ impl InstanceState {
         let memory = &call.app.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
-        Ok(call.app.topics.publish(topic, &message, except, &mut call.dirty))
+        let compress = |message: &Encoded, how| {
+            let compressed = message.clone().deflated(how);
+            match compressed.is_compressed() {
+                // Without memory for both forms, all subscribers get the one that is there.
+                true => compressed.kept(|bytes| memory.keep(Use::Outbox, bytes)).unwrap_or_else(|_| message.clone()),
+                false => compressed,
+            }
+        };
+        Ok(call.app.topics.publish(topic, &message, compress, except, &mut call.dirty))
     }
 }
 
