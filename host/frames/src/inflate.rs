@@ -25,7 +25,7 @@ const WRITE: usize = 16 << 10;
 const STATE: usize = 48 << 10;
 
 /// How much may be done before other tasks of the thread have a turn: this takes about a millisecond.
-const TURN: usize = 512 << 10;
+const TURN: u32 = 512 << 10;
 
 /// What a byte that is written counts is 1. One that is read counts more, because a block can be nothing but tables, which
 /// take long to build.
@@ -43,7 +43,7 @@ thread_local! {
 
 /// How much may still be done in this turn.
 #[derive(Debug)]
-pub(crate) struct Turn(usize);
+pub(crate) struct Turn(u32);
 
 /// A compressed message whose decompression has not come to its end.
 #[derive(Debug)]
@@ -197,7 +197,8 @@ impl Turn {
     }
 
     fn spend(&mut self, read: usize, wrote: usize) {
-        self.0 = self.0.saturating_sub(COST_OF_PART + COST_OF_READ * read + wrote);
+        let cost = COST_OF_PART + COST_OF_READ * read + wrote;
+        self.0 = self.0.saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
     }
 }
 
@@ -209,10 +210,8 @@ impl Encoded {
         }
         let mut bytes = Vec::new();
         for frame in self.split() {
-            match plain(&frame, self.payload_len()) {
-                Some(frame) => bytes.extend_from_slice(frame.as_bytes()),
-                None => bytes.extend_from_slice(frame.as_bytes()),
-            }
+            let plain = plain(&frame, self.payload_len());
+            bytes.extend_from_slice(plain.as_ref().unwrap_or(&frame).as_bytes());
         }
         Self::from_frames(bytes.into(), self.payload_len(), self.frames())
     }
@@ -222,10 +221,12 @@ impl Encoded {
 fn plain(frame: &Encoded, max_message: usize) -> Option<Encoded> {
     let header = Header::parse(frame.as_bytes()).filter(Header::is_compressed)?;
     let opcode = Opcode::from_number(header.opcode)?;
-    // Its length was bounded when it was sent.
-    let mut turn = Turn(usize::MAX);
-    match inflate(opcode, Cow::Borrowed(&frame.payload()), max_message, &mut turn) {
-        Ok(Outcome::Message(message)) => Some(Encoded::message(opcode, &message)),
-        Ok(Outcome::Unfinished(_)) | Err(_) => None,
+    let mut outcome = inflate(opcode, Cow::Borrowed(&frame.payload()), max_message, &mut Turn::new());
+    loop {
+        match outcome {
+            Ok(Outcome::Message(message)) => return Some(Encoded::message(opcode, &message)),
+            Ok(Outcome::Unfinished(message)) => outcome = message.go_on(&mut Turn::new()),
+            Err(_) => return None,
+        }
     }
 }
