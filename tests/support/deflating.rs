@@ -101,17 +101,17 @@ pub fn compress(plain: impl AsRef<[u8]>) -> Vec<u8> {
     data
 }
 
-/// The data of a message that becomes 1 GiB of zeros.
+/// The data of a message that becomes so many MiB of zeros, each from about one KiB.
 ///
 /// # Panics
 /// If it cannot be compressed.
-pub fn bomb() -> Vec<u8> {
+pub fn bomb(mebibytes: usize) -> Vec<u8> {
     const MIB: usize = 1 << 20;
     let mut state = Compress::new_with_window_bits(Compression::new(9), false, 15);
     let mut part = Vec::with_capacity(MIB);
     let status = state.compress_vec(&vec![0; MIB], &mut part, FlushCompress::Full);
     assert!(status.is_ok() && part.ends_with(&TAIL), "not compressed: {status:?}");
-    let mut data = part.repeat(1 << 10);
+    let mut data = part.repeat(mebibytes);
     data.truncate(data.len() - TAIL.len());
     data
 }

@@ -166,7 +166,7 @@ async fn a_bomb_costs_as_much_as_a_message() {
     let keys = format!("{}[apps.marked.limits]\nmessage_bytes = \"2MiB\"\n", compression("marked"));
     let host = SeparateHost::start(NAME, "m", &keys).await;
     let before = host.usage().resident;
-    let data = bomb();
+    let data = bomb(1024);
     assert!((MIB..2 * MIB).contains(&data.len()), "{} bytes", data.len());
     let bytes = frame(FIN | COMPRESSED | BINARY, &data);
     let mut bombers = JoinSet::new();

@@ -113,8 +113,7 @@ impl Outbox {
     /// # Errors
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
-        let messages = self.compressed(messages);
-        let own = in_memory(&messages);
+        let (messages, own) = self.compressed(messages);
         self.push_counting(messages, own, None)
     }
 
@@ -133,14 +132,18 @@ impl Outbox {
         self.push_counting(message, MESSAGE_OVERHEAD, Some(published))
     }
 
-    /// The messages as this client gets them.
+    /// The messages as this client gets them, and how many bytes of them count for the memory budget.
     #[inline]
-    fn compressed(&self, messages: Encoded) -> Encoded {
+    fn compressed(&self, messages: Encoded) -> (Encoded, usize) {
+        let size = size(&messages);
         match self.deflate {
-            None => messages,
             // What can never fit need not be compressed.
-            Some(_) if size(&messages) > self.limit + MESSAGE_OVERHEAD => messages,
-            Some(how) => messages.deflated(how),
+            Some(how) if size <= self.limit + MESSAGE_OVERHEAD => {
+                let messages = messages.deflated(how);
+                let own = in_memory(&messages);
+                (messages, own)
+            }
+            _ => (messages, size),
         }
     }
 
@@ -176,8 +179,8 @@ impl Outbox {
     /// # Errors
     /// If the connection is closing.
     pub(crate) fn push_promised(&self, messages: Encoded) -> Result<(), SendError> {
-        let messages = self.compressed(messages);
-        let (bytes, own) = (size(&messages), in_memory(&messages));
+        let bytes = size(&messages);
+        let (messages, own) = self.compressed(messages);
         let mut queue = self.queue.lock();
         if queue.is_closing() {
             return Err(SendError::Closing);
