@@ -16,7 +16,7 @@ use crate::raw::{Frame, frame, text, unmasked, upgrade, upgrade_with};
 const ADDRESS: &str = "127.0.0.2";
 
 /// A reserved bit of the first byte of a frame.
-const RESERVED: u8 = 0x20;
+const RESERVED: u8 = 0x40;
 
 /// Between two bytes of a request that is sent slowly.
 const SLOWLY: Duration = Duration::from_millis(50);
