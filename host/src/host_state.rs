@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::addresses::Addresses;
 use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits, MoreOrigins};
+use crate::handshake_counts::HandshakeCounts;
 use crate::notices::Notices;
 use crate::request::{Routes, ServedHosts, TrustedProxies};
 
@@ -30,6 +31,8 @@ pub struct HostState {
     pub draining: CancellationToken,
     /// Tells the listener that the routing table was replaced.
     pub changed: Notify,
+    /// Counts the handshakes that reach no app.
+    pub(crate) handshakes: HandshakeCounts,
     /// The data for the test page.
     pub(crate) notices: Notices,
 }
@@ -46,6 +49,7 @@ impl HostState {
             stopping: CancellationToken::new(),
             draining: CancellationToken::new(),
             changed: Notify::new(),
+            handshakes: HandshakeCounts::default(),
             notices: Notices::default(),
         }
     }

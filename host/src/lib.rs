@@ -12,6 +12,8 @@
 mod allocator;
 pub mod config;
 mod external;
+mod handshake_counts;
+mod histogram;
 mod lazy_timeout;
 mod memory_budget;
 mod notices;
@@ -20,6 +22,7 @@ mod priority;
 mod private_file;
 mod runtime;
 mod service_manager;
+pub mod telemetry;
 mod text;
 
 pub mod database;
@@ -49,7 +52,6 @@ pub mod deploy;
 
 pub mod admin;
 mod host;
-pub mod telemetry;
 
 pub mod build;
 pub mod testkit;

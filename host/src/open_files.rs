@@ -17,7 +17,7 @@ pub(crate) fn raise(max_connections: usize) {
     }
     let now = getrlimit(Resource::Nofile).current;
     let needed = needed(max_connections);
-    tracing::debug!(before = before.current, now, "open files");
+    tracing::debug!(open_files = before.current, limit = now, "open files");
     if let Some(now) = now.filter(|now| *now < needed) {
         tracing::warn!(
             "at most {now} files may be open, and `limits.max_connections` = {max_connections} needs {needed}: raise \

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod dev;
+mod log;
 mod module;
 mod new;
 mod serve;

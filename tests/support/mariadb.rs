@@ -18,8 +18,9 @@ use crate::{Certificates, eventually, within};
 /// standard input closes then. It removes the folder too, unless it reads `keep`.
 const KEEPER: &str = r#"
 exec 2>>"$FOLDER/log"
+mkdir -p "$FOLDER/tmp"
 [ -d "$FOLDER/data" ] ||
-    mariadb-install-db "$@" --auth-root-authentication-method=normal --skip-test-db >"$FOLDER/log" || exit
+    mariadb-install-db "$@" --auth-root-authentication-method=normal --skip-test-db >>"$FOLDER/log" || exit
 mariadbd "$@" >>"$FOLDER/log" 2>&1 &
 server=$!
 echo $server
@@ -134,6 +135,8 @@ impl MariaDb {
             .args(["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"])
             .arg(format!("--datadir={}", self.folder.join("data").display()))
             .arg(format!("--socket={}", self.folder.join("socket").display()))
+            // A server that starts deletes the temporary tables of all servers that share the folder.
+            .arg(format!("--tmpdir={}", self.folder.join("tmp").display()))
             .arg(format!("--port={}", self.port))
             .args(user())
             .args(&self.options)

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
-use super::metrics;
+use super::metrics::{self, Snapshot};
 use super::query::{DeployQuery, NoParameters, PinQuery, RecordQuery, read};
 use super::response::{PLAIN, Response, json, recording, text};
 use super::token::Token;
@@ -138,7 +138,13 @@ impl Api {
     }
 
     fn metrics(&self) -> Result<Response, ApiError> {
-        let metrics = metrics::text(self.control.report(), self.control.memory()).map_err(|_| ApiError::Internal)?;
+        let snapshot = Snapshot {
+            versions: self.control.report(),
+            apps: self.control.app_figures(),
+            databases: self.control.database_reports(),
+            host: self.control.host_figures(),
+        };
+        let metrics = metrics::text(snapshot).map_err(|_| ApiError::Internal)?;
         Ok(text(metrics::CONTENT_TYPE, metrics))
     }
 

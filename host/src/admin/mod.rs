@@ -7,7 +7,6 @@
 mod api;
 mod client;
 mod error;
-mod host_metrics;
 mod listen;
 mod metrics;
 mod query;

@@ -4,11 +4,13 @@
 pub mod call;
 pub mod connection;
 mod context;
+mod figures;
 mod imports;
 pub(crate) mod recording;
 mod setup;
 mod timers;
 mod topics;
+mod traffic;
 pub mod versions;
 
 use std::sync::Arc;
@@ -16,13 +18,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 pub use context::HostContext;
+pub use figures::AppFigures;
 pub use setup::Setup;
 pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{TopicError, Topics};
+pub use traffic::{Amount, Traffic, TrafficReport};
 
 use connection::{Close, Connection, Connections};
 use recording::Recorder;
 use versions::{Version, Versions};
+
+use crate::handshake_counts::HandshakeCounts;
 
 /// Counts a connection that has ended.
 pub(crate) struct Ending<'a>(&'a AtomicUsize);
@@ -43,6 +49,10 @@ pub struct App {
     pub topics: Topics,
     /// The timers.
     pub timers: Timers,
+    /// Counts messages and ends.
+    pub traffic: Traffic,
+    /// Counts handshakes.
+    pub handshakes: HandshakeCounts,
     /// The versions of the module, and which version serves which connection.
     pub versions: Versions,
     /// The recording of the traffic, if there is one.
@@ -78,6 +88,8 @@ impl App {
             connections: Connections::default(),
             topics: Topics::default(),
             timers: Timers::default(),
+            traffic: Traffic::default(),
+            handshakes: HandshakeCounts::default(),
             versions: Versions::new(version),
             recorder: Recorder::default(),
             deploying: tokio::sync::Mutex::default(),

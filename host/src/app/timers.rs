@@ -171,6 +171,11 @@ impl Timers {
         }
     }
 
+    /// How many timers are set, of the app and of its connections.
+    pub fn count(&self) -> usize {
+        self.state.lock().owners.values().map(HashMap::len).sum()
+    }
+
     /// How many bytes the timers of the app itself keep.
     pub fn bytes_of_app(&self) -> usize {
         self.state.lock().bytes_of_app

@@ -132,6 +132,12 @@ impl Topics {
         subscribers.lock().deliver(form, except, dirty)
     }
 
+    /// How many topics and how many subscriptions there are.
+    pub fn count(&self) -> (usize, usize) {
+        let topics = self.by_name.read();
+        (topics.len(), topics.values().map(|subscribers| subscribers.lock().by_id.len()).sum())
+    }
+
     /// The ids of a topic's subscribers, ascending.
     pub fn subscribers(&self, topic: &str) -> Vec<u64> {
         let topics = self.by_name.read();

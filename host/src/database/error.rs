@@ -34,6 +34,76 @@ pub enum DatabaseError {
     Other(String),
 }
 
+/// The kinds of a [`DatabaseError`], for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseErrorKind {
+    /// [`DatabaseError::Denied`]
+    Denied,
+    /// [`DatabaseError::UnknownDatabase`]
+    UnknownDatabase,
+    /// [`DatabaseError::Timeout`]
+    Timeout,
+    /// [`DatabaseError::PoolExhausted`]
+    PoolExhausted,
+    /// [`DatabaseError::Constraint`]
+    Constraint,
+    /// [`DatabaseError::Syntax`]
+    Syntax,
+    /// [`DatabaseError::TooLarge`]
+    TooLarge,
+    /// [`DatabaseError::ConnectionLost`]
+    ConnectionLost,
+    /// [`DatabaseError::Other`]
+    Other,
+}
+
+impl DatabaseErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Denied,
+        Self::UnknownDatabase,
+        Self::Timeout,
+        Self::PoolExhausted,
+        Self::Constraint,
+        Self::Syntax,
+        Self::TooLarge,
+        Self::ConnectionLost,
+        Self::Other,
+    ];
+
+    /// Its name in WIT.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::UnknownDatabase => "unknown-database",
+            Self::Timeout => "timeout",
+            Self::PoolExhausted => "pool-exhausted",
+            Self::Constraint => "constraint",
+            Self::Syntax => "syntax",
+            Self::TooLarge => "too-large",
+            Self::ConnectionLost => "connection-lost",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl DatabaseError {
+    /// Its kind.
+    pub fn kind(&self) -> DatabaseErrorKind {
+        match self {
+            Self::Denied(_) => DatabaseErrorKind::Denied,
+            Self::UnknownDatabase(_) => DatabaseErrorKind::UnknownDatabase,
+            Self::Timeout => DatabaseErrorKind::Timeout,
+            Self::PoolExhausted => DatabaseErrorKind::PoolExhausted,
+            Self::Constraint(_) => DatabaseErrorKind::Constraint,
+            Self::Syntax(_) => DatabaseErrorKind::Syntax,
+            Self::TooLarge(_) => DatabaseErrorKind::TooLarge,
+            Self::ConnectionLost(_) => DatabaseErrorKind::ConnectionLost,
+            Self::Other(_) => DatabaseErrorKind::Other,
+        }
+    }
+}
+
 /// Why a database cannot be opened or granted. The texts never contain the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {

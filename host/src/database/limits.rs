@@ -13,6 +13,16 @@ pub enum Access {
     ReadWrite,
 }
 
+impl Access {
+    /// Its name in the config.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::ReadWrite => "read-write",
+        }
+    }
+}
+
 /// Counts the rows and bytes of one result, so that a result that is too large is stopped while it arrives.
 pub(super) struct Meter<'a> {
     config: &'a DatabaseConfig,

@@ -2,10 +2,11 @@
 //!
 //! A [`Database`] is one entry of the config. [`Database::grant`] returns a [`Handle`] with an access; the imports of a
 //! module see nothing else. Reading order: [`Handle`] → `statement` (which statements are allowed) → `session` (pool,
-//! limits; `slots` count what is open) and `transaction` → `mysql` and `sqlite` (the differences). `batch` is only for tests.
+//! limits; `slots` count what is open), `transaction` and `engine_transaction` → `mysql` and `sqlite` (the differences). `batch` is only for tests.
 
 mod batch;
 mod engine;
+mod engine_transaction;
 mod error;
 mod limits;
 mod mysql;
@@ -14,6 +15,7 @@ mod session;
 mod slots;
 mod sqlite;
 mod statement;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -24,19 +26,23 @@ pub use error::{DatabaseError, OpenError};
 pub use limits::Access;
 #[cfg(fuzzing)]
 pub(crate) use sqlite::properties;
+pub use stats::{DatabaseReport, PoolReport};
+use transaction::AnyTransaction;
+pub use transaction::Transaction;
 pub use value::{Outcome, RowSet, Value};
 
 use crate::config::{DatabaseConfig, Sharer};
 use engine::Engine;
+use engine_transaction::EngineTransaction;
 use session::{EnginePool, Part, Run};
 use sqlite::Sqlite;
 use sqlx::MySql;
 use statement::{Context, Verb};
+use stats::Stats;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, Semaphore, watch};
-use transaction::EngineTransaction;
 
 /// One configured database with its pools: one pool for each [`Access`] that was granted.
 pub struct Database {
@@ -47,6 +53,7 @@ pub struct Database {
     anchor: Mutex<Option<sqlite::Session>>,
     /// Each handle holds a receiver.
     handles: watch::Sender<()>,
+    stats: Stats,
 }
 
 enum Backend {
@@ -93,7 +100,14 @@ impl Database {
             }
         };
         let handles = watch::Sender::new(());
-        Ok(Database { name: name.to_owned(), config, backend, anchor: Mutex::new(anchor), handles })
+        Ok(Database {
+            name: name.to_owned(),
+            config,
+            backend,
+            anchor: Mutex::new(anchor),
+            handles,
+            stats: Stats::default(),
+        })
     }
 
     /// A handle with this access for one of the apps that get equal parts of the sessions. The first handle with an access
@@ -106,14 +120,8 @@ impl Database {
             Backend::MySql(pools) => pools.get(access, &self.config).await.map(AnyPool::MySql),
             Backend::Sqlite(pools) => pools.get(access, &self.config).await.map(AnyPool::Sqlite),
         };
-        let pool = pool.map_err(|reason| OpenError::Grant {
-            name: self.name.clone(),
-            access: match access {
-                Access::ReadOnly => "read-only",
-                Access::ReadWrite => "read-write",
-            },
-            reason,
-        })?;
+        let pool =
+            pool.map_err(|reason| OpenError::Grant { name: self.name.clone(), access: access.name(), reason })?;
         let place = match access {
             Access::ReadOnly => sharer.reading,
             Access::ReadWrite => sharer.writing,
@@ -123,6 +131,15 @@ impl Database {
             AnyPool::Sqlite(pool) => pool.part(place),
         };
         Ok(Handle { database: Arc::clone(self), access, pool, part, sharer, _handle: self.handles.subscribe() })
+    }
+
+    /// What is known about the statements and the pools.
+    pub fn report(&self) -> DatabaseReport {
+        let pools = match &self.backend {
+            Backend::MySql(pools) => pools.report(),
+            Backend::Sqlite(pools) => pools.report(),
+        };
+        DatabaseReport { database: self.name.clone(), pools, times: self.stats.times(), errors: self.stats.errors() }
     }
 
     /// Wait until all handles have been dropped.
@@ -158,6 +175,11 @@ impl<E: Engine> Pools<E> {
             Ok(Arc::new(pool))
         };
         cell.get_or_try_init(make).await.map(Arc::clone)
+    }
+
+    fn report(&self) -> Vec<PoolReport> {
+        let pools = [(Access::ReadOnly, &self.read_only), (Access::ReadWrite, &self.read_write)];
+        pools.into_iter().filter_map(|(access, pool)| Some(pool.get()?.report(access))).collect()
     }
 
     async fn close(&self) {
@@ -218,10 +240,11 @@ impl Handle {
     /// # Errors
     /// See [`DatabaseError`]. Dropping the future stops the statement.
     pub async fn query(&self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
+        let stats = &self.database.stats;
         match &self.pool {
             // Boxed, because the driver's futures are large, and would be moved with every statement for SQLite, too.
-            AnyPool::MySql(pool) => Box::pin(query(pool, self, statement, parameters)).await,
-            AnyPool::Sqlite(pool) => query(pool, self, statement, parameters).await,
+            AnyPool::MySql(pool) => stats.measure(Box::pin(query(pool, self, statement, parameters))).await,
+            AnyPool::Sqlite(pool) => stats.measure(query(pool, self, statement, parameters)).await,
         }
     }
 
@@ -231,9 +254,10 @@ impl Handle {
     /// See [`DatabaseError`]. Dropping the future stops the statement if the database can be told to stop it. MySQL
     /// cannot stop a change that it has begun.
     pub async fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
+        let stats = &self.database.stats;
         match &self.pool {
-            AnyPool::MySql(pool) => Box::pin(execute(pool, self, statement, parameters)).await,
-            AnyPool::Sqlite(pool) => execute(pool, self, statement, parameters).await,
+            AnyPool::MySql(pool) => stats.measure(Box::pin(execute(pool, self, statement, parameters))).await,
+            AnyPool::Sqlite(pool) => stats.measure(execute(pool, self, statement, parameters)).await,
         }
     }
 
@@ -242,12 +266,15 @@ impl Handle {
     /// # Errors
     /// See [`DatabaseError`].
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        let stats = &self.database.stats;
         let inner = match &self.pool {
-            AnyPool::MySql(pool) => AnyTransaction::MySql(Box::new(
-                Box::pin(EngineTransaction::begin(pool, &self.part, self.access)).await?,
-            )),
+            AnyPool::MySql(pool) => {
+                let begin = Box::pin(EngineTransaction::begin(pool, &self.part, self.access));
+                AnyTransaction::MySql(Box::new(stats.measure(begin).await?))
+            }
             AnyPool::Sqlite(pool) => {
-                AnyTransaction::Sqlite(Box::new(EngineTransaction::begin(pool, &self.part, self.access).await?))
+                let begin = EngineTransaction::begin(pool, &self.part, self.access);
+                AnyTransaction::Sqlite(Box::new(stats.measure(begin).await?))
             }
         };
         Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database) })
@@ -291,99 +318,6 @@ async fn execute<E: Engine>(
     lease.execute(run).await.map_err(|fault| fault.error)
 }
 
-/// A transaction. It is rolled back if it is dropped without [`Transaction::commit`].
-///
-/// Some failures (a deadlock, a lost connection) roll the transaction back at once; every later call then reports that.
-pub struct Transaction {
-    inner: AnyTransaction,
-    access: Access,
-    /// A database in memory must exist until its last transaction ends.
-    database: Arc<Database>,
-}
-
-enum AnyTransaction {
-    MySql(Box<EngineTransaction<MySql>>),
-    Sqlite(Box<EngineTransaction<Sqlite>>),
-}
-
-impl Transaction {
-    /// The database's name in the config.
-    pub fn database(&self) -> &str {
-        &self.database.name
-    }
-
-    /// The same as [`Handle::query`], within the transaction.
-    ///
-    /// # Errors
-    /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
-    pub async fn query(&mut self, statement: &str, parameters: Vec<Value>) -> Result<RowSet, DatabaseError> {
-        let config = &self.database.config;
-        match &mut self.inner {
-            AnyTransaction::MySql(inner) => {
-                let verb = check::<MySql>(config, self.access, true, statement, &parameters)?;
-                Box::pin(inner.query(statement, parameters, verb)).await
-            }
-            AnyTransaction::Sqlite(inner) => {
-                let verb = check::<Sqlite>(config, self.access, true, statement, &parameters)?;
-                inner.query(statement, parameters, verb).await
-            }
-        }
-    }
-
-    /// The same as [`Handle::execute`], within the transaction.
-    ///
-    /// # Errors
-    /// See [`DatabaseError`]. A future that is dropped before it is ready rolls the transaction back.
-    pub async fn execute(&mut self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, DatabaseError> {
-        let config = &self.database.config;
-        match &mut self.inner {
-            AnyTransaction::MySql(inner) => {
-                let verb = check::<MySql>(config, self.access, true, statement, &parameters)?;
-                Box::pin(inner.execute(statement, parameters, verb)).await
-            }
-            AnyTransaction::Sqlite(inner) => {
-                let verb = check::<Sqlite>(config, self.access, true, statement, &parameters)?;
-                inner.execute(statement, parameters, verb).await
-            }
-        }
-    }
-
-    /// Commit the changes.
-    ///
-    /// # Errors
-    /// See [`DatabaseError`]. After [`DatabaseError::ConnectionLost`] or [`DatabaseError::Timeout`], it is unknown
-    /// whether the changes were committed; after any other error, they were not.
-    pub async fn commit(self) -> Result<(), DatabaseError> {
-        match self.inner {
-            AnyTransaction::MySql(inner) => Box::pin(inner.commit()).await,
-            AnyTransaction::Sqlite(inner) => inner.commit().await,
-        }
-    }
-
-    /// Roll back the changes.
-    ///
-    /// # Errors
-    /// See [`DatabaseError`]. The changes are rolled back in any case.
-    pub async fn rollback(self) -> Result<(), DatabaseError> {
-        match self.inner {
-            AnyTransaction::MySql(inner) => Box::pin(inner.rollback()).await,
-            AnyTransaction::Sqlite(inner) => inner.rollback().await,
-        }
-    }
-
-    /// Roll back the changes of a call that has ended. A database that does not respond within `connect_timeout` rolls them
-    /// back when it finds the session closed.
-    ///
-    /// # Errors
-    /// See [`DatabaseError`]. The changes are rolled back in any case.
-    pub async fn abandon(self) -> Result<(), DatabaseError> {
-        match self.inner {
-            AnyTransaction::MySql(inner) => Box::pin(inner.abandon()).await,
-            AnyTransaction::Sqlite(inner) => inner.abandon().await,
-        }
-    }
-}
-
 impl fmt::Debug for Database {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Database({})", self.name)
@@ -393,11 +327,5 @@ impl fmt::Debug for Database {
 impl fmt::Debug for Handle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Handle({}, {:?})", self.name(), self.access)
-    }
-}
-
-impl fmt::Debug for Transaction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Transaction({})", self.database.name)
     }
 }

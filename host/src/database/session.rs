@@ -8,6 +8,7 @@ use super::engine::{Engine, Health};
 use super::error::{DatabaseError, Fault};
 use super::limits::Access;
 use super::statement::Verb;
+use super::stats::PoolReport;
 use super::value::{Outcome, RowSet, Value};
 use crate::config::{DatabaseConfig, Place};
 use crate::external::external;
@@ -40,6 +41,8 @@ pub(super) struct EnginePool<E: Engine> {
     pool: E::Pool,
     /// The host's own permits, because the driver's pool does not distinguish "all busy" from "cannot connect".
     permits: Arc<Semaphore>,
+    /// How many permits there are.
+    size: usize,
     health: Arc<Health>,
     pub(super) config: Arc<DatabaseConfig>,
 }
@@ -54,9 +57,9 @@ impl<E: Engine> EnginePool<E> {
     ) -> Self {
         let health = Arc::new(Health::new());
         let pool = E::pool(source, access, config, Arc::clone(&health));
-        let size = E::max_sessions(&pool);
-        let permits = alone.unwrap_or_else(|| Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))));
-        EnginePool { permits, pool, health, config: Arc::clone(config) }
+        let size = if alone.is_some() { 1 } else { usize::try_from(E::max_sessions(&pool)).unwrap_or(1) };
+        let permits = alone.unwrap_or_else(|| Arc::new(Semaphore::new(size)));
+        EnginePool { permits, size, pool, health, config: Arc::clone(config) }
     }
 
     /// Create the first session.
@@ -89,6 +92,12 @@ impl<E: Engine> EnginePool<E> {
         };
         let session = external(E::acquire(&self.pool)).await?;
         Ok(Lease { session, busy: false, is_changed: false, health: Arc::clone(&self.health), permits: Some(permits) })
+    }
+
+    /// How many sessions calls use now.
+    pub(super) fn report(&self, access: Access) -> PoolReport {
+        let free = self.permits.available_permits();
+        PoolReport { access: access.name(), busy: self.size.saturating_sub(free), limit: self.size }
     }
 
     /// Close all sessions. This waits for the calls that use them, but no longer than one statement may take: a session

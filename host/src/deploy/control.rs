@@ -17,18 +17,17 @@ use crate::app::recording::RecordOptions;
 use crate::app::versions::{self, AppReport, Change, Missing, Outcome, PinOutcome, Swap, Version, description};
 use crate::config::{Config, ConfigError, Share};
 use crate::host_state::{HostState, RoutingTable};
-use crate::memory_budget::MemoryReport;
 use crate::module::{Engine, LoadError};
 use crate::record::Reader;
 use crate::text::log_line;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
 #[derive(Clone)]
-pub struct Control(Arc<Inner>);
+pub struct Control(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     engine: Engine,
-    state: Arc<HostState>,
+    pub(super) state: Arc<HostState>,
     serving: Mutex<Serving>,
     /// Notified when a config was put into effect, for the file watch.
     reloaded: Notify,
@@ -38,10 +37,10 @@ struct Inner {
 
 /// The config that is in effect, with what was made of it.
 #[derive(Clone)]
-struct Serving {
+pub(super) struct Serving {
     config: Arc<Config>,
-    apps: Arc<Apps>,
-    databases: Databases,
+    pub(super) apps: Arc<Apps>,
+    pub(super) databases: Databases,
 }
 
 /// Which connections get a version that is deployed.
@@ -116,11 +115,6 @@ impl Control {
     /// Whether clients should come. They should not when the host is about to stop.
     pub fn is_ready(&self) -> bool {
         !self.0.state.stopping.is_cancelled()
-    }
-
-    /// What the memory budget is used for.
-    pub fn memory(&self) -> MemoryReport {
-        self.0.state.context.memory.report()
     }
 
     /// Let a component through the gate and serve it.
@@ -208,8 +202,9 @@ impl Control {
         };
         running.versions.change(&setup, |state| state.order(swap));
         versions::announce(&running);
-        tracing::info!(app, ?swap, "an operator said what becomes of open connections");
-        Ok(description::pin(app, swap))
+        let PinOutcome { swap, pin_for_seconds, .. } = description::pin(app, swap);
+        tracing::info!(app, swap, pin_for_seconds, "an operator said what becomes of open connections");
+        Ok(PinOutcome { app: app.to_owned(), swap, pin_for_seconds })
     }
 
     /// Read the config again, and put it into effect in one step or not at all.
@@ -303,7 +298,7 @@ impl Control {
         self.serving().config
     }
 
-    fn serving(&self) -> Serving {
+    pub(super) fn serving(&self) -> Serving {
         self.0.serving.lock().clone()
     }
 
@@ -337,8 +332,12 @@ impl Control {
         match change {
             Some(change) => {
                 let before = change.previous.as_ref().map(|version| &*version.id);
-                let swap = app.versions.swap(&setup);
-                tracing::info!(app = %app.name, version = %version.id, before, ?rollout, ?swap, "deployed");
+                let swap = description::name(app.versions.swap(&setup));
+                let canary_percent = match rollout {
+                    Rollout::Full => None,
+                    Rollout::Canary(share) => Some(share.as_percent()),
+                };
+                tracing::info!(app = %app.name, version = %version.id, before, canary_percent, swap, "deployed");
                 self.changed(app, change)
             }
             None => description::no_change(app, version),

@@ -7,6 +7,7 @@
 mod changes;
 mod control;
 mod databases;
+mod figures;
 mod follow;
 mod gate;
 mod plan;
@@ -15,6 +16,7 @@ mod watch;
 pub use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 pub use control::{Control, DeployError, Pin, Rollout};
 pub use databases::Databases;
+pub use figures::HostFigures;
 pub use gate::{GateError, Source};
 pub use plan::{Prepared, ReloadReport, prepare};
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};

@@ -24,6 +24,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
+use crate::handshake_counts::{HandshakeCounts, HandshakeOutcome};
 use crate::memory_budget::{MemoryBudget, Use};
 use crate::module::bindings::hassock::host::types::Refusal;
 use crate::module::{CallError, FailedCall};
@@ -38,7 +39,11 @@ pub(super) const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\
 
 /// The same as an answer to a request that came through a proxy.
 pub(super) fn too_many_connections() -> Answer {
-    let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many connections from your network address\n");
+    let mut answer = turned_down(
+        HandshakeOutcome::TooMany,
+        StatusCode::TOO_MANY_REQUESTS,
+        "too many connections from your network address\n",
+    );
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     answer
 }
@@ -55,12 +60,20 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer
 }
 
+/// The response to a handshake that ended in this way.
+fn turned_down(outcome: HandshakeOutcome, status: StatusCode, sentence: impl Into<Bytes>) -> Answer {
+    let mut answer = text(status, sentence);
+    answer.extensions_mut().insert(outcome);
+    answer
+}
+
 pub(super) fn not_found(path: &str) -> Answer {
-    text(StatusCode::NOT_FOUND, format!("no app has the path {path}\n"))
+    turned_down(HandshakeOutcome::NotFound, StatusCode::NOT_FOUND, format!("no app has the path {path}\n"))
 }
 
 pub(super) fn wrong_origin(origin: &str) -> Answer {
-    text(
+    turned_down(
+        HandshakeOutcome::Origin,
         StatusCode::FORBIDDEN,
         format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"),
     )
@@ -69,7 +82,8 @@ pub(super) fn wrong_origin(origin: &str) -> Answer {
 /// RFC 9110, section 15.5.20.
 pub(super) fn other_host(host: &str) -> Answer {
     let host = host.get(..host.floor_char_boundary(300)).unwrap_or_default();
-    text(
+    turned_down(
+        HandshakeOutcome::Host,
         StatusCode::MISDIRECTED_REQUEST,
         format!("`{host}` is not served here; to change that, add it to `hosts` in the config\n"),
     )
@@ -83,16 +97,16 @@ pub(super) fn fine() -> Answer {
 }
 
 pub(super) fn stopping() -> Answer {
-    retry_later("the host is stopping\n")
+    retry_later(HandshakeOutcome::Stopping, "the host is stopping\n")
 }
 
 /// The app has to catch up with connections that have ended.
 pub(super) fn behind() -> Answer {
-    retry_later("the application is busy\n")
+    retry_later(HandshakeOutcome::Busy, "the application is busy\n")
 }
 
 pub(super) fn out_of_memory() -> Answer {
-    retry_later("the host has no memory left\n")
+    retry_later(HandshakeOutcome::OutOfMemory, "the host has no memory left\n")
 }
 
 pub(super) fn page(page: String) -> Answer {
@@ -129,12 +143,16 @@ pub(super) fn no_handshake(error: &Error) -> Answer {
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => {
             upgrade_required("only version 13 of the WebSocket protocol is spoken here\n")
         }
-        _ => text(StatusCode::BAD_REQUEST, format!("malformed WebSocket handshake: {error}\n")),
+        _ => turned_down(
+            HandshakeOutcome::Malformed,
+            StatusCode::BAD_REQUEST,
+            format!("malformed WebSocket handshake: {error}\n"),
+        ),
     }
 }
 
 fn upgrade_required(sentence: &'static str) -> Answer {
-    let mut answer = text(StatusCode::UPGRADE_REQUIRED, sentence);
+    let mut answer = turned_down(HandshakeOutcome::NotWebsocket, StatusCode::UPGRADE_REQUIRED, sentence);
     let headers = answer.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     // RFC 9110, section 7.8: a server that sends Upgrade lists it in Connection.
@@ -149,12 +167,13 @@ pub(super) fn call_failed(failed: &FailedCall) -> Answer {
     match error {
         CallError::Stopping => stopping(),
         CallError::Busy { .. } | CallError::HostBusy(_) => {
-            retry_later(format!("the application is busy (version {version})\n"))
+            retry_later(HandshakeOutcome::Busy, format!("the application is busy (version {version})\n"))
         }
         CallError::CpuTime { .. } | CallError::Timeout(_) => {
-            retry_later(format!("the application took too long (version {version})\n"))
+            retry_later(HandshakeOutcome::Busy, format!("the application took too long (version {version})\n"))
         }
         CallError::Returned(_)
+        | CallError::Panic { .. }
         | CallError::Trap { .. }
         | CallError::Memory { .. }
         | CallError::Instantiate(_)
@@ -164,18 +183,26 @@ pub(super) fn call_failed(failed: &FailedCall) -> Answer {
 
 /// The module returned a response that is not valid.
 pub(super) fn broken(version: &str) -> Answer {
-    text(StatusCode::INTERNAL_SERVER_ERROR, format!("the application failed (version {version})\n"))
+    let sentence = format!("the application failed (version {version})\n");
+    turned_down(HandshakeOutcome::Failed, StatusCode::INTERNAL_SERVER_ERROR, sentence)
 }
 
 /// A task of the host failed.
 pub(super) fn host_failed() -> Answer {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "the host failed\n")
+    turned_down(HandshakeOutcome::Failed, StatusCode::INTERNAL_SERVER_ERROR, "the host failed\n")
 }
 
-fn retry_later(sentence: impl Into<Bytes>) -> Answer {
-    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+fn retry_later(outcome: HandshakeOutcome, sentence: impl Into<Bytes>) -> Answer {
+    let mut answer = turned_down(outcome, StatusCode::SERVICE_UNAVAILABLE, sentence);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
+}
+
+/// Count how a handshake ended, unless that was done already.
+pub(super) fn count(answer: &mut Answer, counts: &HandshakeCounts) {
+    if let Some(outcome) = answer.extensions_mut().remove() {
+        counts.count(outcome);
+    }
 }
 
 /// Marks refusals that the module chose.
@@ -192,7 +219,7 @@ pub(super) fn refused(refusal: Refusal, memory: &Arc<MemoryBudget>) -> Result<An
         .filter(|status| status.is_client_error() || status.is_server_error())
         .ok_or_else(|| format!("the status {} of a refusal is not 400 to 599", refusal.status))?;
     let Ok(body) = memory.keep(Use::Outbox, refusal.body) else { return Ok(out_of_memory()) };
-    let mut answer = text(status, body);
+    let mut answer = turned_down(HandshakeOutcome::Refused, status, body);
     answer.extensions_mut().insert(FromModule);
     for (name, value) in &refusal.headers {
         let (name, value) = header(name, value)?;

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use patient_socket::PatientSocket;
 
 use crate::app::connection::{Close, Opened, Slot};
+use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
 use crate::session::Transport;
@@ -102,6 +103,7 @@ async fn drive_http(
         }
     };
     if let Err(error) = result {
+        state.handshakes.count(HandshakeOutcome::Malformed);
         tracing::debug!(%peer, %error, "a request was cut off");
     }
 }

@@ -1,5 +1,6 @@
 //! Handles one request: checks whether it is a WebSocket handshake and may be one, and asks the module.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +19,7 @@ use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::config::AppLimits;
+use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::{HostState, RoutingTable};
 use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::FailedCall;
@@ -41,7 +43,9 @@ pub(super) async fn answer(
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let target = page::target_of_interest(&request, &state.routing());
-    let answer = respond(request, client, state, accepted).await;
+    let mut answer = respond(request, client, state, accepted).await;
+    // What an app has not counted reached none.
+    answer::count(&mut answer, &state.handshakes);
     if let Some(target) = target
         && answer.status() != StatusCode::SWITCHING_PROTOCOLS
     {
@@ -66,13 +70,11 @@ async fn respond(
 ) -> Answer {
     let path = request.uri().path();
     let routing = state.routing();
-    let header = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let (host, origin) = (header(HOST), header(ORIGIN));
     let Some(client) = resolve(client, &request, &routing, state) else { return answer::too_many_connections() };
-    let peer = client.address;
     if let Some(answer) = health::respond(&request, &routing, state) {
         return answer;
     }
+    let host = header(&request, &HOST);
     if !hosts::is_served(&routing.hosts, host.as_deref()) {
         return answer::other_host(host.as_deref().unwrap_or_default());
     }
@@ -83,10 +85,26 @@ async fn respond(
         return answer;
     }
     let Some(app) = routing.routes.find(path) else { return answer::not_found(path) };
-    let mut switch = match switch {
-        Ok(switch) => switch,
-        Err(error) => return answer::no_handshake(&error),
+    let mut answer = match switch {
+        Ok(switch) => hand_over(request, client, state, &routing, app, switch, accepted).await,
+        Err(error) => answer::no_handshake(&error),
     };
+    answer::count(&mut answer, &app.handshakes);
+    answer
+}
+
+/// Let the app answer a handshake, if the client may ask it.
+async fn hand_over(
+    request: http::Request<Incoming>,
+    client: Client,
+    state: &Arc<HostState>,
+    routing: &RoutingTable,
+    app: &Arc<App>,
+    mut switch: Answer,
+    accepted: &Mutex<Option<Pending>>,
+) -> Answer {
+    let (host, origin) = (header(&request, &HOST), header(&request, &ORIGIN));
+    let peer = client.address;
     if state.draining.is_cancelled() {
         return answer::stopping();
     }
@@ -118,7 +136,7 @@ async fn respond(
     let outcome = match enter(app, &setup, id, client.slot, deflate) {
         Some(entered) => ask(state, app, &setup, entered, contract, asking).await,
         None => {
-            let answer = answer::not_found(path);
+            let answer = answer::not_found(request.uri().path());
             note_refusal(asking, &answer).await;
             Err(answer)
         }
@@ -127,11 +145,16 @@ async fn respond(
         Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
             switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
+            switch.extensions_mut().insert(HandshakeOutcome::Accepted);
             *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
             switch
         }
         Err(answer) => answer,
     }
+}
+
+fn header<'a>(request: &'a http::Request<Incoming>, name: &HeaderName) -> Option<Cow<'a, str>> {
+    request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// The client behind a trusted proxy, as the request says. It counts for `connections_per_address` from now on, and so does the

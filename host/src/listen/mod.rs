@@ -19,6 +19,7 @@ use capacity::{Capacity, Permit};
 use crate::addresses::Addresses;
 use crate::app::connection::Slot;
 use crate::handshake::{self, Client};
+use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
 use crate::session::{self, Transport};
@@ -118,6 +119,7 @@ fn admit(shared: &Arc<Shared>, socket: Socket, address: ClientAddress, permit: P
     let routing = state.routing();
     let is_proxy = routing.proxies.trusts(&address);
     if preamble.proxy_protocol && !is_proxy {
+        state.handshakes.count(HandshakeOutcome::ProxyProtocol);
         tracing::warn!(peer = %address, "refused: the listener expects the PROXY protocol, and this is none of `trusted_proxies`");
         return;
     }
@@ -146,6 +148,7 @@ fn admit(shared: &Arc<Shared>, socket: Socket, address: ClientAddress, permit: P
 /// Tell a client that its address has too many connections, unless too many clients are being told at the same time. TLS would
 /// need a handshake first, which costs more than such a client is worth.
 fn turn_away(shared: &Shared, socket: Socket) {
+    shared.state.handshakes.count(HandshakeOutcome::TooMany);
     if shared.preamble.tls.is_none()
         && let Ok(place) = Arc::clone(&shared.turned_away).try_acquire_owned()
     {

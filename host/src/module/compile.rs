@@ -4,7 +4,7 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -60,7 +60,7 @@ impl Compiler {
     fn load(&self, cache: &CodeCache, binary: &Binary) -> Option<Component> {
         let begin = Instant::now();
         let component = cache.load(&self.engine, binary.digest())?;
-        let millis = begin.elapsed().as_millis();
+        let millis = millis(begin.elapsed());
         tracing::debug!(version = %binary.version(), bytes = binary.bytes().len(), millis, "loaded compiled code from the cache");
         Some(component)
     }
@@ -69,11 +69,24 @@ impl Compiler {
         let begin = Instant::now();
         // Wasmtime compiles the functions of a component with rayon, which uses the pool that it is called in.
         let component = pool()?.install(|| Component::from_binary(&self.engine, binary.bytes()))?;
-        let millis = begin.elapsed().as_millis();
-        let compiler = self.strategy;
-        tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), ?compiler, millis, "compiled");
+        let (compiler, millis) = (name(self.strategy), millis(begin.elapsed()));
+        tracing::info!(version = %binary.version(), bytes = binary.bytes().len(), compiler, millis, "compiled");
         Ok(component)
     }
+}
+
+/// The name of a compiler in the log.
+fn name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Winch => "winch",
+        Strategy::Cranelift | Strategy::Auto => "cranelift",
+        _ => "other",
+    }
+}
+
+/// As a number that a log has room for.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Run `work` on a thread with a lower priority, and wait for it. It needs its own thread, because a thread may lower

@@ -80,7 +80,17 @@ pub enum CallError {
     /// The module returned an error.
     #[error("the module returned an error: {0}")]
     Returned(String),
-    /// The module trapped: a panic, an out-of-bounds access, a stack overflow, ….
+    /// The module panicked, and trapped therefore.
+    #[error("the module trapped: panicked at {at}: {message}")]
+    Panic {
+        /// File, line and column.
+        at: String,
+        /// What it said.
+        message: String,
+        /// The wasm frames, innermost first.
+        backtrace: String,
+    },
+    /// The module trapped: an out-of-bounds access, a stack overflow, a panic that said nothing, ….
     #[error("the module trapped: {reason}")]
     Trap {
         /// The kind of trap.
@@ -156,12 +166,91 @@ impl LoadError {
     }
 }
 
+/// The kinds of a [`CallError`], for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallErrorKind {
+    /// [`CallError::Returned`]
+    Returned,
+    /// [`CallError::Panic`]
+    Panic,
+    /// [`CallError::Trap`]
+    Trap,
+    /// [`CallError::CpuTime`]
+    CpuTime,
+    /// [`CallError::Timeout`]
+    Timeout,
+    /// [`CallError::Memory`]
+    Memory,
+    /// [`CallError::Busy`]
+    Busy,
+    /// [`CallError::HostBusy`]
+    HostBusy,
+    /// [`CallError::Instantiate`]
+    Instantiate,
+    /// [`CallError::Stopping`]
+    Stopping,
+    /// [`CallError::Stranded`]
+    Stranded,
+}
+
+impl CallErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Returned,
+        Self::Panic,
+        Self::Trap,
+        Self::CpuTime,
+        Self::Timeout,
+        Self::Memory,
+        Self::Busy,
+        Self::HostBusy,
+        Self::Instantiate,
+        Self::Stopping,
+        Self::Stranded,
+    ];
+
+    /// A word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Panic => "panic",
+            Self::Trap => "trap",
+            Self::CpuTime => "cpu-time",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::Busy => "busy",
+            Self::HostBusy => "host-busy",
+            Self::Instantiate => "instantiate",
+            Self::Stopping => "stopping",
+            Self::Stranded => "stranded",
+        }
+    }
+}
+
 impl CallError {
+    /// Its kind.
+    pub fn kind(&self) -> CallErrorKind {
+        match self {
+            Self::Returned(_) => CallErrorKind::Returned,
+            Self::Panic { .. } => CallErrorKind::Panic,
+            Self::Trap { .. } => CallErrorKind::Trap,
+            Self::CpuTime { .. } => CallErrorKind::CpuTime,
+            Self::Timeout(_) => CallErrorKind::Timeout,
+            Self::Memory { .. } => CallErrorKind::Memory,
+            Self::Busy { .. } => CallErrorKind::Busy,
+            Self::HostBusy(_) => CallErrorKind::HostBusy,
+            Self::Instantiate(_) => CallErrorKind::Instantiate,
+            Self::Stopping => CallErrorKind::Stopping,
+            Self::Stranded(_) => CallErrorKind::Stranded,
+        }
+    }
+
     /// Whether the module failed: it trapped, or reached a deadline or the memory limit. An error that the module
     /// returned does not count.
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::Trap { .. }
+            Self::Panic { .. }
+            | Self::Trap { .. }
             | Self::CpuTime { .. }
             | Self::Timeout(_)
             | Self::Memory { .. }
@@ -178,8 +267,16 @@ impl CallError {
     /// The wasm frames, if there are any.
     pub fn backtrace(&self) -> &str {
         match self {
-            Self::Trap { backtrace, .. } | Self::CpuTime { backtrace, .. } => backtrace,
+            Self::Panic { backtrace, .. } | Self::Trap { backtrace, .. } | Self::CpuTime { backtrace, .. } => backtrace,
             _ => "",
+        }
+    }
+
+    /// File, line and column of a panic.
+    pub fn panicked_at(&self) -> Option<&str> {
+        match self {
+            Self::Panic { at, .. } => Some(at),
+            _ => None,
         }
     }
 }

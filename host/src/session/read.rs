@@ -54,7 +54,7 @@ pub(super) struct Batch {
     /// other tasks have a turn before this one goes on.
     pub(super) is_drained: bool,
     /// Bytes in the messages.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Control frames count too, because a flood of pings could otherwise keep a read running.
     frames: usize,
 }

@@ -17,7 +17,7 @@ use super::read::{Batch, Reader};
 use super::transport::Transport;
 use super::write::Writer;
 use crate::app::connection::{Close, DueTimer, Opened};
-use crate::app::{call, versions};
+use crate::app::{Amount, call, versions};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
@@ -195,6 +195,7 @@ impl<'a, S: Transport> Session<'a, S> {
                 None => self.writer.write(&self.opened.connection).await,
             };
         }
+        self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);
             self.alarm.as_mut().reset(resume);

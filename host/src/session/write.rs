@@ -145,7 +145,7 @@ impl<S: Transport> Writer<S> {
             Ok(Err(error)) => Err(Close::broken(&Error::Io(error))),
             Err(_) => {
                 self.is_stuck = true;
-                Err(Close::lost("the client takes no more bytes"))
+                Err(Close::stuck())
             }
         }
     }

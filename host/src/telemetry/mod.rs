@@ -3,7 +3,7 @@
 mod rate_limit;
 
 use std::io::IsTerminal;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +46,15 @@ impl Drop for Log {
     }
 }
 
+/// Lines that were left out since the process began, by reason.
+pub(crate) fn left_out() -> [(&'static str, u64); 2] {
+    let read_too_slowly = READ_TOO_SLOWLY.get().map_or(0, ErrorCounter::dropped_lines);
+    [("rate", rate_limit::left_out()), ("read-too-slowly", read_too_slowly as u64)]
+}
+
+/// Counts the lines that were left out because nobody read the log. There is one log in a process.
+static READ_TOO_SLOWLY: OnceLock<ErrorCounter> = OnceLock::new();
+
 /// Write the log to standard error from now on, on a thread of its own. Calls and connections do not wait for it, even if
 /// the log is not read.
 ///
@@ -75,7 +84,10 @@ pub fn init(config: &LogConfig) -> Log {
         }
     };
     match result {
-        Ok(()) => drop(tokio::spawn(report(left_out, rate_limit))),
+        Ok(()) => {
+            let _ = READ_TOO_SLOWLY.set(left_out.clone());
+            drop(tokio::spawn(report(left_out, rate_limit)));
+        }
         Err(error) => tracing::debug!(%error, "the log was already set up"),
     }
     Log(Some(guard))
@@ -105,5 +117,52 @@ fn level(level: LogLevel) -> LevelFilter {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use regex::Regex;
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+
+    /// The fields of all lines that the host writes, as they stand in its sources.
+    fn fields() -> BTreeSet<String> {
+        let line = Regex::new(r#"tracing::(?:trace|debug|info|warn|error)!\(\s*([^"]*?),?\s*""#).unwrap();
+        let sources: Vec<String> = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect();
+        let arguments = sources.iter().flat_map(|source| line.captures_iter(source).map(|found| found[1].to_owned()));
+        let split = Regex::new(r",\s*").unwrap();
+        let fields = arguments.flat_map(|list| split.split(&list).map(ToOwned::to_owned).collect::<Vec<_>>());
+        let name = |field: String| {
+            assert!(!field.contains('?'), "the Debug form of a value is not for a log: {field}");
+            field.split(" =").next().unwrap_or_default().trim().trim_start_matches('%').to_owned()
+        };
+        fields.map(name).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// The table of the book has the fields that there are, and no others.
+    #[test]
+    fn each_field_is_in_the_book() {
+        let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/operations.md");
+        let book = fs::read_to_string(book).unwrap();
+        let (_, logs) = book.split_once("\n## Logs\n").unwrap();
+        let logs = logs.split("\n## ").next().unwrap();
+        let row = Regex::new(r"(?m)^\| `([a-z_`, ]+)` \|").unwrap();
+        let told: BTreeSet<String> = row
+            .captures_iter(logs)
+            .flat_map(|row| row[1].split("`, `").map(ToOwned::to_owned).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(fields(), told);
     }
 }

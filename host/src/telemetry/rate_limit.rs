@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -14,6 +15,14 @@ use tracing_subscriber::layer::{Context, Filter};
 
 /// For how long lines are counted together.
 const WINDOW: Duration = Duration::from_secs(1);
+
+/// Lines that were left out since the process began.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines were left out since the process began.
+pub(super) fn left_out() -> u64 {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
 
 /// Lets so many lines pass. Clones share the counts.
 #[derive(Clone)]
@@ -71,6 +80,7 @@ impl RateLimit {
         counts.lines += 1;
         let passes = counts.lines <= self.lines_per_second;
         counts.left_out += usize::from(!passes);
+        LEFT_OUT.fetch_add(u64::from(!passes), Ordering::Relaxed);
         passes
     }
 }

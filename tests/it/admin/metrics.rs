@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hassock_tests::eventually;
+use hassock_tests::{eventually, refused};
 
 use super::*;
 
@@ -57,9 +57,10 @@ fn read(text: &str) -> Scrape {
     series
 }
 
-/// The buckets of a histogram: upper bounds and cumulative counts, in the order of the text.
+/// The buckets of the histogram of `receive`: upper bounds and cumulative counts, in the order of the text.
 fn buckets(text: &str, version: &str) -> Vec<(f64, f64)> {
-    let mine = |line: &&str| line.starts_with("hassock_call_duration_seconds_bucket{") && line.contains(version);
+    let labels = format!("version=\"{version}\",export=\"receive\"");
+    let mine = |line: &&str| line.starts_with("hassock_call_duration_seconds_bucket{") && line.contains(&labels);
     let bucket = |line: &str| {
         let (labels, count) = line.rsplit_once(' ').unwrap();
         let bound = labels.split_once("le=\"").unwrap().1.split_once('"').unwrap().0;
@@ -142,7 +143,10 @@ async fn what_was_done_is_what_is_counted() {
         for (name, count) in ["connections", "calls_total", "call_failures_total"].iter().zip(counts) {
             expected.insert(format!("hassock_{name}{{{labels}}}"), count);
         }
-        expected.insert(format!("hassock_call_duration_seconds_count{{{labels}}}"), counts[1]);
+        let of_version =
+            |name: &str| name.starts_with("hassock_call_duration_seconds_count{") && name.contains(&labels);
+        let sum: f64 = found.iter().filter(|(name, _)| of_version(name)).map(|(_, count)| count).sum();
+        assert!((sum - counts[1]).abs() < f64::EPSILON, "{labels}: {sum} calls in histograms");
         expected.insert(format!("hassock_version_info{{state=\"{state}\",{labels}}}"), 1.0);
     }
     let canary = format!("app=\"other\",version=\"{}\"", version_of("v5"));
@@ -156,6 +160,27 @@ async fn what_was_done_is_what_is_counted() {
         ("rollbacks_total{app=\"other\",by=\"host\"}", 0.0),
         ("migrations_total{app=\"marked\",outcome=\"ok\"}", 7.0),
         ("migrations_total{app=\"marked\",outcome=\"failed\"}", 1.0),
+        (
+            &format!(
+                "call_errors_total{{app=\"marked\",version=\"{}\",export=\"receive\",kind=\"returned\"}}",
+                version_of(v2)
+            ),
+            1.0,
+        ),
+        (
+            &format!(
+                "call_errors_total{{app=\"marked\",version=\"{}\",export=\"migrate\",kind=\"returned\"}}",
+                version_of(v3)
+            ),
+            1.0,
+        ),
+        (
+            &format!(
+                "call_errors_total{{app=\"marked\",version=\"{}\",export=\"receive\",kind=\"panic\"}}",
+                version_of(v4)
+            ),
+            1.0,
+        ),
         (&format!("canary_share{{{canary}}}"), 0.025),
         (&format!("version_info{{state=\"canary\",{canary}}}"), 1.0),
         (&format!("calls_total{{{canary}}}"), 0.0),
@@ -173,30 +198,115 @@ async fn what_was_done_is_what_is_counted() {
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
 
-/// The histogram counts every call, cumulatively, in the same buckets at every scrape, and its sum gives the mean.
+/// The histogram counts every call, cumulatively, in the same buckets at every scrape, and its sum is that of the calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_histogram_holds_every_call() {
     let bench = Bench::start().await;
-    let empty = bench.operator.ask("GET /metrics").await.body;
     let mut client = bench.host.connect("/marked").await;
-    for _ in 0..20 {
+    client.ask("hello").await;
+    let first = bench.operator.ask("GET /metrics").await.body;
+    for _ in 0..19 {
         client.ask("hello").await;
     }
     // 300 ms, which is much longer than an echo.
     client.ask("sleep").await;
     let text = bench.operator.ask("GET /metrics").await.body;
-    let (before, after) = (buckets(&empty, &version_of("v1")), buckets(&text, &version_of("v1")));
+    let (before, after) = (buckets(&first, &version_of("v1")), buckets(&text, &version_of("v1")));
     let bounds = |buckets: &[(f64, f64)]| buckets.iter().map(|(bound, _)| *bound).collect::<Vec<_>>();
     assert_eq!(bounds(&before), bounds(&after));
-    assert!(before.iter().all(|(_, count)| *count == 0.0), "{before:?}");
+    assert_eq!(before.last(), Some(&(f64::INFINITY, 1.0)));
     assert!(after.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{after:?}");
-    assert_eq!(after.last(), Some(&(f64::INFINITY, 22.0)));
+    assert_eq!(after.last(), Some(&(f64::INFINITY, 21.0)));
     // The clock is read before and after the call, so it shows at least the time that the module slept.
     let within =
         |limit: f64| after.iter().filter(|(bound, _)| *bound < limit).map(|(_, count)| *count).fold(0.0, f64::max);
-    assert!(within(0.3) <= 21.0, "{after:?}");
-    let labels = format!("{{app=\"marked\",version=\"{}\"}}", version_of("v1"));
-    let sum = read(&text)[&format!("hassock_call_duration_seconds_sum{labels}")];
-    let mean = bench.host.report("marked").versions[0].mean_micros;
+    assert!(within(0.3) <= 20.0, "{after:?}");
+    let found = read(&text);
+    let of = |export: &str| {
+        let labels = format!("{{app=\"marked\",version=\"{}\",export=\"{export}\"}}", version_of("v1"));
+        found[&format!("hassock_call_duration_seconds_sum{labels}")]
+    };
+    let (sum, mean) = (of("open") + of("receive"), bench.host.report("marked").versions[0].mean_micros);
     assert!(sum >= 0.3 && (sum / 22.0 - mean / 1e6).abs() < 1e-6, "{sum} and {mean}");
+}
+
+/// Handshakes, messages, ends, topics, timers, instances, outboxes, statements and sessions: everything that has a bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_used_of_the_bounds_is_shown() {
+    let database = "[databases.main]\nurl = \"sqlite::memory:\"\nmax_connections = 3\n";
+    let bench = Bench::with(
+        database,
+        &format!(
+            "{}databases = {{ main = \"read-write\" }}\n[apps.probe.limits]\ninstances = 7\n",
+            app("probe", &guest("probe"))
+        ),
+    )
+    .await;
+    let (host, operator) = (&bench.host, &bench.operator);
+    let mut subscriber = host.connect("/probe?topic=news").await;
+    let mut other = host.connect("/probe?topic=other").await;
+    let published = other.probe(json!({ "publish": { "topic": "news", "text": "ok" } })).await;
+    assert_eq!((published, subscriber.text().await), (json!(1), "ok".to_owned()));
+    other.probe(json!({ "timer": { "name": "late", "after_ms": 3_600_000, "text": "" } })).await;
+    other.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)", json!([])).await;
+    for expected in [json!({ "affected": 1, "id": 1 }), Value::Null] {
+        let answer = other.try_probe(json!({ "execute": { "sql": "INSERT INTO t VALUES (1)" } })).await;
+        assert_eq!(answer["ok"], expected, "{answer}");
+    }
+    assert_eq!(refused(&host.address(), "/nowhere", |_| {}).await.0, 404);
+    subscriber.close().await;
+    let open = || async { scrape(operator).await["hassock_open_connections"] };
+    eventually("the end", || async { open().await < 2.0 }).await;
+
+    let found = scrape(operator).await;
+    for (series, value) in [
+        ("handshakes_total{app=\"probe\",outcome=\"accepted\"}", 2.0),
+        ("unrouted_handshakes_total{outcome=\"not-found\"}", 1.0),
+        ("open_connections", 1.0),
+        ("connections_limit", 10_000.0),
+        ("messages_received_total{app=\"probe\"}", 5.0),
+        // Five answers and `ok`.
+        ("messages_sent_total{app=\"probe\"}", 6.0),
+        ("closes_total{app=\"probe\",by=\"client\",code=\"1005\"}", 1.0),
+        ("slow_clients_total{app=\"probe\"}", 0.0),
+        ("ending_connections{app=\"probe\"}", 0.0),
+        ("topics{app=\"probe\"}", 1.0),
+        ("subscriptions{app=\"probe\"}", 1.0),
+        ("timers{app=\"probe\"}", 1.0),
+        ("instances_limit{app=\"probe\"}", 7.0),
+        ("running_calls{app=\"probe\"}", 0.0),
+        ("outbox_bytes{app=\"probe\"}", 0.0),
+        ("fullest_outbox_ratio{app=\"probe\"}", 0.0),
+        ("database_sessions{database=\"main\",access=\"read-write\"}", 0.0),
+        ("database_statement_duration_seconds_count{database=\"main\"}", 3.0),
+        ("database_errors_total{database=\"main\",kind=\"constraint\"}", 1.0),
+    ] {
+        assert_eq!(found.get(&format!("hassock_{series}")), Some(&value), "{series} in {found:#?}");
+    }
+    assert!(found["hassock_received_bytes_total{app=\"probe\"}"] > 100.0, "{found:#?}");
+    assert!(found["hassock_instances{app=\"probe\"}"] >= 1.0, "{found:#?}");
+    assert!(found["process_resident_memory_bytes"] > 1e6 && found["process_open_fds"] > 5.0, "{found:#?}");
+}
+
+/// A client that does not read is counted, and what waits for it is shown before.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_are_shown() {
+    let database = "[databases.main]\nurl = \"sqlite::memory:\"\n";
+    let grant = "databases = { main = \"read-write\" }";
+    let app = app("probe", &guest("probe"));
+    let bench = Bench::with(database, &format!("{app}{grant}\n[apps.probe.limits]\noutbox_bytes = \"1 MiB\"\n")).await;
+    let _silent = bench.host.connect("/probe?topic=news").await;
+    let mut other = bench.host.connect("/probe").await;
+    let text = "x".repeat(100_000);
+    let mut fullest: f64 = 0.0;
+    let slow = "hassock_slow_clients_total{app=\"probe\"}";
+    loop {
+        other.probe(json!({ "publish": { "topic": "news", "text": text } })).await;
+        let found = scrape(&bench.operator).await;
+        fullest = fullest.max(found["hassock_fullest_outbox_ratio{app=\"probe\"}"]);
+        if found[slow] > 0.0 {
+            break;
+        }
+    }
+    assert!(fullest > 0.5, "{fullest}");
 }

@@ -121,7 +121,7 @@ async fn dev_compiles_quickly_and_serve_optimises() {
     let dev = project.dev();
     let address = address(&dev).await;
     assert_eq!(Client::connect(&address, "/app").await.ask("hello").await, "hello");
-    dev.complains("compiler=Winch").await;
+    dev.complains("compiler=\"winch\"").await;
     dev.ctrl_c();
     let finished = dev.ends().await;
     assert_eq!(finished.stderr.matches("compiler=").count(), 1, "{}", finished.stderr);
@@ -133,7 +133,7 @@ async fn dev_compiles_quickly_and_serve_optimises() {
     assert_eq!(finished.stderr.matches("compiler=").count(), 0, "{}", finished.stderr);
     let serve = Process::hassock(project.folder.path(), ["serve"]);
     serve.line("Starting server on ").await;
-    serve.complains("compiler=Cranelift").await;
+    serve.complains("compiler=\"cranelift\"").await;
 }
 
 /// If the first build fails, `hassock dev` waits until the source is corrected, and then serves it.

@@ -24,7 +24,7 @@ async fn host(events: &Events, limits: &str, more: &str) -> TestHost {
 }
 
 fn all_used(host: &TestHost) -> usize {
-    host.host.control().memory().used.iter().map(|(_, bytes)| bytes).sum()
+    host.host.control().host_figures().memory.used.iter().map(|(_, bytes)| bytes).sum()
 }
 
 /// A client that has read nothing of some MiB, and a timer with one MiB.

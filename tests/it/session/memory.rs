@@ -17,11 +17,11 @@ fn small(more: &str) -> String {
 }
 
 fn used(host: &TestHost, what_for: &str) -> usize {
-    host.host.control().memory().used.iter().find(|(name, _)| *name == what_for).unwrap().1
+    host.host.control().host_figures().memory.used.iter().find(|(name, _)| *name == what_for).unwrap().1
 }
 
 fn all_used(host: &TestHost) -> usize {
-    host.host.control().memory().used.iter().map(|(_, bytes)| bytes).sum()
+    host.host.control().host_figures().memory.used.iter().map(|(_, bytes)| bytes).sum()
 }
 
 fn out_of_memory() -> Closed {
@@ -44,7 +44,7 @@ async fn those_that_use_most_are_closed_when_the_memory_is_used_up() {
     eventually("room", || async { all_used(&host) < 7 * MIB }).await;
     small.probe(json!({ "attach": "x".repeat(3 * MIB) })).await;
     assert_eq!(large.ask("still here").await, "still here");
-    assert_eq!(host.host.control().memory().closed, 1);
+    assert_eq!(host.host.control().host_figures().memory.closed, 1);
     assert_eq!(events.wait("closed", 1).await, ["1013 Host the host has no memory left"]);
 }
 
@@ -65,12 +65,12 @@ async fn a_client_that_takes_nothing_gives_back_what_waits_for_it() {
     let message = "x".repeat(MIB / 2);
     // What the kernel takes is not in an outbox, so the host says when there is no room.
     let mut rounds = 0;
-    while host.host.control().memory().closed == 0 {
+    while host.host.control().host_figures().memory.closed == 0 {
         for id in &ids {
             sender.try_probe(json!({ "send-to": { "id": id, "text": message } })).await;
         }
         rounds += 1;
-        assert!(rounds < 200, "the memory is never used up: {:?}", host.host.control().memory());
+        assert!(rounds < 200, "the memory is never used up: {:?}", host.host.control().host_figures().memory);
     }
     eventually("room", || async { all_used(&host) <= 12 * MIB }).await;
     assert_eq!(events.wait("closed", 1).await[0], "1013 Host the host has no memory left");
@@ -142,7 +142,7 @@ async fn unfinished_messages_do_not_fill_the_memory() {
     let mut one_more = Raw::open(&host.address(), "/probe").await;
     // The host may stop reading in the middle of it.
     let _ = one_more.try_send(&part).await;
-    eventually("one is closed", || async { host.host.control().memory().closed > 0 }).await;
+    eventually("one is closed", || async { host.host.control().host_figures().memory.closed > 0 }).await;
     assert_eq!(other.ask("unaffected").await, "unaffected");
     assert_eq!(other.ask("x".repeat(MIB / 4)).await.len(), MIB / 4);
     drop((unfinished, one_more));
@@ -180,7 +180,7 @@ async fn a_published_message_counts_once() {
         let reached = speaker.probe(json!({ "publish": { "topic": "news", "text": message } })).await;
         assert_eq!(reached, slow.len());
     }
-    assert_eq!(host.host.control().memory().closed, 0);
+    assert_eq!(host.host.control().host_figures().memory.closed, 0);
     for raw in &mut slow {
         assert_eq!(raw.text().await, message);
     }
@@ -220,7 +220,7 @@ async fn the_timers_of_an_app_leave_room() {
     assert!(refused.to_string().contains("as many timers"), "{refused}");
     client.probe(json!({ "cancel-app-timer": "first" })).await;
     client.probe(timer("second")).await;
-    assert_eq!(host.host.control().memory().closed, 0);
+    assert_eq!(host.host.control().host_figures().memory.closed, 0);
 }
 
 /// Also those of many apps together.
@@ -242,7 +242,7 @@ async fn the_timers_of_many_apps_leave_room() {
     }
     let mut client = host.connect("/probe").await;
     client.probe(json!({ "attach": "x".repeat(2 * MIB) })).await;
-    assert_eq!(host.host.control().memory().closed, 0);
+    assert_eq!(host.host.control().host_figures().memory.closed, 0);
 }
 
 /// What connections do not need any more returns to the system: the allocator keeps none of it for large messages to come.

@@ -24,7 +24,7 @@ fn a_timer_of_the_app_that_fails_is_seen() {
     host.advance(Duration::from_secs(2));
     let failed = host.take_failed_calls();
     let errors: Vec<&str> = failed.iter().map(|call| call.error.as_str()).collect();
-    assert!(errors[0].starts_with("the module trapped: wasm trap: "), "{errors:?}");
+    assert!(errors[0].starts_with("the module trapped: panicked at "), "{errors:?}");
     assert_eq!(errors[1], "the module returned an error: told to");
     for call in &failed {
         assert_eq!((call.call.as_str(), call.app.as_str(), call.connection), ("app-timer", "probe", None));

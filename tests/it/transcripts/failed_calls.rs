@@ -29,11 +29,11 @@ async fn a_timer_of_the_app_that_panics_fails_the_transcript() {
     let said = [
         "FAILED ./x.transcript\n",
         "x.transcript:4: the call `app-timer` of `probe` (version ",
-        ") failed: the module trapped: wasm trap: ",
+        ") failed: the module trapped: panicked at ",
         "; no step expects that; if it should fail, add `failed app-timer`\n  | advance 2s\n",
         "  log:\n",
-        "told to app=probe",
-        "    ERROR the module trapped: wasm trap: ",
+        "    ERROR the module trapped: panicked at probe/src/lib.rs:",
+        ": told to app=probe ",
         "\n      at probe.wasm!",
         "\n      <- probe.wasm!hassock:host/timer-handler@0.1.0#app-timer\n",
         "\n0 passed, 1 failed in ",
@@ -53,7 +53,7 @@ async fn a_closed_that_panics_fails_the_transcript() {
     let finished = faults(TRAP_IN_CLOSED).test("faults.wasm").await;
     let said = [
         "x.transcript:2: the call `closed` of `faults` (version ",
-        ", connection 1) failed: the module trapped: wasm trap: ",
+        ", connection 1) failed: the module trapped: panicked at ",
         "; no step expects that; if it should fail, add `failed closed`\n  | a disconnects 4000 trap in closed\n",
         "\n      at faults.wasm!",
     ];
@@ -73,7 +73,7 @@ async fn programs_get_the_reason_and_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_call_that_a_step_expects_passes() {
-    for expected in ["failed", "failed app-timer", "failed app-timer: /wasm trap/", "failed: /trapped/"] {
+    for expected in ["failed", "failed app-timer", "failed app-timer: /panicked at .*: told to/", "failed: /trapped/"] {
         let finished = probe(&format!("{}{expected}\n", app_timer("trap"))).test("probe.wasm").await;
         assert_said(&finished, 0, &["1 passed, 0 failed"]);
     }

@@ -19,7 +19,7 @@ async fn each_misdeed_fails_its_own_transcript() {
     let folder = faults("");
     let misdeeds = [
         ("spin", "a > spin\na < spin", "the call computed for longer than `cpu_time` = 500ms"),
-        ("trap", "a > trap\na < trap", "the module trapped: wasm trap: "),
+        ("trap", "a > trap\na < trap", "the module trapped: panicked at "),
         ("hog", "a > hog\na < hog", "the module needed more than `memory` = 8.0 MiB"),
         ("overflow", "a > overflow\na < overflow", "the module trapped: wasm trap: "),
         ("flood", "a > flood\na closed 1000", "`a` got a message; its connection was expected to be closed"),

@@ -6,7 +6,7 @@ use wasmtime::Store;
 
 use super::pool::Instance;
 use super::{CallContext, InstanceState};
-use crate::app::versions::CallOrder;
+use crate::app::versions::{CallOrder, Exported};
 use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
@@ -15,8 +15,8 @@ use crate::text::log_line;
 
 /// One exported function with its arguments.
 pub(super) trait Export: Send {
-    /// Its name in the log.
-    const NAME: &'static str;
+    /// Which function it is.
+    const EXPORTED: Exported;
 
     /// Whether the host owes the module the call (invariant 2): it is not given up when the host stops.
     const IS_OWED: bool = false;
@@ -94,7 +94,7 @@ pub(super) struct Migrate<'a> {
 pub(super) struct Check;
 
 impl Export for Open<'_> {
-    const NAME: &'static str = "open";
+    const EXPORTED: Exported = Exported::Open;
     const ORDER: CallOrder = CallOrder::First;
     type Returned = Result<Acceptance, Refusal>;
     type Value = Self::Returned;
@@ -109,7 +109,7 @@ impl Export for Open<'_> {
 }
 
 impl Export for Receive<'_> {
-    const NAME: &'static str = "receive";
+    const EXPORTED: Exported = Exported::Receive;
     type Returned = Result<(), String>;
     type Value = ();
 
@@ -132,7 +132,7 @@ impl Export for Receive<'_> {
 }
 
 impl Export for Closed<'_> {
-    const NAME: &'static str = "closed";
+    const EXPORTED: Exported = Exported::Closed;
     const IS_OWED: bool = true;
     type Returned = ();
     type Value = ();
@@ -147,7 +147,7 @@ impl Export for Closed<'_> {
 }
 
 impl Export for ConnectionTimer<'_> {
-    const NAME: &'static str = "connection-timer";
+    const EXPORTED: Exported = Exported::ConnectionTimer;
     type Returned = Result<(), String>;
     type Value = ();
 
@@ -162,7 +162,7 @@ impl Export for ConnectionTimer<'_> {
 }
 
 impl Export for AppTimer<'_> {
-    const NAME: &'static str = "app-timer";
+    const EXPORTED: Exported = Exported::AppTimer;
     // The timer has fired, so it is not set any more.
     const WAITS: bool = true;
     type Returned = Result<(), String>;
@@ -179,7 +179,7 @@ impl Export for AppTimer<'_> {
 }
 
 impl Export for Migrate<'_> {
-    const NAME: &'static str = "migrate";
+    const EXPORTED: Exported = Exported::Migrate;
     type Returned = Result<Vec<u8>, String>;
     type Value = Vec<u8>;
 
@@ -207,7 +207,7 @@ impl Export for Migrate<'_> {
 }
 
 impl Export for Check {
-    const NAME: &'static str = "check";
+    const EXPORTED: Exported = Exported::Check;
     type Returned = Result<(), String>;
     type Value = ();
 

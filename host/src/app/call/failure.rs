@@ -2,6 +2,7 @@
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::panic::Panic;
 use super::pool::Lease;
 use crate::app::App;
 use crate::config::AppLimits;
@@ -16,7 +17,10 @@ pub(super) fn log(call: &str, app: &App, connection: Option<u64>, failed: &Faile
             tracing::warn!(app = %app.name, version, connection, call, "{error}")
         }
         "" => tracing::error!(app = %app.name, version, connection, call, "{error}"),
-        backtrace => tracing::error!(app = %app.name, version, connection, call, backtrace, "{error}"),
+        backtrace => {
+            let at = error.panicked_at();
+            tracing::error!(app = %app.name, version, connection, call, at, backtrace, "{error}");
+        }
     }
 }
 
@@ -38,17 +42,57 @@ pub(super) fn classify(lease: &Lease<'_>, limits: &AppLimits, error: &wasmtime::
             text => text,
         },
     };
-    match state.memory.exceeded {
-        true => CallError::Memory { limit: limits.memory, reason },
-        false => CallError::Trap { reason, backtrace },
+    if state.memory.exceeded {
+        state.stderr.forget_deferred();
+        return CallError::Memory { limit: limits.memory, reason };
+    }
+    match state.stderr.take_panic() {
+        Some(Panic { at, message }) => CallError::Panic { at, message, backtrace },
+        None => CallError::Trap { reason, backtrace },
     }
 }
 
-/// The frames, innermost first, on one line. Only the text of wasmtime's error has the names in readable form.
+/// The frames, innermost first, on one line, without those of Rust's standard library: what it does after a panic is always
+/// the same. Only the text of wasmtime's error has the names in readable form.
 fn backtrace(error: &wasmtime::Error) -> String {
     let Some(frames) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let text = frames.to_string();
-    let names: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(" - ")?.1.trim())).collect();
+    let all: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(" - ")?.1.trim())).collect();
+    let own: Vec<&str> = all.iter().copied().filter(|name| !is_of_std(name)).collect();
+    let names = if own.is_empty() { all } else { own };
     // The names are the module's, which may have put anything into them.
     log_line(&names.join(" <- ")).into_owned()
+}
+
+/// Whether a frame is one of Rust's standard library or of its allocator: `module.wasm!core::panicking::panic_fmt::h0123`.
+fn is_of_std(frame: &str) -> bool {
+    let name = frame.split_once('!').map_or(frame, |(_, name)| name);
+    let name = name.trim_start_matches('<');
+    ["core::", "std::", "alloc::", "__rust", "rust_", "abort", "dlmalloc::"].iter().any(|own| name.starts_with(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_the_standard_library_are_left_out() {
+        for own in [
+            "chat.wasm!chat::Chat::on_message::h01",
+            "guest.wasm!<chat::Chat as hassock_sdk::Handler>::on_message",
+            "m.wasm!<wasm function 12>",
+            "m.wasm!stdout",
+        ] {
+            assert!(!is_of_std(own), "{own}");
+        }
+        for std in [
+            "m.wasm!core::panicking::panic_fmt::h01",
+            "m.wasm!<alloc::string::String as core::fmt::Write>::write_str",
+            "m.wasm!__rustc::rust_begin_unwind",
+            "m.wasm!std::process::abort",
+            "m.wasm!abort",
+        ] {
+            assert!(is_of_std(std), "{std}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod direct;
 mod export;
 mod failure;
 mod output;
+mod panic;
 mod patience;
 mod pool;
 mod replies;
@@ -129,7 +130,7 @@ async fn patiently<E: Export + Copy>(
         match &result {
             Err(error) if patience.outlasts(error, &app.context.out_of_time).await => {
                 let connection = connection.map(|connection| connection.id);
-                tracing::debug!(app = %app.name, version = %version.id, connection, call = E::NAME, "the call is tried again: {error}");
+                tracing::debug!(app = %app.name, version = %version.id, connection, call = E::EXPORTED.name(), "the call is tried again: {error}");
             }
             _ => return call.conclude::<E>(result, time),
         }

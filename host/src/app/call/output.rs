@@ -1,19 +1,21 @@
 //! Lines that a module prints (`println!`, panics) become lines in the host's log.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::LogBudget;
+use super::panic::{Panic, PanicLines};
 use crate::text::log_line;
 
 /// A longer line is split, because a module could print without ever ending a line.
-const MAX_LINE: usize = 8 << 10;
+pub(super) const MAX_LINE: usize = 8 << 10;
 
 /// Which of the two output streams.
 #[derive(Debug, Clone, Copy)]
@@ -29,33 +31,63 @@ pub(super) struct Output {
     pub(super) version: Arc<str>,
     pub(super) stream: Stream,
     pub(super) budget: Arc<LogBudget>,
-    pub(super) line: Arc<Mutex<Vec<u8>>>,
+    pub(super) pending: Arc<Mutex<Pending>>,
+}
+
+/// What was printed and is not in the log yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    line: Vec<u8>,
+    panic: PanicLines,
 }
 
 impl Output {
     fn push(&self, bytes: &[u8]) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending.lock();
         for byte in bytes {
             if *byte != b'\n' {
-                line.push(*byte);
+                pending.line.push(*byte);
             }
-            if *byte == b'\n' || line.len() >= MAX_LINE {
-                self.log(&line);
-                line.clear();
+            if *byte == b'\n' || pending.line.len() >= MAX_LINE {
+                let line = std::mem::take(&mut pending.line);
+                self.line(&line, &mut pending.panic);
             }
         }
     }
 
-    fn log(&self, line: &[u8]) {
-        if !line.is_empty() && self.budget.spend() {
-            let text = String::from_utf8_lossy(line);
+    /// A whole line. Those of a panic wait for the trap that follows.
+    fn line(&self, line: &[u8], panic: &mut PanicLines) {
+        let text = String::from_utf8_lossy(line);
+        match self.stream {
+            Stream::Stderr if panic.keep(&text) => self.budget.defer(),
+            _ => self.log(&text),
+        }
+    }
+
+    fn log(&self, text: &str) {
+        if !text.is_empty() && self.budget.spend() {
             let (app, version) = (&*self.app, &*self.version);
             match self.stream {
-                Stream::Stdout => tracing::info!(app, version, "{}", log_line(&text)),
-                // Panic messages arrive here.
-                Stream::Stderr => tracing::warn!(app, version, "{}", log_line(&text)),
+                Stream::Stdout => tracing::info!(app, version, "{}", log_line(text)),
+                Stream::Stderr => tracing::warn!(app, version, "{}", log_line(text)),
             }
         }
+    }
+
+    /// The panic that was printed, after which the module has trapped.
+    pub(super) fn take_panic(&self) -> Option<Panic> {
+        self.pending.lock().panic.take()
+    }
+
+    /// Forget what was printed before a trap: the error of the call says it.
+    pub(super) fn forget_deferred(&self) {
+        self.pending.lock().panic.take_lines();
+    }
+
+    /// Log what looked like a panic: the module has not trapped.
+    pub(super) fn log_deferred(&self) {
+        let lines = self.pending.lock().panic.take_lines();
+        lines.iter().for_each(|line| self.log(line));
     }
 }
 

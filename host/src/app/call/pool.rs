@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use wasmtime::component::TypedFunc;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
-use super::state::{CallContext, InstanceState, on_tick};
+use super::state::{CallContext, InstanceState, Unlogged, on_tick};
 use crate::app::versions::Version;
 use crate::config::Duration;
 use crate::module::CallError;
@@ -89,6 +89,16 @@ impl Pool {
     /// How many calls are in progress.
     pub(crate) fn calls(&self) -> usize {
         (self.most as usize).saturating_sub(self.free.available_permits())
+    }
+
+    /// How many instances exist, idle or in a call.
+    pub(crate) fn instances(&self) -> usize {
+        self.live.load(Ordering::Relaxed) as usize
+    }
+
+    /// The most instances that may exist.
+    pub(crate) fn most(&self) -> usize {
+        self.most as usize
     }
 
     /// Drop the idle instances of the versions that serve no new connections.
@@ -242,13 +252,23 @@ fn never_closed(_: AcquireError) -> CallError {
 fn begin(store: &mut Store<InstanceState>, context: CallContext) {
     store.set_epoch_deadline(1);
     let state = store.data_mut();
-    let suppressed = state.log.renew(context.setup.limits.log_lines_per_call);
-    if suppressed > 0 {
-        tracing::warn!(app = %context.app.name, version = %state.version.id, suppressed, "a call logged more than `log_lines_per_call`");
+    let unlogged = state.log.renew(context.setup.limits.log_lines_per_call);
+    if !unlogged.is_nothing() {
+        say_unlogged(&context, state, unlogged);
     }
     // Errors of an earlier call in this instance do not concern this call.
     state.memory.exceeded = false;
     state.call = Some(context);
+}
+
+/// Say what the previous call in this instance has not logged.
+#[cold]
+fn say_unlogged(context: &CallContext, state: &InstanceState, unlogged: Unlogged) {
+    let suppressed = unlogged.left_out();
+    if suppressed > 0 {
+        tracing::warn!(app = %context.app.name, version = %state.version.id, suppressed, "a call logged more than `log_lines_per_call`");
+    }
+    state.stderr.log_deferred();
 }
 
 impl Lease<'_> {

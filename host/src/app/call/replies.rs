@@ -5,6 +5,7 @@ use hassock_frames::Encoded;
 use wasmtime::error::bail;
 
 use super::{CallContext, InstanceState};
+use crate::app::Amount;
 use crate::app::connection::{self, Close, Connection, SendError};
 
 /// The most room that a call is promised, in bytes. A module that sends more does so in several pieces, and the memory for
@@ -26,10 +27,12 @@ impl CallContext {
     /// If they do not fit, the connection is closing, or the host has no memory left.
     pub(crate) fn send_packed(&mut self, connection: &Connection, messages: Encoded) -> Result<u32, SendError> {
         let is_own = self.connection.as_ref().is_some_and(|own| own.id == connection.id);
+        let amount = Amount::of(&messages);
         match self.room.filter(|room| is_own && connection::size(&messages) <= *room) {
             Some(_) => connection.outbox.push_promised(messages)?,
             None => connection.outbox.push(messages)?,
         }
+        self.app.traffic.sent(amount, 1);
         Ok(if is_own && self.room.is_some() { self.promise_room() } else { 0 })
     }
 
@@ -67,9 +70,12 @@ impl InstanceState {
             bail!("the call returned messages of {size} bytes, and had room for {room}");
         }
         if let Some(own) = &call.connection {
-            // Another error means that the connection is closing, and nothing more can be sent.
-            if let Err(SendError::OutOfMemory) = own.outbox.push_promised(messages) {
-                own.outbox.overflow(Close::out_of_memory());
+            let amount = Amount::of(&messages);
+            match own.outbox.push_promised(messages) {
+                Ok(()) => call.app.traffic.sent(amount, 1),
+                Err(SendError::OutOfMemory) => own.outbox.overflow(Close::out_of_memory()),
+                // The connection is closing, and nothing more can be sent.
+                Err(SendError::Closing | SendError::Full | SendError::TooLarge) => {}
             }
         }
         Ok(())

@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
     ) -> Result<E::Value, FailedCall> {
         let version = self.version;
         if let Some(time) = time {
-            version.stats.count(time);
+            version.stats.count(E::EXPORTED, time);
             // A version that cannot wait has waited for an instance, or has computed, which its ticks tell.
             if version.may_wait && time >= TICK {
                 version.pace.call_is_long();
@@ -70,9 +70,11 @@ impl<'a> Call<'a> {
         let Self { app, version, connection } = *self;
         let connection = connection.map(|connection| connection.id);
         let failed = FailedCall { version: Arc::clone(&version.id), error };
-        log(E::NAME, app, connection, &failed);
+        let name = E::EXPORTED.name();
+        log(name, app, connection, &failed);
+        version.stats.count_error(E::EXPORTED, &failed.error);
         if let Some(sim) = &app.context.sim {
-            sim.call_failed(&app.name, E::NAME, connection, &failed);
+            sim.call_failed(&app.name, name, connection, &failed);
         }
         if E::is_failure(&failed.error) {
             version.stats.count_failure();

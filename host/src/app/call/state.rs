@@ -29,6 +29,8 @@ pub(crate) struct InstanceState {
     pub(super) computing: Arc<Computing>,
     /// How many lines the running call may still log.
     pub(crate) log: Arc<LogBudget>,
+    /// Where panics are printed.
+    pub(super) stderr: Output,
     /// The version of the instance.
     pub(crate) version: Arc<Version>,
     /// Databases and transactions that the module holds.
@@ -92,12 +94,13 @@ impl InstanceState {
             version: Arc::clone(&version.id),
             stream,
             budget: Arc::clone(&log),
-            line: Arc::default(),
+            pending: Arc::default(),
         };
+        let stderr = output(Stream::Stderr);
         // The module gets no folders, variables, arguments or network. Clocks and random numbers work.
         let mut wasi = WasiCtx::builder();
         wasi.max_random_size(MOST_RANDOM);
-        wasi.stdout(output(Stream::Stdout)).stderr(output(Stream::Stderr)).allow_tcp(false).allow_udp(false);
+        wasi.stdout(output(Stream::Stdout)).stderr(stderr.clone()).allow_tcp(false).allow_udp(false);
         if let Some(sim) = &context.app.context.sim {
             sim.install(&mut wasi);
         }
@@ -111,10 +114,18 @@ impl InstanceState {
             },
             computing: Arc::default(),
             log,
+            stderr,
             version: Arc::clone(version),
             sql: SqlContext::default(),
             call: None,
         }
+    }
+}
+
+impl Drop for InstanceState {
+    fn drop(&mut self) {
+        // If it was a panic, the error has it.
+        self.stderr.log_deferred();
     }
 }
 
@@ -181,11 +192,36 @@ pub(crate) struct LogBudget {
     suppressed: AtomicU32,
 }
 
+/// A bit of what was not logged: some lines are deferred. In the same number as those that were left out, so that the path
+/// of a call looks at one.
+const DEFERRED: u32 = 1 << 31;
+
+/// What a call has not logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unlogged(u32);
+
+impl Unlogged {
+    /// Whether everything was logged.
+    pub(super) fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many lines were left out.
+    pub(super) fn left_out(self) -> u32 {
+        self.0 & !DEFERRED
+    }
+}
+
 impl LogBudget {
-    /// Begin a call. Returns how many lines of the previous call were left out.
-    pub(super) fn renew(&self, lines: u32) -> u32 {
+    /// Begin a call. Returns how many lines of the previous call were left out, or [deferred](Self::defer).
+    pub(super) fn renew(&self, lines: u32) -> Unlogged {
         self.left.store(lines, Ordering::Relaxed);
-        self.suppressed.swap(0, Ordering::Relaxed)
+        Unlogged(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+
+    /// A line is not in the log yet, because it may be a part of a panic.
+    pub(super) fn defer(&self) {
+        self.suppressed.fetch_or(DEFERRED, Ordering::Relaxed);
     }
 
     /// Take one line of the budget, if one is left.

@@ -29,6 +29,12 @@ pub const MAX_REASON: usize = 123;
 /// The reason of a close for which the memory budget is used up.
 const OUT_OF_MEMORY: &str = "the host has no memory left";
 
+/// The reason of a close for which the outbox is full.
+const TOO_SLOW: &str = "too slow: the outbox is full";
+
+/// The reason of an end for which the client takes no bytes.
+const STUCK: &str = "the client takes no more bytes";
+
 /// How a connection is to end, or has ended.
 #[derive(Debug, Clone)]
 pub struct Close {
@@ -63,7 +69,7 @@ impl Close {
 
     /// The outbox overflowed.
     pub fn too_slow() -> Self {
-        Self::host(1013, "too slow: the outbox is full")
+        Self::host(1013, TOO_SLOW)
     }
 
     /// The memory budget of the host is used up.
@@ -92,7 +98,7 @@ impl Close {
             CallError::CpuTime { .. } | CallError::Timeout(_) => {
                 Self::of_call(1011, "the application took too long", version)
             }
-            CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
+            CallError::Panic { .. } | CallError::Trap { .. } | CallError::Memory { .. } | CallError::Instantiate(_) => {
                 Self::failed(1011, version)
             }
         }
@@ -123,6 +129,20 @@ impl Close {
         }
     }
 
+    /// The client took no bytes for `write_timeout`.
+    pub fn stuck() -> Self {
+        Self::lost(STUCK)
+    }
+
+    /// Whether the connection ends because its client does not read.
+    pub(crate) fn is_too_slow(&self) -> bool {
+        match self.by {
+            ClosedBy::Host => self.reason.as_str() == TOO_SLOW,
+            ClosedBy::Transport => self.reason.as_str() == STUCK,
+            ClosedBy::Client | ClosedBy::Module => false,
+        }
+    }
+
     /// The close that follows from an error while reading from or writing to a WebSocket.
     pub fn broken(error: &tungstenite::Error) -> Self {
         use tungstenite::Error;
@@ -147,6 +167,16 @@ impl Close {
     /// What the module is told about the end of the connection.
     pub fn to_closing(&self) -> Closing {
         Closing { code: self.code, reason: self.reason.to_string(), by: self.by }
+    }
+}
+
+/// The name of a side in WIT.
+pub(crate) fn side_name(side: ClosedBy) -> &'static str {
+    match side {
+        ClosedBy::Client => "client",
+        ClosedBy::Module => "module",
+        ClosedBy::Host => "host",
+        ClosedBy::Transport => "transport",
     }
 }
 

@@ -8,6 +8,7 @@ mod outbox;
 mod registry;
 mod version_binding;
 
+pub(crate) use close::side_name;
 pub use close::{Close, MAX_REASON, is_allowed};
 pub use connection::{Connection, DueTimer, Slot};
 pub use opened::Opened;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Close, Connection};
+use super::{Close, Connection, side_name};
 use crate::app::{App, call};
 use crate::config::AppLimits;
 use crate::text::log_line;
@@ -49,6 +49,7 @@ impl Drop for Opened {
 
 async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     connection.note_end(&close);
+    app.traffic.closed(&close);
     if close.is_out_of_memory() {
         app.context.memory.note_closed();
     }
@@ -66,5 +67,5 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
     app.forget(connection);
     // The reason is the client's or the module's, and must not be able to forge lines of the log.
     let reason = log_line(&close.reason);
-    tracing::debug!(app = %app.name, connection = connection.id, code = close.code, %reason, by = ?close.by, "closed");
+    tracing::debug!(app = %app.name, connection = connection.id, code = close.code, %reason, by = side_name(close.by), "closed");
 }

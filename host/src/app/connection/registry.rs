@@ -39,6 +39,11 @@ impl Connections {
         self.len() == 0
     }
 
+    /// Look at each open connection, in any order.
+    pub(crate) fn each(&self, look: impl FnMut(&Arc<Connection>)) {
+        self.by_id.read().values().for_each(look);
+    }
+
     /// All connections that are open now, in the order of their ids, so that an operation on all of them always has the
     /// same order.
     pub fn all(&self) -> Vec<Arc<Connection>> {

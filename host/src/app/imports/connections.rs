@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hassock_frames::Encoded;
 
+use crate::app::Amount;
 use crate::app::call::InstanceState;
 use crate::app::connection::{Close, Connection, MAX_REASON, SendError, is_allowed};
 use crate::memory_budget::Use;
@@ -77,7 +78,11 @@ impl InstanceState {
         if let Some(call) = &mut self.call {
             call.expire_room();
         }
+        let amount = Amount::of(&messages);
         connection.outbox.push(messages).map_err(refused)?;
+        if let Some(call) = &self.call {
+            call.app.traffic.sent(amount, 1);
+        }
         self.mark_dirty(connection);
         Ok(())
     }

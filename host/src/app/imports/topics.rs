@@ -2,8 +2,8 @@
 
 use hassock_frames::Encoded;
 
-use crate::app::TopicError;
 use crate::app::call::InstanceState;
+use crate::app::{Amount, TopicError};
 use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
@@ -57,7 +57,9 @@ impl InstanceState {
                 false => compressed,
             }
         };
-        Ok(call.app.topics.publish(topic, &message, compress, except, &mut call.dirty))
+        let reached = call.app.topics.publish(topic, &message, compress, except, &mut call.dirty);
+        call.app.traffic.sent(Amount::of(&message), reached);
+        Ok(reached)
     }
 }
 

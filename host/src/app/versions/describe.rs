@@ -65,6 +65,7 @@ pub(crate) fn no_change(app: &App, version: &Arc<Version>) -> Outcome {
 
 fn version(entry: &Entry) -> VersionReport {
     let stats = &entry.version.stats;
+    let times = stats.times();
     VersionReport {
         version: entry.version.id.to_string(),
         state: state(entry),
@@ -75,11 +76,11 @@ fn version(entry: &Entry) -> VersionReport {
         },
         age_seconds: age(entry.deployed),
         connections: stats.connections(),
-        calls: stats.calls(),
+        calls: times.count,
         failures: stats.failures(),
-        mean_micros: to_nanos(stats.mean_micros()),
-        p99_micros: to_nanos(stats.quantile_micros(0.99)),
-        histogram: stats.histogram(),
+        mean_micros: to_nanos(times.mean_micros()),
+        p99_micros: to_nanos(times.quantile_micros(0.99)),
+        by_export: stats.by_export(),
     }
 }
 
@@ -101,7 +102,8 @@ fn canary_percent(state: &VersionState) -> Option<f64> {
     }
 }
 
-fn name(swap: Swap) -> &'static str {
+/// The name of a swap in the config.
+pub(crate) fn name(swap: Swap) -> &'static str {
     match swap {
         Swap::Live => "live",
         Swap::Pin(_) => "pin",

@@ -27,13 +27,13 @@ pub(crate) use assign::{first_version_for, is_unsettled, last_version_for, settl
 pub(crate) use health::{CallOrder, HealthMonitor};
 pub use report::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
 pub(crate) use rollout::{announce, left_by_a_connection, take_back};
-pub use stats::Stats;
+pub use stats::{CallsReport, Exported, Stats};
 pub(crate) use table::{Change, Missing, Swap};
 use table::{VersionState, VersionTable};
 pub use version::Version;
 pub(crate) mod description {
     //! Reports about an app and its versions.
-    pub(crate) use super::describe::{app, change, no_change, pin};
+    pub(crate) use super::describe::{app, change, name, no_change, pin};
 }
 
 /// All versions of an app that are loaded.

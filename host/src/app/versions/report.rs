@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::CallsReport;
+
 /// An app and its versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppReport {
@@ -57,9 +59,9 @@ pub struct VersionReport {
     pub mean_micros: f64,
     /// 99 % of the calls took at most this long, in microseconds; within a sixth of the true value.
     pub p99_micros: f64,
-    /// For a histogram: how many calls took at most this many microseconds, cumulative. Not in the JSON.
+    /// The calls of each exported function. Not in the JSON.
     #[serde(skip)]
-    pub histogram: Vec<(f64, u64)>,
+    pub by_export: Vec<CallsReport>,
 }
 
 /// The state of a version.

@@ -3,61 +3,101 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The shortest time that is distinguished: 2^10 ns, about a microsecond.
-const FIRST_BITS: u32 = 10;
+use crate::histogram::{Histogram, Times};
+use crate::module::{CallError, CallErrorKind};
 
-/// The number of doublings from there: up to 2^36 ns, about 69 seconds, which is longer than any call may take.
-const DOUBLINGS: usize = 26;
-
-/// Each doubling is divided into this many parts, so that the error of a value is at most an eighth.
-const PARTS: usize = 4;
-
-const BUCKETS: usize = 1 + DOUBLINGS * PARTS;
+/// The exported functions that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exported {
+    /// `handler.open`
+    Open,
+    /// `handler.receive`, or `packed-handler.receive-packed`
+    Receive,
+    /// `handler.closed`
+    Closed,
+    /// `timer-handler.connection-timer`
+    ConnectionTimer,
+    /// `timer-handler.app-timer`
+    AppTimer,
+    /// `migration.migrate`
+    Migrate,
+    /// `self-test.check`
+    Check,
+}
 
 /// The statistics of a version's calls. Counting does not take a lock.
+#[derive(Default)]
 pub struct Stats {
-    calls: AtomicU64,
+    calls: [Calls; Exported::ALL.len()],
     failures: AtomicU64,
-    nanos: AtomicU64,
-    buckets: [AtomicU64; BUCKETS],
     /// Connections that the version serves.
     pub(crate) connections: AtomicU64,
 }
 
-impl Default for Stats {
-    fn default() -> Self {
-        Self {
-            calls: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            nanos: AtomicU64::new(0),
-            buckets: [const { AtomicU64::new(0) }; BUCKETS],
-            connections: AtomicU64::new(0),
+/// The calls of one function.
+#[derive(Default)]
+struct Calls {
+    times: Histogram,
+    errors: [AtomicU64; CallErrorKind::ALL.len()],
+}
+
+/// What is known about the calls of one function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallsReport {
+    /// The function, as the log names it.
+    pub export: &'static str,
+    /// How long the calls took.
+    pub times: Times,
+    /// How many calls did not return, by kind. Only kinds that have occurred.
+    pub errors: Vec<(&'static str, u64)>,
+}
+
+impl Exported {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Open, Self::Receive, Self::Closed, Self::ConnectionTimer, Self::AppTimer, Self::Migrate, Self::Check];
+
+    /// Its name in WIT, in the log and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Receive => "receive",
+            Self::Closed => "closed",
+            Self::ConnectionTimer => "connection-timer",
+            Self::AppTimer => "app-timer",
+            Self::Migrate => "migrate",
+            Self::Check => "check",
         }
     }
 }
 
 impl Stats {
     /// A call ended after `time`.
-    pub(crate) fn count(&self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
-        if let Some(bucket) = self.buckets.get(bucket_of(nanos)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count(&self, export: Exported, time: Duration) {
+        if let Some(calls) = self.calls.get(export as usize) {
+            calls.times.count(time);
         }
     }
 
-    /// A call failed.
+    /// A call did not return, or returned an error.
+    pub(crate) fn count_error(&self, export: Exported, error: &CallError) {
+        let calls = self.calls.get(export as usize);
+        if let Some(count) = calls.and_then(|calls| calls.errors.get(error.kind() as usize)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A call failed, which counts against the version.
     pub(crate) fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Calls that have ended.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    /// How long calls took that have ended.
+    pub fn times(&self) -> Times {
+        self.calls.iter().fold(Times::default(), |all, calls| all.and(&calls.times.times()))
     }
 
-    /// How many of these calls failed.
+    /// How many calls failed.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -67,51 +107,23 @@ impl Stats {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Mean time of a call, in microseconds. 0 if there was no call.
-    pub fn mean_micros(&self) -> f64 {
-        match self.calls() {
-            0 => 0.0,
-            calls => self.nanos.load(Ordering::Relaxed) as f64 / calls as f64 / 1e3,
-        }
-    }
-
-    /// The time that this share of the calls did not exceed, in microseconds, with an error of at most an eighth. 0 if
-    /// there was no call.
-    pub fn quantile_micros(&self, share: f64) -> f64 {
-        let histogram = self.histogram();
-        let calls = histogram.last().map_or(0, |(_, calls)| *calls);
-        let rank = (calls as f64 * share).ceil() as u64;
-        let index = histogram.iter().position(|(_, below)| *below >= rank && *below > 0);
-        let Some(index) = index else { return 0.0 };
-        let upper = histogram.get(index).map_or(0.0, |(bound, _)| *bound);
-        let lower = index.checked_sub(1).and_then(|index| histogram.get(index)).map_or(0.0, |(bound, _)| *bound);
-        f64::midpoint(lower, upper)
-    }
-
-    /// How many calls took at most this many microseconds, cumulative.
-    pub fn histogram(&self) -> Vec<(f64, u64)> {
-        let mut sum = 0;
-        let bounds = (0..BUCKETS).map(|index| bound_of(index) as f64 / 1e3);
-        let counts = self.buckets.iter().map(|bucket| {
-            sum += bucket.load(Ordering::Relaxed);
-            sum
+    /// The calls of each function that was called.
+    pub fn by_export(&self) -> Vec<CallsReport> {
+        let reports = Exported::ALL.iter().zip(&self.calls).map(|(export, calls)| CallsReport {
+            export: export.name(),
+            times: calls.times.times(),
+            errors: calls.errors(),
         });
-        bounds.zip(counts).collect()
+        reports.filter(|report| report.times.count > 0 || !report.errors.is_empty()).collect()
     }
 }
 
-fn bucket_of(nanos: u64) -> usize {
-    let bits = nanos.checked_ilog2().unwrap_or(0);
-    let Some(doubling) = bits.checked_sub(FIRST_BITS) else { return 0 };
-    let part = (nanos >> (bits - PARTS.ilog2())) as usize % PARTS;
-    (1 + doubling as usize * PARTS + part).min(BUCKETS - 1)
-}
-
-/// The exclusive upper bound of a bucket, in nanoseconds.
-fn bound_of(bucket: usize) -> u64 {
-    let Some(index) = bucket.checked_sub(1) else { return 1 << FIRST_BITS };
-    let first = 1_u64 << (FIRST_BITS as usize + index / PARTS);
-    first + first / PARTS as u64 * (index % PARTS + 1) as u64
+impl Calls {
+    fn errors(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.errors.iter().map(|count| count.load(Ordering::Relaxed));
+        let all = CallErrorKind::ALL.iter().map(|kind| kind.name()).zip(counts);
+        all.filter(|(_, count)| *count > 0).collect()
+    }
 }
 
 #[cfg(test)]
@@ -119,27 +131,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_time_is_in_the_bucket_whose_bounds_hold_it() {
-        for nanos in (0..36).flat_map(|bits| [1_u64 << bits, (1 << bits) + 1, (3 << bits) / 2, (1 << bits) - 1]) {
-            let bucket = bucket_of(nanos);
-            assert!(nanos < bound_of(bucket), "{nanos}");
-            assert!(bucket == 0 || nanos >= bound_of(bucket - 1), "{nanos}");
-        }
-        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
-    }
-
-    #[test]
-    fn quantiles_are_within_an_eighth() {
+    fn calls_and_errors_are_those_of_their_function() {
         let stats = Stats::default();
-        assert!((stats.quantile_micros(0.99) - 0.0).abs() < f64::EPSILON);
-        for micros in 1..=1000 {
-            stats.count(Duration::from_micros(micros));
+        assert!(stats.by_export().is_empty());
+        for (place, export) in Exported::ALL.into_iter().enumerate() {
+            assert_eq!(export as usize, place);
         }
-        for (share, exact) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1000.0)] {
-            let found = stats.quantile_micros(share);
-            assert!((found - exact).abs() <= exact / 8.0, "{share}: {found}");
-        }
-        assert!((stats.mean_micros() - 500.5).abs() < 0.01);
-        assert_eq!(stats.histogram().last().unwrap().1, 1000);
+        stats.count(Exported::Open, Duration::from_micros(5));
+        stats.count(Exported::Migrate, Duration::from_micros(5));
+        stats.count_error(Exported::Migrate, &CallError::Returned("no".to_owned()));
+        stats.count_error(Exported::AppTimer, &CallError::Stopping);
+        let found: Vec<_> =
+            stats.by_export().into_iter().map(|calls| (calls.export, calls.times.count, calls.errors)).collect();
+        let expected =
+            [("open", 1, vec![]), ("app-timer", 0, vec![("stopping", 1)]), ("migrate", 1, vec![("returned", 1)])];
+        assert_eq!(found, expected);
+        assert_eq!(stats.times().count, 2);
     }
 }

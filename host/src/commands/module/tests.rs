@@ -13,7 +13,7 @@ fn version(name: &str, state: VersionStatus) -> VersionReport {
         failures: 0,
         mean_micros: 0.0,
         p99_micros: 0.0,
-        histogram: Vec::new(),
+        by_export: Vec::new(),
     }
 }
 

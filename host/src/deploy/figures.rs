@@ -1,0 +1,42 @@
+//! What a running host keeps and has counted, for metrics.
+
+use super::Control;
+use crate::app::AppFigures;
+use crate::database::DatabaseReport;
+use crate::memory_budget::MemoryReport;
+
+/// What the host keeps and has counted beside its apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFigures {
+    /// What the memory budget is used for.
+    pub memory: MemoryReport,
+    /// How the handshakes ended that reached no app.
+    pub handshakes: Vec<(&'static str, u64)>,
+    /// Connections of all apps.
+    pub connections: usize,
+    /// The most connections.
+    pub connections_limit: usize,
+}
+
+impl Control {
+    /// What each app keeps and has counted.
+    pub fn app_figures(&self) -> Vec<AppFigures> {
+        self.serving().apps.values().map(|app| app.figures()).collect()
+    }
+
+    /// The statements and the pools of each database.
+    pub fn database_reports(&self) -> Vec<DatabaseReport> {
+        self.serving().databases.values().map(|database| database.report()).collect()
+    }
+
+    /// What the host keeps and has counted beside its apps.
+    pub fn host_figures(&self) -> HostFigures {
+        let state = &self.0.state;
+        HostFigures {
+            memory: state.context.memory.report(),
+            handshakes: state.handshakes.report(),
+            connections: self.serving().apps.values().map(|app| app.connections.len()).sum(),
+            connections_limit: state.routing().limits.max_connections,
+        }
+    }
+}
