@@ -233,7 +233,7 @@ async fn compressed_messages_are_recorded_as_others() {
     client.raw.send(close(1000, "")).await;
     assert_eq!(client.raw.closed().await.0, 1000);
     recorded(process).await;
-    let expected = format!("connect c1 /probe\n  @id: 1\nc1 > {long}\nc1 < {long}\nc1 disconnects\n");
+    let expected = format!("connect c1 /probe\n  @id: 1\nc1 > {long}\nc1 < {long}\nc1 skips\nc1 disconnects 1000\n");
     assert_eq!(steps(&site, "probe", &guest("probe")), expected);
     host.stop().await;
 }

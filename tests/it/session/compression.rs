@@ -199,7 +199,7 @@ async fn what_is_published_is_compressed_once_for_all() {
     let offer = "permessage-deflate; server_max_window_bits=9";
     let (mut small, _) = Deflating::offering(&host.address(), "/probe?topic=t", offer).await;
     let mut speaker = host.connect("/probe").await;
-    let messages: Vec<String> = (0..20).map(|number| format!("{number}: {}", &long()[..number * 50])).collect();
+    let messages: Vec<String> = (0..20).map(|number| format!("{number}: {}", &long()[..number * 45])).collect();
     for message in &messages {
         let published = speaker.probe(json!({ "publish": { "topic": "t", "text": message } })).await;
         assert_eq!(published, 4);

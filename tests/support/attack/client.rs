@@ -168,7 +168,7 @@ async fn bombs(address: &str) {
     raw.send(upgrade_with(AttackedHost::ECHO, offer)).await;
     raw.accepted().await;
     for _ in 0..4 {
-        raw.send(compressed(BINARY, [0; 1 << 20])).await;
+        raw.send(compressed(BINARY, vec![0; 1 << 20])).await;
         let echo = raw.frame().await.unwrap_or_else(|| panic!("the host has left"));
         assert_eq!(echo.first, FIN | COMPRESSED | BINARY);
     }
