@@ -29,6 +29,7 @@ pub mod database;
 pub mod module;
 pub mod request;
 pub mod sim;
+mod traces;
 
 pub mod addresses;
 pub mod socket;

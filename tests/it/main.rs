@@ -12,6 +12,7 @@ mod examples;
 mod handshake;
 mod record;
 mod testkit;
+mod traces;
 mod transcripts;
 
 /// A running app: what its calls may do, its topics and its timers.

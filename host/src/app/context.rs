@@ -7,6 +7,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::memory_budget::MemoryBudget;
 use crate::sim::Simulation;
+use crate::traces::Traces;
+
+use super::Observer;
 
 /// The host context of an app. All apps of a host have the same one; clones share it.
 #[derive(Clone, Default)]
@@ -18,6 +21,24 @@ pub struct HostContext {
     pub out_of_time: CancellationToken,
     /// What clients and modules make the host keep in memory.
     pub memory: Arc<MemoryBudget>,
+    /// What looks at calls, if anything does.
+    pub observer: Option<Observer>,
+}
+
+impl HostContext {
     /// The simulation, if modules are tested here instead of served.
-    pub sim: Option<Arc<Simulation>>,
+    pub fn simulation(&self) -> Option<&Arc<Simulation>> {
+        match &self.observer {
+            Some(Observer::Simulation(sim)) => Some(sim),
+            _ => None,
+        }
+    }
+
+    /// What makes traces, if the config asks for them.
+    pub(crate) fn traces(&self) -> Option<&Arc<Traces>> {
+        match &self.observer {
+            Some(Observer::Traces(traces)) => Some(traces),
+            _ => None,
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod connection;
 mod context;
 mod figures;
 mod imports;
+mod observer;
 pub(crate) mod recording;
 mod setup;
 mod timers;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 pub use context::HostContext;
 pub use figures::AppFigures;
+pub use observer::Observer;
 pub use setup::Setup;
 pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{TopicError, Topics};
@@ -142,6 +144,9 @@ impl App {
     /// Forget a connection: its topics, its timers, its version binding and its id.
     pub fn forget(&self, connection: &Connection) {
         connection.is_forgotten.store(true, Ordering::Relaxed);
+        if let Some(traces) = self.context.traces().filter(|_| connection.is_traced()) {
+            traces.forget(connection.id);
+        }
         connection.outbox.shut();
         self.connections.remove(connection.id);
         self.topics.unsubscribe_all(connection);

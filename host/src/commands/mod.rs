@@ -106,7 +106,9 @@ impl CommandError {
             Self::Config(_)
             | Self::NoApp { .. }
             | Self::Checked(_)
-            | Self::Start(StartError::Problems(_) | StartError::Admin(AdminError::Problem(_)))
+            | Self::Start(
+                StartError::Problems(_) | StartError::Traces(_) | StartError::Admin(AdminError::Problem(_)),
+            )
             | Self::Admin(ClientError::Config(_)) => EXIT_CONFIG.into(),
             Self::Start(
                 StartError::Listen { .. } | StartError::Watch(_) | StartError::Admin(AdminError::Listen { .. }),

@@ -10,10 +10,10 @@ const EXAMPLES: [&str; 2] = ["user:password", "user:${PASSWORD}"];
 const TAILS: [&str; 2] = [", expected", "` is not "];
 
 /// The message of the parser about the value or the name of `key`, without what may be a password. What a file has below
-/// `databases` is shown in no case, and elsewhere what looks like a URL or a part of one.
+/// `databases` and `traces` is shown in no case, and elsewhere what looks like a URL or a part of one.
 pub(super) fn message(key: &str, message: &str) -> String {
-    let is_of_databases = key == "databases" || key.starts_with("databases.");
-    let may_hold_one = looks_like_a_url(message) || (is_of_databases && message.contains("string \""));
+    let is_secret = ["databases", "traces"].iter().any(|table| key.split('.').next() == Some(table));
+    let may_hold_one = looks_like_a_url(message) || (is_secret && message.contains("string \""));
     match message.find(['"', '`']) {
         Some(start) if may_hold_one => {
             let tail = TAILS.iter().filter_map(|tail| message.rfind(tail)).max().and_then(|end| message.get(end..));

@@ -64,6 +64,9 @@ fn find<'a>(file: &'a Table, key: &str) -> Option<&'a toml::Value> {
 
 fn shown(key: &str, value: &str) -> String {
     let is_secret = |name: &str| SECRETS.iter().any(|word| name.to_lowercase().contains(word));
+    if key.starts_with("traces.headers.") && !value.contains("${") {
+        return HIDDEN.to_owned();
+    }
     match key.split_once(".settings.") {
         // A variable shows only its name.
         Some((_, name)) if is_secret(name) && !value.contains("${") => HIDDEN.to_owned(),

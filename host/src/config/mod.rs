@@ -30,6 +30,7 @@ mod sharer;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod validate;
 mod written;
 
@@ -59,6 +60,7 @@ pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
+pub use traces::{NotASample, Sample, TracesConfig};
 
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -95,6 +97,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// The listener for operators. Without this table there is none.
     pub admin: Option<AdminConfig>,
+    /// Where traces are sent. Without this table there are none.
+    pub traces: Option<TracesConfig>,
     /// Further listeners, by name.
     pub listeners: BTreeMap<String, ListenerConfig>,
     /// Bounds of the whole host.
@@ -159,6 +163,7 @@ impl Default for Config {
             log: LogConfig::default(),
             cache: CacheConfig::default(),
             admin: None,
+            traces: None,
             listeners: BTreeMap::new(),
             limits: HostLimits::default(),
             databases: BTreeMap::new(),

@@ -14,7 +14,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde_json::{Map, Value};
 
 use super::{
-    AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Paths, Setting, Share, Size, SocketMode, Url,
+    AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Paths, Sample, Setting, Share, Size, SocketMode,
+    Url,
 };
 
 const FILE: &str = "book/src/configuration.md";
@@ -186,6 +187,7 @@ macro_rules! string {
 
 string!(Duration, "duration");
 string!(Size, "size");
+string!(Sample, "share");
 string!(Share, "share");
 string!(Url, "URL");
 string!(Setting, "string");

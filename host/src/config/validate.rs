@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 
 use super::{
-    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, check_listeners,
-    conceal,
+    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, TracesConfig,
+    check_listeners, conceal,
 };
 
 /// The schemes of databases that the host can open.
@@ -47,6 +47,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     if let Some(admin) = &config.admin {
         admin_config(&mut report, admin);
+    }
+    if let Some(traces) = &config.traces {
+        traces_config(&mut report, traces);
     }
     check_listeners::check(&mut report, config);
     for host in config.hosts.iter().flatten() {
@@ -107,6 +110,24 @@ impl Report<'_> {
             self.problems.0.push(problem);
         }
     }
+}
+
+fn traces_config(report: &mut Report<'_>, traces: &TracesConfig) {
+    let uri: Option<http::Uri> = traces.endpoint.parse().ok();
+    let is_usable = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if !is_usable {
+        report.add(
+            "traces.endpoint",
+            "is not an address of HTTP; write it as \"http://127.0.0.1:4318/v1/traces\", with a path",
+        );
+    }
+    for (name, value) in &traces.headers {
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || http::HeaderValue::from_str(&value.0).is_err() {
+            report.add(&format!("traces.headers.{name}"), "is not a header field: the name or the value is malformed");
+        }
+    }
+    at_least_one(report, "traces.queued_spans", traces.queued_spans);
+    long_enough(report, "traces.timeout", traces.timeout);
 }
 
 fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {

@@ -2,7 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Share, Size, SocketMode, Url};
+use super::{
+    AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Sample, Share, Size, SocketMode, Url,
+};
 
 /// A value as it is written in a config.
 macro_rules! written {
@@ -17,6 +19,7 @@ macro_rules! written {
 }
 
 written!(Duration, ToString::to_string);
+written!(Sample, ToString::to_string);
 written!(Share, ToString::to_string);
 written!(Size, |size| size.to_string().replace(".0 ", "").replace(' ', ""));
 written!(Url, |url| url.expose().to_owned());

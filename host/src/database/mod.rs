@@ -61,6 +61,15 @@ enum Backend {
     Sqlite(Box<Pools<Sqlite>>),
 }
 
+impl Backend {
+    fn system(&self) -> &'static str {
+        match self {
+            Self::MySql(_) => "mysql",
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+}
+
 struct Pools<E: Engine> {
     source: E::Source,
     /// The permit that sessions of both pools wait for if they would otherwise wait for each other in the database.
@@ -211,6 +220,11 @@ impl Handle {
     /// The database's name in the config.
     pub fn name(&self) -> &str {
         &self.database.name
+    }
+
+    /// The kind of database, as OpenTelemetry names it.
+    pub fn system(&self) -> &'static str {
+        self.database.backend.system()
     }
 
     /// A handle of the same app to the same database that only reads.

@@ -33,6 +33,11 @@ impl Transaction {
         &self.database.name
     }
 
+    /// The kind of database, as OpenTelemetry names it.
+    pub fn system(&self) -> &'static str {
+        self.database.backend.system()
+    }
+
     /// The same as [`Handle::query`](super::Handle::query), within the transaction.
     ///
     /// # Errors

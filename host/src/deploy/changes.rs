@@ -10,6 +10,7 @@ pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec
         ("watch", config.watch != old.watch),
         ("log", config.log != old.log),
         ("admin", config.admin != old.admin),
+        ("traces", config.traces != old.traces),
         ("cache", config.cache != old.cache),
         ("limits.max_instances", config.limits.max_instances != old.limits.max_instances),
     ];

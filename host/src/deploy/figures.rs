@@ -12,6 +12,8 @@ pub struct HostFigures {
     pub memory: MemoryReport,
     /// How the handshakes ended that reached no app.
     pub handshakes: Vec<(&'static str, u64)>,
+    /// How many spans were sent, and how many were lost. Empty without traces.
+    pub spans: Vec<(&'static str, u64)>,
     /// Connections of all apps.
     pub connections: usize,
     /// The most connections.
@@ -35,6 +37,7 @@ impl Control {
         HostFigures {
             memory: state.context.memory.report(),
             handshakes: state.handshakes.report(),
+            spans: state.context.traces().map(|traces| traces.report().to_vec()).unwrap_or_default(),
             connections: self.serving().apps.values().map(|app| app.connections.len()).sum(),
             connections_limit: state.routing().limits.max_connections,
         }

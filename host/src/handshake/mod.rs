@@ -87,7 +87,7 @@ async fn drive_http(
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // In a simulation, the current time is not the one that hyper would write.
-        .auto_date_header(state.context.sim.is_none())
+        .auto_date_header(state.context.simulation().is_none())
         .header_read_timeout(patience)
         .max_buf_size(routing.limits.request_head_bytes.bytes())
         .serve_connection(TokioIo::new(PatientSocket::new(socket, patience)), service)

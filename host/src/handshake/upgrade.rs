@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hassock_frames::Deflate;
-use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -27,6 +27,7 @@ use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request
 use crate::notices::{self, Refuser};
 use crate::request::{hosts, origin, subprotocols};
 use crate::text::log_line;
+use crate::traces::{Asker, HandshakeTrace};
 
 /// One app may owe its module the ends of a quarter of all connections. Each counts as a connection until its `closed` has
 /// returned, so a module that is slow there would otherwise leave no connections to other apps.
@@ -37,21 +38,40 @@ const LOGGED_ORIGIN: usize = 300;
 
 /// Respond to a request. If it becomes a WebSocket, the connection is stored in `accepted`.
 pub(super) async fn answer(
-    request: http::Request<Incoming>,
+    mut request: http::Request<Incoming>,
     client: Client,
     state: &Arc<HostState>,
     accepted: &Mutex<Option<Pending>>,
 ) -> Answer {
     let target = page::target_of_interest(&request, &state.routing());
+    let trace = begin_trace(&mut request, &client, state);
     let mut answer = respond(request, client, state, accepted).await;
     // What an app has not counted reached none.
     answer::count(&mut answer, &state.handshakes);
+    if let Some(trace) = trace {
+        trace.answered(answer.status());
+    }
     if let Some(target) = target
         && answer.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         tell_page(state, target, &answer).await;
     }
     answer
+}
+
+/// Begin the trace of a handshake, if it is one and is traced. The request carries it.
+fn begin_trace(request: &mut http::Request<Incoming>, client: &Client, state: &HostState) -> Option<HandshakeTrace> {
+    let traces = state.context.traces()?;
+    if !request.headers().contains_key(SEC_WEBSOCKET_KEY) {
+        return None;
+    }
+    let asker = match state.routing().proxies.trusts(&client.address) {
+        true => Asker::TrustedProxy,
+        false => Asker::Client,
+    };
+    let trace = traces.handshake(request.uri().path(), request.headers(), asker)?;
+    request.extensions_mut().insert(trace.clone());
+    Some(trace)
 }
 
 /// Let the test page show why its handshake was refused, because a browser does not tell it.
@@ -130,11 +150,21 @@ async fn hand_over(
         return answer;
     }
     let id = state.next_id.fetch_add(1, Ordering::Relaxed);
-    let contract = to_contract(&request, &client);
+    let mut contract = to_contract(&request, &client);
+    let trace = request.extensions().get::<HandshakeTrace>();
+    if let Some(trace) = trace {
+        trace.continue_in(&mut contract.headers);
+    }
     let agreed = compression::agree(&setup.config.compression, request.headers());
     let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
     let outcome = match enter(app, &setup, id, client.slot, deflate) {
-        Some(entered) => ask(state, app, &setup, entered, contract, asking).await,
+        Some(entered) => {
+            if let Some(trace) = trace {
+                entered.connection.trace();
+                trace.of_connection(&app.name, id);
+            }
+            ask(state, app, &setup, entered, contract, asking).await
+        }
         None => {
             let answer = answer::not_found(request.uri().path());
             note_refusal(asking, &answer).await;

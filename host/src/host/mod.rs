@@ -12,7 +12,7 @@ pub use entrances::Entrances;
 pub(crate) use entrances::certificates;
 
 use crate::admin::{Admin, AdminError};
-use crate::app::HostContext;
+use crate::app::{HostContext, Observer};
 use crate::config::{Config, ListenAddress, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
 use crate::eviction::evict_when_short;
@@ -21,6 +21,7 @@ use crate::listen::listen;
 use crate::shutdown;
 use crate::socket::ListenError;
 use crate::tls::{CertificateError, Certificates};
+use crate::traces::{Traces, TracesError};
 
 /// Why the host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum StartError {
     /// The module files cannot be watched.
     #[error("{0}")]
     Watch(#[from] io::Error),
+    /// Traces cannot be sent.
+    #[error("{0}")]
+    Traces(#[from] TracesError),
     /// There is no admin listener.
     #[error("{0}")]
     Admin(#[from] AdminError),
@@ -158,6 +162,9 @@ impl Host {
             admin.stop().await;
         }
         self.control.close_databases().await;
+        if let Some(traces) = self.state.context.traces() {
+            Arc::clone(traces).stop().await;
+        }
         left
     }
 }
@@ -171,7 +178,8 @@ struct Ready {
 
 impl Ready {
     async fn prepare(config: &Config) -> Result<Self, StartError> {
-        let context = HostContext::default();
+        let traces = config.traces.as_ref().map(Traces::start).transpose()?;
+        let context = HostContext { observer: traces.map(Observer::Traces), ..HostContext::default() };
         // Before the files are read, so that no change of them is missed; but what is wrong with the config
         // says more than what is wrong with the watch.
         let files = deploy::module_files(config).into_iter().map(|(_, file)| file);

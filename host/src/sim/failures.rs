@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::Simulation;
 use crate::module::FailedCall;
 
 /// More failed calls than a test looks at. Later ones are only in the log.
@@ -44,5 +45,13 @@ impl Failures {
         if kept.len() < KEPT {
             kept.push(failure);
         }
+    }
+}
+
+impl Simulation {
+    /// A call has failed: a test sees it.
+    pub(crate) fn call_failed(&self, app: &Arc<str>, call: &str, connection: Option<u64>, failed: &FailedCall) {
+        let (app, call, failed) = (Arc::clone(app), call.to_owned(), failed.clone());
+        self.failures.add(Failure { app, call, connection, failed });
     }
 }

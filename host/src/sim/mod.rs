@@ -8,7 +8,6 @@ mod clock;
 mod cost;
 mod failures;
 mod faults;
-mod probe;
 mod random;
 
 use std::sync::Arc;
@@ -16,9 +15,9 @@ use std::time::SystemTime;
 
 pub use clock::Clock;
 pub use cost::Meter;
+pub(crate) use cost::thread_time;
 pub use failures::{Failure, Failures};
 pub use faults::Faults;
-pub(crate) use probe::CallProbe;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use random::Random;

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::socket::{self, Socket};
 use super::{Answer, Connect, LogLine, TestError};
 use crate::app::connection::{Connection, Slot};
-use crate::app::{App, HostContext};
+use crate::app::{App, HostContext, Observer};
 use crate::config::Config;
 use crate::deploy::{self, Control, Databases, Prepared, Rollout};
 use crate::external::ExternalWork;
@@ -54,7 +54,8 @@ impl InProcessHost {
         let (dispatch, runtime) = (log.dispatch(), runtime(&external)?);
         let start = Box::pin(async {
             let sim = Arc::new(Simulation::new(now, seed));
-            let context = HostContext { sim: Some(Arc::clone(&sim)), ..HostContext::default() };
+            let context =
+                HostContext { observer: Some(Observer::Simulation(Arc::clone(&sim))), ..HostContext::default() };
             let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
             let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
             let control = Control::new(engine, Arc::clone(&state), config, apps, databases.clone());

@@ -20,6 +20,7 @@ async fn open_sees_the_request() {
         "path": "/probe",
         "query": "open=describe&a=%20b",
         "header": "as it came",
+        "traceparent": null,
         "subprotocols": ["v2", "v1", "v0"],
         "remote": client.socket.get_ref().local_addr().unwrap().to_string(),
         "secure": false,

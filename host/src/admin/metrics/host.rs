@@ -25,6 +25,9 @@ impl Collector for Scrape {
         )?;
         self.connections(&mut encoder)?;
         self.memory(&mut encoder)?;
+        let spans = self.0.spans.iter().map(|(outcome, count)| (vec![("outcome", *outcome)], *count));
+        let help = "Spans that the collector of `[traces]` has taken, and those that it has not.";
+        Family::new("spans", help).counters(&mut encoder, spans)?;
         runtime(&mut encoder)?;
         let help = "Lines of the log that were left out: more than `log.lines_per_second`, or read too slowly.";
         let left_out = telemetry::left_out().map(|(reason, lines)| (vec![("reason", reason)], lines));

@@ -96,6 +96,7 @@ mod tests {
         let host = HostFigures {
             memory: memory.report(),
             handshakes: vec![("not-found", 2)],
+            spans: vec![("sent", 10), ("lost", 1)],
             connections: 12,
             connections_limit: 10_000,
         };
@@ -125,6 +126,7 @@ mod tests {
             "hassock_memory_closes_total 1",
             "hassock_handshakes_total{app=\"chat\",outcome=\"accepted\"} 5",
             "hassock_unrouted_handshakes_total{outcome=\"not-found\"} 2",
+            "hassock_spans_total{outcome=\"lost\"} 1",
             "hassock_open_connections 12",
             "hassock_connections_limit 10000",
             "hassock_messages_received_total{app=\"chat\"} 7",

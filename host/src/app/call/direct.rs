@@ -63,8 +63,8 @@ fn call<E: DirectExport>(
     export: E,
     began: Instant,
 ) -> Option<Result<E::Value, FailedCall>> {
-    // A simulation has one thread, and decides which task runs next.
-    if version.may_wait || !version.pace.is_quick() || app.context.sim.is_some() {
+    let is_observed = || app.context.observer.as_ref().is_some_and(|observer| observer.wants(connection));
+    if version.may_wait || !version.pace.is_quick() || is_observed() {
         return None;
     }
     let setup = app.setup();

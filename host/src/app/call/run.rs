@@ -13,11 +13,11 @@ use super::CallContext;
 use super::export::Export;
 use super::failure::{classify, log};
 use crate::app::connection::Connection;
+use crate::app::observer::{CallProbe, Observer};
 use crate::app::versions::{self, Version};
 use crate::app::{App, Setup};
 use crate::lazy_timeout::lazy_timeout;
 use crate::module::{CallError, FailedCall, TICK};
-use crate::sim::{CallProbe, Simulation};
 
 /// A call of the version that serves a connection or the app itself.
 pub(super) struct Call<'a> {
@@ -40,7 +40,7 @@ impl<'a> Call<'a> {
     /// Make the call. The caller counts it.
     pub(super) async fn attempt<E: Export>(&self, export: E) -> (Result<E::Value, CallError>, Option<Duration>) {
         let setup = self.app.setup();
-        run(export, self.app, &setup, self.version, self.connection, self.app.context.sim.as_ref()).await
+        run(export, self.app, &setup, self.version, self.connection, self.app.context.observer.as_ref()).await
     }
 
     /// Count a call that has ended after `time`, if it began.
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
         let name = E::EXPORTED.name();
         log(name, app, connection, &failed);
         version.stats.count_error(E::EXPORTED, &failed.error);
-        if let Some(sim) = &app.context.sim {
+        if let Some(sim) = app.context.simulation() {
             sim.call_failed(&app.name, name, connection, &failed);
         }
         if E::is_failure(&failed.error) {
@@ -96,19 +96,23 @@ pub(super) async fn run<E: Export>(
     setup: &Arc<Setup>,
     version: &Arc<Version>,
     connection: Option<&Arc<Connection>>,
-    sim: Option<&Arc<Simulation>>,
+    observer: Option<&Observer>,
 ) -> (Result<E::Value, CallError>, Option<Duration>) {
-    let probe = CallProbe::begin(sim, &app.name);
+    let probe = CallProbe::begin(observer, app, E::EXPORTED, connection);
     let began = Instant::now();
-    let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), sim.cloned());
+    let context = CallContext::new(Arc::clone(app), Arc::clone(setup), connection.cloned(), probe.observer());
     let longest_wait = (!E::WAITS).then_some(setup.limits.instance_wait);
     let out_of_time = (!E::IS_OWED).then_some(&app.context.out_of_time);
     let mut lease = match unless_stopping(pin!(setup.pool.lease(version, context, longest_wait)), out_of_time).await {
         Some(Ok(lease)) => lease,
-        Some(Err(error)) => return (Err(error), None),
+        Some(Err(error)) => {
+            let result = Err(error);
+            probe.ended(&result);
+            return (result, None);
+        }
         None => return (Err(CallError::Stopping), None),
     };
-    if let Some(error) = probe.fault().filter(|error| !(E::WAITS && error.is_busy())) {
+    if let Some(error) = probe.begun(&version.id).filter(|error| !(E::WAITS && error.is_busy())) {
         return (Err(error), Some(began.elapsed()));
     }
     version.pace.begin_call();
@@ -129,6 +133,7 @@ pub(super) async fn run<E: Export>(
         Ok(None) => Err(CallError::Stopping),
         Err(_) => Err(CallError::Timeout(limit)),
     };
+    probe.ended(&result);
     (result, Some(began.elapsed()))
 }
 

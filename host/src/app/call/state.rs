@@ -12,10 +12,11 @@ use super::computing::Computing;
 use super::output::{Output, Stream};
 use crate::app::connection::Connection;
 use crate::app::imports::SqlContext;
+use crate::app::observer::CallObserver;
 use crate::app::versions::Version;
 use crate::app::{App, Setup};
 use crate::module::TICK;
-use crate::sim::{Meter, Simulation};
+use crate::sim::Meter;
 
 /// Bytes of random numbers that a module gets at once. The host makes them one by one, and does nothing else meanwhile.
 const MOST_RANDOM: u64 = 256 << 10;
@@ -50,8 +51,8 @@ pub(crate) struct CallContext {
     /// Dirty connections: the call gave them something to do. They are woken once, when the call ends or waits: waking
     /// a connection at each send would cost a system call per message instead of one per batch.
     pub dirty: Vec<Arc<Connection>>,
-    /// The simulation that counts the call and injects faults into it. A self-test has none.
-    pub sim: Option<Arc<Simulation>>,
+    /// What looks at the call. A self-test has none.
+    pub observer: Option<CallObserver>,
     /// How many bytes of messages the call may return instead of sending them; none for a call that has to send them.
     pub(super) room: Option<usize>,
     /// When the call began, if it runs on the stack of its session.
@@ -66,9 +67,9 @@ impl CallContext {
         app: Arc<App>,
         setup: Arc<Setup>,
         connection: Option<Arc<Connection>>,
-        sim: Option<Arc<Simulation>>,
+        observer: Option<CallObserver>,
     ) -> Self {
-        Self { app, setup, connection, dirty: Vec::new(), sim, room: None, direct_since: None, is_late: false }
+        Self { app, setup, connection, dirty: Vec::new(), observer, room: None, direct_since: None, is_late: false }
     }
 
     /// Wake the dirty connections.
@@ -101,7 +102,7 @@ impl InstanceState {
         let mut wasi = WasiCtx::builder();
         wasi.max_random_size(MOST_RANDOM);
         wasi.stdout(output(Stream::Stdout)).stderr(stderr.clone()).allow_tcp(false).allow_udp(false);
-        if let Some(sim) = &context.app.context.sim {
+        if let Some(sim) = context.app.context.simulation() {
             sim.install(&mut wasi);
         }
         Self {
@@ -110,7 +111,10 @@ impl InstanceState {
             memory: MemoryLimit {
                 bytes: context.setup.limits.memory.bytes(),
                 exceeded: false,
-                meter: context.sim.as_ref().map(|sim| Arc::clone(&sim.meter)),
+                meter: match &context.observer {
+                    Some(CallObserver::Simulation(sim)) => Some(Arc::clone(&sim.meter)),
+                    _ => None,
+                },
             },
             computing: Arc::default(),
             log,
@@ -149,7 +153,7 @@ pub(super) fn on_tick(mut store: StoreContextMut<'_, InstanceState>) -> wasmtime
         if computing.tick() > call.setup.limits.cpu_time.get() {
             return Ok(UpdateDeadline::Interrupt);
         }
-        if call.app.context.sim.is_some() {
+        if call.app.context.simulation().is_some() {
             return Ok(UpdateDeadline::Continue(1));
         }
         let turn = computing.next_turn(&call.setup.turns);

@@ -59,6 +59,8 @@ pub struct Connection {
     pub(crate) is_forgotten: AtomicBool,
     /// The session is to end even if the client takes no bytes.
     is_evicted: AtomicBool,
+    /// Its calls are traced.
+    is_traced: AtomicBool,
     /// What the connection takes up of the bounds of the host.
     _slot: Slot,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
@@ -85,6 +87,7 @@ impl Connection {
             _slot: slot,
             input: memory.share(Use::Input),
             is_evicted: AtomicBool::new(false),
+            is_traced: AtomicBool::new(false),
             outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
@@ -136,6 +139,16 @@ impl Connection {
     pub(crate) fn memory(&self) -> (usize, Vec<Published>) {
         let (outbox, published) = self.outbox.memory();
         (self.input.bytes() + outbox + self.attachment.lock().len() + self.binding.bytes(), published)
+    }
+
+    /// Trace its calls from now on.
+    pub(crate) fn trace(&self) {
+        self.is_traced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its calls are traced.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.is_traced.load(Ordering::Relaxed)
     }
 
     /// Record the connection from now on. It was opened just now, so it has no other recording.

@@ -1,14 +1,17 @@
 //! `hassock:host/sql`: grants, handles and transactions. The `database` module runs the statements.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use futures_util::future::join_all;
 use wasmtime::component::Resource;
 
 use crate::app::call::InstanceState;
+use crate::app::observer::CallObserver;
 use crate::database::{DatabaseError, Handle, Outcome as Done, RowSet as Found, Transaction, Value as Stored};
 use crate::module::bindings::hassock::host::sql::{Error, Host, HostDatabase, HostTransaction, Outcome, RowSet, Value};
 use crate::module::resources::{OpenDatabase, OpenTransaction};
+use crate::traces::{Statement, StatementTrace};
 
 /// How many handles one instance may hold. A module that opens handles and never drops them must not use up the host's
 /// memory.
@@ -71,19 +74,38 @@ impl SqlContext {
 }
 
 impl InstanceState {
-    /// A statement is about to run. It fails if a test asks for that.
-    fn before_statement(&mut self, database: &str) -> Result<(), DatabaseError> {
-        self.before_waiting();
-        let Some(sim) = self.call.as_ref().and_then(|call| call.sim.as_ref()) else { return Ok(()) };
-        sim.meter.ran_statement();
-        sim.faults.next_statement(database).map_or(Ok(()), Err)
+    /// A statement of a module is about to run. It fails if a test asks for that.
+    fn before_statement(&mut self, statement: Statement<'_>) -> Result<Traced, DatabaseError> {
+        if let Some(CallObserver::Simulation(sim)) = self.call.as_ref().and_then(|call| call.observer.as_ref()) {
+            sim.meter.ran_statement();
+            if let Some(error) = sim.faults.next_statement(statement.database) {
+                self.before_waiting(statement);
+                return Err(error);
+            }
+        }
+        Ok(self.before_waiting(statement))
     }
 
-    /// Wake the dirty connections before the call waits.
-    fn before_waiting(&mut self) {
-        if let Some(call) = &mut self.call {
-            call.expire_room();
-            call.wake_dirty();
+    /// Wake the dirty connections before the call waits for a statement.
+    fn before_waiting(&mut self, statement: Statement<'_>) -> Traced {
+        let Some(call) = &mut self.call else { return Traced(None) };
+        call.expire_room();
+        call.wake_dirty();
+        match &call.observer {
+            Some(CallObserver::Trace(trace)) => Traced(Some(trace.statement(statement))),
+            _ => Traced(None),
+        }
+    }
+}
+
+/// The span of a statement, if the call is traced.
+struct Traced(Option<StatementTrace>);
+
+impl Traced {
+    /// The statement has ended.
+    fn ended<T>(self, result: &Result<T, DatabaseError>) {
+        if let Some(trace) = self.0 {
+            trace.ended(result.as_ref().err().map(|error| (error.kind().name(), error as &dyn Display)));
         }
     }
 }
@@ -111,9 +133,10 @@ impl HostDatabase for InstanceState {
         parameters: Vec<Value>,
     ) -> Result<RowSet, Error> {
         let database = self.sql.database(&this)?;
-        self.before_statement(database.name())?;
-        let found = database.query(&statement, bind(parameters)).await?;
-        Ok(found.into())
+        let trace = self.before_statement(of(&database, &statement))?;
+        let found = database.query(&statement, bind(parameters)).await;
+        trace.ended(&found);
+        Ok(found?.into())
     }
 
     async fn execute(
@@ -123,9 +146,10 @@ impl HostDatabase for InstanceState {
         parameters: Vec<Value>,
     ) -> Result<Outcome, Error> {
         let database = self.sql.database(&this)?;
-        self.before_statement(database.name())?;
-        let done = database.execute(&statement, bind(parameters)).await?;
-        Ok(done.into())
+        let trace = self.before_statement(of(&database, &statement))?;
+        let done = database.execute(&statement, bind(parameters)).await;
+        trace.ended(&done);
+        Ok(done?.into())
     }
 
     async fn begin(&mut self, this: Resource<OpenDatabase>) -> Result<Resource<OpenTransaction>, Error> {
@@ -133,9 +157,10 @@ impl HostDatabase for InstanceState {
         let most = self.call.as_ref().map_or(0, |call| call.setup.limits.transactions_per_call);
         self.sql.room_for_transaction(database.name(), most)?;
         let number = self.sql.number()?;
-        self.before_waiting();
-        let transaction = database.begin().await?;
-        self.sql.transactions.insert(number, transaction);
+        let trace = self.before_waiting(of(&database, "BEGIN"));
+        let begun = database.begin().await;
+        trace.ended(&begun);
+        self.sql.transactions.insert(number, begun?);
         Ok(Resource::new_own(number))
     }
 
@@ -154,8 +179,9 @@ impl HostTransaction for InstanceState {
     ) -> Result<RowSet, Error> {
         let mut transaction = self.sql.take(this.rep())?;
         // If this fails, the transaction is over. Some database errors end it, so the host ends it for every error.
-        self.before_statement(transaction.database())?;
+        let trace = self.before_statement(within(&transaction, &statement))?;
         let found = transaction.query(&statement, bind(parameters)).await;
+        trace.ended(&found);
         self.sql.transactions.insert(this.rep(), transaction);
         Ok(found?.into())
     }
@@ -168,22 +194,27 @@ impl HostTransaction for InstanceState {
     ) -> Result<Outcome, Error> {
         let mut transaction = self.sql.take(this.rep())?;
         // If this fails, the transaction is over. Some database errors end it, so the host ends it for every error.
-        self.before_statement(transaction.database())?;
+        let trace = self.before_statement(within(&transaction, &statement))?;
         let done = transaction.execute(&statement, bind(parameters)).await;
+        trace.ended(&done);
         self.sql.transactions.insert(this.rep(), transaction);
         Ok(done?.into())
     }
 
     async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Result<(), Error> {
         let transaction = self.sql.take(transaction.rep())?;
-        self.before_waiting();
-        Ok(transaction.commit().await?)
+        let trace = self.before_waiting(within(&transaction, "COMMIT"));
+        let ended = transaction.commit().await;
+        trace.ended(&ended);
+        Ok(ended?)
     }
 
     async fn rollback(&mut self, transaction: Resource<OpenTransaction>) -> Result<(), Error> {
         let transaction = self.sql.take(transaction.rep())?;
-        self.before_waiting();
-        Ok(transaction.rollback().await?)
+        let trace = self.before_waiting(within(&transaction, "ROLLBACK"));
+        let ended = transaction.rollback().await;
+        trace.ended(&ended);
+        Ok(ended?)
     }
 
     fn drop(&mut self, this: Resource<OpenTransaction>) -> wasmtime::Result<()> {
@@ -191,6 +222,14 @@ impl HostTransaction for InstanceState {
         self.sql.transactions.remove(&this.rep());
         Ok(())
     }
+}
+
+fn of<'a>(database: &'a Handle, text: &'a str) -> Statement<'a> {
+    Statement { database: database.name(), system: database.system(), text }
+}
+
+fn within<'a>(transaction: &'a Transaction, text: &'a str) -> Statement<'a> {
+    Statement { database: transaction.database(), system: transaction.system(), text }
 }
 
 fn bind(parameters: Vec<Value>) -> Vec<Stored> {

@@ -114,6 +114,7 @@ impl Handler for Probe {
                     "path": request.path(),
                     "query": request.query(),
                     "header": request.header("x-test"),
+                    "traceparent": request.header("traceparent"),
                     "subprotocols": request.subprotocols(),
                     "remote": request.remote_address(),
                     "secure": request.secure(),

@@ -1,0 +1,159 @@
+//! The spans of a call, and of what a module does in it.
+
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, Span, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::Span as SdkSpan;
+
+use super::Traces;
+use super::handshake::random;
+
+/// Bytes of a statement in its span. A longer one is cut.
+const STATEMENT: usize = 1 << 10;
+
+/// A call that is traced. Its spans end when the last reference is dropped.
+pub(crate) struct CallTrace {
+    traces: Arc<Traces>,
+    export: &'static str,
+    /// From the moment at which the call is to be made, or the handshake.
+    outer: Context,
+    /// Whether `outer` is a handshake, which goes on after the call.
+    is_handshake: bool,
+    /// In an instance.
+    call: OnceLock<Context>,
+}
+
+/// A statement that is about to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement<'a> {
+    /// The database's name in the config.
+    pub(crate) database: &'a str,
+    /// `mysql` or `sqlite`
+    pub(crate) system: &'static str,
+    /// Its text without parameters, or what it does.
+    pub(crate) text: &'a str,
+}
+
+/// The span of a statement. It ends when this is dropped.
+pub(crate) struct StatementTrace(SdkSpan);
+
+impl Traces {
+    /// Begin the spans of a call. A call for a connection belongs to its handshake; one of the app itself is traced if it is
+    /// one of the sample.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        app: &str,
+        export: &'static str,
+        connection: Option<u64>,
+    ) -> Option<CallTrace> {
+        let handshake = match connection {
+            Some(connection) => Some(self.handshake_of(connection)?),
+            None => None,
+        };
+        if handshake.is_none() && !self.sample.includes(random()) {
+            return None;
+        }
+        let is_handshake = export == "open";
+        let outer = match handshake {
+            Some(handshake) if is_handshake => Context::new().with_remote_span_context(handshake),
+            handshake => {
+                let mut attributes = vec![KeyValue::new("hassock.app", app.to_owned())];
+                attributes.extend(connection.map(|id| KeyValue::new("hassock.connection", id.cast_signed())));
+                let links = handshake.map(Link::with_context).into_iter().collect();
+                let span = self
+                    .tracer
+                    .span_builder(format!("{app} {export}"))
+                    .with_kind(SpanKind::Server)
+                    .with_attributes(attributes)
+                    .with_links(links);
+                Context::new().with_span(self.tracer.build_with_context(span, &Context::new()))
+            }
+        };
+        Some(CallTrace { traces: Arc::clone(self), export, outer, is_handshake, call: OnceLock::new() })
+    }
+}
+
+impl CallTrace {
+    /// An instance of a version was found for the call.
+    pub(crate) fn begun(&self, version: &str) {
+        let attributes =
+            vec![KeyValue::new("hassock.export", self.export), KeyValue::new("hassock.version", version.to_owned())];
+        let span = self.traces.tracer.span_builder(format!("call {}", self.export)).with_attributes(attributes);
+        let span = self.traces.tracer.build_with_context(span, &self.outer);
+        let _ = self.call.set(Context::new().with_span(span));
+    }
+
+    /// The call has failed.
+    pub(crate) fn failed(&self, kind: &'static str, error: &dyn Display) {
+        let outer = Some(&self.outer).filter(|_| !self.is_handshake);
+        for context in outer.into_iter().chain(self.call.get()) {
+            context.span().set_attribute(KeyValue::new("error.type", kind));
+            context.span().set_status(Status::error(error.to_string()));
+        }
+    }
+
+    /// A statement is about to run.
+    pub(crate) fn statement(&self, statement: Statement<'_>) -> StatementTrace {
+        let text = statement.text.get(..statement.text.floor_char_boundary(STATEMENT)).unwrap_or_default();
+        let attributes = vec![
+            KeyValue::new("db.system.name", statement.system),
+            KeyValue::new("db.namespace", statement.database.to_owned()),
+            KeyValue::new("db.query.text", text.to_owned()),
+        ];
+        let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        let span = self
+            .traces
+            .tracer
+            .span_builder(format!("{verb} {}", statement.database))
+            .with_kind(SpanKind::Client)
+            .with_attributes(attributes);
+        StatementTrace(self.traces.tracer.build_with_context(span, self.inner()))
+    }
+
+    /// A message was published to so many subscribers, since a moment.
+    pub(crate) fn published(&self, topic: &str, reached: u32, since: SystemTime) {
+        let attributes = vec![
+            KeyValue::new("messaging.system", "hassock"),
+            KeyValue::new("messaging.operation.type", "send"),
+            KeyValue::new("messaging.destination.name", topic.to_owned()),
+            KeyValue::new("hassock.subscribers", i64::from(reached)),
+        ];
+        let span = self
+            .traces
+            .tracer
+            .span_builder("publish")
+            .with_kind(SpanKind::Producer)
+            .with_start_time(since)
+            .with_attributes(attributes);
+        self.traces.tracer.build_with_context(span, self.inner()).end();
+    }
+
+    fn inner(&self) -> &Context {
+        self.call.get().unwrap_or(&self.outer)
+    }
+}
+
+impl Drop for CallTrace {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.get() {
+            call.span().end();
+        }
+        if !self.is_handshake {
+            self.outer.span().end();
+        }
+    }
+}
+
+impl StatementTrace {
+    /// The statement has ended.
+    pub(crate) fn ended(mut self, error: Option<(&'static str, &dyn Display)>) {
+        if let Some((kind, error)) = error {
+            self.0.set_attribute(KeyValue::new("error.type", kind));
+            self.0.set_status(Status::error(error.to_string()));
+        }
+        self.0.end();
+    }
+}
