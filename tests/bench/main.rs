@@ -6,6 +6,7 @@
 //! cargo run --release -p hassock-tests --bin bench growth [TABLE …]
 //! cargo run --release -p hassock-tests --bin bench polling
 //! cargo run --release -p hassock-tests --bin bench fronts [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench compression
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
@@ -22,6 +23,7 @@
 mod case;
 mod chaos;
 mod component;
+mod compression;
 mod contained;
 mod contest;
 mod fronts;
@@ -40,6 +42,7 @@ use std::process::ExitCode;
 use case::Case;
 use chaos::Chaos;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compression::Compression;
 use contained::{Attacking, Contained};
 use fronts::Fronts;
 use growth::Growth;
@@ -72,6 +75,7 @@ enum Other {
     Growth(Growth),
     Polling(Polling),
     Fronts(Fronts),
+    Compression(Compression),
     Instructions(Instructions),
     Chaos(Chaos),
     Contained(Contained),
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
             Some(Other::Growth(growth)) => growth.measure().await,
             Some(Other::Polling(polling)) => polling.measure().await,
             Some(Other::Fronts(fronts)) => fronts.measure().await,
+            Some(Other::Compression(compression)) => compression.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,

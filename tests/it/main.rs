@@ -67,6 +67,7 @@ mod module {
 /// The life of a connection: its protocol, its order, its bounds, its end.
 mod session {
     mod closing;
+    mod compression;
     mod late_ends;
     mod lifecycle;
     mod limits;

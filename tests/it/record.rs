@@ -10,8 +10,10 @@ use std::path::Path;
 
 use futures_util::SinkExt;
 use hassock::module::version_id;
+use hassock_tests::raw::close;
 use hassock_tests::{
-    Client, Closed, Finished, Process, Site, app_with_database, eventually, example, guest, hassock, refused, within,
+    Client, Closed, Deflating, Finished, Process, Site, app_with_database, eventually, example, guest, hassock,
+    refused, within,
 };
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -217,6 +219,23 @@ async fn time_has_passed_when_a_timer_fires() {
         let passed: u64 = spans.map(millis).sum();
         assert!(passed >= after_ms, "{passed} ms of {after_ms}:\n{text}");
     }
+}
+
+/// A transcript says what was sent, and not how.
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_messages_are_recorded_as_others() {
+    let site = probe("[apps.probe.compression]\nenabled = true\nmin_bytes = 10\n");
+    let host = site.serve().await;
+    let process = record(&site, "probe", "").await;
+    let mut client = Deflating::open(&host.address, "/probe").await;
+    let long = "again and ".repeat(20) + "again";
+    assert_eq!(client.ask(&long).await, long);
+    client.raw.send(close(1000, "")).await;
+    assert_eq!(client.raw.closed().await.0, 1000);
+    recorded(process).await;
+    let expected = format!("connect c1 /probe\n  @id: 1\nc1 > {long}\nc1 < {long}\nc1 skips\nc1 disconnects 1000\n");
+    assert_eq!(steps(&site, "probe", &guest("probe")), expected);
+    host.stop().await;
 }
 
 /// The span of an `advance` in milliseconds.

@@ -107,24 +107,25 @@ impl SeparateHost {
     /// # Panics
     /// If it is gone.
     pub fn usage(&self) -> Usage {
-        let process = format!("/proc/{}", self.process.id().unwrap_or_default());
-        let read = |file: &str| {
-            fs::read_to_string(format!("{process}/{file}")).unwrap_or_else(|error| panic!("no {file}: {error}"))
-        };
-        let status = read("status");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-        let files = fs::read_dir(format!("{process}/fd")).map(Iterator::count);
+        let files = fs::read_dir(self.of_the_process("fd")).map(Iterator::count);
         // Executable memory without a file. The program itself and its libraries have one.
         let is_code = |line: &&str| {
             let mut fields = line.split_whitespace().skip(1);
             fields.next().is_some_and(|rights| rights.contains('x')) && fields.nth(3).is_none()
         };
         Usage {
-            resident: resident.unwrap_or_else(|| panic!("no memory in {status}")),
+            resident: self.memory("VmRSS:"),
             files: files.unwrap_or_else(|error| panic!("no files: {error}")),
-            code: read("maps").lines().filter(is_code).count(),
+            code: self.read("maps").lines().filter(is_code).count(),
         }
+    }
+
+    /// The most KiB of memory that it has used so far.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn most_resident(&self) -> usize {
+        self.memory("VmHWM:")
     }
 
     /// Drain the host and end it.
@@ -136,6 +137,23 @@ impl SeparateHost {
         drop(orders);
         let ended = within("the end of the host", process.wait()).await;
         assert!(ended.is_ok_and(|status| status.success()), "the host did not succeed");
+    }
+
+    /// A line about memory in its status, in KiB.
+    fn memory(&self, line: &str) -> usize {
+        let status = self.read("status");
+        let bytes = status.lines().find_map(|found| found.strip_prefix(line));
+        let bytes = bytes.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+        bytes.unwrap_or_else(|| panic!("no {line} in {status}"))
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.of_the_process(file)).unwrap_or_else(|error| panic!("no {file}: {error}"))
+    }
+
+    /// The path of what the system says about the process.
+    fn of_the_process(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.process.id().unwrap_or_default())
     }
 
     async fn order(&mut self, order: &str) -> String {

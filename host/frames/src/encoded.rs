@@ -63,6 +63,11 @@ impl Encoded {
         Self::frame(Opcode::Close, &[&u16::from(close.code).to_be_bytes(), reason.as_bytes()])
     }
 
+    /// A message in one frame.
+    pub(crate) fn message(opcode: Opcode, payload: &[u8]) -> Self {
+        Self::frame(opcode, &[payload])
+    }
+
     #[inline]
     fn frame(opcode: Opcode, parts: &[&[u8]]) -> Self {
         let payload: usize = parts.iter().map(|part| part.len()).sum();
@@ -104,6 +109,22 @@ impl Encoded {
         Ok(Self { bytes: keep(self.bytes)?, ..self })
     }
 
+    /// Whether any of the messages is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.headers().any(|header| header.is_compressed())
+    }
+
+    /// The headers of the frames.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = Header> {
+        let mut rest = &*self.bytes;
+        std::iter::from_fn(move || {
+            let header = Header::parse(rest)?;
+            let length = usize::try_from(header.payload).map_or(usize::MAX, |payload| header.length + payload);
+            rest = rest.get(length..).unwrap_or_default();
+            Some(header)
+        })
+    }
+
     /// Each of the frames. They share the bytes.
     pub fn split(&self) -> impl Iterator<Item = Self> {
         let mut rest = self.bytes.clone();
@@ -122,9 +143,10 @@ impl Encoded {
         self.bytes.slice(header.length..end.min(self.bytes.len()))
     }
 
-    /// The text of a text message; none for another frame.
+    /// The text of a text message; none for another frame, and for one that is compressed.
     pub fn as_text(&self) -> Option<&str> {
-        let header = Header::parse(&self.bytes).filter(|header| header.opcode == Opcode::Text as u8)?;
+        let is_text = |header: &Header| header.opcode == Opcode::Text as u8 && header.reserved == 0;
+        let header = Header::parse(&self.bytes).filter(is_text)?;
         let payload = self.bytes.get(header.length..)?;
         // It was made from a text.
         std::str::from_utf8(payload).ok()

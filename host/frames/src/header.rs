@@ -6,6 +6,9 @@ const FIN: u8 = 0x80;
 /// The bits for extensions.
 const RESERVED: u8 = 0x70;
 
+/// The first of them, which says that a message is compressed (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
+
 const OPCODE: u8 = 0x0F;
 const MASKED: u8 = 0x80;
 
@@ -28,7 +31,8 @@ pub(crate) enum Opcode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) is_final: bool,
-    pub(crate) has_reserved_bits: bool,
+    /// The bits for extensions, where they were sent.
+    pub(crate) reserved: u8,
     /// As it was sent.
     pub(crate) opcode: u8,
     pub(crate) mask: Option<[u8; 4]>,
@@ -54,12 +58,22 @@ impl Header {
         };
         Some(Self {
             is_final: first & FIN != 0,
-            has_reserved_bits: first & RESERVED != 0,
+            reserved: first & RESERVED,
             opcode: first & OPCODE,
             mask,
             length: 2 + extended + if mask.is_some() { 4 } else { 0 },
             payload,
         })
+    }
+
+    /// Whether the frame is the first one of a compressed message.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.reserved == COMPRESSED && matches!(Opcode::from_number(self.opcode), Some(Opcode::Text | Opcode::Binary))
+    }
+
+    /// The header of a frame that is a whole message, and is not compressed.
+    pub(crate) fn of_message(opcode: Opcode, payload: usize) -> Self {
+        Self { is_final: true, reserved: 0, opcode: opcode as u8, mask: None, length: 0, payload: payload as u64 }
     }
 
     /// How many bytes the header that begins like this has, as far as this can be known.
@@ -115,6 +129,13 @@ impl Unmasked {
                 Self { bytes: [first, LENGTH_64, a, b, c, d, e, f, g, h], length: 10 }
             }
         }
+    }
+
+    /// The header of the same frame, whose payload is compressed.
+    pub(crate) fn compressed(opcode: Opcode, payload: usize) -> Self {
+        let mut header = Self::new(opcode, payload);
+        header.bytes[0] |= COMPRESSED;
+        header
     }
 
     #[inline]

@@ -4,14 +4,24 @@
 //! is a frame whose bytes any number of connections share. Neither knows of sockets, so that the bytes can come in any
 //! pieces: a test compares the decoder with tungstenite, for the same bytes in other pieces.
 //!
+//! Messages may be compressed (`permessage-deflate`, RFC 7692), if that was [negotiated](negotiate). Nothing of a message is
+//! kept for the next one, in either direction.
+//!
 //! The close codes and the errors are those of tungstenite.
 
+mod control;
 mod decoder;
+mod deflate;
 mod encoded;
+mod fragments;
 mod header;
+mod inflate;
 mod mask;
+mod negotiation;
 mod packed;
 
-pub use decoder::{Decoder, Incoming, Text};
+pub use decoder::{Compression, DecodeError, Decoder, Incoming, Text};
+pub use deflate::{Deflate, Window};
 pub use encoded::{Encoded, MAX_CONTROL_PAYLOAD};
+pub use negotiation::{Agreement, negotiate};
 pub use packed::{Packed, PackedError, Payload};

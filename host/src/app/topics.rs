@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hassock_frames::Encoded;
+use hassock_frames::{Deflate, Encoded, Window};
 use parking_lot::{Mutex, RwLock};
 
 use super::connection::{Close, Connection, SendError};
@@ -27,8 +27,21 @@ pub enum TopicError {
     Forgotten,
 }
 
-/// Subscribers in the order of their ids, so that messages are always delivered in the same order.
-type Subscribers = BTreeMap<u64, Arc<Connection>>;
+/// The subscribers of a topic.
+#[derive(Default)]
+struct Subscribers {
+    /// In the order of their ids, so that messages are always delivered in the same order.
+    by_id: BTreeMap<u64, Arc<Connection>>,
+    /// How many of them get compressed messages, for each window.
+    compressed: Forms<usize>,
+}
+
+/// Something for each form in which a published message may be compressed.
+#[derive(Debug, Default)]
+struct Forms<T> {
+    full: T,
+    small: T,
+}
 
 /// All topics of an app.
 #[derive(Default)]
@@ -62,7 +75,7 @@ impl Topics {
             None => topic.into(),
         };
         own.insert(Arc::clone(&name));
-        topics.entry(name).or_default().get_mut().insert(connection.id, Arc::clone(connection));
+        topics.entry(name).or_default().get_mut().add(connection);
         Ok(())
     }
 
@@ -87,20 +100,90 @@ impl Topics {
 
     /// Queue `message` for every subscriber except `except`, and add each connection that it reached to `dirty`. A
     /// subscriber with a full outbox is closed, because it would otherwise miss a message without knowing it.
+    ///
+    /// Those that agreed to compression get what `compress` makes of the message, which is called once for each window that
+    /// is needed.
     pub fn publish(
         &self,
         topic: &str,
         message: &Encoded,
+        compress: impl Fn(&Encoded, Deflate) -> Encoded,
         except: Option<u64>,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> u32 {
+        let wanted = {
+            let topics = self.by_name.read();
+            let Some(subscribers) = topics.get(topic) else { return 0 };
+            let subscribers = subscribers.lock();
+            if !subscribers.has_compressed() {
+                return subscribers.deliver(|_| message, except, dirty);
+            }
+            subscribers.forms()
+        };
+        // Nobody waits for the topic while the message is compressed. Who agreed to compression reads other messages too, so
+        // it does no harm if others subscribe meanwhile.
+        let forms = wanted.map(|how| compress(message, how));
         let topics = self.by_name.read();
         let Some(subscribers) = topics.get(topic) else { return 0 };
-        let subscribers = subscribers.lock();
+        let form = |connection: &Connection| {
+            let window = connection.outbox.deflate().map(|how| how.window);
+            window.and_then(|window| forms.of(window).as_ref()).unwrap_or(message)
+        };
+        subscribers.lock().deliver(form, except, dirty)
+    }
+
+    /// How many topics and how many subscriptions there are.
+    pub fn count(&self) -> (usize, usize) {
+        let topics = self.by_name.read();
+        (topics.len(), topics.values().map(|subscribers| subscribers.lock().by_id.len()).sum())
+    }
+
+    /// The ids of a topic's subscribers, ascending.
+    pub fn subscribers(&self, topic: &str) -> Vec<u64> {
+        let topics = self.by_name.read();
+        topics.get(topic).map(|subscribers| subscribers.lock().by_id.keys().copied().collect()).unwrap_or_default()
+    }
+}
+
+impl Subscribers {
+    fn add(&mut self, connection: &Arc<Connection>) {
+        self.by_id.insert(connection.id, Arc::clone(connection));
+        if let Some(how) = connection.outbox.deflate() {
+            *self.compressed.of_mut(how.window) += 1;
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(how) = self.by_id.remove(&id).and_then(|connection| connection.outbox.deflate()) {
+            *self.compressed.of_mut(how.window) -= 1;
+        }
+    }
+
+    fn has_compressed(&self) -> bool {
+        self.compressed.full + self.compressed.small > 0
+    }
+
+    /// How a message is compressed for each window: as it was agreed with the first subscriber that has it.
+    fn forms(&self) -> Forms<Option<Deflate>> {
+        let first = |window, count| {
+            let mut all = self.by_id.values().filter_map(|connection| connection.outbox.deflate());
+            if count > 0 { all.find(|how| how.window == window) } else { None }
+        };
+        Forms { full: first(Window::Full, self.compressed.full), small: first(Window::Small, self.compressed.small) }
+    }
+
+    /// Queue a message for each subscriber except one, in the form for it.
+    #[inline]
+    fn deliver<'a>(
+        &self,
+        form: impl Fn(&Connection) -> &'a Encoded,
+        except: Option<u64>,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> u32 {
         let (mut reached, mut known) = (0, 0);
-        for connection in subscribers.values().filter(|connection| Some(connection.id) != except) {
+        for connection in self.by_id.values().filter(|connection| Some(connection.id) != except) {
             // The payload is shared: this clones a reference, not the bytes.
-            match connection.outbox.push_published(message.clone()) {
+            match connection.outbox.push_published(form(connection).clone()) {
                 Ok(()) => reached += 1,
                 Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
                 Err(SendError::OutOfMemory) => connection.outbox.overflow(Close::out_of_memory()),
@@ -115,35 +198,51 @@ impl Topics {
         }
         reached
     }
+}
 
-    /// How many topics and how many subscriptions there are.
-    pub fn count(&self) -> (usize, usize) {
-        let topics = self.by_name.read();
-        (topics.len(), topics.values().map(|subscribers| subscribers.lock().len()).sum())
+impl<T> Forms<T> {
+    fn of(&self, window: Window) -> &T {
+        match window {
+            Window::Full => &self.full,
+            Window::Small => &self.small,
+        }
     }
 
-    /// The ids of a topic's subscribers, ascending.
-    pub fn subscribers(&self, topic: &str) -> Vec<u64> {
-        let topics = self.by_name.read();
-        topics.get(topic).map(|subscribers| subscribers.lock().keys().copied().collect()).unwrap_or_default()
+    fn of_mut(&mut self, window: Window) -> &mut T {
+        match window {
+            Window::Full => &mut self.full,
+            Window::Small => &mut self.small,
+        }
+    }
+}
+
+impl<T> Forms<Option<T>> {
+    fn map<U>(self, each: impl Fn(T) -> U) -> Forms<Option<U>> {
+        Forms { full: self.full.map(&each), small: self.small.map(&each) }
     }
 }
 
 fn remove(topics: &mut HashMap<Arc<str>, Mutex<Subscribers>>, id: u64, topic: &str) {
     let Some(subscribers) = topics.get_mut(topic) else { return };
     let subscribers = subscribers.get_mut();
-    subscribers.remove(&id);
-    if subscribers.is_empty() {
+    subscribers.remove(id);
+    if subscribers.by_id.is_empty() {
         topics.remove(topic);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     fn connection(id: u64) -> Arc<Connection> {
         Arc::new(Connection::new(id, 200))
+    }
+
+    fn publish(topics: &Topics, except: Option<u64>, dirty: &mut Vec<Arc<Connection>>) -> u32 {
+        topics.publish("t", &Encoded::text("hello"), |message, how| message.clone().deflated(how), except, dirty)
     }
 
     #[test]
@@ -189,9 +288,47 @@ mod tests {
         topics.subscribe(&fast, "t", 1).unwrap();
         slow.outbox.push(Encoded::text(&"x".repeat(100))).unwrap();
         let mut dirty = Vec::new();
-        assert_eq!(topics.publish("t", &Encoded::text("hello"), None, &mut dirty), 1);
+        assert_eq!(publish(&topics, None, &mut dirty), 1);
         assert_eq!(dirty.len(), 2, "both have something to do");
         assert_eq!(slow.outbox.push(Encoded::text("")), Err(SendError::Closing));
-        assert_eq!(topics.publish("t", &Encoded::text("hello"), Some(2), &mut dirty), 0);
+        assert_eq!(publish(&topics, Some(2), &mut dirty), 0);
+    }
+
+    fn queued(connection: &Connection) -> Encoded {
+        let mut taken = VecDeque::new();
+        connection.outbox.next(&mut taken);
+        assert_eq!(taken.len(), 1);
+        taken.pop_front().unwrap()
+    }
+
+    #[test]
+    fn a_message_is_compressed_once_for_all_that_agreed_to_the_same() {
+        let topics = Topics::default();
+        let how = |window| Some(Deflate { window, level: 2, min_bytes: 10 });
+        let agreed = [None, how(Window::Full), how(Window::Small), how(Window::Full), None, how(Window::Small)];
+        let connections: Vec<_> =
+            (1..).zip(agreed).map(|(id, deflate)| Arc::new(Connection::new(id, 10_000).deflating(deflate))).collect();
+        connections.iter().for_each(|connection| topics.subscribe(connection, "t", 1).unwrap());
+        let message = Encoded::text(&"hello ".repeat(500));
+        let compressed = Mutex::new(Vec::new());
+        let publish = || {
+            let compress = |message: &Encoded, how: Deflate| {
+                compressed.lock().push(how.window);
+                message.clone().deflated(how)
+            };
+            topics.publish("t", &message, compress, None, &mut Vec::new())
+        };
+        assert_eq!(publish(), 6);
+        assert_eq!(*compressed.lock(), [Window::Full, Window::Small], "each once");
+        let queued: Vec<Encoded> = connections.iter().map(|connection| queued(connection)).collect();
+        let address = |message: &Encoded| message.as_bytes().as_ptr();
+        for (one, other) in [(0, 4), (1, 3), (2, 5)] {
+            assert_eq!(address(&queued[one]), address(&queued[other]), "{one} and {other} have the same memory");
+        }
+        assert_eq!(address(&queued[0]), address(&message));
+        assert!(queued[1] != queued[2] && queued.iter().all(|queued| queued.clone().inflated() == message));
+        // Nobody is left that could read it.
+        connections.iter().filter(|one| one.outbox.deflate().is_some()).for_each(|one| topics.unsubscribe_all(one));
+        assert_eq!((publish(), compressed.lock().len()), (2, 2));
     }
 }

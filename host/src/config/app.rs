@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppLimits, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy};
+use super::{AppLimits, CompressionConfig, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy};
 
 /// One application: where it is served, its module, and what the module may use.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -51,6 +51,8 @@ pub struct AppConfig {
     pub samples: Vec<String>,
     /// What recordings of the app's traffic leave out.
     pub record: RecordConfig,
+    /// Whether messages are compressed.
+    pub compression: CompressionConfig,
     /// Bounds of each connection, call and instance of the app.
     pub limits: AppLimits,
 }
@@ -82,6 +84,7 @@ impl Default for AppConfig {
             rollback: RollbackConfig::default(),
             samples: Vec::new(),
             record: RecordConfig::default(),
+            compression: CompressionConfig::default(),
             limits: AppLimits::default(),
         }
     }

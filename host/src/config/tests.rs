@@ -229,3 +229,13 @@ fn bounds_of_a_connection_fit_into_the_memory_budget() {
     let found = with("[limits]\nmemory_budget = \"15MiB\"\n");
     assert!(found.contains("limits.memory_budget: must be at least 16MiB"), "{found}");
 }
+
+#[test]
+fn a_level_of_compression_that_does_not_exist_is_refused() {
+    for level in [0, 10] {
+        let found = problems(&format!("{GOOD}\n[apps.chat.compression]\nenabled = true\nlevel = {level}\n"));
+        assert!(found.contains("apps.chat.compression.level: must be 1 to 9"), "{found}");
+    }
+    let text = format!("{GOOD}\n[apps.chat.compression]\nenabled = true\nlevel = 9\nmin_bytes = 0\n");
+    assert!(Config::parse(Path::new("hassock.toml"), &text).unwrap().apps["chat"].compression.enabled);
+}

@@ -206,6 +206,9 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     origins(report, &format!("{key}.origins"), app);
     samples(report, &format!("{key}.samples"), app);
     redacted_headers(report, &format!("{key}.record.redact_headers"), app);
+    if !(1..=9).contains(&app.compression.level) {
+        report.add(&format!("{key}.compression.level"), "must be 1 to 9");
+    }
     app_limits(report, &format!("{key}.limits"), app);
 }
 

@@ -2,6 +2,7 @@
 //! check and the module decide whether it is accepted.
 
 mod answer;
+mod compression;
 mod health;
 mod page;
 mod patient_socket;

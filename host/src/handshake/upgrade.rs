@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
+use hassock_frames::Deflate;
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::{Client, Pending, health, page};
+use super::{Client, Pending, compression, health, page};
 use crate::addresses::Addresses;
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
@@ -154,7 +155,9 @@ async fn hand_over(
     if let Some(trace) = trace {
         trace.continue_in(&mut contract.headers);
     }
-    let outcome = match enter(app, &setup, id, client.slot) {
+    let agreed = compression::agree(&setup.config.compression, request.headers());
+    let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
+    let outcome = match enter(app, &setup, id, client.slot, deflate) {
         Some(entered) => {
             if let Some(trace) = trace {
                 entered.connection.trace();
@@ -171,6 +174,7 @@ async fn hand_over(
     match outcome {
         Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
+            switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
             switch.extensions_mut().insert(HandshakeOutcome::Accepted);
             *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
             switch
@@ -278,8 +282,9 @@ impl Drop for Entered {
 
 /// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
 /// any more.
-fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot) -> Option<Entered> {
-    let connection = Arc::new(Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot));
+fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot, deflate: Option<Deflate>) -> Option<Entered> {
+    let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
+    let connection = Arc::new(connection.deflating(deflate));
     app.connections.insert(&connection);
     let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
     // Check this only now: if the app is removed later, it closes this connection too.

@@ -42,7 +42,11 @@ pub(super) async fn close_handshake(
         poll_fn(|context| {
             let batch = reader.poll_batch(&mut writer.socket, limits, input, context);
             keep_little(&mut reader, input);
-            if reader.is_over { Poll::Ready(()) } else { batch.map(drop) }
+            match batch {
+                _ if reader.is_over => Poll::Ready(()),
+                Poll::Ready(batch) if !batch.is_drained => Poll::Ready(()),
+                Poll::Ready(_) | Poll::Pending => Poll::Pending,
+            }
         })
         .await;
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hassock_frames::{Decoder, Encoded, Incoming, Packed, Payload};
+use hassock_frames::{Compression, Decoder, Encoded, Incoming, Packed, Payload};
 use tokio::io::ReadBuf;
 use tokio_tungstenite::tungstenite::Error;
 
@@ -33,6 +33,8 @@ pub(super) struct Reader {
     /// What was read and did not fit into a batch any more, from `next` on.
     unread: Vec<u8>,
     next: usize,
+    /// Not all that was read has been decoded.
+    is_behind: bool,
     /// Something has arrived since this was last set to false, perhaps a part of a frame.
     pub(super) has_heard: bool,
     /// The client has sent its close frame, or something that cannot be decoded. Nothing after that matters.
@@ -48,7 +50,8 @@ pub(super) struct Batch {
     pub(super) pongs: Vec<Encoded>,
     /// The connection ended after these messages.
     pub(super) end: Option<Close>,
-    /// The socket has no more data, and wakes the task when more arrives.
+    /// There is nothing more in this poll of the task: the socket has no more data, and wakes the task when more arrives, or
+    /// other tasks have a turn before this one goes on.
     pub(super) is_drained: bool,
     /// Bytes in the messages.
     pub(super) bytes: usize,
@@ -58,11 +61,12 @@ pub(super) struct Batch {
 
 impl Reader {
     /// `read_ahead` is what was read together with the request.
-    pub(super) fn new(max_message: usize, read_ahead: &[u8]) -> Self {
+    pub(super) fn new(max_message: usize, compression: Compression, read_ahead: &[u8]) -> Self {
         Self {
-            decoder: Decoder::new(max_message),
+            decoder: Decoder::new(max_message, compression),
             unread: read_ahead.to_vec(),
             next: 0,
+            is_behind: !read_ahead.is_empty(),
             has_heard: false,
             is_over: false,
         }
@@ -101,7 +105,8 @@ impl Reader {
 
     /// Keep nothing any more. The connection ends.
     pub(super) fn release(&mut self, share: &Share) {
-        (self.decoder, self.unread, self.is_over) = (Decoder::new(0), Vec::new(), true);
+        (self.decoder, self.is_over) = (Decoder::new(0, Compression::None), true);
+        (self.unread, self.is_behind) = (Vec::new(), false);
         // Less is never refused.
         let _ = share.resize(0);
     }
@@ -109,15 +114,16 @@ impl Reader {
     /// As [`poll_batch`](Self::poll_batch).
     fn poll_read(&mut self, socket: &mut impl Transport, limits: &AppLimits, context: &mut Context<'_>) -> Poll<Batch> {
         let mut batch = Batch::default();
-        if !self.unread.is_empty() {
+        if self.is_behind {
             let mut unread = std::mem::take(&mut self.unread);
             let mut input = unread.get_mut(self.next..).unwrap_or_default();
             if self.decode(&mut input, &mut batch, limits) {
                 let left = input.len();
                 self.next = unread.len() - left;
                 self.unread = if left == 0 { Vec::new() } else { unread };
-                return Poll::Ready(batch);
+                return self.leave(batch, context);
             }
+            self.is_behind = false;
         }
         READ.with_borrow_mut(|buffer| {
             for _ in 0..READS {
@@ -135,7 +141,7 @@ impl Reader {
                         let mut input = read.filled_mut();
                         if self.decode(&mut input, &mut batch, limits) {
                             (self.unread, self.next) = (input.to_vec(), 0);
-                            return Poll::Ready(batch);
+                            return self.leave(batch, context);
                         }
                         continue;
                     }
@@ -152,14 +158,26 @@ impl Reader {
         })
     }
 
-    /// Decode what was read. True if the batch is full, or the connection ends.
+    /// The batch is full, or decompressing a message takes longer than a turn.
+    fn leave(&mut self, mut batch: Batch, context: &mut Context<'_>) -> Poll<Batch> {
+        let is_busy = self.decoder.is_busy();
+        self.is_behind = is_busy || !self.unread.is_empty();
+        if !is_busy {
+            return Poll::Ready(batch);
+        }
+        context.waker().wake_by_ref();
+        batch.is_drained = true;
+        if batch.frames == 0 { Poll::Pending } else { Poll::Ready(batch) }
+    }
+
+    /// Decode what was read. True if the batch is full, a message needs another turn, or the connection ends.
     fn decode(&mut self, input: &mut &mut [u8], batch: &mut Batch, limits: &AppLimits) -> bool {
         while batch.frames < limits.batch_messages && batch.bytes < limits.batch_bytes.bytes() {
             let incoming = match self.decoder.decode(input) {
                 Ok(Some(incoming)) => incoming,
-                Ok(None) => return false,
+                Ok(None) => return self.decoder.is_busy(),
                 Err(error) => {
-                    batch.end = Some(Close::broken(&error));
+                    batch.end = Some(Close::undecodable(&error));
                     self.is_over = true;
                     return true;
                 }
@@ -200,6 +218,7 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::Arc;
 
+    use hassock_frames::{Deflate, Window};
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -228,7 +247,7 @@ mod tests {
         for ahead in 0..=sent.len() {
             let (mut ours, mut theirs) = duplex(1 << 10);
             theirs.write_all(&sent[ahead..]).await.unwrap();
-            let mut reader = Reader::new(100, &sent[..ahead]);
+            let mut reader = Reader::new(100, Compression::None, &sent[..ahead]);
             let first = batch(&mut reader, &mut ours, &limits).await;
             assert_eq!((texts(&first), first.is_drained), (vec!["a", "b", "c"], false), "{ahead} bytes ahead");
             let second = batch(&mut reader, &mut ours, &limits).await;
@@ -247,7 +266,7 @@ mod tests {
         let parts = [frame(0x01, b"a"), frame(0x00, &[]).repeat(300_000), frame(0x80, b"b")].concat();
         let (mut ours, mut theirs) = duplex(parts.len());
         theirs.write_all(&parts).await.unwrap();
-        let mut reader = Reader::new(100, &[]);
+        let mut reader = Reader::new(100, Compression::None, &[]);
         let mut polls = 0;
         let share = Arc::<MemoryBudget>::default().share(Use::Input);
         let message = poll_fn(|context| {
@@ -258,11 +277,44 @@ mod tests {
         assert!(polls >= parts.len() / (READS * BUFFER), "{polls} polls for {} bytes", parts.len());
     }
 
+    /// Some KiB that become MiB, again and again.
+    #[tokio::test]
+    async fn compressed_messages_do_not_keep_other_tasks_waiting() {
+        const LENGTH: usize = 8 << 20;
+        let limits = AppLimits::default();
+        let how = Deflate { window: Window::Full, level: 9, min_bytes: 0 };
+        let message = Encoded::binary(&vec![0; LENGTH]).deflated(how);
+        // The same frame from a client: with a mask, of zeros.
+        let mut sent = message.as_bytes().to_vec();
+        sent[1] |= 0x80;
+        sent.splice(4..4, [0; 4]);
+        assert!(sent.len() < 16 << 10, "{} bytes", sent.len());
+        let (mut ours, mut theirs) = duplex(1 << 20);
+        theirs.write_all(&sent.repeat(3)).await.unwrap();
+        let mut reader = Reader::new(LENGTH, Compression::Deflate, &[]);
+        let share = Arc::<MemoryBudget>::default().share(Use::Input);
+        for _ in 0..3 {
+            let (mut polls, mut most) = (0, 0);
+            let batch = poll_fn(|context| {
+                polls += 1;
+                let batch = reader.poll_batch(&mut ours, &limits, &share, context);
+                most = most.max(share.bytes());
+                batch
+            });
+            let batch = batch.await;
+            assert_eq!(batch.messages.iter().map(|message| message.as_bytes().len()).collect::<Vec<_>>(), [LENGTH]);
+            assert!(polls >= 8, "{polls} polls");
+            assert!(most >= LENGTH, "{most} bytes were counted");
+        }
+        reader.recount(&share);
+        assert_eq!((share.bytes(), reader.held()), (0, 0));
+    }
+
     #[tokio::test]
     async fn an_idle_socket_is_drained_and_a_closed_one_is_lost() {
         let limits = AppLimits::default();
         let (mut ours, mut theirs) = duplex(1 << 10);
-        let mut reader = Reader::new(100, &[]);
+        let mut reader = Reader::new(100, Compression::None, &[]);
         theirs.write_all(&frame(0x81, b"a")).await.unwrap();
         let first = batch(&mut reader, &mut ours, &limits).await;
         assert_eq!((texts(&first), first.is_drained), (vec!["a"], true));

@@ -23,7 +23,8 @@ use crate::module::bindings::hassock::host::types::ClosedBy;
 
 /// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
 pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
-    let reader = Reader::new(opened.limits.message_bytes.bytes(), &read_ahead);
+    let compression = opened.connection.outbox.compression();
+    let reader = Reader::new(opened.limits.message_bytes.bytes(), compression, &read_ahead);
     // It keeps hyper's buffer alive.
     drop(read_ahead);
     let mut session = Session::new(socket, reader, &opened);

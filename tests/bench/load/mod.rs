@@ -39,9 +39,9 @@ pub const SUBSCRIBE: &str = "/probe?topic=news";
 pub const PUBLISH: &str = "/probe";
 
 /// How long a round lasts: long enough for the 10 ms in which the kernel counts CPU time.
-const ROUND: Duration = Duration::from_secs(1);
+pub const ROUND: Duration = Duration::from_secs(1);
 
-const TEXT: u8 = 1;
+pub const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 
 /// What clients do to a server.
@@ -73,7 +73,7 @@ impl Round {
 }
 
 /// How often the work was done in a second, and what it cost the server.
-async fn rate(server: &Server, work: impl Future<Output = usize>) -> Round {
+pub async fn rate(server: &Server, work: impl Future<Output = usize>) -> Round {
     let (cpu, began) = (server.cpu(), Instant::now());
     let done = work.await as f64;
     let (time, cpu) = (began.elapsed(), server.cpu() - cpu);

@@ -11,6 +11,7 @@ contain! {
     fn a_flood_of_pings_harms_nobody_else() { Pings }
     fn frames_without_a_mask_harm_nobody_else() { Unmasked }
     fn reserved_bits_harm_nobody_else() { ReservedBits }
+    fn bombs_harm_nobody_else() { Bombs }
     fn a_storm_of_connections_harms_nobody_else() { Storm }
     fn requests_whose_answers_are_not_read_harm_nobody_else() { Pipelined }
     fn a_huge_head_harms_nobody_else() { HugeHead }

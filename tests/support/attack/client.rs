@@ -1,5 +1,6 @@
 //! Attacks of clients. They come from an address of their own, and go to the app of the bystanders.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -7,6 +8,7 @@ use tokio::time::timeout;
 
 use super::{Attack, AttackedHost};
 use crate::Raw;
+use crate::deflating::{COMPRESSED, bomb, compressed};
 use crate::raw::opcode::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT};
 use crate::raw::{Frame, frame, text, unmasked, upgrade, upgrade_with};
 
@@ -57,6 +59,7 @@ impl Attack {
             Self::Pings => pings(address).await,
             Self::Unmasked => refused(echo(address).await, &unmasked(FIN | TEXT, "x"), 1002).await,
             Self::ReservedBits => refused(echo(address).await, &frame(FIN | RESERVED | TEXT, "x"), 1002).await,
+            Self::Bombs => bombs(address).await,
             Self::Storm => storm(address).await,
             Self::Pipelined => pipelined(address).await,
             Self::HugeHead => huge_head(address).await,
@@ -154,6 +157,22 @@ async fn pings(address: &str) {
         while raw.frame().await.unwrap_or_else(|| panic!("the host has left")) != Frame::new(PONG, "the last") {}
     }
     raw.reset();
+}
+
+/// Some that are just within the limit, and one that is not.
+async fn bombs(address: &str) {
+    // It takes a while to make it.
+    static HUGE: LazyLock<Vec<u8>> = LazyLock::new(|| frame(FIN | COMPRESSED | BINARY, bomb(512)));
+    let mut raw = connect(address).await;
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    raw.send(upgrade_with(AttackedHost::ECHO, offer)).await;
+    raw.accepted().await;
+    for _ in 0..4 {
+        raw.send(compressed(BINARY, vec![0; 1 << 20])).await;
+        let echo = raw.frame().await.unwrap_or_else(|| panic!("the host has left"));
+        assert_eq!(echo.first, FIN | COMPRESSED | BINARY);
+    }
+    refused(raw, &HUGE, 1009).await;
 }
 
 /// Leave before and after the handshake, with a TCP reset each time.

@@ -94,6 +94,7 @@ fn config(faults: &Path, database: &TestDatabase) -> String {
     format!(
         "listen = \"127.0.0.1:0\"\nlog = {{ format = \"json\" }}\n[limits]\nhandshake_timeout = \"1s\"\n\
          [admin]\nlisten = \"unix:admin.sock\"\n{database}{echo}[apps.echo.limits]\nwrite_timeout = \"500ms\"\n\
+         [apps.echo.compression]\nenabled = true\n\
          {faults}databases.main = \"read-write\"\n[apps.faults.limits]\ncpu_time = \"500ms\"\ncall_timeout = \"1s\"\n\
          instances = {instances}\ninstance_wait = \"60s\"\n"
     )

@@ -72,6 +72,8 @@ pub enum Attack {
     Unmasked,
     /// A client sets bits that are reserved.
     ReservedBits,
+    /// A client sends compressed messages that become huge ones.
+    Bombs,
     /// Clients connect and leave as fast as they can.
     Storm,
     /// A client sends requests before the upgrade, and does not read the answers.

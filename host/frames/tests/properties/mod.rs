@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 
-use hassock_frames::{Decoder, Incoming};
+use hassock_frames::{Compression, DecodeError, Decoder, Incoming};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
@@ -60,7 +60,7 @@ fn failed(error: &Error) -> Seen {
 }
 
 fn ours(pieces: &[Vec<u8>]) -> Vec<Seen> {
-    let mut decoder = Decoder::new(MAX_MESSAGE);
+    let mut decoder = Decoder::new(MAX_MESSAGE, Compression::None);
     let mut seen = Vec::new();
     for piece in pieces {
         let mut piece = piece.clone();
@@ -81,10 +81,11 @@ fn ours(pieces: &[Vec<u8>]) -> Vec<Seen> {
                     seen.push(Seen::Close(close));
                     return seen;
                 }
-                Err(error) => {
+                Err(DecodeError::Frame(error)) => {
                     seen.push(failed(&error));
                     return seen;
                 }
+                Err(DecodeError::Deflate) => panic!("nothing is compressed"),
             }
         }
         assert!(input.is_empty());

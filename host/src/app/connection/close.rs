@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 1001 | the host stops, or the app was removed from the config | reconnect later, or to another host |
 //! | 1002 | protocol error (RFC 6455) | fix its code |
-//! | 1007 | a text message that is not UTF-8 | fix its code |
+//! | 1007 | a text message that is not UTF-8, or a compressed message that cannot be decompressed | fix its code |
 //! | 1009 | a message larger than `message_bytes` | send less |
 //! | 1011 | a call of the module failed: it trapped, reached a limit or returned an error | reconnect later |
 //! | 1012 | the version was rolled back, and the version before it cannot read the attachment | reconnect at once |
@@ -15,6 +15,7 @@
 
 use std::io;
 
+use hassock_frames::DecodeError;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
@@ -118,6 +119,14 @@ impl Close {
     /// The TCP connection broke or timed out.
     pub fn lost(reason: &str) -> Self {
         Self { code: 1006, reason: Utf8Bytes::from(reason), by: ClosedBy::Transport }
+    }
+
+    /// The close that follows from what a client sent.
+    pub fn undecodable(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::Frame(error) => Self::broken(error),
+            DecodeError::Deflate => Self::host(1007, "a compressed message cannot be decompressed"),
+        }
     }
 
     /// The client took no bytes for `write_timeout`.

@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use hassock_frames::Deflate;
 use parking_lot::Mutex;
 
 use super::close::Close;
@@ -97,6 +98,12 @@ impl Connection {
             wakeup: AtomicBool::new(true),
             session: AtomicWaker::new(),
         }
+    }
+
+    /// The same, whose client may have agreed to compression.
+    pub(crate) fn deflating(mut self, deflate: Option<Deflate>) -> Self {
+        self.outbox = self.outbox.deflating(deflate);
+        self
     }
 
     /// Make the session check its outbox and its timers.

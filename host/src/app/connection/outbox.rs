@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hassock_frames::Encoded;
+use hassock_frames::{Compression, Deflate, Encoded};
 use parking_lot::Mutex;
 
 use super::close::Close;
@@ -31,6 +31,8 @@ pub enum SendError {
 pub struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
+    /// How messages are compressed, if the client agreed to that. All bounds count what the module sent.
+    deflate: Option<Deflate>,
 }
 
 /// What a session does next with its socket.
@@ -87,7 +89,23 @@ impl Outbox {
             close: None,
             shut: false,
         };
-        Self { queue: Mutex::new(queue), limit }
+        Self { queue: Mutex::new(queue), limit, deflate: None }
+    }
+
+    /// The same for a client that may have agreed to compression.
+    pub(crate) fn deflating(self, deflate: Option<Deflate>) -> Self {
+        Self { deflate, ..self }
+    }
+
+    /// How published messages are to be compressed.
+    #[inline]
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.deflate
+    }
+
+    /// Whether the client may compress.
+    pub(crate) fn compression(&self) -> Compression {
+        if self.deflate.is_some() { Compression::Deflate } else { Compression::None }
     }
 
     /// Queue messages: all of them, or none.
@@ -95,21 +113,38 @@ impl Outbox {
     /// # Errors
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
-        let own = size(&messages);
+        let (messages, own) = self.compressed(messages);
         self.push_counting(messages, own, None)
     }
 
-    /// Queue a message that was published. If it is not short, the memory budget counts its bytes already.
+    /// Queue a message that was published, in the form for this connection. If it is not short, the memory budget counts its
+    /// bytes already.
     ///
     /// # Errors
     /// If it does not fit, or the connection is closing.
     pub(crate) fn push_published(&self, message: Encoded) -> Result<(), SendError> {
         let bytes = message.as_bytes();
         if bytes.len() < SHORTEST {
-            return self.push(message);
+            let own = in_memory(&message);
+            return self.push_counting(message, own, None);
         }
         let published = Published { address: bytes.as_ptr().addr(), bytes: bytes.len() };
         self.push_counting(message, MESSAGE_OVERHEAD, Some(published))
+    }
+
+    /// The messages as this client gets them, and how many bytes of them count for the memory budget.
+    #[inline]
+    fn compressed(&self, messages: Encoded) -> (Encoded, usize) {
+        let size = size(&messages);
+        match self.deflate {
+            // What can never fit need not be compressed.
+            Some(how) if size <= self.limit + MESSAGE_OVERHEAD => {
+                let messages = messages.deflated(how);
+                let own = in_memory(&messages);
+                (messages, own)
+            }
+            _ => (messages, size),
+        }
     }
 
     /// Queue messages of which so many bytes count for the memory budget here.
@@ -145,11 +180,12 @@ impl Outbox {
     /// If the connection is closing.
     pub(crate) fn push_promised(&self, messages: Encoded) -> Result<(), SendError> {
         let bytes = size(&messages);
+        let (messages, own) = self.compressed(messages);
         let mut queue = self.queue.lock();
         if queue.is_closing() {
             return Err(SendError::Closing);
         }
-        queue.push(messages, bytes, bytes)
+        queue.push(messages, bytes, own)
     }
 
     /// How full the outbox is, in percent of its limit.
@@ -303,95 +339,10 @@ pub(crate) fn size(messages: &Encoded) -> usize {
     messages.payload_len() + messages.frames() * MESSAGE_OVERHEAD
 }
 
-#[cfg(test)]
-mod tests {
-    use hassock_frames::Payload;
-
-    use super::*;
-
-    fn outbox(limit: usize) -> Outbox {
-        Outbox::new(limit, &Arc::default())
-    }
-
-    fn text(bytes: usize) -> Encoded {
-        Encoded::text(&"x".repeat(bytes))
-    }
-
-    #[test]
-    fn the_limit_holds_until_the_bytes_are_written() {
-        let outbox = outbox(1000);
-        assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 50));
-        assert_eq!((outbox.push(text(436)), outbox.fullness()), (Ok(()), 100));
-        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
-        let mut taken = VecDeque::new();
-        outbox.next(&mut taken);
-        assert_eq!(taken.len(), 2);
-        assert_eq!(outbox.push(text(0)), Err(SendError::Full), "what was taken is not written yet");
-        taken.clear();
-        outbox.next(&mut taken);
-        assert_eq!((outbox.push(text(0)), outbox.fullness()), (Ok(()), 6));
-    }
-
-    #[test]
-    fn a_message_as_large_as_the_limit_fits_into_an_empty_outbox() {
-        let outbox = outbox(1000);
-        assert_eq!(outbox.push(text(1001)), Err(SendError::TooLarge));
-        assert_eq!((outbox.push(text(1000)), outbox.fullness()), (Ok(()), 100));
-        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
-    }
-
-    #[test]
-    fn empty_messages_are_not_free() {
-        let outbox = outbox(640);
-        let sent = std::iter::repeat_with(|| outbox.push(text(0))).take_while(Result::is_ok).count();
-        assert_eq!(sent, 10);
-    }
-
-    #[test]
-    fn a_filled_one_is_full_until_the_session_writes() {
-        let outbox = outbox(1000);
-        outbox.push(text(100)).unwrap();
-        outbox.fill();
-        assert_eq!(outbox.push(text(0)), Err(SendError::Full));
-        let mut taken = VecDeque::new();
-        outbox.next(&mut taken);
-        taken.clear();
-        outbox.next(&mut taken);
-        assert_eq!((outbox.push(text(936)), outbox.fullness()), (Ok(()), 100));
-    }
-
-    #[test]
-    fn several_go_together_or_not_at_all() {
-        let outbox = outbox(263);
-        let long = "x".repeat(100);
-        let two = Encoded::messages([Payload::text(&long), Payload::text(&long)].into_iter());
-        assert_eq!(outbox.push(two), Err(SendError::TooLarge));
-        assert!(!outbox.has_messages());
-    }
-
-    #[test]
-    fn promised_room_stays_whatever_others_send() {
-        let outbox = outbox(1000);
-        assert_eq!(outbox.room(), 1000);
-        outbox.push(text(936)).unwrap();
-        outbox.push_promised(text(936)).unwrap();
-        assert_eq!((outbox.room(), outbox.fullness()), (0, 100));
-        let mut taken = VecDeque::new();
-        outbox.next(&mut taken);
-        assert_eq!(taken, [text(936), text(936)]);
-        outbox.close(Close::going_away()).unwrap();
-        assert_eq!((outbox.push_promised(text(1)), outbox.room()), (Err(SendError::Closing), 0));
-        taken.clear();
-        assert!(matches!(outbox.next(&mut taken), Next::Close(_)));
-    }
-
-    #[test]
-    fn a_close_comes_after_what_was_queued_and_ends_sending() {
-        let outbox = outbox(1000);
-        outbox.push(text(1)).unwrap();
-        outbox.close(Close::going_away()).unwrap();
-        assert_eq!(outbox.push(text(1)), Err(SendError::Closing));
-        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Messages));
-        assert!(matches!(outbox.next(&mut VecDeque::new()), Next::Close(Close { code: 1001, .. })));
-    }
+/// What messages that nobody else has count for the memory budget, in bytes.
+fn in_memory(messages: &Encoded) -> usize {
+    messages.as_bytes().len() + messages.frames() * MESSAGE_OVERHEAD
 }
+
+#[cfg(test)]
+mod tests;

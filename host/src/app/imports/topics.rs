@@ -1,13 +1,14 @@
 //! `hassock:host/topics`
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use hassock_frames::Encoded;
+use hassock_frames::{Deflate, Encoded};
 
 use crate::app::call::InstanceState;
 use crate::app::observer::CallObserver;
 use crate::app::{Amount, TopicError};
-use crate::memory_budget::{OutOfMemory, Use};
+use crate::memory_budget::{MemoryBudget, OutOfMemory, Use};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
 use crate::module::payload;
@@ -52,16 +53,27 @@ impl InstanceState {
         let memory = &call.app.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
+        let compress = |message: &Encoded, how| compressed(message, how, memory);
         let trace = match &call.observer {
             Some(CallObserver::Trace(trace)) => Some((trace, SystemTime::now())),
             _ => None,
         };
-        let reached = call.app.topics.publish(topic, &message, except, &mut call.dirty);
+        let reached = call.app.topics.publish(topic, &message, compress, except, &mut call.dirty);
         if let Some((trace, since)) = trace {
             trace.published(topic, reached, since);
         }
         call.app.traffic.sent(Amount::of(&message), reached);
         Ok(reached)
+    }
+}
+
+/// The compressed form of a message, which is in memory beside the other one. The message itself if there is no memory for
+/// both, or if compression does not make it shorter.
+fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
+    let compressed = message.clone().deflated(how);
+    match compressed.is_compressed() {
+        true => compressed.kept(|bytes| memory.keep(Use::Outbox, bytes)).unwrap_or_else(|_| message.clone()),
+        false => compressed,
     }
 }
 

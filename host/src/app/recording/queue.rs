@@ -285,7 +285,8 @@ impl Tap {
 
     /// The socket is about to receive these messages.
     pub(crate) fn received(&self, messages: &Encoded) {
-        for message in messages.split() {
+        // A recording says what was sent, however it was sent.
+        for message in messages.clone().inflated().split() {
             let bytes = message.payload_len();
             self.recording.note(bytes, || RawEvent::Received { client: Arc::clone(&self.client), message });
         }
