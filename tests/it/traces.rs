@@ -153,6 +153,22 @@ async fn clients_do_not_decide_what_is_traced() {
     assert!(handshakes.iter().all(|span| hex(&span.trace_id) == TRACE));
 }
 
+/// Only so many spans wait, and those that are left out are counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn few_spans_wait() {
+    let collector = Collector::start().await;
+    let host = host(&collector, "sample = \"100%\"\nqueued_spans = 2").await;
+    let operator = Operator::of(&host);
+    let mut client = host.connect("/probe").await;
+    for _ in 0..100 {
+        assert_eq!(client.ask("hello").await, "hello");
+    }
+    let lost = || async { spans(&operator.ask("GET /metrics").await.body, "lost") };
+    eventually("spans to be left out", || async { lost().await > 0 }).await;
+    let sent = || async { spans(&operator.ask("GET /metrics").await.body, "sent") };
+    eventually("spans to be sent", || async { sent().await > 0 }).await;
+}
+
 /// A collector that is not there costs spans, one line in the log, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_gone_keeps_nobody_waiting() {

@@ -8,7 +8,7 @@ use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::Traces;
+use super::{Traces, cut};
 
 /// The header fields of W3C Trace Context.
 const FIELDS: [&str; 2] = ["traceparent", "tracestate"];
@@ -44,7 +44,7 @@ impl Traces {
         }
         let attributes = vec![
             KeyValue::new("http.request.method", "GET"),
-            KeyValue::new("url.path", path.to_owned()),
+            KeyValue::new("url.path", cut(path)),
             KeyValue::new("network.protocol.name", "websocket"),
         ];
         let span = self.tracer.span_builder("handshake").with_kind(SpanKind::Server).with_attributes(attributes);

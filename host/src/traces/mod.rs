@@ -16,7 +16,7 @@ use std::time::Duration;
 use opentelemetry::trace::{SpanContext, TracerProvider};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
@@ -25,10 +25,10 @@ pub(crate) use spans::{CallTrace, Statement, StatementTrace};
 
 use crate::config::{Sample, TracesConfig};
 use client::Client;
-use export::{Reporting, SpanCounts};
+use export::{Bounded, Reporting, SpanCounts};
 
-/// How often spans are sent.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a text in a span.
+const LONGEST: usize = 1 << 10;
 
 /// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -64,13 +64,8 @@ impl Traces {
             .build()?;
         let counts = Arc::new(SpanCounts::default());
         let exporter = Reporting::new(exporter, config.endpoint.clone(), Arc::clone(&counts));
-        let batches = BatchConfigBuilder::default()
-            .with_max_queue_size(config.queued_spans)
-            .with_max_export_batch_size(config.queued_spans.min(512))
-            .with_scheduled_delay(INTERVAL)
-            .build();
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
+            .with_span_processor(Bounded::new(exporter, config.queued_spans))
             // The host decides for each connection, and makes no spans for others.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(config.service_name.clone()).build())
@@ -107,4 +102,9 @@ impl Traces {
     fn handshake_of(&self, connection: u64) -> Option<SpanContext> {
         self.connections.lock().get(&connection).cloned()
     }
+}
+
+/// As much of a text as a span has: a client or a module chooses its length.
+fn cut(text: &str) -> String {
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned()
 }

@@ -8,11 +8,8 @@ use opentelemetry::trace::{Link, Span, SpanKind, Status, TraceContextExt, Tracer
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span as SdkSpan;
 
-use super::Traces;
 use super::handshake::random;
-
-/// Bytes of a statement in its span. A longer one is cut.
-const STATEMENT: usize = 1 << 10;
+use super::{Traces, cut};
 
 /// A call that is traced. Its spans end when the last reference is dropped.
 pub(crate) struct CallTrace {
@@ -91,17 +88,17 @@ impl CallTrace {
         let outer = Some(&self.outer).filter(|_| !self.is_handshake);
         for context in outer.into_iter().chain(self.call.get()) {
             context.span().set_attribute(KeyValue::new("error.type", kind));
-            context.span().set_status(Status::error(error.to_string()));
+            context.span().set_status(Status::error(cut(&error.to_string())));
         }
     }
 
     /// A statement is about to run.
     pub(crate) fn statement(&self, statement: Statement<'_>) -> StatementTrace {
-        let text = statement.text.get(..statement.text.floor_char_boundary(STATEMENT)).unwrap_or_default();
+        let text = cut(statement.text);
         let attributes = vec![
             KeyValue::new("db.system.name", statement.system),
             KeyValue::new("db.namespace", statement.database.to_owned()),
-            KeyValue::new("db.query.text", text.to_owned()),
+            KeyValue::new("db.query.text", text.clone()),
         ];
         let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let span = self
@@ -152,7 +149,7 @@ impl StatementTrace {
     pub(crate) fn ended(mut self, error: Option<(&'static str, &dyn Display)>) {
         if let Some((kind, error)) = error {
             self.0.set_attribute(KeyValue::new("error.type", kind));
-            self.0.set_status(Status::error(error.to_string()));
+            self.0.set_status(Status::error(cut(&error.to_string())));
         }
         self.0.end();
     }

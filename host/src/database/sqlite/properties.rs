@@ -111,6 +111,8 @@ struct Tried {
     session: PooledSession,
     access: Access,
     config: Arc<DatabaseConfig>,
+    /// For what the host itself does: a machine that is busy is not a property that does not hold.
+    patient: Arc<DatabaseConfig>,
     settings: Vec<String>,
 }
 
@@ -118,7 +120,9 @@ impl Tried {
     async fn open(source: &Source, access: Access, config: &Arc<DatabaseConfig>) -> Self {
         let sessions = Sqlite::pool(source, access, config, Arc::new(Health::new()));
         let session = Sqlite::acquire(&sessions).await.unwrap();
-        let mut tried = Self { sessions, session, access, config: Arc::clone(config), settings: Vec::new() };
+        let patient = DatabaseConfig { query_timeout: Duration::from_secs(60).into(), ..DatabaseConfig::clone(config) };
+        let (config, patient) = (Arc::clone(config), Arc::new(patient));
+        let mut tried = Self { sessions, session, access, config, patient, settings: Vec::new() };
         tried.settings = tried.look(settings).await;
         tried
     }
@@ -130,7 +134,7 @@ impl Tried {
 
     async fn in_transaction(&mut self, sql: &str) {
         let begin = Sqlite::begin(self.access);
-        if Sqlite::control(&mut self.session, begin, &self.config).await.is_err() {
+        if Sqlite::control(&mut self.session, begin, &self.patient).await.is_err() {
             return;
         }
         let rolled_back = Sqlite::rollback_flag(&self.session).unwrap();
@@ -139,7 +143,7 @@ impl Tried {
         let has_ended = self.look(Connection::is_autocommit).await;
         assert_eq!(has_ended, rolled_back.load(super::Ordering::Relaxed), "{sql} ends the transaction");
         if !has_ended {
-            Sqlite::control(&mut self.session, "ROLLBACK", &self.config).await.unwrap();
+            Sqlite::control(&mut self.session, "ROLLBACK", &self.patient).await.unwrap();
         }
     }
 
