@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, Span, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
@@ -33,6 +32,9 @@ pub(crate) struct Statement<'a> {
     /// Its text without parameters, or what it does.
     pub(crate) text: &'a str,
 }
+
+/// The span of a message that is published. It ends when this is dropped.
+pub(crate) struct PublishTrace(SdkSpan);
 
 /// The span of a statement. It ends when this is dropped.
 pub(crate) struct StatementTrace(SdkSpan);
@@ -110,22 +112,15 @@ impl CallTrace {
         StatementTrace(self.traces.tracer.build_with_context(span, self.inner()))
     }
 
-    /// A message was published to so many subscribers, since a moment.
-    pub(crate) fn published(&self, topic: &str, reached: u32, since: SystemTime) {
+    /// A message is to be published.
+    pub(crate) fn publish(&self, topic: &str) -> PublishTrace {
         let attributes = vec![
             KeyValue::new("messaging.system", "hassock"),
             KeyValue::new("messaging.operation.type", "send"),
-            KeyValue::new("messaging.destination.name", topic.to_owned()),
-            KeyValue::new("hassock.subscribers", i64::from(reached)),
+            KeyValue::new("messaging.destination.name", cut(topic)),
         ];
-        let span = self
-            .traces
-            .tracer
-            .span_builder("publish")
-            .with_kind(SpanKind::Producer)
-            .with_start_time(since)
-            .with_attributes(attributes);
-        self.traces.tracer.build_with_context(span, self.inner()).end();
+        let span = self.traces.tracer.span_builder("publish").with_kind(SpanKind::Producer).with_attributes(attributes);
+        PublishTrace(self.traces.tracer.build_with_context(span, self.inner()))
     }
 
     fn inner(&self) -> &Context {
@@ -141,6 +136,14 @@ impl Drop for CallTrace {
         if !self.is_handshake {
             self.outer.span().end();
         }
+    }
+}
+
+impl PublishTrace {
+    /// The message was queued for so many subscribers.
+    pub(crate) fn reached(mut self, subscribers: u32) {
+        self.0.set_attribute(KeyValue::new("hassock.subscribers", i64::from(subscribers)));
+        self.0.end();
     }
 }
 

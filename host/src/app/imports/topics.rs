@@ -1,7 +1,6 @@
 //! `hassock:host/topics`
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use hassock_frames::{Deflate, Encoded};
 
@@ -55,12 +54,12 @@ impl InstanceState {
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
         let compress = |message: &Encoded, how| compressed(message, how, memory);
         let trace = match &call.observer {
-            Some(CallObserver::Trace(trace)) => Some((trace, SystemTime::now())),
+            Some(CallObserver::Trace(trace)) => Some(trace.publish(topic)),
             _ => None,
         };
         let reached = call.app.topics.publish(topic, &message, compress, except, &mut call.dirty);
-        if let Some((trace, since)) = trace {
-            trace.published(topic, reached, since);
+        if let Some(trace) = trace {
+            trace.reached(reached);
         }
         call.app.traffic.sent(Amount::of(&message), reached);
         Ok(reached)
