@@ -249,7 +249,8 @@ async fn the_timers_of_many_apps_leave_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_system_gets_back_the_memory_of_large_messages() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = "limits = { instances = 2 }\n";
+    // Few instances, for which some messages wait for long on a busy machine.
+    let limits = "limits = { instances = 2, instance_wait = \"2m\", call_timeout = \"2m\" }\n";
     let config = format!("listen = \"127.0.0.1:0\"\n{}{limits}", app("echo", &example("echo")));
     std::fs::write(folder.path().join("hassock.toml"), config).unwrap();
     let process = Process::hassock(folder.path(), ["serve"]);

@@ -50,7 +50,7 @@ fn the_module_sees_the_request_and_the_client_the_answer() {
     assert!(remote.starts_with("127.0.0.1"), "{remote}");
     let expected = json!({
         "path": "/a/b", "query": "open=describe&x=1", "header": "yes", "subprotocols": ["v2", "v1"],
-        "remote": remote, "secure": false,
+        "remote": remote, "secure": false, "traceparent": null,
     });
     assert_eq!(seen, expected);
     let chosen = ("sec-websocket-protocol".to_owned(), "v2".to_owned());

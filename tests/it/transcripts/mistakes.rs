@@ -210,7 +210,7 @@ async fn with_several_apps_steps_name_theirs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_alone_has_every_path_and_database() {
     let transcript = "connect a /any/path?open=describe\na < {\"path\": \"/any/path\", \"query\": \"open=describe\", \
-        \"header\": null, \"subprotocols\": [], \"remote\": \"${string}\", \"secure\": false}\n\
+        \"header\": null, \"subprotocols\": [], \"remote\": \"${string}\", \"secure\": false, \"traceparent\": null}\n\
         sql other: SELECT 1\na > {\"open\": \"other\"}\na < {\"ok\": \"open\"}\na > {\"open\": \"third\"}\na skips\n";
     let folder = Folder::guest("probe").with("x.transcript", transcript);
     // Transcripts beside the module are found; a named file may be anywhere.
