@@ -64,7 +64,7 @@ impl Fronts {
         let [plain, secure, front] = free_ports();
         let host = Server::hassock_with(
             &format!(
-                "listen = \"127.0.0.1:{plain}\"\ntrusted_proxies = [\"127.0.0.1\"]\nforwarded_header = \"x-forwarded\"\n\
+                "trusted_proxies = [\"127.0.0.1\"]\n[listeners.plain]\naddress = \"127.0.0.1:{plain}\"\n\
                  [listeners.secure]\naddress = \"127.0.0.1:{secure}\"\n\
                  tls.site = {{ certificate = \"{}\", key = \"{}\" }}\n{}",
                 certificate.display(),

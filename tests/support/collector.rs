@@ -1,6 +1,7 @@
 //! A collector of traces: it takes OTLP over HTTP, and decodes it with the protocol's own types.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -18,6 +19,7 @@ pub struct Collector {
     /// For `traces.endpoint`.
     pub endpoint: String,
     taken: Arc<Mutex<Taken>>,
+    hangs_up: Arc<AtomicBool>,
     listener: JoinHandle<()>,
 }
 
@@ -36,24 +38,30 @@ impl Collector {
     /// # Panics
     /// If there is no port for it.
     pub async fn start() -> Self {
-        Self::listen("127.0.0.1:0").await
-    }
-
-    /// A collector on a port that was free a moment ago.
-    ///
-    /// # Panics
-    /// If the port is taken.
-    pub async fn listen(address: &str) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap_or_else(|error| panic!("no collector: {error}"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|error| panic!("no collector: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
         let taken = Arc::<Mutex<Taken>>::default();
         let shared = Arc::clone(&taken);
+        let hangs_up = Arc::new(AtomicBool::new(false));
+        let hanging = Arc::clone(&hangs_up);
         let listener = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(take(socket, Arc::clone(&shared)));
+                if !hanging.load(Ordering::Relaxed) {
+                    tokio::spawn(take(socket, Arc::clone(&shared)));
+                }
             }
         });
-        Self { endpoint: format!("http://{address}/v1/traces"), taken, listener }
+        Self { endpoint: format!("http://{address}/v1/traces"), taken, hangs_up, listener }
+    }
+
+    /// Close each new connection without an answer.
+    pub fn hang_up(&self) {
+        self.hangs_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Answer again.
+    pub fn answer(&self) {
+        self.hangs_up.store(false, Ordering::Relaxed);
     }
 
     /// All spans that have arrived.

@@ -96,7 +96,7 @@ impl<'a> CallProbe<'a> {
     /// The call has ended.
     pub(super) fn ended<T>(self, result: &Result<T, CallError>) {
         if let (Self::Traced(trace), Err(error)) = (self, result) {
-            trace.failed(error.kind().name(), error);
+            trace.failed(error.kind().name());
         }
     }
 }

@@ -28,7 +28,8 @@ pub struct TracesConfig {
     pub headers: BTreeMap<String, Setting>,
     /// The name of this service in the traces.
     pub service_name: String,
-    /// Spans that wait to be sent. More are left out: calls never wait for a collector.
+    /// Spans that wait to be sent, each of which needs up to 4 KiB of memory. More are left out: calls never wait for a
+    /// collector.
     pub queued_spans: usize,
     /// How long the collector may take to answer, and how long the host waits for it at its end.
     pub timeout: Duration,

@@ -30,6 +30,9 @@ const MAX_MEMORY: usize = 4 << 30;
 /// The least `memory_budget`: less than that would be refused to single connections.
 const LEAST_MEMORY: usize = 16 << 20;
 
+/// The largest `queued_spans`: some hundred MiB.
+const MAX_SPANS: usize = 100_000;
+
 /// The largest `message_bytes`: a module reads a whole message at once, and the packed form describes less than 2 GiB.
 const MAX_MESSAGE: usize = 1 << 30;
 
@@ -120,6 +123,9 @@ fn traces_config(report: &mut Report<'_>, traces: &TracesConfig) {
             "traces.endpoint",
             "is not an address of HTTP; write it as \"http://127.0.0.1:4318/v1/traces\", with a path",
         );
+    } else if traces.endpoint.contains('@') {
+        report
+            .add("traces.endpoint", "has a user or a password, which belong into `traces.headers`, as `authorization`");
     }
     for (name, value) in &traces.headers {
         if HeaderName::from_bytes(name.as_bytes()).is_err() || http::HeaderValue::from_str(&value.0).is_err() {
@@ -127,6 +133,9 @@ fn traces_config(report: &mut Report<'_>, traces: &TracesConfig) {
         }
     }
     at_least_one(report, "traces.queued_spans", traces.queued_spans);
+    if traces.queued_spans > MAX_SPANS {
+        report.add("traces.queued_spans", format!("must be at most {MAX_SPANS}: each needs up to 4 KiB of memory"));
+    }
     long_enough(report, "traces.timeout", traces.timeout);
 }
 

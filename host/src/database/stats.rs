@@ -12,6 +12,15 @@ use crate::histogram::{Histogram, Times};
 pub(super) struct Stats {
     times: Histogram,
     errors: [AtomicU64; DatabaseErrorKind::ALL.len()],
+    /// Statements that did not end before their call.
+    dropped: AtomicU64,
+}
+
+/// A statement that runs. It counts however it ends, also if its call is given up.
+struct Running<'a> {
+    stats: &'a Stats,
+    began: Instant,
+    has_ended: bool,
 }
 
 /// What is known about a database.
@@ -44,9 +53,10 @@ impl Stats {
         &self,
         statement: impl Future<Output = Result<T, DatabaseError>>,
     ) -> Result<T, DatabaseError> {
-        let began = Instant::now();
+        let mut running = Running { stats: self, began: Instant::now(), has_ended: false };
         let result = statement.await;
-        self.times.count(began.elapsed());
+        running.has_ended = true;
+        drop(running);
         if let Err(error) = &result
             && let Some(count) = self.errors.get(error.kind() as usize)
         {
@@ -62,6 +72,16 @@ impl Stats {
     pub(super) fn errors(&self) -> Vec<(&'static str, u64)> {
         let counts = self.errors.iter().map(|count| count.load(Ordering::Relaxed));
         let all = DatabaseErrorKind::ALL.iter().map(|kind| kind.name()).zip(counts);
-        all.filter(|(_, count)| *count > 0).collect()
+        let dropped = ("dropped", self.dropped.load(Ordering::Relaxed));
+        all.chain([dropped]).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.stats.times.count(self.began.elapsed());
+        if !self.has_ended {
+            self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -65,7 +65,7 @@ fn begin_trace(request: &mut http::Request<Incoming>, client: &Client, state: &H
     if !request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return None;
     }
-    let asker = match state.routing().proxies.trusts(&client.address) {
+    let asker = match !client.is_resolved && state.routing().proxies.trusts(&client.address) {
         true => Asker::TrustedProxy,
         false => Asker::Client,
     };

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Bytes of an answer. A collector says little.
 const ANSWER: usize = 64 << 10;
@@ -70,10 +71,10 @@ async fn speak(
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
+    // It ends with this, also if there is no answer in time.
+    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
     let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
-    connection.abort();
     Ok(Response::from_parts(head, body))
 }
 

@@ -1,10 +1,12 @@
 //! The span of a handshake.
+//!
+//! It continues the trace of the client (`traceparent`), without what other systems have added to it (`tracestate`).
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
@@ -34,6 +36,14 @@ impl Traces {
     pub(crate) fn handshake(self: &Arc<Self>, path: &str, headers: &HeaderMap, asker: Asker) -> Option<HandshakeTrace> {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Fields(headers));
         let asked = parent.span().span_context().clone();
+        // A client chooses the length of the rest, and it is kept for as long as the connection.
+        let parent = Context::new().with_remote_span_context(SpanContext::new(
+            asked.trace_id(),
+            asked.span_id(),
+            asked.trace_flags(),
+            true,
+            TraceState::NONE,
+        ));
         let decides = asked.is_valid() && (asker == Asker::TrustedProxy || self.follow_clients);
         let is_traced = match decides {
             true => asked.is_sampled(),

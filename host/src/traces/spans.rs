@@ -1,6 +1,5 @@
 //! The spans of a call, and of what a module does in it.
 
-use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::trace::{Link, Span, SpanKind, Status, TraceContextExt, Tracer};
@@ -85,12 +84,12 @@ impl CallTrace {
         let _ = self.call.set(Context::new().with_span(span));
     }
 
-    /// The call has failed.
-    pub(crate) fn failed(&self, kind: &'static str, error: &dyn Display) {
+    /// The call has failed. The text of an error may quote a message or a parameter, so it stays here.
+    pub(crate) fn failed(&self, kind: &'static str) {
         let outer = Some(&self.outer).filter(|_| !self.is_handshake);
         for context in outer.into_iter().chain(self.call.get()) {
             context.span().set_attribute(KeyValue::new("error.type", kind));
-            context.span().set_status(Status::error(cut(&error.to_string())));
+            context.span().set_status(Status::error(kind));
         }
     }
 
@@ -102,7 +101,8 @@ impl CallTrace {
             KeyValue::new("db.namespace", statement.database.to_owned()),
             KeyValue::new("db.query.text", text.clone()),
         ];
-        let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        let verb = text.split(|letter: char| !letter.is_ascii_alphabetic()).find(|word| !word.is_empty());
+        let verb = verb.unwrap_or_default().to_ascii_uppercase();
         let span = self
             .traces
             .tracer
@@ -149,10 +149,10 @@ impl PublishTrace {
 
 impl StatementTrace {
     /// The statement has ended.
-    pub(crate) fn ended(mut self, error: Option<(&'static str, &dyn Display)>) {
-        if let Some((kind, error)) = error {
+    pub(crate) fn ended(mut self, error: Option<&'static str>) {
+        if let Some(kind) = error {
             self.0.set_attribute(KeyValue::new("error.type", kind));
-            self.0.set_status(Status::error(cut(&error.to_string())));
+            self.0.set_status(Status::error(kind));
         }
         self.0.end();
     }

@@ -15,10 +15,10 @@ use super::panic::{Panic, PanicLines};
 use crate::text::log_line;
 
 /// A longer line is split, because a module could print without ever ending a line.
-pub(super) const MAX_LINE: usize = 8 << 10;
+const MAX_LINE: usize = 8 << 10;
 
 /// Which of the two output streams.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Stdout,
     Stderr,
@@ -58,9 +58,16 @@ impl Output {
     /// A whole line. Those of a panic wait for the trap that follows.
     fn line(&self, line: &[u8], panic: &mut PanicLines) {
         let text = String::from_utf8_lossy(line);
-        match self.stream {
-            Stream::Stderr if panic.keep(&text) => self.budget.defer(),
-            _ => self.log(&text),
+        if self.stream == Stream::Stdout {
+            return self.log(&text);
+        }
+        if PanicLines::begins(&text) {
+            // What came before it was none, or the module would have trapped.
+            panic.take_lines().iter().for_each(|line| self.log(line));
+        }
+        match panic.keep(&text) {
+            true => self.budget.defer(),
+            false => self.log(&text),
         }
     }
 

@@ -1,7 +1,6 @@
 //! A panic of a module. Rust's standard library prints it, in several lines, before the module traps; it becomes one error
 //! with what it says and where.
 
-use super::output::MAX_LINE;
 use crate::text::log_line;
 
 /// How the first line of a panic begins, and what comes between the thread and the place.
@@ -13,6 +12,9 @@ const OUT_OF_MEMORY: &str = "memory allocation of ";
 
 /// The line with which it ends. Its advice does not help: a module has no environment.
 const NOTE: &str = "note: run with `RUST_BACKTRACE";
+
+/// Bytes of the lines that are kept. More are lines like any others.
+const MAX_BYTES: usize = 8 << 10;
 
 /// A panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +33,24 @@ pub(super) struct PanicLines {
 }
 
 impl PanicLines {
-    /// Keep a line if it belongs to a panic. False if it does not.
+    /// Keep a line if it belongs to a panic. False if it does not, or if there are too many.
     pub(super) fn keep(&mut self, line: &str) -> bool {
-        let is_panic = line.starts_with(THREAD) && line.contains(PANICKED);
-        let is_first = is_panic || line.starts_with(OUT_OF_MEMORY);
+        let is_first = Self::begins(line);
+        // Lines without anything in them need memory too.
+        let bytes = line.len() + size_of::<String>();
         if is_first {
             *self = Self::default();
-        } else if self.lines.is_empty() || self.bytes + line.len() > MAX_LINE {
+        } else if self.lines.is_empty() || self.bytes + bytes > MAX_BYTES {
             return false;
         }
-        self.bytes += line.len();
+        self.bytes += bytes;
         self.lines.push(line.to_owned());
         true
+    }
+
+    /// Whether a panic, or what looks like one, begins with this line.
+    pub(super) fn begins(line: &str) -> bool {
+        (line.starts_with(THREAD) && line.contains(PANICKED)) || line.starts_with(OUT_OF_MEMORY)
     }
 
     /// The panic, if there is one. Other lines stay.
@@ -105,7 +113,8 @@ mod tests {
         assert!(!kept.keep("before") && kept.keep("thread 'x' panicked at a:"));
         let many = (0..100).filter(|_| kept.keep(&"y".repeat(1 << 10))).count();
         assert_eq!(many, 7);
-        assert_eq!(kept.take_lines().len(), 8);
+        assert_eq!((0..1_000_000).filter(|_| kept.keep("")).count(), 38);
+        assert_eq!(kept.take_lines().len(), 46);
         assert_eq!(kept.take(), None);
         assert_eq!(panic(&["thread 'x' panicked at a:", "b\x1b[31m"]), expected("a", "b\\u{1b}[31m"));
     }

@@ -137,14 +137,20 @@ impl Outbox {
     fn compressed(&self, messages: Encoded) -> (Encoded, usize) {
         let size = size(&messages);
         match self.deflate {
-            // What can never fit need not be compressed.
-            Some(how) if size <= self.limit + MESSAGE_OVERHEAD => {
+            // What does not fit now need not be compressed: a client that does not read would otherwise cost its module time.
+            Some(how) if self.may_fit(size) => {
                 let messages = messages.deflated(how);
                 let own = in_memory(&messages);
                 (messages, own)
             }
             _ => (messages, size),
         }
+    }
+
+    /// Whether so many bytes would be queued now. Others may use the room before that.
+    fn may_fit(&self, bytes: usize) -> bool {
+        let queue = self.queue.lock();
+        !queue.is_closing() && (queue.bytes == 0 || queue.bytes + bytes <= self.limit)
     }
 
     /// Queue messages of which so many bytes count for the memory budget here.

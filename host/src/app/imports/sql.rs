@@ -1,7 +1,6 @@
 //! `hassock:host/sql`: grants, handles and transactions. The `database` module runs the statements.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
 use futures_util::future::join_all;
 use wasmtime::component::Resource;
@@ -105,7 +104,7 @@ impl Traced {
     /// The statement has ended.
     fn ended<T>(self, result: &Result<T, DatabaseError>) {
         if let Some(trace) = self.0 {
-            trace.ended(result.as_ref().err().map(|error| (error.kind().name(), error as &dyn Display)));
+            trace.ended(result.as_ref().err().map(|error| error.kind().name()));
         }
     }
 }
