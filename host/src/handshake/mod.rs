@@ -2,6 +2,7 @@
 //! check and the module decide whether it is accepted.
 
 mod answer;
+mod client;
 mod compression;
 mod health;
 mod page;

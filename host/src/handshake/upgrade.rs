@@ -1,20 +1,19 @@
 //! Handles one request: checks whether it is a WebSocket handshake and may be one, and asks the module.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hassock_frames::Deflate;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
+use super::client::{header, resolve, to_contract};
 use super::{Client, Pending, compression, health, page};
-use crate::addresses::Addresses;
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
@@ -25,7 +24,7 @@ use crate::memory_budget::{OutOfMemory, Use};
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
 use crate::notices::{self, Refuser};
-use crate::request::{hosts, origin, subprotocols};
+use crate::request::{hosts, origin};
 use crate::text::log_line;
 use crate::traces::{Asker, HandshakeTrace};
 
@@ -181,27 +180,6 @@ async fn hand_over(
         }
         Err(answer) => answer,
     }
-}
-
-fn header<'a>(request: &'a http::Request<Incoming>, name: &HeaderName) -> Option<Cow<'a, str>> {
-    request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
-}
-
-/// The client behind a trusted proxy, as the request says. It counts for `connections_per_address` from now on, and so does the
-/// proxy if it does not name a client. None if the address has too many connections.
-fn resolve(
-    client: Client,
-    request: &http::Request<Incoming>,
-    routing: &RoutingTable,
-    state: &HostState,
-) -> Option<Client> {
-    if client.is_resolved || !routing.proxies.trusts(&client.address) {
-        return Some(client);
-    }
-    let forwarded = routing.proxies.client_of(client.address, request.headers());
-    let (address, is_secure) = (forwarded.address, forwarded.is_secure.unwrap_or(client.is_secure));
-    let place = Addresses::enter(&state.addresses, &address, routing.limits.connections_per_address)?;
-    Some(Client { address, slot: Slot::new((place, client.slot)), is_secure, is_resolved: true })
 }
 
 /// Ask the module: at once if its version cannot wait, and otherwise in a task. If the client disconnects, hyper drops
@@ -412,17 +390,4 @@ fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
 /// The version that has just opened a connection.
 fn version_of(connection: &Connection) -> String {
     connection.binding.version().map(|version| version.id.to_string()).unwrap_or_default()
-}
-
-fn to_contract(request: &http::Request<Incoming>, client: &Client) -> Request {
-    let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
-    let field = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), text(value)?));
-    Request {
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().map(str::to_owned),
-        headers: request.headers().iter().filter_map(field).collect(),
-        remote_address: client.address.to_string(),
-        subprotocols: subprotocols::offered(request.headers()),
-        secure: client.is_secure,
-    }
 }
