@@ -43,7 +43,8 @@ async fn read_huge_rows(url: &str) {
     let answers = client.probe(json!({ "transaction": [{ "query": step }, { "query": { "sql": "SELECT 1" } }] })).await;
     assert_eq!(answers[0]["sql"], "too-large", "{answers}");
     assert!(answers[1]["error"].is_string(), "its transaction has ended with its session: {answers}");
-    let grown = process.peak_memory() - before;
+    // The kernel reads it from counters of each core, so it may seem to shrink by a little.
+    let grown = process.peak_memory().saturating_sub(before);
     assert!(grown < GROWTH, "the host has grown by {grown} KiB");
     // What the module does not get is bounded too.
     let executed = client.try_probe(json!({ "execute": step })).await;
@@ -71,7 +72,7 @@ async fn wide_statements_are_not_kept() {
         for number in 1..100 {
             look(&mut client, number, verb).await;
         }
-        let grown = process.peak_memory() - before;
+        let grown = process.peak_memory().saturating_sub(before);
         assert!(grown < GROWTH / 4, "the host has grown by {grown} KiB");
     }
 }
