@@ -80,7 +80,7 @@ pub(crate) fn inflate(
     max_message: usize,
     turn: &mut Turn,
 ) -> Result<Outcome, DecodeError> {
-    // There is no such data, but zlib writes it for an empty message after which nothing has to be flushed.
+    // Some clients send this for an empty message, because zlib writes no data if it has nothing to flush.
     if compressed.is_empty() {
         return Ok(Outcome::Message(Vec::new()));
     }

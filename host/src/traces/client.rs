@@ -71,7 +71,7 @@ async fn speak(
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with this, also if there is no answer in time.
+    // The task of the connection ends when this function does, also if the collector does not answer in time.
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
     let body = Limited::new(body, ANSWER).collect().await?.to_bytes();

@@ -156,7 +156,7 @@ async fn what_may_not_be_sent_closes() {
     assert_eq!(events.assert_each_closed_once().await, misdeeds.len());
 }
 
-/// 1 GiB from 1 MiB: twenty clients at once make the host keep what the limit of their messages allows, and no more.
+/// Twenty clients at once send 1 MiB that becomes 1 GiB. The host keeps no more than the limit of a message allows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bomb_costs_as_much_as_a_message() {
     const NAME: &str = "session::compression::a_bomb_costs_as_much_as_a_message";

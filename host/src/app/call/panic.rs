@@ -3,14 +3,14 @@
 
 use crate::text::log_line;
 
-/// How the first line of a panic begins, and what comes between the thread and the place.
+/// The beginning of the first line of a panic, and what stands between the thread and the place.
 const THREAD: &str = "thread '";
 const PANICKED: &str = " panicked at ";
 
-/// How the line begins that comes before the trap when there is no memory. The error of the call says more.
+/// The beginning of the line that Rust prints when an allocation fails. The error of the call says more.
 const OUT_OF_MEMORY: &str = "memory allocation of ";
 
-/// The line with which it ends. Its advice does not help: a module has no environment.
+/// The beginning of the last line of a panic. Its advice does not help: a module has no environment.
 const NOTE: &str = "note: run with `RUST_BACKTRACE";
 
 /// Bytes of the lines that are kept. More are lines like any others.

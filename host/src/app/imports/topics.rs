@@ -66,8 +66,8 @@ impl InstanceState {
     }
 }
 
-/// The compressed form of a message, which is in memory beside the other one. The message itself if there is no memory for
-/// both, or if compression does not make it shorter.
+/// The compressed form of a message. Both forms are in memory. Returns the message itself if there is no memory for both, or
+/// if compression does not make it shorter.
 fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
     let compressed = message.clone().deflated(how);
     match compressed.is_compressed() {
