@@ -1,13 +1,8 @@
 //! `hassock:host/topics`
 
-use std::sync::Arc;
-
-use hassock_frames::{Deflate, Encoded};
-
 use crate::app::call::InstanceState;
 use crate::app::observer::CallObserver;
-use crate::app::{Amount, TopicError};
-use crate::memory_budget::{MemoryBudget, OutOfMemory, Use};
+use crate::app::{PublishError, PublishOptions, TopicError};
 use crate::module::bindings::hassock::host::topics::{Error, Host};
 use crate::module::bindings::hassock::host::types::Message;
 use crate::module::payload;
@@ -45,34 +40,16 @@ impl InstanceState {
     fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
         let Some(call) = &mut self.call else { return Ok(0) };
         call.expire_room();
-        let message = payload(&message);
-        if message.as_bytes().len() > call.setup.limits.outbox_bytes.bytes() {
-            return Err(Error::TooLarge);
-        }
-        let memory = &call.app.context.memory;
-        let message = Encoded::messages(std::iter::once(message));
-        let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes)).map_err(|OutOfMemory| Error::TooLarge)?;
-        let compress = |message: &Encoded, how| compressed(message, how, memory);
         let trace = match &call.observer {
             Some(CallObserver::Trace(trace)) => Some(trace.publish(topic)),
             _ => None,
         };
-        let reached = call.app.topics.publish(topic, &message, compress, except, &mut call.dirty);
+        let options = PublishOptions { except, ..PublishOptions::default() };
+        let published = call.app.publish_from_call(&call.setup, topic, payload(&message), options, &mut call.dirty)?;
         if let Some(trace) = trace {
-            trace.reached(reached);
+            trace.reached(published.reached);
         }
-        call.app.traffic.sent(Amount::of(&message), reached);
-        Ok(reached)
-    }
-}
-
-/// The compressed form of a message. Both forms are in memory. Returns the message itself if there is no memory for both, or
-/// if compression does not make it shorter.
-fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
-    let compressed = message.clone().deflated(how);
-    match compressed.is_compressed() {
-        true => compressed.kept(|bytes| memory.keep(Use::Outbox, bytes)).unwrap_or_else(|_| message.clone()),
-        false => compressed,
+        Ok(published.reached)
     }
 }
 
@@ -82,6 +59,14 @@ impl From<TopicError> for Error {
             TopicError::InvalidName => Self::InvalidTopic,
             TopicError::TooMany => Self::TooManyTopics,
             TopicError::Forgotten => Self::UnknownConnection,
+        }
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::TooLarge | PublishError::OutOfMemory(_) => Self::TooLarge,
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Publishing a message to the subscribers of a topic: for a module, or for another program.
+
+use std::sync::Arc;
+
+use hassock_frames::{Deflate, Encoded, Payload};
+
+use super::connection::Connection;
+use super::{Amount, App, Setup};
+use crate::memory_budget::{MemoryBudget, OutOfMemory, Use};
+
+/// How a message is published.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PublishOptions<'a> {
+    /// The connection that does not get it, usually that of the sender.
+    pub except: Option<u64>,
+    /// Names the message within the app, at most [`MAX_MESSAGE_ID`] bytes: it is published once, however often it is sent.
+    pub id: Option<&'a str>,
+}
+
+/// The maximum length of the id of a message, in bytes.
+pub const MAX_MESSAGE_ID: usize = 128;
+
+/// What became of a message that was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication {
+    /// For how many subscribers it was queued.
+    pub reached: u32,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// It is larger than an outbox.
+    #[error("the message is larger than `outbox_bytes`")]
+    TooLarge,
+    /// The host has no memory for it.
+    #[error("{0}")]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+impl App {
+    /// Publish a message that does not come from a call of the module.
+    ///
+    /// # Errors
+    /// If the message is too large.
+    pub fn publish(
+        &self,
+        topic: &str,
+        message: Payload<'_>,
+        options: PublishOptions<'_>,
+    ) -> Result<Publication, PublishError> {
+        let mut dirty = Vec::new();
+        let published = self.publish_from_call(&self.setup(), topic, message, options, &mut dirty);
+        dirty.iter().for_each(|connection| connection.wake());
+        published
+    }
+
+    /// Publish a message, and add each connection that it reached to `dirty`, which the caller wakes.
+    ///
+    /// # Errors
+    /// If the message is too large.
+    pub(crate) fn publish_from_call(
+        &self,
+        setup: &Setup,
+        topic: &str,
+        message: Payload<'_>,
+        options: PublishOptions<'_>,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> Result<Publication, PublishError> {
+        if message.as_bytes().len() > setup.limits.outbox_bytes.bytes() {
+            return Err(PublishError::TooLarge);
+        }
+        let memory = &self.context.memory;
+        let message = Encoded::messages(std::iter::once(message));
+        let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes))?;
+        let compress = |message: &Encoded, how| compressed(message, how, memory);
+        let reached = self.topics.publish(topic, &message, compress, options.except, dirty);
+        self.traffic.sent(Amount::of(&message), reached);
+        Ok(Publication { reached })
+    }
+}
+
+/// The compressed form of a message. Both forms are in memory. Returns the message itself if there is no memory for both, or
+/// if compression does not make it shorter.
+fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
+    let compressed = message.clone().deflated(how);
+    match compressed.is_compressed() {
+        true => compressed.kept(|bytes| memory.keep(Use::Outbox, bytes)).unwrap_or_else(|_| message.clone()),
+        false => compressed,
+    }
+}
