@@ -30,6 +30,7 @@ mod sharer;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod traces;
 mod validate;
 mod written;
@@ -60,6 +61,7 @@ pub use scalars::{Duration, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
+pub use topic::TopicConfig;
 pub use traces::{NotASample, Sample, TracesConfig};
 
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.
