@@ -135,7 +135,7 @@ impl Topics {
             return Err(TopicError::TooMany);
         }
         let start = match start {
-            Start::Now if !is_subscribed => connection.take_since(topic).map_or(Start::Now, Start::Since),
+            Start::Now | Start::Last(_) if !is_subscribed => connection.take_since(topic).map_or(start, Start::Since),
             start => start,
         };
         let name: Arc<str> = match topics.get_key_value(topic) {
