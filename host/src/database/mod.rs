@@ -10,6 +10,7 @@ mod engine_transaction;
 mod error;
 mod limits;
 mod mysql;
+mod outbox;
 mod scanner;
 mod session;
 mod slots;
@@ -24,6 +25,8 @@ mod value;
 pub use batch::BatchError;
 pub use error::{DatabaseError, OpenError};
 pub use limits::Access;
+pub use outbox::{Created, Outbox, OutboxMessage, OutboxOrder, OutboxReport, Step, script as outbox_script};
+pub(crate) use outbox::{MAX_TOPIC, OutboxHead, OutboxPayload, OutboxReader, OutboxRow};
 #[cfg(fuzzing)]
 pub(crate) use sqlite::properties;
 pub use stats::{DatabaseReport, PoolReport};
@@ -54,6 +57,7 @@ pub struct Database {
     /// Each handle holds a receiver.
     handles: watch::Sender<()>,
     stats: Stats,
+    outbox: Option<Outbox>,
 }
 
 enum Backend {
@@ -84,8 +88,37 @@ impl Database {
     /// The path of a SQLite file is relative to `base_dir`, and the file is created if it does not exist.
     ///
     /// # Errors
-    /// [`OpenError`] if the URL is not valid, or the database cannot be reached within `connect_timeout`.
-    pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
+    /// [`OpenError`] if the URL is not valid, the database cannot be reached within `connect_timeout`, or it has an outbox in
+    /// the config and no table for it.
+    pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Arc<Database>, OpenError> {
+        let database = Arc::new(Self::connect(name, config, base_dir).await?);
+        if database.outbox.is_some()
+            && let Err(error) = outbox::make_ready(&database).await
+        {
+            database.close().await;
+            return Err(error);
+        }
+        Ok(database)
+    }
+
+    /// Create what is missing of the outbox in a database, whether its config has an outbox or not. SQLite needs no trigger
+    /// for the order.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the database cannot be reached, or refuses it.
+    pub async fn create_outbox(
+        name: &str,
+        config: &DatabaseConfig,
+        base_dir: &Path,
+        order: OutboxOrder,
+    ) -> Result<Vec<Step>, OpenError> {
+        let database = Arc::new(Self::connect(name, config, base_dir).await?);
+        let created = Box::pin(outbox::create(&database, order)).await;
+        database.close().await;
+        created.map_err(|reason| OpenError::Outbox { name: name.to_owned(), reason })
+    }
+
+    async fn connect(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
         let (config, url) = (Arc::new(config.clone()), config.url.expose());
         let scheme = url.split(':').next().unwrap_or_default();
         let mut anchor = None;
@@ -109,6 +142,7 @@ impl Database {
             }
         };
         let handles = watch::Sender::new(());
+        let outbox = Outbox::new(&config);
         Ok(Database {
             name: name.to_owned(),
             config,
@@ -116,6 +150,7 @@ impl Database {
             anchor: Mutex::new(anchor),
             handles,
             stats: Stats::default(),
+            outbox,
         })
     }
 
@@ -148,7 +183,35 @@ impl Database {
             Backend::MySql(pools) => pools.report(),
             Backend::Sqlite(pools) => pools.report(),
         };
-        DatabaseReport { database: self.name.clone(), pools, times: self.stats.times(), errors: self.stats.errors() }
+        DatabaseReport {
+            database: self.name.clone(),
+            pools,
+            times: self.stats.times(),
+            errors: self.stats.errors(),
+            outbox: self.outbox.as_ref().map(|outbox| outbox.stats.report()),
+        }
+    }
+
+    /// Its name in the config.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The outbox, if the config has one.
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.as_ref()
+    }
+
+    /// The most bytes of a result.
+    pub(crate) fn max_result_bytes(&self) -> usize {
+        self.config.max_result_bytes.bytes()
+    }
+
+    /// A session that may change something has done so, or may have.
+    fn note_change(&self, access: Access) {
+        if let (Some(outbox), Access::ReadWrite) = (&self.outbox, access) {
+            outbox.note_change();
+        }
     }
 
     /// Wait until all handles have been dropped.
@@ -258,7 +321,11 @@ impl Handle {
         match &self.pool {
             // Boxed, because the driver's futures are large, and would be moved with every statement for SQLite, too.
             AnyPool::MySql(pool) => stats.measure(Box::pin(query(pool, self, statement, parameters))).await,
-            AnyPool::Sqlite(pool) => stats.measure(query(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => {
+                let found = stats.measure(query(pool, self, statement, parameters)).await;
+                self.database.note_change(self.access);
+                found
+            }
         }
     }
 
@@ -271,7 +338,11 @@ impl Handle {
         let stats = &self.database.stats;
         match &self.pool {
             AnyPool::MySql(pool) => stats.measure(Box::pin(execute(pool, self, statement, parameters))).await,
-            AnyPool::Sqlite(pool) => stats.measure(execute(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => {
+                let done = stats.measure(execute(pool, self, statement, parameters)).await;
+                self.database.note_change(self.access);
+                done
+            }
         }
     }
 
@@ -291,7 +362,7 @@ impl Handle {
                 AnyTransaction::Sqlite(Box::new(stats.measure(begin).await?))
             }
         };
-        Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database) })
+        Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database), has_published: false })
     }
 }
 
