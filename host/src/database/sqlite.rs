@@ -112,7 +112,7 @@ impl Source {
 
     /// For sessions that read what any program has written, however long it is.
     pub(super) fn for_outbox(&self) -> Self {
-        Self { path: self.path.clone(), longest: usize::MAX, closing: watch::Sender::new(()), ..*self }
+        Self { path: self.path.clone(), longest: usize::MAX, closing: self.closing.clone(), ..*self }
     }
 
     fn opening(&self, access: Access) -> Opening {

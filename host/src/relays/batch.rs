@@ -73,6 +73,10 @@ impl Relay {
         let mut rows: HashMap<u64, OutboxRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         for id in &chosen.ids {
             let (Some(row), Some(app)) = (rows.remove(id), apps.get(id)) else { continue };
+            // In memory, time may stand still.
+            if self.database.outbox().is_some_and(|outbox| outbox.poll().is_some()) {
+                self.pace.wait(app, row.message_bytes(), &self.stop).await;
+            }
             if self.stop.is_cancelled() {
                 return Look::Nothing;
             }

@@ -1,9 +1,10 @@
 //! Relays: each publishes the rows that programs have committed into the outbox of a database, to the apps that may write there.
 //!
-//! There is one task for each database with an outbox. `relay` is its life, `batch` is what it does with rows, and
+//! There is one task for each database with an outbox. `relay` is its life, `batch` is what it does with rows, `pace` is how fast, and
 //! `published` are those that it has not removed yet.
 
 mod batch;
+mod pace;
 mod published;
 mod relay;
 

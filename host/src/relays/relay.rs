@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Audience;
+use super::pace::Pace;
 use super::published::Published;
 use crate::database::{Database, DatabaseError, Outbox, OutboxReader};
 
@@ -35,6 +36,7 @@ pub(super) struct Relay {
     pub(super) audience: watch::Receiver<Audience>,
     pub(super) stop: CancellationToken,
     pub(super) published: Published,
+    pub(super) pace: Pace,
     /// When to look for rows of other apps. At once at first.
     strangers_at: Option<Instant>,
     /// How many errors there were in a row.
@@ -70,6 +72,7 @@ impl Relay {
             audience,
             stop,
             published: Published::default(),
+            pace: Pace::default(),
             strangers_at: None,
             errors: 0,
             is_standby: false,

@@ -49,6 +49,8 @@ struct FileLock {
 struct Session<E: Engine> {
     pool: EnginePool<E>,
     part: Part,
+    /// The pool waits for its turn with those of the same database, and must not be closed before them.
+    is_shared: bool,
     config: Arc<DatabaseConfig>,
     lease: Option<Lease<E>>,
     /// Whether it has the lock.
@@ -188,9 +190,10 @@ impl StatsOf {
 
 impl<E: Engine> Session<E> {
     fn new(source: &E::Source, config: Arc<DatabaseConfig>, alone: Option<Arc<tokio::sync::Semaphore>>) -> Self {
+        let is_shared = alone.is_some();
         let pool = EnginePool::new(source, Access::ReadWrite, &config, alone);
         let part = pool.part(Sharer::ALONE.writing);
-        Self { pool, part, config, lease: None, leads: false }
+        Self { pool, part, is_shared, config, lease: None, leads: false }
     }
 
     async fn query(
@@ -246,7 +249,9 @@ impl<E: Engine> Session<E> {
         if let Some(lease) = self.lease.take() {
             lease.discard();
         }
-        self.pool.close().await;
+        if !self.is_shared {
+            self.pool.close().await;
+        }
     }
 }
 

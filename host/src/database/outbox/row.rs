@@ -32,6 +32,17 @@ pub(crate) struct OutboxRow {
     pub(crate) message: Option<OutboxPayload>,
 }
 
+impl OutboxRow {
+    /// Bytes of its message.
+    pub(crate) fn message_bytes(&self) -> usize {
+        match &self.message {
+            Some(OutboxPayload::Text(text)) => text.len(),
+            Some(OutboxPayload::Binary(bytes)) => bytes.len(),
+            None => 0,
+        }
+    }
+}
+
 /// The message of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutboxPayload {
