@@ -10,6 +10,7 @@
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench outbox [--rows N] [--kills N] [--seed N]
 //! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
 //!
@@ -30,6 +31,7 @@ mod fronts;
 mod growth;
 mod instructions;
 mod load;
+mod outbox;
 mod polling;
 mod report;
 mod server;
@@ -48,6 +50,7 @@ use fronts::Fronts;
 use growth::Growth;
 use hassock::cli::Cli;
 use instructions::Instructions;
+use outbox::OutboxBench;
 use polling::Polling;
 use report::Report;
 use server::{Cores, PROGRAM, Serve, Server};
@@ -81,6 +84,7 @@ enum Other {
     Contained(Contained),
     #[command(hide = true)]
     Attacking(Attacking),
+    Outbox(OutboxBench),
     Soak(Soak),
 }
 
@@ -112,8 +116,8 @@ fn main() -> ExitCode {
         arguments.serve.runtime().block_on(arguments.serve.run());
         return ExitCode::SUCCESS;
     }
-    // It is not measured, and the host is in this process.
-    if !matches!(arguments.other, Some(Other::Chaos(_))) {
+    // Chaos is not measured, and writers and the database of an outbox need the other cores.
+    if !matches!(arguments.other, Some(Other::Chaos(_) | Other::Outbox(_))) {
         Cores::LOAD.stay_here();
     }
     runtime().block_on(async {
@@ -127,6 +131,7 @@ fn main() -> ExitCode {
             Some(Other::Chaos(chaos)) => chaos.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,
             Some(Other::Attacking(attacking)) => attacking.run().await,
+            Some(Other::Outbox(outbox)) => return outbox.run().await,
             Some(Other::Soak(soak)) => return soak.run().await,
         }
         ExitCode::SUCCESS

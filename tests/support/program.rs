@@ -48,6 +48,19 @@ impl Program {
         within(sql, self.try_run(sql)).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// The number that a query gives.
+    ///
+    /// # Panics
+    /// If it gives none.
+    pub async fn number(&mut self, query: &str) -> i64 {
+        let sql = AssertSqlSafe(query.to_owned());
+        let found = match self {
+            Self::Sqlite(session) => sqlx::query_scalar(sql).fetch_one(session).await,
+            Self::MariaDb(session) => sqlx::query_scalar(sql).fetch_one(session).await,
+        };
+        found.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     /// Insert a message for the app `probe`.
     ///
     /// # Panics

@@ -101,23 +101,6 @@ impl Database {
         Ok(database)
     }
 
-    /// Create what is missing of the outbox in a database, whether its config has an outbox or not. SQLite needs no trigger
-    /// for the order.
-    ///
-    /// # Errors
-    /// [`OpenError`] if the database cannot be reached, or refuses it.
-    pub async fn create_outbox(
-        name: &str,
-        config: &DatabaseConfig,
-        base_dir: &Path,
-        order: OutboxOrder,
-    ) -> Result<Vec<Step>, OpenError> {
-        let database = Arc::new(Self::connect(name, config, base_dir).await?);
-        let created = Box::pin(outbox::create(&database, order)).await;
-        database.close().await;
-        created.map_err(|reason| OpenError::Outbox { name: name.to_owned(), reason })
-    }
-
     async fn connect(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
         let (config, url) = (Arc::new(config.clone()), config.url.expose());
         let scheme = url.split(':').next().unwrap_or_default();
@@ -195,23 +178,6 @@ impl Database {
     /// Its name in the config.
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The outbox, if the config has one.
-    pub(crate) fn outbox(&self) -> Option<&Outbox> {
-        self.outbox.as_ref()
-    }
-
-    /// The most bytes of a result.
-    pub(crate) fn max_result_bytes(&self) -> usize {
-        self.config.max_result_bytes.bytes()
-    }
-
-    /// A session that may change something has done so, or may have.
-    fn note_change(&self, access: Access) {
-        if let (Some(outbox), Access::ReadWrite) = (&self.outbox, access) {
-            outbox.note_change();
-        }
     }
 
     /// Wait until all handles have been dropped.

@@ -10,13 +10,15 @@ mod row;
 mod schema;
 mod stats;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use create::create;
+pub(super) use create::make_ready;
 pub use create::{Created, Step};
-pub(super) use create::{create, make_ready};
 pub(crate) use reader::OutboxReader;
 pub(crate) use row::{OutboxHead, OutboxPayload, OutboxRow};
 pub(super) use schema::INSERT;
@@ -24,7 +26,9 @@ pub use schema::{OutboxOrder, script};
 pub use stats::OutboxReport;
 pub(crate) use stats::OutboxStats;
 
-use super::error::DatabaseError;
+use super::Database;
+use super::error::{DatabaseError, OpenError};
+use super::limits::Access;
 use super::value::Value;
 use crate::config::{DatabaseConfig, MAX_OUTBOX_BATCH, OutboxConfig};
 
@@ -116,6 +120,42 @@ impl Outbox {
     pub(super) fn note_change(&self) {
         if self.is_in_memory {
             self.committed.notify_one();
+        }
+    }
+}
+
+impl Database {
+    /// Create what is missing of the outbox in a database, whether its config has an outbox or not. SQLite needs no trigger
+    /// for the order.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the database cannot be reached, or refuses it.
+    pub async fn create_outbox(
+        name: &str,
+        config: &DatabaseConfig,
+        base_dir: &Path,
+        order: OutboxOrder,
+    ) -> Result<Vec<Step>, OpenError> {
+        let database = Arc::new(Self::connect(name, config, base_dir).await?);
+        let created = Box::pin(create(&database, order)).await;
+        database.close().await;
+        created.map_err(|reason| OpenError::Outbox { name: name.to_owned(), reason })
+    }
+
+    /// The outbox, if the config has one.
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.as_ref()
+    }
+
+    /// The most bytes of a result.
+    pub(crate) fn max_result_bytes(&self) -> usize {
+        self.config.max_result_bytes.bytes()
+    }
+
+    /// A session that may change something has done so, or may have.
+    pub(super) fn note_change(&self, access: Access) {
+        if let (Some(outbox), Access::ReadWrite) = (&self.outbox, access) {
+            outbox.note_change();
         }
     }
 }
