@@ -2,7 +2,8 @@
 //!
 //! A [`Database`] is one entry of the config. [`Database::grant`] returns a [`Handle`] with an access; the imports of a
 //! module see nothing else. Reading order: [`Handle`] → `statement` (which statements are allowed) → `session` (pool,
-//! limits; `slots` count what is open), `transaction` and `engine_transaction` → `mysql` and `sqlite` (the differences). `batch` is only for tests.
+//! limits; `slots` count what is open), `transaction` and `engine_transaction` → `mysql` and `sqlite` (the differences).
+//! `outbox` is the table whose rows are published. `batch` is only for tests.
 
 mod batch;
 mod engine;

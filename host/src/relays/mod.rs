@@ -68,7 +68,7 @@ impl Relays {
     ) {
         let mut running = self.running.lock();
         let mut before = std::mem::take(&mut *running);
-        for (name, database) in databases.iter().filter(|(_, database)| database.outbox().is_some()) {
+        for (name, database) in databases.iter().filter(|(name, _)| is_relayed(config, name)) {
             let audience = audience(config, name, apps);
             let relay = match before.remove(name) {
                 Some(relay) if Arc::ptr_eq(&relay.database, database) => {
@@ -122,12 +122,58 @@ impl Running {
     }
 }
 
-/// The apps that may write to a database.
+/// Whether a database has a relay of its own. Of several names of one database, the first one with an outbox has it.
+fn is_relayed(config: &Config, name: &str) -> bool {
+    let has_outbox = |name: &str| config.databases.get(name).is_some_and(|database| database.outbox.is_some());
+    let first = names_of_the_same(config, name).into_iter().find(|same| has_outbox(same));
+    first == Some(name)
+}
+
+/// The apps that may write to a database, by any of its names.
 fn audience(config: &Config, database: &str, apps: &BTreeMap<String, Arc<App>>) -> Audience {
-    let may_write = |name: &str| {
-        let grants = config.apps.get(name).map(|app| &app.databases);
-        grants.and_then(|grants| grants.get(database)) == Some(&Grant::ReadWrite)
+    let names = names_of_the_same(config, database);
+    let may_write = |app: &str| {
+        let grants = config.apps.get(app).map(|app| &app.databases);
+        grants.is_some_and(|grants| names.iter().any(|name| grants.get(*name) == Some(&Grant::ReadWrite)))
     };
     let those = apps.iter().filter(|(name, _)| may_write(name));
     Arc::new(those.map(|(name, app)| (name.clone(), Arc::clone(app))).collect())
+}
+
+/// The names of all databases of the config with the same URL. Those in memory are several.
+fn names_of_the_same<'a>(config: &'a Config, name: &str) -> Vec<&'a str> {
+    let Some((name, database)) = config.databases.get_key_value(name) else { return Vec::new() };
+    if database.is_in_memory() {
+        return vec![name];
+    }
+    let same = config.databases.iter().filter(|(_, other)| other.url == database.url);
+    same.map(|(name, _)| name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn of_several_names_of_a_database_one_has_a_relay() {
+        let database = |name: &str, url: &str, more: &str| format!("[databases.{name}]\nurl = \"{url}\"\n{more}\n");
+        let (shop, memory) = ("mysql://root@127.0.0.1/shop", "sqlite::memory:");
+        let text = [
+            database("a", shop, ""),
+            database("b", shop, "outbox = {}"),
+            database("c", shop, "outbox = {}"),
+            database("d", "sqlite://shop.db", "outbox = {}"),
+            database("e", memory, "outbox = {}"),
+            database("f", memory, "outbox = {}"),
+            "[apps.chat]\npath = \"/chat\"\nmodule = \"m.wasm\"\n".to_owned(),
+        ];
+        let config = Config::parse(Path::new("hassock.toml"), &text.concat());
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let relayed: Vec<&str> =
+            config.databases.keys().map(String::as_str).filter(|name| is_relayed(&config, name)).collect();
+        assert_eq!(relayed, ["b", "d", "e", "f"]);
+        assert_eq!(names_of_the_same(&config, "c"), ["a", "b", "c"]);
+    }
 }

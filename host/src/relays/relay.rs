@@ -171,6 +171,9 @@ impl Relay {
         let is_standby = look == Look::Standby;
         if let Some(outbox) = self.database.outbox() {
             outbox.stats.set_leads(!is_standby);
+            if is_standby {
+                outbox.stats.set_oldest(Duration::ZERO);
+            }
         }
         if is_standby && !self.is_standby {
             tracing::info!(database = self.database.name(), "another host publishes the rows of the outbox");

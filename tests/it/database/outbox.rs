@@ -1,4 +1,5 @@
-//! The transactional outbox: rows that programs insert into `hassock_outbox` are published when they are committed.
+//! The transactional outbox: rows that programs insert into `hassock_outbox` are published when they are committed, in that
+//! order, and never otherwise (invariant 11).
 
 mod ends;
 mod hosts;

@@ -73,8 +73,25 @@ async fn apps_publish_to_their_own_topics(database: TestDatabase) {
     assert_eq!(probe.text().await, "of probe");
 }
 
+/// The same database under two names, as for an app that gets more sessions than others.
+async fn apps_reach_an_outbox_by_any_name_of_its_database(database: TestDatabase) {
+    database.create_outbox(OutboxOrder::Commits).await;
+    let second = config(&database, "").replace("main", "second").replace("probe", "other");
+    let second = second.replace(&guest("other").display().to_string(), &guest("probe").display().to_string());
+    let url = second.lines().find(|line| line.starts_with("url")).unwrap().to_owned();
+    let second = second.replace(&url, &format!("url = \"{}\"", database.url));
+    let host = TestHost::start(&format!("{}{second}", config(&database, ""))).await;
+    let (mut probe, mut other) = (host.connect("/probe?topic=news").await, host.connect("/other?topic=news").await);
+    let mut program = database.program().await;
+    program.publish("news", "of probe").await;
+    program.run("INSERT INTO hassock_outbox (app, topic, message) VALUES ('other', 'news', 'of other')").await;
+    assert_eq!(probe.text().await, "of probe");
+    assert_eq!(other.text().await, "of other");
+}
+
 for_both_engines!(
     a_module_publishes_with_its_transaction,
     a_module_learns_why_it_cannot_publish,
     apps_publish_to_their_own_topics,
+    apps_reach_an_outbox_by_any_name_of_its_database,
 );
