@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::Audience;
 use super::pace::Pace;
 use super::published::Published;
+use crate::app::App;
 use crate::database::{Database, DatabaseError, Outbox, OutboxReader};
+use crate::text::log_line;
 
 /// How long a relay waits before it tries again to be the one of its database, while another host is: so long is nothing
 /// published when that one ends.
@@ -41,6 +43,8 @@ pub(super) struct Relay {
     strangers_at: Option<Instant>,
     /// How many errors there were in a row.
     errors: u32,
+    /// Whether the log says that the database is away.
+    is_away: bool,
     /// Whether the log says that another host publishes.
     is_standby: bool,
 }
@@ -75,6 +79,7 @@ impl Relay {
             pace: Pace::default(),
             strangers_at: None,
             errors: 0,
+            is_away: false,
             is_standby: false,
         })
     }
@@ -151,7 +156,9 @@ impl Relay {
             outbox.stats.set_leads(false);
         }
         // In memory, all wait for one session, and a transaction may hold it for longer than that.
-        if self.errors == 0 && *error != DatabaseError::PoolExhausted {
+        let is_in_memory = self.database.outbox().is_some_and(|outbox| outbox.poll().is_none());
+        if !self.is_away && !is_in_memory {
+            self.is_away = true;
             tracing::warn!(
                 database = self.database.name(),
                 %error,
@@ -164,8 +171,8 @@ impl Relay {
     }
 
     fn note_success(&mut self, look: Look) {
-        if self.errors > 0 {
-            self.errors = 0;
+        self.errors = 0;
+        if std::mem::take(&mut self.is_away) {
             tracing::info!(database = self.database.name(), "the outbox can be read again");
         }
         let is_standby = look == Look::Standby;
@@ -195,8 +202,10 @@ impl Relay {
         }
         for (app, rows) in found {
             let database = self.database.name();
+            // Any program may have written anything there.
+            let app = log_line(&app);
             tracing::warn!(
-                app,
+                %app,
                 database,
                 rows,
                 "rows of the outbox wait for this app; it must be in the config, with a `read-write` grant for the database"
@@ -207,7 +216,7 @@ impl Relay {
 }
 
 /// The names of the apps.
-pub(super) fn names(audience: &BTreeMap<String, Arc<crate::app::App>>) -> Vec<&str> {
+pub(super) fn names(audience: &BTreeMap<String, Arc<App>>) -> Vec<&str> {
     audience.keys().map(String::as_str).collect()
 }
 

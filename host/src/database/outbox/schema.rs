@@ -79,11 +79,11 @@ pub(super) const MYSQL_TRIGGER: &str = "\
 CREATE TRIGGER hassock_outbox_order BEFORE INSERT ON hassock_outbox FOR EACH ROW
 BEGIN
   DECLARE own SMALLINT UNSIGNED DEFAULT CRC32(CONCAT(NEW.app, '/', NEW.topic)) % 1024;
-  DECLARE last BIGINT UNSIGNED;
-  SELECT turn INTO last FROM hassock_outbox_order WHERE slot = own FOR UPDATE;
-  SET last = GREATEST(last + 1, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED));
-  UPDATE hassock_outbox_order SET turn = last WHERE slot = own;
-  SET NEW.turn = last;
+  DECLARE next_turn BIGINT UNSIGNED;
+  SELECT turn + 1 INTO next_turn FROM hassock_outbox_order WHERE slot = own FOR UPDATE;
+  SET next_turn = GREATEST(next_turn, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED));
+  UPDATE hassock_outbox_order SET turn = next_turn WHERE slot = own;
+  SET NEW.turn = next_turn;
 END";
 
 /// The table of SQLite. Ids are never used twice. The functions are those of old versions too, because each program checks

@@ -1,7 +1,9 @@
 //! A database or a host that dies.
 
 use hassock::database::OutboxOrder;
-use hassock_tests::{MariaDb, Process, TestDatabase, TestHost, eventually, for_both_engines};
+use hassock_tests::{Client, MariaDb, Process, TestDatabase, TestHost, eventually, for_both_engines};
+
+use serde_json::json;
 
 use super::{config, host, report, without_outbox};
 
@@ -13,10 +15,14 @@ async fn a_host_that_is_killed_loses_nothing(database: TestDatabase) {
     std::fs::write(folder.path().join("hassock.toml"), text).unwrap();
     let killed = Process::hassock(folder.path(), ["serve"]);
     let address = killed.line("Starting server on ").await;
-    let mut client = hassock_tests::Client::connect(&address, "/probe?topic=news").await;
-    // The host is alive, and has looked once, at its start.
+    let (mut client, mut module) =
+        (Client::connect(&address, "/probe?topic=news").await, Client::connect(&address, "/probe").await);
+    // The host looks for what its module commits, and then not for an hour.
+    let enqueue = json!({ "enqueue": { "topic": "news", "text": "zero" } });
+    module.probe(json!({ "transaction": [enqueue, "commit"] })).await;
+    assert_eq!(client.text().await, "zero");
+    eventually("the row to be removed", || async { database.waiting().await == 0 }).await;
     let mut program = database.program().await;
-    assert_eq!(client.ask("alive").await, "alive");
     program.publish("news", "one").await;
     program.publish("news", "two").await;
     killed.signal("KILL");

@@ -76,10 +76,8 @@ async fn apps_publish_to_their_own_topics(database: TestDatabase) {
 /// The same database under two names, as for an app that gets more sessions than others.
 async fn apps_reach_an_outbox_by_any_name_of_its_database(database: TestDatabase) {
     database.create_outbox(OutboxOrder::Commits).await;
-    let second = config(&database, "").replace("main", "second").replace("probe", "other");
-    let second = second.replace(&guest("other").display().to_string(), &guest("probe").display().to_string());
-    let url = second.lines().find(|line| line.starts_with("url")).unwrap().to_owned();
-    let second = second.replace(&url, &format!("url = \"{}\"", database.url));
+    let second = format!("[databases.second]\nurl = \"{}\"\noutbox = {{}}\n", database.url);
+    let second = format!("{second}{}databases.second = \"read-write\"\n", app("other", &guest("probe")));
     let host = TestHost::start(&format!("{}{second}", config(&database, ""))).await;
     let (mut probe, mut other) = (host.connect("/probe?topic=news").await, host.connect("/other?topic=news").await);
     let mut program = database.program().await;
