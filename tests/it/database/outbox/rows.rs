@@ -40,6 +40,22 @@ async fn a_message_is_text_unless_its_row_says_binary(database: TestDatabase) {
     assert_eq!(client.text().await, "");
 }
 
+/// The id of a message is that of its row and its time, so a host that publishes a row again does not send it twice. A row with the same
+/// id and another time, as after `TRUNCATE`, is another message.
+async fn a_row_that_is_there_again_is_not_sent_again(database: TestDatabase) {
+    let host = host(&database, "").await;
+    let mut client = host.connect("/probe?topic=news").await;
+    let mut program = database.program().await;
+    for (time, message) in [("00", "first"), ("00", "never"), ("01", "second"), ("02", "third")] {
+        let values = format!("(7, 'probe', 'news', '{message}', '2026-01-01 00:00:{time}')");
+        program.run(&format!("INSERT INTO hassock_outbox (id, app, topic, message, created_at) VALUES {values}")).await;
+        eventually("the row to be removed", || async { database.waiting().await == 0 }).await;
+    }
+    for message in ["first", "second", "third"] {
+        assert_eq!(client.text().await, message);
+    }
+}
+
 /// A row that can never be published does not stop those behind it.
 async fn a_row_that_cannot_be_published_is_removed(database: TestDatabase) {
     let host = host(&database, "").await;
@@ -155,6 +171,7 @@ async fn a_message_arrives_soon_and_an_idle_outbox_costs_little(database: TestDa
 for_both_engines!(
     what_is_committed_is_published_and_what_is_rolled_back_never_is,
     a_message_is_text_unless_its_row_says_binary,
+    a_row_that_is_there_again_is_not_sent_again,
     a_row_that_cannot_be_published_is_removed,
     a_program_learns_at_once_that_a_row_is_wrong,
     rows_of_other_apps_wait_for_a_grant,
