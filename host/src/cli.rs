@@ -12,10 +12,11 @@ use crate::commands::dev::DevArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::module::ModuleArgs;
 use crate::commands::new::NewArgs;
+use crate::commands::outbox::OutboxArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::test::TestArgs;
-use crate::commands::{CommandError, build, check, config, dev, generate, module, new, record, serve, test};
+use crate::commands::{CommandError, build, check, config, dev, generate, module, new, outbox, record, serve, test};
 use crate::runtime::runtime;
 use crate::socket;
 
@@ -74,6 +75,7 @@ enum Command {
     Check(CheckArgs),
     Config(ConfigArgs),
     Module(ModuleArgs),
+    Outbox(OutboxArgs),
     Record(RecordArgs),
     Generate(GenerateArgs),
 }
@@ -118,6 +120,7 @@ impl Cli {
             Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Config(args) => config::run(&args),
             Command::Module(args) => Box::pin(module::run(args)).await,
+            Command::Outbox(args) => Box::pin(outbox::run(args)).await,
             Command::Record(args) => Box::pin(record::run(args)).await,
             Command::Generate(args) => generate::run(&args, Self::command()),
         }
@@ -133,6 +136,7 @@ mod tests {
     use super::*;
     use crate::commands::generate::What;
     use crate::commands::module::ModuleCommand;
+    use crate::commands::outbox::OutboxCommand;
 
     fn parse(line: &str) -> Result<Command, String> {
         Cli::try_parse_from(line.split(' ')).map(|cli| cli.command).map_err(|error| error.to_string())
@@ -204,6 +208,21 @@ mod tests {
         assert_eq!((args.connections.get(), args.force, args.host.json), (3, true, true));
         assert!(record("hassock record chat").unwrap_err().contains("<FILE>"));
         assert!(record("hassock record chat a --connections 0").unwrap_err().contains("invalid value '0'"));
+    }
+
+    #[test]
+    fn an_outbox_is_understood() {
+        let init = |line: &str| match parse(line)? {
+            Command::Outbox(OutboxArgs { command: OutboxCommand::Init(args) }) => Ok::<_, String>(args),
+            other => panic!("{other:?}"),
+        };
+        let args = init("hassock outbox init").unwrap();
+        assert_eq!((args.database, args.config.to_str()), (None, Some("hassock.toml")));
+        assert!(!args.print && !args.without_order);
+        let args = init("hassock outbox init main --print --without-order --config x").unwrap();
+        assert_eq!((args.database.as_deref(), args.config.to_str()), (Some("main"), Some("x")));
+        assert!(args.print && args.without_order);
+        assert!(parse("hassock outbox").unwrap_err().contains("init"));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub mod tls;
 pub mod app;
 pub mod session;
 
+mod relays;
+
 mod host_state;
 
 mod eviction;

@@ -11,6 +11,7 @@
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench outbox [--rows N] [--kills N] [--seed N]
 //! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
 //!
@@ -32,6 +33,7 @@ mod growth;
 mod instructions;
 mod interruptions;
 mod load;
+mod outbox;
 mod polling;
 mod report;
 mod server;
@@ -51,6 +53,7 @@ use growth::Growth;
 use hassock::cli::Cli;
 use instructions::Instructions;
 use interruptions::Interruptions;
+use outbox::OutboxBench;
 use polling::Polling;
 use report::Report;
 use server::{Cores, PROGRAM, Serve, Server};
@@ -85,6 +88,7 @@ enum Other {
     Contained(Contained),
     #[command(hide = true)]
     Attacking(Attacking),
+    Outbox(OutboxBench),
     Soak(Soak),
 }
 
@@ -116,8 +120,10 @@ fn main() -> ExitCode {
         arguments.serve.runtime().block_on(arguments.serve.run());
         return ExitCode::SUCCESS;
     }
-    // It is not measured, and the host is in this process.
-    if !matches!(arguments.other, Some(Other::Chaos(_) | Other::Interruptions(_))) {
+    // Chaos and interruptions are not measured beside something else, and writers and the database of an outbox need the other
+    // cores.
+    let needs_all_cores = matches!(arguments.other, Some(Other::Chaos(_) | Other::Interruptions(_) | Other::Outbox(_)));
+    if !needs_all_cores {
         Cores::LOAD.stay_here();
     }
     runtime().block_on(async {
@@ -132,6 +138,7 @@ fn main() -> ExitCode {
             Some(Other::Interruptions(interruptions)) => interruptions.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,
             Some(Other::Attacking(attacking)) => attacking.run().await,
+            Some(Other::Outbox(outbox)) => return outbox.run().await,
             Some(Other::Soak(soak)) => return soak.run().await,
         }
         ExitCode::SUCCESS

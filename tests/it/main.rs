@@ -31,6 +31,7 @@ mod app {
 mod database {
     mod large_rows;
     mod outage;
+    mod outbox;
     mod parts;
     mod sessions;
     mod sql;

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod generate;
 pub mod module;
 pub mod new;
+pub mod outbox;
 mod print;
 pub mod record;
 mod running_host;
@@ -97,6 +98,9 @@ pub enum CommandError {
         /// What the system says.
         source: io::Error,
     },
+    /// An outbox.
+    #[error(transparent)]
+    Outbox(#[from] outbox::OutboxError),
     /// The transcript of a recording.
     #[error(transparent)]
     Record(#[from] record::RecordError),
@@ -115,6 +119,7 @@ impl CommandError {
             Self::Config(_)
             | Self::NoApp { .. }
             | Self::Checked(_)
+            | Self::Outbox(outbox::OutboxError::UnknownDatabase { .. } | outbox::OutboxError::NoOutbox)
             | Self::Start(
                 StartError::Problems(_) | StartError::Traces(_) | StartError::Admin(AdminError::Problem(_)),
             )
@@ -129,6 +134,7 @@ impl CommandError {
             | Self::Module { .. }
             | Self::New(_)
             | Self::Man { .. }
+            | Self::Outbox(outbox::OutboxError::Database(_))
             | Self::Record(_)
             | Self::StoppedAtOnce(_)
             | Self::System(_) => ExitCode::FAILURE,

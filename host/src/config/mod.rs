@@ -16,6 +16,7 @@ mod limits;
 mod listen;
 mod load;
 mod log;
+mod outbox;
 mod paths;
 mod problem;
 #[cfg(any(test, fuzzing))]
@@ -52,6 +53,8 @@ pub use listen::{
 };
 pub use load::ConfigError;
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub(crate) use outbox::MAX_OUTBOX_BATCH;
+pub use outbox::OutboxConfig;
 pub use paths::Paths;
 pub use problem::{Locator, Problem, Problems};
 pub use proxies::{ForwardedHeader, NotAProxy, Proxy};

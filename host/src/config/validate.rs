@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 
 use super::{
-    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, TracesConfig,
-    check_listeners, conceal,
+    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, MAX_OUTBOX_BATCH, Problems, Size,
+    TracesConfig, check_listeners, conceal,
 };
 
 /// The schemes of databases that the host can open.
@@ -179,6 +179,12 @@ fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig
     }
     at_least_one(report, &format!("{key}.max_connections"), database.max_connections as usize);
     at_least_one(report, &format!("{key}.max_rows"), database.max_rows);
+    if let Some(outbox) = &database.outbox {
+        long_enough(report, &format!("{key}.outbox.poll"), outbox.poll);
+        if !(1..=MAX_OUTBOX_BATCH).contains(&outbox.batch) {
+            report.add(&format!("{key}.outbox.batch"), format!("must be 1 to {}", MAX_OUTBOX_BATCH));
+        }
+    }
 }
 
 fn is_path(path: &str) -> bool {

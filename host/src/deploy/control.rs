@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError, Share};
 use crate::host_state::{HostState, RoutingTable};
 use crate::module::{Engine, LoadError};
 use crate::record::Reader;
+use crate::relays::Relays;
 use crate::text::log_line;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
@@ -29,6 +30,7 @@ pub(super) struct Inner {
     engine: Engine,
     pub(super) state: Arc<HostState>,
     serving: Mutex<Serving>,
+    relays: Relays,
     /// Notified when a config was put into effect, for the file watch.
     reloaded: Notify,
     /// Deploys of different apps run side by side. A reload of the config runs alone.
@@ -95,10 +97,13 @@ pub enum DeployError {
 
 impl Control {
     pub(crate) fn new(engine: Engine, state: Arc<HostState>, config: Config, apps: Apps, databases: Databases) -> Self {
+        let relays = Relays::new();
+        relays.apply(&config, &databases, &apps);
         let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases };
         Self(Arc::new(Inner {
             engine,
             state,
+            relays,
             serving: Mutex::new(serving),
             reloaded: Notify::new(),
             turn: tokio::sync::RwLock::new(()),
@@ -246,6 +251,11 @@ impl Control {
         module_files(&self.serving().config)
     }
 
+    /// Publish no more rows of outboxes. They wait for the next start.
+    pub(crate) async fn stop_relays(&self) {
+        self.0.relays.stop().await;
+    }
+
     /// Close all databases, after the last call.
     pub(crate) async fn close_databases(&self) {
         for database in self.serving().databases.values() {
@@ -271,6 +281,7 @@ impl Control {
         // From here on nothing can fail and nothing waits: for connections it is one step.
         plan.apply();
         self.0.state.set_routing(RoutingTable::new(&config, &plan.apps));
+        self.0.relays.apply(&config, &plan.databases, &plan.apps);
         let apps = Arc::new(plan.apps);
         *self.0.serving.lock() =
             Serving { config: Arc::new(config), apps: Arc::clone(&apps), databases: plan.databases.clone() };

@@ -157,6 +157,7 @@ impl Host {
     /// Take no more connections, close all, and wait for their ends, at most for `drain_timeout`. Returns
     /// how many connections were left then.
     pub async fn drain(self) -> usize {
+        self.control.stop_relays().await;
         let left = shutdown::drain(&self.state).await;
         if let Some(admin) = self.admin {
             admin.stop().await;

@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::app::{HistoryReport, TrafficReport};
-    use crate::database::PoolReport;
+    use crate::database::{OutboxReport, PoolReport};
     use crate::histogram::Times;
     use crate::memory_budget::{MemoryBudget, Use};
 
@@ -99,6 +99,14 @@ mod tests {
             pools: vec![PoolReport { access: "read-write", busy: 2, limit: 16 }],
             times: Times { count: 2, sum_micros: 3e6, below: vec![(5e5, 0), (2e6, 2)] },
             errors: vec![("pool-exhausted", 9)],
+            outbox: Some(OutboxReport {
+                published: 11,
+                removed: 2,
+                strangers: 3,
+                statements: 40,
+                oldest_seconds: 0.5,
+                leads: true,
+            }),
         };
         let host = HostFigures {
             memory: memory.report(),
@@ -161,6 +169,12 @@ mod tests {
             "hassock_database_statement_duration_seconds_count{database=\"main\"} 2",
             "hassock_database_statement_duration_seconds_sum{database=\"main\"} 3.0",
             "hassock_database_errors_total{database=\"main\",kind=\"pool-exhausted\"} 9",
+            "hassock_outbox_published_total{database=\"main\"} 11",
+            "hassock_outbox_removed_total{database=\"main\"} 2",
+            "hassock_outbox_foreign_rows{database=\"main\"} 3",
+            "hassock_outbox_statements_total{database=\"main\"} 40",
+            "hassock_outbox_oldest_seconds{database=\"main\"} 0.5",
+            "hassock_outbox_relaying{database=\"main\"} 1",
         ] {
             assert!(text.lines().any(|line| line == expected), "missing {expected:?} in:\n{text}");
         }
