@@ -10,6 +10,7 @@
 
 // Leaves: they use nothing of the host.
 mod allocator;
+mod api_counts;
 pub mod config;
 mod external;
 mod handshake_counts;
@@ -24,6 +25,7 @@ mod runtime;
 mod service_manager;
 pub mod telemetry;
 mod text;
+mod token;
 
 pub mod database;
 pub mod module;
@@ -52,6 +54,7 @@ pub mod record;
 pub mod deploy;
 
 pub mod admin;
+pub mod api;
 mod host;
 
 pub mod build;

@@ -76,6 +76,7 @@ impl App {
         let compress = |message: &Encoded, how| compressed(message, how, memory);
         let reached = self.topics.publish(topic, &message, compress, options.except, dirty);
         self.traffic.sent(Amount::of(&message), reached);
+        self.tails.published(topic, &message, reached);
         Ok(Publication { reached })
     }
 }

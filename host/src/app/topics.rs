@@ -138,6 +138,16 @@ impl Topics {
         (topics.len(), topics.values().map(|subscribers| subscribers.lock().by_id.len()).sum())
     }
 
+    /// Look at the name of each topic with subscribers, and at how many it has, in any order.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Arc<str>, usize)) {
+        self.by_name.read().iter().for_each(|(name, subscribers)| look(name, subscribers.lock().by_id.len()));
+    }
+
+    /// How many subscribers a topic has.
+    pub(crate) fn subscriber_count(&self, topic: &str) -> usize {
+        self.by_name.read().get(topic).map_or(0, |subscribers| subscribers.lock().by_id.len())
+    }
+
     /// The ids of a topic's subscribers, ascending.
     pub fn subscribers(&self, topic: &str) -> Vec<u64> {
         let topics = self.by_name.read();

@@ -1,0 +1,176 @@
+//! `POST /v1/apps/{app}/publish` and `/broadcast`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::task::consume_budget;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::body::Read;
+use super::error::{ApiError, FailuresOfBody};
+use super::guard::Caller;
+use super::message::{Base64, Content, present};
+use super::names::{self, ConnectionId, MessageId, MessageIdHeader};
+use super::response::json;
+use crate::app::{App, PublishOptions};
+
+/// A message for the subscribers of a topic. It has exactly one of `text`, `json` and `base64`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Publish {
+    /// The topic: 1 to 256 bytes of UTF-8.
+    #[schema(min_length = 1, max_length = 256, example = "news")]
+    pub(super) topic: String,
+    /// A text message.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub(super) text: Option<String>,
+    /// Any JSON value, which is sent as text, as it is written here.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub(super) json: Option<Box<RawValue>>,
+    /// The bytes of a binary message in base64 (RFC 4648, section 4).
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub(super) base64: Option<Base64>,
+    /// Names the message within the app: it is published once, however often it is sent. The header field `Idempotency-Key`
+    /// means the same.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = Option<MessageId>)]
+    pub(super) id: Option<MessageId>,
+    /// The connection that does not get it, usually that of its author.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = Option<ConnectionId>)]
+    pub(super) except: Option<ConnectionId>,
+}
+
+/// A message for the subscribers of several topics. It has exactly one of `text`, `json` and `base64`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Broadcast {
+    /// The topics, at most `api.batch_commands`.
+    #[schema(min_length = 1, max_length = 256, example = json!(["news", "sport"]))]
+    topics: Vec<String>,
+    /// A text message.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    text: Option<String>,
+    /// Any JSON value, which is sent as text, as it is written here.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    json: Option<Box<RawValue>>,
+    /// The bytes of a binary message in base64 (RFC 4648, section 4).
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    base64: Option<Base64>,
+    /// Names the message within each topic: it is published there once, however often it is sent. The header field
+    /// `Idempotency-Key` means the same.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = Option<MessageId>)]
+    id: Option<MessageId>,
+    /// The connection that does not get it, usually that of its author.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = Option<ConnectionId>)]
+    except: Option<ConnectionId>,
+}
+
+/// What became of a message.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Published {
+    /// For how many subscribers it was queued.
+    reached: u32,
+}
+
+/// What became of a message in one topic.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PublishedOrNot {
+    /// It was published.
+    Published(Published),
+    /// It was not.
+    Error(ApiError),
+}
+
+/// What became of a message in each topic.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BroadcastResults {
+    /// One for each topic, in the order of the request.
+    results: Vec<PublishedOrNot>,
+}
+
+/// Publish a message
+///
+/// It is queued for every connection that is subscribed to the topic now. A topic without subscribers is no error.
+#[utoipa::path(
+    post, path = "/v1/apps/{app}/publish", tag = "Publishing",
+    params(("app" = String, Path, description = "The name of the app"), MessageIdHeader),
+    request_body = Publish,
+    responses((status = 200, body = Published), FailuresOfBody),
+    security(("token" = ["publish"]))
+)]
+pub(super) async fn publish(caller: Caller, headers: HeaderMap, body: Read<Publish>) -> Result<Response, ApiError> {
+    let mut command = body.value;
+    command.id = names::message_id(&headers, command.id)?;
+    Ok(json(&command.carry_out(&caller.app)?))
+}
+
+/// Publish a message to several topics
+///
+/// The response has a result for each topic, because one may fail although the others do not.
+#[utoipa::path(
+    post, path = "/v1/apps/{app}/broadcast", tag = "Publishing",
+    params(("app" = String, Path, description = "The name of the app"), MessageIdHeader),
+    request_body = Broadcast,
+    responses((status = 200, body = BroadcastResults), FailuresOfBody),
+    security(("token" = ["publish"]))
+)]
+pub(super) async fn broadcast(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Read<Broadcast>,
+) -> Result<Response, ApiError> {
+    let Broadcast { topics, text, json: value, base64, id, except } = body.value;
+    names::few_enough(topics.len(), api.config.batch_commands)?;
+    let id = names::message_id(&headers, id)?;
+    let content = Content::read(text, value, base64)?;
+    let mut results = Vec::with_capacity(topics.len());
+    for topic in &topics {
+        results.push(match deliver(&caller.app, topic, &content, id.as_ref(), except) {
+            Ok(published) => PublishedOrNot::Published(published),
+            Err(error) => PublishedOrNot::Error(error),
+        });
+        // Other tasks have their turns in between.
+        consume_budget().await;
+    }
+    Ok(json(&BroadcastResults { results }))
+}
+
+impl Publish {
+    /// Publish it.
+    ///
+    /// # Errors
+    /// If it cannot be published.
+    pub(super) fn carry_out(self, app: &App) -> Result<Published, ApiError> {
+        let content = Content::read(self.text, self.json, self.base64)?;
+        deliver(app, &self.topic, &content, self.id.as_ref(), self.except)
+    }
+}
+
+fn deliver(
+    app: &App,
+    topic: &str,
+    content: &Content,
+    id: Option<&MessageId>,
+    except: Option<ConnectionId>,
+) -> Result<Published, ApiError> {
+    names::topic(topic)?;
+    let options = PublishOptions { id: id.map(MessageId::as_str), except: except.map(ConnectionId::get) };
+    let published = app.publish(topic, content.payload(), options)?;
+    Ok(Published { reached: published.reached })
+}
