@@ -10,7 +10,6 @@
 
 // Leaves: they use nothing of the host.
 mod allocator;
-mod api_counts;
 pub mod config;
 mod external;
 mod handshake_counts;
@@ -26,6 +25,8 @@ mod service_manager;
 pub mod telemetry;
 mod text;
 mod token;
+
+mod api_counts;
 
 pub mod database;
 pub mod module;

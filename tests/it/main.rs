@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod admin;
+mod api;
 mod book;
 mod commands;
 mod contained;

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::body::Read;
-use super::connections::{Close, Done};
+use super::closing::{Close, CloseCode, CloseReason};
+use super::connections::Done;
 use super::error::{ApiError, FailuresOfBody};
 use super::guard::Caller;
 use super::message::{Base64, Content, present};
 use super::names::{self, ConnectionId};
-use super::publish::{Publish, Published};
+use super::publish::{Publish, Published, ToPublish};
 use super::response::json;
 use crate::config::Scope;
 
@@ -66,14 +67,21 @@ struct SendCommand {
 struct CloseCommand {
     /// The connection.
     connection: ConnectionId,
-    /// The close code: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999. Without it: 1000.
+    /// The close code. Without it: 1000.
     #[serde(default, deserialize_with = "present")]
-    #[schema(schema_with = super::connections::close_codes, required = false)]
-    code: Option<u16>,
-    /// Tells the client why, in at most 123 bytes of UTF-8.
+    #[schema(nullable = false)]
+    code: Option<CloseCode>,
+    /// Tells the client why.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, max_length = 123)]
-    reason: Option<String>,
+    #[schema(nullable = false)]
+    reason: Option<CloseReason>,
+}
+
+/// A command that can be carried out.
+enum Prepared {
+    Publish(ToPublish),
+    Send(ConnectionId, Content),
+    Close(ConnectionId, Close),
 }
 
 /// What became of a command.
@@ -105,7 +113,7 @@ struct BatchResults {
     post, path = "/v1/apps/{app}/batch", tag = "Publishing",
     params(("app" = String, Path, description = "The name of the app")),
     request_body = Batch,
-    responses((status = 200, body = BatchResults), FailuresOfBody),
+    responses((status = 200, body = BatchResults, description = "A result for each command"), FailuresOfBody),
     security(("token" = []))
 )]
 pub(super) async fn batch(
@@ -115,8 +123,10 @@ pub(super) async fn batch(
 ) -> Result<Response, ApiError> {
     let commands = body.value.commands;
     names::few_enough(commands.len(), api.config.batch_commands)?;
-    let mut results = Vec::with_capacity(commands.len());
-    for command in commands {
+    // All of them, before the first one is carried out.
+    let prepared: Vec<_> = commands.into_iter().enumerate().map(Command::prepare).collect::<Result<_, _>>()?;
+    let mut results = Vec::with_capacity(prepared.len());
+    for command in &prepared {
         results.push(command.carry_out(&caller).unwrap_or_else(CommandResult::Error));
         // Other tasks have their turns in between.
         consume_budget().await;
@@ -125,20 +135,36 @@ pub(super) async fn batch(
 }
 
 impl Command {
-    fn carry_out(self, caller: &Caller) -> Result<CommandResult, ApiError> {
+    /// The command without what is the same in several forms.
+    fn prepare((place, command): (usize, Self)) -> Result<Prepared, ApiError> {
+        let prepared = match command {
+            Self::Publish(publish) => publish.prepare().map(Prepared::Publish),
+            Self::Send(SendCommand { connection, text, json, base64 }) => {
+                Content::read(text, json, base64).map(|content| Prepared::Send(connection, content))
+            }
+            Self::Close(CloseCommand { connection, code, reason }) => {
+                Ok(Prepared::Close(connection, Close { code, reason }))
+            }
+        };
+        prepared.map_err(|error| ApiError::new(error.code, format!("`commands[{place}]`: {}", error.message)))
+    }
+}
+
+impl Prepared {
+    fn carry_out(&self, caller: &Caller) -> Result<CommandResult, ApiError> {
         match self {
             Self::Publish(publish) => {
                 caller.may(Scope::Publish)?;
                 publish.carry_out(&caller.app).map(CommandResult::Published)
             }
-            Self::Send(SendCommand { connection, text, json, base64 }) => {
+            Self::Send(connection, content) => {
                 caller.may(Scope::Send)?;
-                caller.app.send(connection.get(), Content::read(text, json, base64)?.payload())?;
+                caller.app.send(connection.get(), content.payload())?;
                 Ok(CommandResult::Sent(Done {}))
             }
-            Self::Close(CloseCommand { connection, code, reason }) => {
+            Self::Close(connection, close) => {
                 caller.may(Scope::Close)?;
-                Close { code, reason }.carry_out(caller, connection)?;
+                close.carry_out(caller, *connection)?;
                 Ok(CommandResult::Closed(Done {}))
             }
         }

@@ -49,7 +49,10 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for ReadOrDefault<T> {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         match request.body().is_end_stream() {
             true => Ok(Self(T::default())),
-            false => Read::from_request(request, api).await.map(|read| Self(read.value)),
+            // `null` says the same as no body.
+            false => {
+                Read::<Option<T>>::from_request(request, api).await.map(|read| Self(read.value.unwrap_or_default()))
+            }
         }
     }
 }

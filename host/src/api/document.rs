@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use http::{Method, Uri};
+use http::header::ALLOW;
+use http::{Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -69,17 +70,26 @@ pub(super) fn routes() -> (Router<Arc<Api>>, Value) {
         .split_for_parts();
     let mut document = serde_json::to_value(document).unwrap_or_default();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    schemas.into_iter().flat_map(|schemas| schemas.values_mut()).for_each(allow_one_form);
+    schemas.into_iter().flat_map(|schemas| schemas.values_mut()).for_each(complete);
     (router, document)
 }
 
 /// The whole service.
 pub(super) fn service(api: Arc<Api>, routes: Router<Arc<Api>>) -> Router {
-    routes
+    let guarded = routes
         .fallback(no_path)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(Arc::clone(&api), guard))
-        .with_state(api)
+        .with_state(api);
+    Router::new().fallback_service(guarded).layer(map_response(keep_methods_secret))
+}
+
+/// The router names the methods of a path whatever the guard has answered. Who may not ask does not learn which paths exist.
+async fn keep_methods_secret(mut response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().remove(ALLOW);
+    }
+    response
 }
 
 /// What the document says about its operations.
@@ -95,7 +105,23 @@ async fn other_method(method: Method) -> ApiError {
     ApiError::new(Code::MethodWrong, format!("this path does not take {method}; `Allow` names what it takes"))
 }
 
-/// An object with all forms of a message has exactly one of them, which a type of Rust with these fields does not say.
+/// Say what types of Rust do not say.
+fn complete(schema: &mut Value) {
+    allow_one_form(schema);
+    let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    variants.into_iter().flatten().for_each(allow_one_key);
+}
+
+/// A variant of an enum is an object with one key.
+fn allow_one_key(variant: &mut Value) {
+    if let Value::Object(variant) = variant
+        && variant.contains_key("properties")
+    {
+        variant.insert("additionalProperties".to_owned(), false.into());
+    }
+}
+
+/// An object with all forms of a message has exactly one of them.
 fn allow_one_form(schema: &mut Value) {
     let has_forms = FORMS.iter().all(|form| schema.pointer(&format!("/properties/{form}")).is_some());
     if let Value::Object(schema) = schema

@@ -64,7 +64,8 @@ pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: N
     };
     let (status, time) = (response.status().as_u16(), began.elapsed());
     api.state.api.request(&name, status, time);
-    let (token, micros) = (token.as_ref().map(|token| token.name.as_str()), time.as_micros());
+    let token = token.as_ref().map(|token| token.name.as_str());
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(operation = %name, status, token, micros, "a request to the API");
     response
 }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod body;
+mod closing;
 mod connections;
 mod document;
 mod error;
@@ -15,6 +16,7 @@ mod guard;
 mod listen;
 mod message;
 mod names;
+mod numbers;
 mod operations;
 mod publish;
 mod query;

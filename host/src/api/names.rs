@@ -1,11 +1,12 @@
 //! What names something in a request: topics, connections, messages. The schemas say exactly what is accepted, as far as JSON
-//! Schema can say it: it counts characters, and a topic has a number of bytes.
+//! Schema can say it: it counts characters, and a topic's name has a number of bytes.
 
 use axum::http::HeaderMap;
 use serde::{Deserialize, Deserializer, de};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, Code};
+use super::numbers::whole;
 use crate::app::MAX_MESSAGE_ID;
 
 /// The maximum length of a topic's name in bytes, as in the rest of the host.
@@ -27,12 +28,18 @@ pub(super) struct ConnectionId(u64);
 #[schema(value_type = String, pattern = "^[!-~]{1,128}$", example = "order-4711")]
 pub(super) struct MessageId(String);
 
+/// The name of a topic.
+#[derive(Debug, Clone, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 256, example = "news")]
+pub(super) struct TopicName(String);
+
 /// The header field that names a message.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct MessageIdHeader {
-    /// Names the message, as the field `id` of the body: it is published once, however often it is sent.
+    /// Names the message, as the field `id` of the body, which counts if both are there: it is published once, however often it
+    /// is sent.
     #[param(rename = "Idempotency-Key", required = false, nullable = false)]
     key: Option<MessageId>,
 }
@@ -55,6 +62,32 @@ impl ConnectionId {
     }
 }
 
+impl TopicName {
+    /// The name of a topic in a path.
+    ///
+    /// # Errors
+    /// If no topic can have it.
+    pub(super) fn of_path(name: &str) -> Result<Self, ApiError> {
+        let name = Self(name.to_owned());
+        name.valid()?;
+        Ok(name)
+    }
+
+    /// The name, if a topic can have it. JSON Schema counts characters, so a name with too many bytes is not malformed.
+    ///
+    /// # Errors
+    /// If none can.
+    pub(super) fn valid(&self) -> Result<&str, ApiError> {
+        match (1..=MAX_TOPIC).contains(&self.0.len()) {
+            true => Ok(&self.0),
+            false => {
+                let message = format!("a topic's name has 1 to {MAX_TOPIC} bytes, and this one has {}", self.0.len());
+                Err(ApiError::new(Code::TopicInvalid, message))
+            }
+        }
+    }
+}
+
 impl MessageId {
     /// The text.
     pub(super) fn as_str(&self) -> &str {
@@ -67,34 +100,20 @@ impl MessageId {
     }
 }
 
-/// Whether a topic can have this name.
+/// The id of a message, which is in the body or in the header.
 ///
 /// # Errors
-/// If it cannot.
-pub(super) fn topic(name: &str) -> Result<(), ApiError> {
-    match (1..=MAX_TOPIC).contains(&name.len()) {
-        true => Ok(()),
-        false => {
-            let message = format!("a topic's name has 1 to {MAX_TOPIC} bytes, and this one has {}", name.len());
-            Err(ApiError::new(Code::TopicInvalid, message))
-        }
-    }
-}
-
-/// The id of a message, which is in the header or in the body.
-///
-/// # Errors
-/// If the header is malformed, or says something else than the body.
+/// If the header is malformed.
 pub(super) fn message_id(headers: &HeaderMap, body: Option<MessageId>) -> Result<Option<MessageId>, ApiError> {
-    let invalid = |message: String| ApiError::new(Code::ParameterInvalid, message);
     let mut fields = headers.get_all(KEY).iter();
     let Some(field) = fields.next() else { return Ok(body) };
-    let id = field.to_str().ok().and_then(MessageId::new);
-    let id = id.ok_or_else(|| invalid(format!("`{KEY}` has 1 to {MAX_MESSAGE_ID} visible ASCII characters")))?;
-    if fields.next().is_some() || body.is_some_and(|body| body != id) {
-        return Err(invalid(format!("`{KEY}` is given twice, or differs from `id`")));
-    }
-    Ok(Some(id))
+    let id = field.to_str().ok().and_then(MessageId::new).filter(|_| fields.next().is_none());
+    let malformed = || {
+        let message = format!("`{KEY}` has 1 to {MAX_MESSAGE_ID} visible ASCII characters, and is given once");
+        ApiError::new(Code::ParameterInvalid, message)
+    };
+    let id = id.ok_or_else(malformed)?;
+    Ok(body.or(Some(id)))
 }
 
 /// Whether a request has few enough commands or topics.
@@ -111,9 +130,19 @@ pub(super) fn few_enough(count: usize, most: usize) -> Result<(), ApiError> {
     }
 }
 
+impl<'de> Deserialize<'de> for TopicName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match (1..=MAX_TOPIC).contains(&name.chars().count()) {
+            true => Ok(Self(name)),
+            false => Err(de::Error::custom(format_args!("the name of a topic has 1 to {MAX_TOPIC} bytes"))),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for ConnectionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = u64::deserialize(deserializer)?;
+        let id = whole(deserializer)?;
         match id <= MAX_ID {
             true => Ok(Self(id)),
             false => Err(de::Error::custom("the id of a connection is less than 2^53")),

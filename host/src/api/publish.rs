@@ -15,7 +15,7 @@ use super::body::Read;
 use super::error::{ApiError, FailuresOfBody};
 use super::guard::Caller;
 use super::message::{Base64, Content, present};
-use super::names::{self, ConnectionId, MessageId, MessageIdHeader};
+use super::names::{self, ConnectionId, MessageId, MessageIdHeader, TopicName};
 use super::response::json;
 use crate::app::{App, PublishOptions};
 
@@ -24,29 +24,28 @@ use crate::app::{App, PublishOptions};
 #[serde(deny_unknown_fields)]
 pub(super) struct Publish {
     /// The topic: 1 to 256 bytes of UTF-8.
-    #[schema(min_length = 1, max_length = 256, example = "news")]
-    pub(super) topic: String,
+    topic: TopicName,
     /// A text message.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
-    pub(super) text: Option<String>,
+    text: Option<String>,
     /// Any JSON value, which is sent as text, as it is written here.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<serde_json::Value>)]
-    pub(super) json: Option<Box<RawValue>>,
+    json: Option<Box<RawValue>>,
     /// The bytes of a binary message in base64 (RFC 4648, section 4).
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
-    pub(super) base64: Option<Base64>,
+    base64: Option<Base64>,
     /// Names the message within the app: it is published once, however often it is sent. The header field `Idempotency-Key`
     /// means the same.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<MessageId>)]
-    pub(super) id: Option<MessageId>,
+    id: Option<MessageId>,
     /// The connection that does not get it, usually that of its author.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<ConnectionId>)]
-    pub(super) except: Option<ConnectionId>,
+    except: Option<ConnectionId>,
 }
 
 /// A message for the subscribers of several topics. It has exactly one of `text`, `json` and `base64`.
@@ -54,8 +53,7 @@ pub(super) struct Publish {
 #[serde(deny_unknown_fields)]
 pub(super) struct Broadcast {
     /// The topics, at most `api.batch_commands`.
-    #[schema(min_length = 1, max_length = 256, example = json!(["news", "sport"]))]
-    topics: Vec<String>,
+    topics: Vec<TopicName>,
     /// A text message.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
@@ -76,6 +74,15 @@ pub(super) struct Broadcast {
     /// The connection that does not get it, usually that of its author.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<ConnectionId>)]
+    except: Option<ConnectionId>,
+}
+
+/// A message that can be published.
+#[derive(Debug)]
+pub(super) struct ToPublish {
+    topic: TopicName,
+    content: Content,
+    id: Option<MessageId>,
     except: Option<ConnectionId>,
 }
 
@@ -110,13 +117,13 @@ pub(super) struct BroadcastResults {
     post, path = "/v1/apps/{app}/publish", tag = "Publishing",
     params(("app" = String, Path, description = "The name of the app"), MessageIdHeader),
     request_body = Publish,
-    responses((status = 200, body = Published), FailuresOfBody),
+    responses((status = 200, body = Published, description = "It was published"), FailuresOfBody),
     security(("token" = ["publish"]))
 )]
 pub(super) async fn publish(caller: Caller, headers: HeaderMap, body: Read<Publish>) -> Result<Response, ApiError> {
     let mut command = body.value;
     command.id = names::message_id(&headers, command.id)?;
-    Ok(json(&command.carry_out(&caller.app)?))
+    Ok(json(&command.prepare()?.carry_out(&caller.app)?))
 }
 
 /// Publish a message to several topics
@@ -126,7 +133,7 @@ pub(super) async fn publish(caller: Caller, headers: HeaderMap, body: Read<Publi
     post, path = "/v1/apps/{app}/broadcast", tag = "Publishing",
     params(("app" = String, Path, description = "The name of the app"), MessageIdHeader),
     request_body = Broadcast,
-    responses((status = 200, body = BroadcastResults), FailuresOfBody),
+    responses((status = 200, body = BroadcastResults, description = "A result for each topic"), FailuresOfBody),
     security(("token" = ["publish"]))
 )]
 pub(super) async fn broadcast(
@@ -152,25 +159,34 @@ pub(super) async fn broadcast(
 }
 
 impl Publish {
+    /// The message that it describes.
+    ///
+    /// # Errors
+    /// If it describes none.
+    pub(super) fn prepare(self) -> Result<ToPublish, ApiError> {
+        let Self { topic, text, json, base64, id, except } = self;
+        Ok(ToPublish { topic, content: Content::read(text, json, base64)?, id, except })
+    }
+}
+
+impl ToPublish {
     /// Publish it.
     ///
     /// # Errors
     /// If it cannot be published.
-    pub(super) fn carry_out(self, app: &App) -> Result<Published, ApiError> {
-        let content = Content::read(self.text, self.json, self.base64)?;
-        deliver(app, &self.topic, &content, self.id.as_ref(), self.except)
+    pub(super) fn carry_out(&self, app: &App) -> Result<Published, ApiError> {
+        deliver(app, &self.topic, &self.content, self.id.as_ref(), self.except)
     }
 }
 
 fn deliver(
     app: &App,
-    topic: &str,
+    topic: &TopicName,
     content: &Content,
     id: Option<&MessageId>,
     except: Option<ConnectionId>,
 ) -> Result<Published, ApiError> {
-    names::topic(topic)?;
     let options = PublishOptions { id: id.map(MessageId::as_str), except: except.map(ConnectionId::get) };
-    let published = app.publish(topic, content.payload(), options)?;
+    let published = app.publish(topic.valid()?, content.payload(), options)?;
     Ok(Published { reached: published.reached })
 }

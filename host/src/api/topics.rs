@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::error::{ApiError, Failures};
 use super::guard::Caller;
-use super::names;
+use super::names::TopicName;
 use super::query::Query;
 use super::response::json;
 use crate::app::Topics;
@@ -30,7 +30,7 @@ struct TopicsQuery {
     after: Option<String>,
     /// How many topics at most. More than `api.page_items` are not listed at once.
     #[param(required = false, nullable = false, minimum = 1, maximum = 4_294_967_295_u32)]
-    limit: Option<u32>,
+    limit: Option<u64>,
 }
 
 /// A topic.
@@ -62,7 +62,7 @@ struct SubscriberCount {
 #[utoipa::path(
     get, path = "/v1/apps/{app}/topics", tag = "Topics",
     params(("app" = String, Path, description = "The name of the app"), TopicsQuery),
-    responses((status = 200, body = TopicsPage), Failures),
+    responses((status = 200, body = TopicsPage, description = "A page of topics"), Failures),
     security(("token" = ["topics"]))
 )]
 pub(super) async fn topics(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, ApiError> {
@@ -81,17 +81,17 @@ pub(super) async fn topics(State(api): State<Arc<Api>>, caller: Caller, uri: Uri
     get, path = "/v1/apps/{app}/topics/{topic}/subscribers", tag = "Topics",
     params(
         ("app" = String, Path, description = "The name of the app"),
-        ("topic" = String, Path, description = "The name of the topic, with `/` as `%2F`", min_length = 1, max_length = 256),
+        ("topic" = TopicName, Path, description = "The name of the topic, with `/` as `%2F`"),
     ),
-    responses((status = 200, body = SubscriberCount), Failures),
+    responses((status = 200, body = SubscriberCount, description = "Their number"), Failures),
     security(("token" = ["topics"]))
 )]
 pub(super) async fn subscribers(
     caller: Caller,
     Path((_, topic)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    names::topic(&topic)?;
-    Ok(json(&SubscriberCount { subscribers: caller.app.topics.subscriber_count(&topic) }))
+    let topic = TopicName::of_path(&topic)?;
+    Ok(json(&SubscriberCount { subscribers: caller.app.topics.subscriber_count(topic.valid()?) }))
 }
 
 /// The first topics after a name, in order. All topics are looked at, but no more than `most` are kept meanwhile.

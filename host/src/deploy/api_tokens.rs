@@ -180,7 +180,7 @@ mod tests {
         for (content, mode, expected) in [
             (TWO, 0o640, "has mode 0640, so that users other than its owner can read or change it; `chmod 600` it"),
             ("short", 0o600, "is not a token: it has 16 to 4096 printable"),
-            (ONE, 0o600, ":8: api.tokens.two.token_file: is the secret of `api.tokens.one` too"),
+            (ONE, 0o600, ":7: api.tokens.two.token_file: is the secret of `api.tokens.one` too"),
         ] {
             put(folder.path(), content, mode);
             let problems = load(folder.path(), &(one.clone() + &table("two", "token_file = \"two\""))).unwrap_err();
