@@ -99,12 +99,31 @@ impl Code {
         self.row().1
     }
 
-    /// Whether only a request with a body, or about a connection, fails so.
+    /// Whether only an operation with a body fails so.
     fn is_of_a_body(self) -> bool {
-        use StatusCode as Status;
-        let of_a_body =
-            [Status::REQUEST_TIMEOUT, Status::CONFLICT, Status::PAYLOAD_TOO_LARGE, Status::UNSUPPORTED_MEDIA_TYPE];
-        of_a_body.contains(&self.status())
+        match self {
+            Self::ParameterInvalid
+            | Self::Unauthorized
+            | Self::WrongApp
+            | Self::MissingScope
+            | Self::PathUnknown
+            | Self::AppUnknown
+            | Self::MethodWrong
+            | Self::TopicInvalid
+            | Self::Internal => false,
+            Self::BodyInvalid
+            | Self::BrokeOff
+            | Self::ConnectionUnknown
+            | Self::Timeout
+            | Self::ConnectionClosing
+            | Self::OutboxFull
+            | Self::BodyTooLarge
+            | Self::MessageTooLarge
+            | Self::TooManyCommands
+            | Self::MediaTypeWrong
+            | Self::CloseInvalid
+            | Self::OutOfMemory => true,
+        }
     }
 }
 
