@@ -1037,6 +1037,9 @@ pub mod hassock {
         }
         /// Names within this app that connections subscribe to and messages are published to. A topic exists
         /// as long as a connection is subscribed to it. All subscribers of a topic get its messages in the same order.
+        ///
+        /// The config may give topics a history (`[apps.NAME.topics."room:*"]`): the host then keeps their last messages, and a
+        /// connection can be subscribed from a position of the past on.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod topics {
             #[used]
@@ -1052,8 +1055,10 @@ pub mod hassock {
                 UnknownConnection,
                 /// The connection has as many subscriptions as the app's `topics_per_connection` allows.
                 TooManyTopics,
-                /// A topic's name has 1 to 256 bytes.
+                /// A topic's name has 1 to 256 bytes, and the id of a message at most 128.
                 InvalidTopic,
+                /// The config gives the topic no history.
+                NoHistory,
                 /// The message is larger than the app's `outbox_bytes`, or than the memory that the host has left
                 /// (`memory_budget`).
                 TooLarge,
@@ -1073,6 +1078,7 @@ pub mod hassock {
                         Error::InvalidTopic => {
                             f.debug_tuple("Error::InvalidTopic").finish()
                         }
+                        Error::NoHistory => f.debug_tuple("Error::NoHistory").finish(),
                         Error::TooLarge => f.debug_tuple("Error::TooLarge").finish(),
                     }
                 }
@@ -1086,8 +1092,207 @@ pub mod hassock {
                 }
             }
             impl ::core::error::Error for Error {}
+            /// Where a message is in the history of its topic. The numbers are below 2^53.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct Position {
+                /// Tells apart the runs of the host: a history does not outlive the host.
+                pub epoch: u64,
+                /// Grows with each message. Other topics of the app take their offsets from the same counter, so there are gaps
+                /// between those of one topic.
+                pub offset: u64,
+            }
+            impl ::core::fmt::Debug for Position {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Position")
+                        .field("epoch", &self.epoch)
+                        .field("offset", &self.offset)
+                        .finish()
+                }
+            }
+            /// Why messages are missing between a position and the messages that follow.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Gap {
+                /// More came than the topic's `history`.
+                Count,
+                /// They were older than the topic's `keep`.
+                Age,
+                /// They had more bytes than the bounds of the topic, the app or the host allow.
+                Bytes,
+                /// The position is of an earlier run of the host.
+                Restart,
+                /// The topic has no history.
+                None,
+            }
+            impl ::core::fmt::Debug for Gap {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Gap::Count => f.debug_tuple("Gap::Count").finish(),
+                        Gap::Age => f.debug_tuple("Gap::Age").finish(),
+                        Gap::Bytes => f.debug_tuple("Gap::Bytes").finish(),
+                        Gap::Restart => f.debug_tuple("Gap::Restart").finish(),
+                        Gap::None => f.debug_tuple("Gap::None").finish(),
+                    }
+                }
+            }
+            impl Gap {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Gap {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Gap::Count,
+                        1 => Gap::Age,
+                        2 => Gap::Bytes,
+                        3 => Gap::Restart,
+                        4 => Gap::None,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// Where a subscription begins.
+            #[derive(Clone, Copy)]
+            pub enum Start {
+                /// With the next message.
+                Now,
+                /// With the first message after this position, or with the first one that is still kept.
+                Since(Position),
+                /// With the last messages, at most so many.
+                Last(u32),
+            }
+            impl ::core::fmt::Debug for Start {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Start::Now => f.debug_tuple("Start::Now").finish(),
+                        Start::Since(e) => {
+                            f.debug_tuple("Start::Since").field(e).finish()
+                        }
+                        Start::Last(e) => f.debug_tuple("Start::Last").field(e).finish(),
+                    }
+                }
+            }
+            /// What became of a subscription.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct Subscription {
+                /// The position before the first message that the connection gets; `none` if the topic has no history.
+                pub position: ::core::option::Option<Position>,
+                /// Why messages after the position that was asked for are missing; `none` if none are.
+                pub missing: ::core::option::Option<Gap>,
+            }
+            impl ::core::fmt::Debug for Subscription {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Subscription")
+                        .field("position", &self.position)
+                        .field("missing", &self.missing)
+                        .finish()
+                }
+            }
+            /// How to publish a message.
+            #[derive(Clone)]
+            pub struct PublishOptions {
+                /// A name of this message within its topic, at most 128 bytes: if it is published again within five minutes,
+                /// nothing happens. Clients of `hassock.v1` see it.
+                pub id: ::core::option::Option<_rt::String>,
+                /// A connection that does not get it, usually the sender.
+                pub except: ::core::option::Option<ConnectionId>,
+                /// Only those that are subscribed now get it: the history does not keep it.
+                pub skip_history: bool,
+            }
+            impl ::core::fmt::Debug for PublishOptions {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("PublishOptions")
+                        .field("id", &self.id)
+                        .field("except", &self.except)
+                        .field("skip-history", &self.skip_history)
+                        .finish()
+                }
+            }
+            /// What became of a message.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct Published {
+                /// For how many subscribers it was queued.
+                pub reached: u32,
+                /// Its position; `none` if the topic has no history, or does not keep it.
+                pub position: ::core::option::Option<Position>,
+                /// A message of the same id was published before, and this is what became of that.
+                pub is_duplicate: bool,
+            }
+            impl ::core::fmt::Debug for Published {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Published")
+                        .field("reached", &self.reached)
+                        .field("position", &self.position)
+                        .field("is-duplicate", &self.is_duplicate)
+                        .finish()
+                }
+            }
+            /// A message that is kept.
+            #[derive(Clone)]
+            pub struct KeptMessage {
+                pub position: Position,
+                pub message: Message,
+                /// The id that its publisher gave it.
+                pub id: ::core::option::Option<_rt::String>,
+            }
+            impl ::core::fmt::Debug for KeptMessage {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("KeptMessage")
+                        .field("position", &self.position)
+                        .field("message", &self.message)
+                        .field("id", &self.id)
+                        .finish()
+                }
+            }
+            /// A part of a history.
+            #[derive(Clone)]
+            pub struct HistoryPage {
+                /// Oldest first.
+                pub messages: _rt::Vec<KeptMessage>,
+                /// The position of the last message that was published to the topic.
+                pub latest: Position,
+                /// Why messages after the position that was asked for, and before these, are missing; `none` if none are.
+                pub missing: ::core::option::Option<Gap>,
+            }
+            impl ::core::fmt::Debug for HistoryPage {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("HistoryPage")
+                        .field("messages", &self.messages)
+                        .field("latest", &self.latest)
+                        .field("missing", &self.missing)
+                        .finish()
+                }
+            }
             #[allow(unused_unsafe, clippy::all)]
-            /// Subscribe a connection. To do it again changes nothing.
+            /// Subscribe a connection. To do it again changes nothing. A client of `hassock.v1` that was here before gets what it has
+            /// missed, if this is called in `open`.
             #[allow(async_fn_in_trait)]
             pub fn subscribe(
                 id: ConnectionId,
@@ -1130,8 +1335,9 @@ pub mod hassock {
                                     0 => Error::UnknownConnection,
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
                                     n => {
-                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
                                         Error::TooLarge
                                     }
                                 };
@@ -1142,6 +1348,125 @@ pub mod hassock {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result6
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Subscribe a connection from a point of the past on, and again from there if it is subscribed already. It gets what is
+            /// kept from there on, and then what is published, without a gap and without a duplicate.
+            #[allow(async_fn_in_trait)]
+            pub fn subscribe_from(
+                id: ConnectionId,
+                topic: &str,
+                start: Start,
+            ) -> ::core::result::Result<Subscription, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 40]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 40]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match start {
+                        Start::Now => (0i32, 0i64, 0i64),
+                        Start::Since(e) => {
+                            let Position { epoch: epoch1, offset: offset1 } = e;
+                            (1i32, _rt::as_i64(epoch1), _rt::as_i64(offset1))
+                        }
+                        Start::Last(e) => (2i32, i64::from(_rt::as_i32(e)), 0i64),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/topics@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "subscribe-from"]
+                        fn wit_import4(
+                            _: i64,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: i64,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        _rt::as_i64(id),
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result13 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let l9 = i32::from(*ptr3.add(32).cast::<u8>());
+                                Subscription {
+                                    position: match l6 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l7 = *ptr3.add(16).cast::<i64>();
+                                                let l8 = *ptr3.add(24).cast::<i64>();
+                                                Position {
+                                                    epoch: l7 as u64,
+                                                    offset: l8 as u64,
+                                                }
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    missing: match l9 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l10 = i32::from(*ptr3.add(33).cast::<u8>());
+                                                Gap::_lift(l10 as u8)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l11 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let v12 = match l11 {
+                                    0 => Error::UnknownConnection,
+                                    1 => Error::TooManyTopics,
+                                    2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        Error::TooLarge
+                                    }
+                                };
+                                v12
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -1188,8 +1513,9 @@ pub mod hassock {
                                     0 => Error::UnknownConnection,
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
                                     n => {
-                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
                                         Error::TooLarge
                                     }
                                 };
@@ -1281,8 +1607,9 @@ pub mod hassock {
                                     0 => Error::UnknownConnection,
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
                                     n => {
-                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
                                         Error::TooLarge
                                     }
                                 };
@@ -1377,8 +1704,9 @@ pub mod hassock {
                                     0 => Error::UnknownConnection,
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
                                     n => {
-                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
                                         Error::TooLarge
                                     }
                                 };
@@ -1389,6 +1717,379 @@ pub mod hassock {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The same with options, for a topic with a history.
+            #[allow(async_fn_in_trait)]
+            pub fn publish_with(
+                topic: &str,
+                message: &Message,
+                options: &PublishOptions,
+            ) -> ::core::result::Result<Published, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 48]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 48]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    use super::super::super::hassock::host::types::Message as V3;
+                    let (result4_0, result4_1, result4_2) = match message {
+                        V3::Text(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (0i32, ptr1.cast_mut(), len1)
+                        }
+                        V3::Binary(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                    };
+                    let PublishOptions {
+                        id: id5,
+                        except: except5,
+                        skip_history: skip_history5,
+                    } = options;
+                    let (result7_0, result7_1, result7_2) = match id5 {
+                        Some(e) => {
+                            let vec6 = e;
+                            let ptr6 = vec6.as_ptr().cast::<u8>();
+                            let len6 = vec6.len();
+                            (1i32, ptr6.cast_mut(), len6)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let (result8_0, result8_1) = match except5 {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr9 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/topics@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "publish-with"]
+                        fn wit_import10(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import10(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import10(
+                        ptr0.cast_mut(),
+                        len0,
+                        result4_0,
+                        result4_1,
+                        result4_2,
+                        result7_0,
+                        result7_1,
+                        result7_2,
+                        result8_0,
+                        result8_1,
+                        match skip_history5 {
+                            true => 1,
+                            false => 0,
+                        },
+                        ptr9,
+                    );
+                    let l11 = i32::from(*ptr9.add(0).cast::<u8>());
+                    let result19 = match l11 {
+                        0 => {
+                            let e = {
+                                let l12 = *ptr9.add(8).cast::<i32>();
+                                let l13 = i32::from(*ptr9.add(16).cast::<u8>());
+                                let l16 = i32::from(*ptr9.add(40).cast::<u8>());
+                                Published {
+                                    reached: l12 as u32,
+                                    position: match l13 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l14 = *ptr9.add(24).cast::<i64>();
+                                                let l15 = *ptr9.add(32).cast::<i64>();
+                                                Position {
+                                                    epoch: l14 as u64,
+                                                    offset: l15 as u64,
+                                                }
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    is_duplicate: _rt::bool_lift(l16 as u8),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l17 = i32::from(*ptr9.add(8).cast::<u8>());
+                                let v18 = match l17 {
+                                    0 => Error::UnknownConnection,
+                                    1 => Error::TooManyTopics,
+                                    2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        Error::TooLarge
+                                    }
+                                };
+                                v18
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The messages of a topic after a position or, without one, the last ones: at most `limit`.
+            #[allow(async_fn_in_trait)]
+            pub fn history(
+                topic: &str,
+                since: ::core::option::Option<Position>,
+                limit: u32,
+            ) -> ::core::result::Result<HistoryPage, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 32 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 32
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match since {
+                        Some(e) => {
+                            let Position { epoch: epoch1, offset: offset1 } = e;
+                            (1i32, _rt::as_i64(epoch1), _rt::as_i64(offset1))
+                        }
+                        None => (0i32, 0i64, 0i64),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/topics@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "history"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: i64,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        _rt::as_i32(&limit),
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result29 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = *ptr3.add(8).cast::<*mut u8>();
+                                let l7 = *ptr3
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base22 = l6;
+                                let len22 = l7;
+                                let mut result22 = _rt::Vec::with_capacity(len22);
+                                for i in 0..len22 {
+                                    let base = base22
+                                        .add(i * (16 + 6 * ::core::mem::size_of::<*const u8>()));
+                                    let e22 = {
+                                        let l8 = *base.add(0).cast::<i64>();
+                                        let l9 = *base.add(8).cast::<i64>();
+                                        let l10 = i32::from(*base.add(16).cast::<u8>());
+                                        use super::super::super::hassock::host::types::Message as V17;
+                                        let v17 = match l10 {
+                                            0 => {
+                                                let e17 = {
+                                                    let l11 = *base
+                                                        .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l12 = *base
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len13 = l12;
+                                                    let bytes13 = _rt::Vec::from_raw_parts(
+                                                        l11.cast(),
+                                                        len13,
+                                                        len13,
+                                                    );
+                                                    _rt::string_lift(bytes13)
+                                                };
+                                                V17::Text(e17)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                                let e17 = {
+                                                    let l14 = *base
+                                                        .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l15 = *base
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len16 = l15;
+                                                    <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(_rt::Vec::from_raw_parts(l14.cast(), len16, len16))
+                                                };
+                                                V17::Binary(e17)
+                                            }
+                                        };
+                                        let l18 = i32::from(
+                                            *base
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        KeptMessage {
+                                            position: Position {
+                                                epoch: l8 as u64,
+                                                offset: l9 as u64,
+                                            },
+                                            message: v17,
+                                            id: match l18 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l19 = *base
+                                                            .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l20 = *base
+                                                            .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len21 = l20;
+                                                        let bytes21 = _rt::Vec::from_raw_parts(
+                                                            l19.cast(),
+                                                            len21,
+                                                            len21,
+                                                        );
+                                                        _rt::string_lift(bytes21)
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                        }
+                                    };
+                                    result22.push(e22);
+                                }
+                                _rt::cabi_dealloc(
+                                    base22,
+                                    len22 * (16 + 6 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                let l23 = *ptr3
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i64>();
+                                let l24 = *ptr3
+                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i64>();
+                                let l25 = i32::from(
+                                    *ptr3
+                                        .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                HistoryPage {
+                                    messages: result22,
+                                    latest: Position {
+                                        epoch: l23 as u64,
+                                        offset: l24 as u64,
+                                    },
+                                    missing: match l25 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l26 = i32::from(
+                                                    *ptr3
+                                                        .add(25 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                Gap::_lift(l26 as u8)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l27 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let v28 = match l27 {
+                                    0 => Error::UnknownConnection,
+                                    1 => Error::TooManyTopics,
+                                    2 => Error::InvalidTopic,
+                                    3 => Error::NoHistory,
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        Error::TooLarge
+                                    }
+                                };
+                                v28
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result29
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -5377,6 +6078,301 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
+            /// Optional: a module whose clients subscribe by themselves, with `hassock.v1`, exports this.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod subscription_handler {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type ConnectionId = super::super::super::super::hassock::host::types::ConnectionId;
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_subscribe_cabi<T_: Guest>(
+                    arg0: i64,
+                    arg1: *mut u8,
+                    arg2: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result1 = {
+                            let len0 = arg2;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg1.cast(),
+                                len0,
+                                len0,
+                            );
+                            T_::subscribe(arg0 as u64, _rt::string_lift(bytes0))
+                        };
+                        let ptr2 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result1 {
+                            Ok(_) => {
+                                *ptr2.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr2.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec3 = (e.into_bytes()).into_boxed_slice();
+                                let ptr3 = vec3.as_ptr().cast::<u8>();
+                                let len3 = vec3.len();
+                                ::core::mem::forget(vec3);
+                                *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len3;
+                                *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr3.cast_mut();
+                            }
+                        };
+                        ptr2
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_subscribe<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// The client of `id` wants to subscribe to a topic, and the host does it if this returns ok. Whoever may subscribe to a
+                    /// topic may read what is kept of it.
+                    ///
+                    /// The error is a text for the client, which is told that it may not subscribe.
+                    #[allow(async_fn_in_trait)]
+                    fn subscribe(
+                        id: ConnectionId,
+                        topic: _rt::String,
+                    ) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_hassock_host_subscription_handler_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "hassock:host/subscription-handler@0.1.0#subscribe")] unsafe
+                        extern "C" fn export_subscribe(arg0 : i64, arg1 : * mut u8, arg2
+                        : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_subscribe_cabi::<$ty > (arg0, arg1, arg2) } } #[unsafe
+                        (export_name =
+                        "cabi_post_hassock:host/subscription-handler@0.1.0#subscribe")]
+                        unsafe extern "C" fn _post_return_subscribe(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_subscribe::<$ty >
+                        (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_hassock_host_subscription_handler_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
+            /// Optional: a module that answers requests of `hassock.v1` exports this.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod request_handler {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type ConnectionId = super::super::super::super::hassock::host::types::ConnectionId;
+                pub type Message = super::super::super::super::hassock::host::types::Message;
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_request_cabi<T_: Guest>(
+                    arg0: i64,
+                    arg1: i32,
+                    arg2: *mut u8,
+                    arg3: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result3 = {
+                            use super::super::super::super::hassock::host::types::Message as V2;
+                            let v2 = match arg1 {
+                                0 => {
+                                    let e2 = {
+                                        let len0 = arg3;
+                                        let bytes0 = _rt::Vec::from_raw_parts(
+                                            arg2.cast(),
+                                            len0,
+                                            len0,
+                                        );
+                                        _rt::string_lift(bytes0)
+                                    };
+                                    V2::Text(e2)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                    let e2 = {
+                                        let len1 = arg3;
+                                        <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(arg2.cast(), len1, len1))
+                                    };
+                                    V2::Binary(e2)
+                                }
+                            };
+                            T_::request(arg0 as u64, v2)
+                        };
+                        let ptr4 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result3 {
+                            Ok(e) => {
+                                *ptr4.add(0).cast::<u8>() = (0i32) as u8;
+                                use super::super::super::super::hassock::host::types::Message as V7;
+                                match e {
+                                    V7::Text(e) => {
+                                        *ptr4
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
+                                        let vec5 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr5 = vec5.as_ptr().cast::<u8>();
+                                        let len5 = vec5.len();
+                                        ::core::mem::forget(vec5);
+                                        *ptr4
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len5;
+                                        *ptr4
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr5.cast_mut();
+                                    }
+                                    V7::Binary(e) => {
+                                        *ptr4
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let vec6 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                            .into_boxed_slice();
+                                        let ptr6 = vec6.as_ptr().cast::<u8>();
+                                        let len6 = vec6.len();
+                                        ::core::mem::forget(vec6);
+                                        *ptr4
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len6;
+                                        *ptr4
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr6.cast_mut();
+                                    }
+                                }
+                            }
+                            Err(e) => {
+                                *ptr4.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec8 = (e.into_bytes()).into_boxed_slice();
+                                let ptr8 = vec8.as_ptr().cast::<u8>();
+                                let len8 = vec8.len();
+                                ::core::mem::forget(vec8);
+                                *ptr4
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len8;
+                                *ptr4
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr8.cast_mut();
+                            }
+                        };
+                        ptr4
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_request<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = i32::from(
+                                    *arg0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l1 {
+                                    0 => {
+                                        let l2 = *arg0
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l3 = *arg0
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l2, l3, 1);
+                                    }
+                                    _ => {
+                                        let l4 = *arg0
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l5 = *arg0
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base6 = l4;
+                                        let len6 = l5;
+                                        _rt::cabi_dealloc(base6, len6 * 1, 1);
+                                    }
+                                }
+                            }
+                            _ => {
+                                let l7 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l7, l8, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// The client of `id` asks something, and gets what this returns. It comes in turn with the messages of the connection.
+                    ///
+                    /// The error is a text for the client. The connection stays.
+                    #[allow(async_fn_in_trait)]
+                    fn request(
+                        id: ConnectionId,
+                        message: Message,
+                    ) -> ::core::result::Result<Message, _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_hassock_host_request_handler_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "hassock:host/request-handler@0.1.0#request")] unsafe extern "C"
+                        fn export_request(arg0 : i64, arg1 : i32, arg2 : * mut u8, arg3 :
+                        usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_request_cabi::<$ty > (arg0, arg1, arg2, arg3) } }
+                        #[unsafe (export_name =
+                        "cabi_post_hassock:host/request-handler@0.1.0#request")] unsafe
+                        extern "C" fn _post_return_request(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_request::<$ty > (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_hassock_host_request_handler_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 4 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 4
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
             /// Optional: a module that can test itself exports this. The host asks a new version before it gets any
             /// traffic, in an instance of its own that serves no call after it.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -6373,6 +7369,26 @@ mod _rt {
             self as i32
         }
     }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
+    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
+        if size == 0 {
+            return;
+        }
+        unsafe {
+            let layout = alloc::Layout::from_size_align_unchecked(size, align);
+            alloc::dealloc(ptr, layout);
+        }
+    }
     use core::fmt;
     use core::marker;
     use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -6464,26 +7480,6 @@ mod _rt {
             self as f64
         }
     }
-    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
-        if size == 0 {
-            return;
-        }
-        unsafe {
-            let layout = alloc::Layout::from_size_align_unchecked(size, align);
-            alloc::dealloc(ptr, layout);
-        }
-    }
-    pub unsafe fn bool_lift(val: u8) -> bool {
-        if cfg!(debug_assertions) {
-            match val {
-                0 => false,
-                1 => true,
-                _ => panic!("invalid bool discriminant"),
-            }
-        } else {
-            val != 0
-        }
-    }
     #[cfg(target_arch = "wasm32")]
     pub fn run_ctors_once() {
         wit_bindgen::rt::run_ctors_once();
@@ -6521,6 +7517,12 @@ macro_rules! __export_complete_module_impl {
         exports::hassock::host::timer_handler::__export_hassock_host_timer_handler_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::hassock::host::timer_handler);
         $($path_to_types_root)*::
+        exports::hassock::host::subscription_handler::__export_hassock_host_subscription_handler_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*::
+        exports::hassock::host::subscription_handler); $($path_to_types_root)*::
+        exports::hassock::host::request_handler::__export_hassock_host_request_handler_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::hassock::host::request_handler);
+        $($path_to_types_root)*::
         exports::hassock::host::self_test::__export_hassock_host_self_test_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::hassock::host::self_test);
         $($path_to_types_root)*::
@@ -6532,10 +7534,10 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3592] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4334] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x1b\x01A\x02\x01\
-A!\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe8\x20\x01A\x02\x01\
+A%\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06\
 binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\
 \x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\
 \x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\
@@ -6555,18 +7557,30 @@ cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness
 \x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
 p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
 @\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
-hassock:host/connections@0.1.0\x05\x04\x01B\x12\x02\x03\x02\x01\x01\x04\0\x0dcon\
-nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x04\x12un\
-known-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x09too-large\0\0\
-\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x06\x04\0\
-\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01y\x01\x05\x01@\x02\x05\
-topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\x05topics\x07messa\
-ge\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01p\x01\x01@\x01\x05\
-topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:host/topics@0.1.0\x05\
-\x05\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01\
-w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\
-\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05\
-value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
+hassock:host/connections@0.1.0\x05\x04\x01B0\x02\x03\x02\x01\x01\x04\0\x0dconnec\
+tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
+wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
+too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
+sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
+ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
+t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
+ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
+story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
+\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
+ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
+s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01j\0\x01\x05\
+\x01@\x02\x02id\x01\x05topics\0\x1b\x04\0\x09subscribe\x01\x1c\x01j\x01\x0f\x01\x05\
+\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1d\x04\0\x0esubscribe-from\x01\x1e\
+\x04\0\x0bunsubscribe\x01\x1c\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\
+\0\x1f\x04\0\x07publish\x01\x20\x01@\x03\x05topics\x07message\x03\x06except\x01\0\
+\x1f\x04\0\x0epublish-except\x01!\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07mes\
+sage\x03\x07options\x13\0\"\x04\0\x0cpublish-with\x01#\x01j\x01\x1a\x01\x05\x01@\
+\x03\x05topics\x05since\x0c\x05limity\0$\x04\0\x07history\x01%\x01p\x01\x01@\x01\
+\x05topics\0&\x04\0\x0bsubscribers\x01'\x03\0\x19hassock:host/topics@0.1.0\x05\x05\
+\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\
+\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\
+\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05v\
+alue\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
 \x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
 \0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
 timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\
@@ -6602,21 +7616,26 @@ ages\x03\x04roomy\0\x04\x04\0\x0ereceive-packed\x01\x05\x04\0!hassock:host/packe
 d-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\
 \0\x01p}\x01j\0\x01s\x01@\x03\x0aconnection\x01\x04names\x07payload\x02\0\x03\x04\
 \0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\x03\x04\0\x09a\
-pp-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\x01B\x03\x01j\
-\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\
-\x0d\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\
-\x04\0\x07migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x0e\x02\x03\0\
-\0\x07request\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07cl\
-osing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\
-\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x04\x02\
-\x03\x02\x01\x10\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x11\x04\0\x07refu\
-sal\x03\0\x08\x02\x03\x02\x01\x12\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\
-\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01\
-s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02\
-id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handle\
-r@0.1.0\x05\x13\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0f\
-complete-module\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
-\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+pp-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\
+\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05to\
+pics\0\x02\x04\0\x09subscribe\x01\x03\x04\0'hassock:host/subscription-handler@0.\
+1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
+\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02id\x01\x07mess\
+age\x03\0\x04\x04\0\x07request\x01\x05\x04\0\"hassock:host/request-handler@0.1.0\
+\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock\
+:host/self-test@0.1.0\x05\x0f\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-ve\
+rsions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\x04\0\x1chassock:host/migr\
+ation@0.1.0\x05\x10\x02\x03\0\0\x07request\x02\x03\0\0\x0aacceptance\x02\x03\0\0\
+\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnect\
+ion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x11\
+\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x12\x04\0\x0aacceptance\x03\0\x06\x02\
+\x03\x02\x01\x13\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x14\x04\0\x07closing\
+\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\x04\
+open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\0\
+\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\x11\
+\x04\0\x1ahassock:host/handler@0.1.0\x05\x15\x04\0\"hassock:host/complete-module\
+@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\x0cpro\
+cessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -6629,8 +7648,8 @@ pub use __export_complete_module_impl as export_module;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2909] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x15\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3425] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x19\x01A\x02\x01\
 A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
 \x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
 \0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\
@@ -6651,18 +7670,30 @@ cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness
 \x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
 p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
 @\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
-hassock:host/connections@0.1.0\x05\x04\x01B\x12\x02\x03\x02\x01\x01\x04\0\x0dcon\
-nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x04\x12un\
-known-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x09too-large\0\0\
-\x04\0\x05error\x03\0\x04\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x06\x04\0\
-\x09subscribe\x01\x07\x04\0\x0bunsubscribe\x01\x07\x01j\x01y\x01\x05\x01@\x02\x05\
-topics\x07message\x03\0\x08\x04\0\x07publish\x01\x09\x01@\x03\x05topics\x07messa\
-ge\x03\x06except\x01\0\x08\x04\0\x0epublish-except\x01\x0a\x01p\x01\x01@\x01\x05\
-topics\0\x0b\x04\0\x0bsubscribers\x01\x0c\x03\0\x19hassock:host/topics@0.1.0\x05\
-\x05\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01\
-w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\
-\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05\
-value\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
+hassock:host/connections@0.1.0\x05\x04\x01B0\x02\x03\x02\x01\x01\x04\0\x0dconnec\
+tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
+wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
+too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
+sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
+ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
+t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
+ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
+story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
+\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
+ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
+s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01j\0\x01\x05\
+\x01@\x02\x02id\x01\x05topics\0\x1b\x04\0\x09subscribe\x01\x1c\x01j\x01\x0f\x01\x05\
+\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1d\x04\0\x0esubscribe-from\x01\x1e\
+\x04\0\x0bunsubscribe\x01\x1c\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\
+\0\x1f\x04\0\x07publish\x01\x20\x01@\x03\x05topics\x07message\x03\x06except\x01\0\
+\x1f\x04\0\x0epublish-except\x01!\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07mes\
+sage\x03\x07options\x13\0\"\x04\0\x0cpublish-with\x01#\x01j\x01\x1a\x01\x05\x01@\
+\x03\x05topics\x05since\x0c\x05limity\0$\x04\0\x07history\x01%\x01p\x01\x01@\x01\
+\x05topics\0&\x04\0\x0bsubscribers\x01'\x03\0\x19hassock:host/topics@0.1.0\x05\x05\
+\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\
+\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\
+\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05v\
+alue\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
 \x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
 \0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
 timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\

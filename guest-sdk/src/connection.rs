@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::history::{StartAt, Subscription};
 use crate::host::{connections, timers, topics};
 use crate::timers::Schedule;
 use crate::{AsMessage, Message, Result};
@@ -126,6 +127,16 @@ impl Connection {
     /// A [`TopicError`](crate::TopicError): `InvalidTopic`, `TooManyTopics`, `UnknownConnection`.
     pub fn subscribe(self, topic: &str) -> Result<()> {
         Ok(topics::subscribe(self.0, topic)?)
+    }
+
+    /// Subscribe the connection from a point of the past on, and again from there if it is subscribed already. It gets what
+    /// is kept from there on, and then what is published, without a gap and without a duplicate. The config gives topics a
+    /// history.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_from(self, topic: &str, start: StartAt) -> Result<Subscription> {
+        Ok(topics::subscribe_from(self.0, topic, start)?)
     }
 
     /// End a subscription. It is not an error if there is none.

@@ -1,6 +1,7 @@
 //! Conversions between the types of this crate and the generated ones. A change of the contract is only visible here.
 
 use crate::bindings::hassock::host::{connections, log, sql, timers, topics, types};
+use crate::history::{Gap, HistoryPage, KeptMessage, Options, Position, Published, StartAt, Subscription};
 use crate::sql::{Outcome, RowSet, SqlError, Value};
 use crate::timers::Schedule;
 use crate::{Acceptance, ClosedBy, Closing, ConnectionError, Message, Refusal, Request, TimerError, TopicError};
@@ -26,7 +27,8 @@ cases! {
     connections::Error => ConnectionError {
         UnknownConnection, OutboxFull, Closing, TooLarge(text), Invalid(text),
     }
-    topics::Error => TopicError { UnknownConnection, TooManyTopics, InvalidTopic, TooLarge }
+    topics::Error => TopicError { UnknownConnection, TooManyTopics, InvalidTopic, NoHistory, TooLarge }
+    topics::Gap => Gap { Count, Age, Bytes, Restart, None }
     timers::Error => TimerError { UnknownConnection, TooManyTimers, Invalid(text) }
     sql::Error => SqlError {
         Denied(text), UnknownDatabase(text), Timeout, PoolExhausted, Constraint(text), Syntax(text), TooLarge(text),
@@ -41,6 +43,57 @@ cases! {
         Date(value), Time(value), Datetime(value), Timestamp(value), Json(value),
     }
     ::log::Level => log::Level { Trace, Debug, Info, Warn, Error }
+}
+
+impl From<topics::Position> for Position {
+    fn from(topics::Position { epoch, offset }: topics::Position) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl From<Position> for topics::Position {
+    fn from(Position { epoch, offset }: Position) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl From<StartAt> for topics::Start {
+    fn from(start: StartAt) -> Self {
+        match start {
+            StartAt::Now => Self::Now,
+            StartAt::Since(position) => Self::Since(position.into()),
+            StartAt::Last(count) => Self::Last(count),
+        }
+    }
+}
+
+impl From<topics::Subscription> for Subscription {
+    fn from(topics::Subscription { position, missing }: topics::Subscription) -> Self {
+        Self { position: position.map(Into::into), missing: missing.map(Into::into) }
+    }
+}
+
+impl From<Options> for topics::PublishOptions {
+    fn from(Options { id, except, skip_history }: Options) -> Self {
+        Self { id, except, skip_history }
+    }
+}
+
+impl From<topics::Published> for Published {
+    fn from(topics::Published { reached, position, is_duplicate }: topics::Published) -> Self {
+        Self { reached, position: position.map(Into::into), is_duplicate }
+    }
+}
+
+impl From<topics::HistoryPage> for HistoryPage {
+    fn from(topics::HistoryPage { messages, latest, missing }: topics::HistoryPage) -> Self {
+        let kept = messages.into_iter().map(|topics::KeptMessage { position, message, id }| KeptMessage {
+            position: position.into(),
+            message: message.into(),
+            id,
+        });
+        Self { messages: kept.collect(), latest: latest.into(), missing: missing.map(Into::into) }
+    }
 }
 
 impl From<types::Closing> for Closing {

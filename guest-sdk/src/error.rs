@@ -96,8 +96,10 @@ pub enum TopicError {
     UnknownConnection,
     /// The connection has as many subscriptions as the app's `topics_per_connection` allows.
     TooManyTopics,
-    /// A topic's name must have 1 to 256 bytes.
+    /// A topic's name must have 1 to 256 bytes, and the id of a message at most 128.
     InvalidTopic,
+    /// The config gives the topic no history.
+    NoHistory,
     /// The message is larger than the app's `outbox_bytes`.
     TooLarge,
 }
@@ -107,7 +109,8 @@ impl fmt::Display for TopicError {
         f.write_str(match self {
             Self::UnknownConnection => UNKNOWN_CONNECTION,
             Self::TooManyTopics => "the connection is subscribed to as many topics as it may be",
-            Self::InvalidTopic => "invalid topic: its name must have 1 to 256 bytes",
+            Self::InvalidTopic => "invalid topic: its name must have 1 to 256 bytes, and an id at most 128",
+            Self::NoHistory => "the topic has no history",
             Self::TooLarge => "the message is larger than an outbox",
         })
     }

@@ -2,7 +2,9 @@
 
 use std::cell::OnceCell;
 
-use crate::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
+use crate::bindings::exports::hassock::host::{
+    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+};
 use crate::handler as calls;
 use crate::host::{packed, replies};
 use crate::{AsMessage, Handler, Message, Timer};
@@ -46,6 +48,19 @@ impl<M: Module> timer_handler::Guest for M {
 
     fn app_timer(name: String, payload: Vec<u8>) -> Result<(), String> {
         M::with_handler(|cell| calls::app_timer(cell, &Timer::new(name, payload)))
+    }
+}
+
+impl<M: Module> subscription_handler::Guest for M {
+    fn subscribe(id: u64, topic: String) -> Result<(), String> {
+        M::with_handler(|cell| calls::subscribe(cell, id, &topic))
+    }
+}
+
+impl<M: Module> request_handler::Guest for M {
+    fn request(id: u64, message: request_handler::Message) -> Result<request_handler::Message, String> {
+        let message: Message = message.into();
+        M::with_handler(|cell| calls::request(cell, id, &message)).map(Into::into)
     }
 }
 

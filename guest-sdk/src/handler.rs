@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 
 use crate::{
-    Acceptance, ClientError, Closing, Connection, ConnectionError, Error, FromMessage, MessageRef, Refusal, Request,
-    Result, Timer, log,
+    Acceptance, AsMessage, ClientError, Closing, Connection, ConnectionError, Error, FromMessage, Message, MessageRef,
+    Refusal, Request, Result, Timer, log,
 };
 
 /// How a module creates its [`Handler`]. A type that implements [`Default`] implements this already; implement it for a
@@ -106,6 +106,28 @@ pub trait Handler: Start + 'static {
     fn on_app_timer(&self, timer: &Timer) -> Result<()> {
         let _ = timer;
         Ok(())
+    }
+
+    /// The client wants to subscribe to a topic by itself, with the subprotocol `hassock.v1`. The host subscribes it if this
+    /// returns `Ok`. Whoever may subscribe to a topic may read what is kept of it. By default, no client may.
+    ///
+    /// # Errors
+    /// The client is told that it may not subscribe, with the text of a [`ClientError`]. The text of any other error goes
+    /// into the host's log.
+    fn on_subscribe(&self, connection: Connection, topic: &str) -> Result<()> {
+        let _ = (connection, topic);
+        Err(ClientError::new("clients may not subscribe to this topic by themselves").into())
+    }
+
+    /// The client asks something with the subprotocol `hassock.v1`, and gets what this returns as the answer. This is called
+    /// in turn with the messages of the connection. By default, nothing is answered.
+    ///
+    /// # Errors
+    /// The client gets the text of a [`ClientError`] instead of an answer. The text of any other error goes into the host's
+    /// log. The connection stays.
+    fn on_request(&self, connection: Connection, message: Self::Message<'_>) -> Result<Message> {
+        let _ = (connection, message);
+        Err(ClientError::new("requests are not answered here").into())
     }
 
     /// Check whether this version can serve on this host, before it gets any traffic: whether the settings exist, for
@@ -233,6 +255,32 @@ pub(crate) fn connection_timer<H: Handler>(cell: &OnceCell<H>, id: u64, timer: &
 /// The export `timer-handler.app-timer`.
 pub(crate) fn app_timer<H: Handler>(cell: &OnceCell<H>, timer: &Timer) -> Result<(), String> {
     with(cell, |handler| handler.on_app_timer(timer)).map_err(text)
+}
+
+/// The export `subscription-handler.subscribe`.
+pub(crate) fn subscribe<H: Handler>(cell: &OnceCell<H>, id: u64, topic: &str) -> Result<(), String> {
+    with(cell, |handler| handler.on_subscribe(Connection::from_id(id), topic))
+        .map_err(|error| for_client(error, "subscribe"))
+}
+
+/// The export `request-handler.request`.
+pub(crate) fn request<H: Handler>(cell: &OnceCell<H>, id: u64, message: &Message) -> Result<Message, String> {
+    let answer = with(cell, |handler| {
+        let message = H::Message::from_message(message.as_message())?;
+        handler.on_request(Connection::from_id(id), message)
+    });
+    answer.map_err(|error| for_client(error, "request"))
+}
+
+/// What the client is told. Only the log gets the text of an error that is not its own.
+fn for_client(error: Error, call: &str) -> String {
+    match error.downcast::<ClientError>() {
+        Ok(mistake) => mistake.to_string(),
+        Err(error) => {
+            ::log::error!("{call} failed: {error:#}");
+            "the application failed".to_owned()
+        }
+    }
 }
 
 /// The export `self-test.check`.

@@ -38,7 +38,7 @@
 //! * [`Handler`]: what the host calls; [`FromMessage`]: types that messages are read as; [`Start`]: settings and tables
 //!   first
 //! * [`Connection`]: send, close, attach, subscribe, set timers
-//! * [`topics`]: publish to many connections
+//! * [`topics`]: publish to many connections; [`mod@history`]: what topics keep
 //! * [`sql`]: the databases that the app's config grants
 //! * [`settings`], [`timers`], [`clock`], [`log`], [`host_version`]
 //!
@@ -93,6 +93,7 @@ mod convert;
 mod error;
 mod export;
 mod handler;
+pub mod history;
 mod host;
 mod json;
 pub mod log;
@@ -127,6 +128,7 @@ pub fn host_version() -> String {
 
 /// All that a module usually needs: `use hassock_sdk::prelude::*;`.
 pub mod prelude {
+    pub use crate::history::{Position, Publish, StartAt};
     pub use crate::sql::{Database, Row, Rows, SqlError, Transaction, Value};
     pub use crate::timers::{Schedule, Timer};
     pub use crate::{
@@ -134,7 +136,7 @@ pub mod prelude {
     };
     pub use crate::{Message, MessageRef, Refusal, Request, Result, Start};
     pub use crate::{bail, debug, ensure, error, info, params, trace, warn};
-    pub use crate::{clock, log, settings, sql, timers, topics};
+    pub use crate::{clock, history, log, settings, sql, timers, topics};
 }
 
 /// For the macros of this crate. Anything in here may change at any time.

@@ -10,6 +10,7 @@
 
 // Leaves: they use nothing of the host.
 mod allocator;
+pub mod client_protocol;
 pub mod config;
 mod external;
 mod handshake_counts;

@@ -27,7 +27,7 @@ pub(crate) const SHORTEST: usize = 1 << 10;
 const LARGE: usize = 64 << 10;
 
 /// How many kinds of use there are.
-const USES: usize = 4;
+const USES: usize = 5;
 
 /// What memory is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Use {
     Attachment,
     /// Payloads of timers.
     Timer,
+    /// Short messages of the histories of topics. Long ones count as messages to clients for as long as they are kept.
+    History,
 }
 
 /// The budget of a host.
@@ -132,6 +134,12 @@ impl MemoryBudget {
         self.limit.load(Ordering::Relaxed) / (2 * self.apps.load(Ordering::Relaxed)).max(8)
     }
 
+    /// What the histories of one app may keep, in bytes, for the same reason: those of all apps together leave three quarters
+    /// of the budget.
+    pub fn for_histories_of_an_app(&self) -> usize {
+        self.limit.load(Ordering::Relaxed) / (4 * self.apps.load(Ordering::Relaxed)).max(8)
+    }
+
     /// Wait until there is, or may be, no room for something.
     pub async fn shortage(&self) {
         self.shortage.notified().await;
@@ -147,7 +155,7 @@ impl MemoryBudget {
         let used = |what_for: Use| (what_for.name(), self.of(what_for).load(Ordering::Relaxed));
         MemoryReport {
             limit: self.limit.load(Ordering::Relaxed),
-            used: [Use::Input, Use::Outbox, Use::Attachment, Use::Timer].map(used),
+            used: [Use::Input, Use::Outbox, Use::Attachment, Use::Timer, Use::History].map(used),
             closed: self.closed.load(Ordering::Relaxed),
         }
     }
@@ -193,12 +201,13 @@ impl MemoryBudget {
     }
 
     fn of(&self, what_for: Use) -> &AtomicUsize {
-        let [input, outbox, attachment, timer] = &self.by_use;
+        let [input, outbox, attachment, timer, history] = &self.by_use;
         match what_for {
             Use::Input => input,
             Use::Outbox => outbox,
             Use::Attachment => attachment,
             Use::Timer => timer,
+            Use::History => history,
         }
     }
 }
@@ -266,6 +275,7 @@ impl Use {
             Self::Outbox => "outbox",
             Self::Attachment => "attachment",
             Self::Timer => "timer",
+            Self::History => "history",
         }
     }
 }

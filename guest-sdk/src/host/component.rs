@@ -74,9 +74,24 @@ pub(crate) mod connections {
 pub(crate) mod topics {
     use super::replies::flush;
     use crate::bindings::hassock::host::topics;
+    use crate::history::{HistoryPage, Options, Position, Published, StartAt, Subscription};
     use crate::{Message, TopicError};
 
     pub(crate) use topics::subscribers;
+
+    pub(crate) fn subscribe_from(id: u64, topic: &str, start: StartAt) -> Result<Subscription, TopicError> {
+        flush();
+        Ok(topics::subscribe_from(id, topic, start.into())?.into())
+    }
+
+    pub(crate) fn publish_with(topic: &str, message: Message, options: Options) -> Result<Published, TopicError> {
+        flush();
+        Ok(topics::publish_with(topic, &message.into(), &options.into())?.into())
+    }
+
+    pub(crate) fn history(topic: &str, since: Option<Position>, limit: u32) -> Result<HistoryPage, TopicError> {
+        Ok(topics::history(topic, since.map(Into::into), limit)?.into())
+    }
 
     pub(crate) fn subscribe(id: u64, topic: &str) -> Result<(), TopicError> {
         flush();

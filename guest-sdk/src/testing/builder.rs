@@ -88,6 +88,13 @@ impl<H: Handler> MockHostBuilder<H> {
         self.store(name.into(), Store::scripted(Box::new(script)))
     }
 
+    /// Give topics a history of so many messages, as `[apps.NAME.topics."PATTERN"]` does: the pattern is a name, or the
+    /// beginning of names with a `*` behind it. If several fit, the longest counts.
+    pub fn history(mut self, pattern: impl Into<String>, messages: usize) -> Self {
+        self.state.histories.configure(pattern.into(), messages);
+        self
+    }
+
     /// Start the host at this time instead of 2025-01-01T00:00:00Z.
     pub fn now(mut self, now: SystemTime) -> Self {
         self.state.now = now;

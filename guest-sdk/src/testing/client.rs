@@ -100,6 +100,22 @@ impl MockClient {
         self.engine.receive(self.id, messages.into_iter().map(Into::into).collect());
     }
 
+    /// Subscribe to a topic by itself, as a client of `hassock.v1` does.
+    ///
+    /// # Errors
+    /// The text that the client gets if it may not.
+    pub fn subscribe(&self, topic: &str) -> Result<(), String> {
+        self.engine.subscribe(self.id, topic)
+    }
+
+    /// Ask something, as a client of `hassock.v1` does, and return the answer.
+    ///
+    /// # Errors
+    /// The text that the client gets instead of an answer.
+    pub fn request(&self, message: impl Into<Message>) -> Result<Message, String> {
+        self.engine.request(self.id, &message.into())
+    }
+
     /// If the connection is open, close it with a close frame, which may have a code and a reason. The handler's
     /// `on_close` has run when this returns.
     pub fn disconnect(&self, close: Option<(u16, &str)>) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::answer::{Answer, accept, refused};
 use super::current::{World, enter};
+use super::history;
 use super::module::Module;
 use super::state::{Connection, Phase, State};
 use super::timers::Timer;
+use crate::history::StartAt;
 use crate::log::Level;
 use crate::{Acceptance, ClosedBy, Closing, Message, Request, Timer as Fired};
 
@@ -64,6 +66,21 @@ impl Engine {
         }
         let result = self.call(|module| module.receive(id, messages));
         self.conclude("receive", Some(id), result);
+    }
+
+    /// Let the client of a connection subscribe by itself, if the module allows it.
+    pub(super) fn subscribe(&self, id: u64, topic: &str) -> Result<(), String> {
+        self.call(|module| module.subscribe(id, topic))?;
+        let subscribed = history::subscribe(&mut self.state_mut(), id, topic, StartAt::Now);
+        self.settle();
+        subscribed.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Let the client of a connection ask the module.
+    pub(super) fn request(&self, id: u64, message: &Message) -> Result<Message, String> {
+        let answer = self.call(|module| module.request(id, message));
+        self.settle();
+        answer
     }
 
     /// End the connection, unless it has ended.

@@ -88,6 +88,7 @@ mod current;
 mod database;
 mod engine;
 mod expect;
+mod history;
 mod host;
 pub(crate) mod imports;
 mod limits;

@@ -13,6 +13,8 @@ pub(super) trait Module {
     fn closed(&self, id: u64, closing: &Closing);
     fn connection_timer(&self, id: u64, timer: &Timer) -> Result<(), String>;
     fn app_timer(&self, timer: &Timer) -> Result<(), String>;
+    fn subscribe(&self, id: u64, topic: &str) -> Result<(), String>;
+    fn request(&self, id: u64, message: &Message) -> Result<Message, String>;
     fn check(&self) -> Result<(), String>;
     fn migrate(&self, from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String>;
     fn drop_instance(&self);
@@ -50,6 +52,14 @@ impl<H: Handler> Module for Instance<H> {
 
     fn app_timer(&self, timer: &Timer) -> Result<(), String> {
         handler::app_timer(&self.cell(), timer)
+    }
+
+    fn subscribe(&self, id: u64, topic: &str) -> Result<(), String> {
+        handler::subscribe(&self.cell(), id, topic)
+    }
+
+    fn request(&self, id: u64, message: &Message) -> Result<Message, String> {
+        handler::request(&self.cell(), id, message)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime};
 use super::answer::Answer;
 use super::client::Received;
 use super::database::{Access, Store};
+use super::history::Histories;
 use super::limits::Limits;
 use super::log::LogLine;
 use super::outbox::Outbox;
 use super::timers::Timers;
+use crate::history::Published;
 use crate::log::Level;
 use crate::{ClosedBy, Closing, Message};
 
@@ -28,6 +30,9 @@ pub(super) struct State {
     pub(super) most_access: Access,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) timers: Timers,
+    pub(super) histories: Histories,
+    /// Messages that were published with an id, by topic and id.
+    pub(super) published: BTreeMap<(String, String), Published>,
     last_id: u64,
 }
 
@@ -89,6 +94,8 @@ impl State {
             most_access: Access::ReadWrite,
             connections: BTreeMap::new(),
             timers: Timers::default(),
+            histories: Histories::default(),
+            published: BTreeMap::new(),
             last_id: 0,
         }
     }

@@ -9,6 +9,7 @@ use tungstenite::error::CapacityError;
 use crate::decoder::DecodeError;
 use crate::deflate::TAIL;
 use crate::encoded::Encoded;
+use crate::envelope::MAX_HEADER;
 use crate::header::{Header, Opcode};
 
 /// What is added to the compressed data of a message: the tail that is not sent, and the shortest last block. If the data
@@ -210,7 +211,8 @@ impl Encoded {
         }
         let mut bytes = Vec::new();
         for frame in self.split() {
-            let plain = plain(&frame, self.payload_len());
+            // A header is no part of the payload.
+            let plain = plain(&frame, self.payload_len() + MAX_HEADER);
             bytes.extend_from_slice(plain.as_ref().unwrap_or(&frame).as_bytes());
         }
         Self::from_frames(bytes.into(), self.payload_len(), self.frames())

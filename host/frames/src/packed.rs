@@ -89,6 +89,17 @@ impl<'a> Payload<'a> {
         self.is_text.then(|| std::str::from_utf8(self.bytes).ok()).flatten()
     }
 
+    /// The first `length` bytes, and a payload of the others. None if the payload is shorter, or the text would be cut in the
+    /// middle of a character.
+    pub fn split_at(self, length: usize) -> Option<(&'a [u8], Self)> {
+        let (before, after) = self.bytes.split_at_checked(length)?;
+        // The first byte of what follows continues a character.
+        if self.is_text && after.first().is_some_and(|byte| byte & 0xC0 == 0x80) {
+            return None;
+        }
+        Some((before, Self { is_text: self.is_text, bytes: after }))
+    }
+
     pub(crate) fn header(self) -> Unmasked {
         Unmasked::new(opcode(self.is_text), self.bytes.len())
     }

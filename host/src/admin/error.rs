@@ -91,7 +91,7 @@ impl ApiError {
     /// The table at the top.
     fn status_and_kind(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Parameter(_) => (StatusCode::BAD_REQUEST, "parameter"),
+            Self::Parameter(_) | Self::Publish(PublishError::InvalidId) => (StatusCode::BAD_REQUEST, "parameter"),
             Self::BrokeOff(_) => (StatusCode::BAD_REQUEST, "broke-off"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, "unknown-route"),

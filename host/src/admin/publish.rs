@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 use super::query::PublishQuery;
-use crate::app::{App, PublishOptions};
+use crate::app::{App, Publication, PublishOptions};
+use crate::client_protocol::Position;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,11 @@ pub(crate) struct Published {
     pub(crate) topic: String,
     /// For how many subscribers it was queued.
     pub(crate) reached: u32,
+    /// Its position, if the topic keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) position: Option<Position>,
+    /// A message of the same id was published before, and this is what became of that.
+    pub(crate) duplicate: bool,
 }
 
 /// Publish a message.
@@ -35,6 +41,6 @@ pub(super) fn publish(app: &App, query: PublishQuery, message: &[u8]) -> Result<
         }
     };
     let options = PublishOptions { id: query.id.as_deref(), ..PublishOptions::default() };
-    let published = app.publish(&query.topic, payload, options)?;
-    Ok(Published { app: app.name.to_string(), topic: query.topic, reached: published.reached })
+    let Publication { reached, position, is_duplicate } = app.publish(&query.topic, payload, options)?;
+    Ok(Published { app: app.name.to_string(), topic: query.topic, reached, position, duplicate: is_duplicate })
 }

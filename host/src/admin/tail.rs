@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::tails::{Found, Seen, Tail};
+use crate::client_protocol::Position;
 use crate::config::Size;
 
 /// Bytes of lines that go together.
@@ -42,6 +43,9 @@ pub(crate) struct TailedMessage {
     pub(crate) at: String,
     /// For how many subscribers it was queued.
     pub(crate) reached: u32,
+    /// Its position, if the topic keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) position: Option<Position>,
     /// The message.
     #[serde(flatten)]
     pub(crate) content: TailedContent,
@@ -148,7 +152,7 @@ fn message(seen: &Seen) -> TailedMessage {
         None => TailedContent::Base64(STANDARD.encode(seen.message.payload())),
     };
     let at = humantime::format_rfc3339_millis(seen.at).to_string();
-    TailedMessage { at, reached: seen.reached, content }
+    TailedMessage { at, reached: seen.reached, position: seen.position, content }
 }
 
 fn write(lines: &mut Vec<u8>, line: &TailLine) {

@@ -18,7 +18,7 @@ use super::error::{ApiError, Code, ErrorBody};
 use super::guard::guard;
 use super::operations::Operations;
 use super::response::raw_json;
-use super::{Api, batch, connections, publish, topics};
+use super::{Api, batch, connections, history, publish, topics};
 
 /// The forms of a message, of which a request has exactly one.
 const FORMS: [&str; 3] = ["text", "json", "base64"];
@@ -67,6 +67,7 @@ pub(super) fn routes() -> (Router<Arc<Api>>, Value) {
         .routes(routes!(connections::close))
         .routes(routes!(topics::topics))
         .routes(routes!(topics::subscribers))
+        .routes(routes!(history::history))
         .split_for_parts();
     let mut document = serde_json::to_value(document).unwrap_or_default();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         let operations = operations(&document);
         let scopes: Vec<_> = operations.all().filter_map(|operation| operation.scope).collect();
-        for scope in [Scope::Publish, Scope::Send, Scope::Close, Scope::Topics] {
+        for scope in Scope::ALL {
             assert!(scopes.contains(&scope), "{scope:?}");
         }
         let open: Vec<_> =

@@ -43,6 +43,7 @@ codes! {
     PathUnknown, "path_unknown", NOT_FOUND, "there is no such path";
     AppUnknown, "app_unknown", NOT_FOUND, "there is no such app";
     ConnectionUnknown, "connection_unknown", NOT_FOUND, "there is no such connection, or not any more";
+    HistoryNone, "history_none", NOT_FOUND, "the topic keeps no history";
     MethodWrong, "method_wrong", METHOD_NOT_ALLOWED, "the path takes another method, which the header field `Allow` names";
     Timeout, "timeout", REQUEST_TIMEOUT, "the body did not arrive within `api.request_timeout`";
     ConnectionClosing, "connection_closing", CONFLICT, "the connection is closing";
@@ -108,6 +109,7 @@ impl Code {
             | Self::MissingScope
             | Self::PathUnknown
             | Self::AppUnknown
+            | Self::HistoryNone
             | Self::MethodWrong
             | Self::TopicInvalid
             | Self::Internal => false,
@@ -144,6 +146,7 @@ impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         let code = match error {
             PublishError::TooLarge => Code::MessageTooLarge,
+            PublishError::InvalidId => Code::BodyInvalid,
             PublishError::OutOfMemory(_) => Code::OutOfMemory,
         };
         Self::new(code, error.to_string())

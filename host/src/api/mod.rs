@@ -13,6 +13,7 @@ mod connections;
 mod document;
 mod error;
 mod guard;
+mod history;
 mod listen;
 mod message;
 mod names;

@@ -8,9 +8,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::{ApiError, Code};
 use super::numbers::whole;
 use crate::app::MAX_MESSAGE_ID;
+use crate::client_protocol::Position;
 
 /// The maximum length of a topic's name in bytes, as in the rest of the host.
 const MAX_TOPIC: usize = 256;
+
+/// More digits than a host will ever need for an offset, and few enough for the pattern to be exact.
+const MAX_OFFSET_DIGITS: usize = 15;
 
 /// Ids stay below 2^53, so that they are exact in JavaScript.
 const MAX_ID: u64 = (1 << 53) - 1;
@@ -28,6 +32,11 @@ pub(super) struct ConnectionId(u64);
 #[schema(value_type = String, pattern = "^[!-~]{1,128}$", example = "order-4711")]
 pub(super) struct MessageId(String);
 
+/// The position of a message in the history of its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, pattern = "^1?[0-9a-f]{1,13}-[0-9]{1,15}$", example = "1b2f4c-1024")]
+pub(super) struct PositionText(Position);
+
 /// The name of a topic.
 #[derive(Debug, Clone, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 256, example = "news")]
@@ -38,8 +47,7 @@ pub(super) struct TopicName(String);
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) struct MessageIdHeader {
-    /// Names the message, as the field `id` of the body, which counts if both are there: it is published once, however often it
-    /// is sent.
+    /// Names the message, as the field `id` of the body, which counts if both are there.
     #[param(rename = "Idempotency-Key", required = false, nullable = false)]
     key: Option<MessageId>,
 }
@@ -59,6 +67,24 @@ impl ConnectionId {
         let id = text.parse().ok().filter(|id| is_number && *id <= MAX_ID);
         let malformed = || ApiError::new(Code::ParameterInvalid, format!("`{text}` is not the id of a connection"));
         id.map(Self).ok_or_else(malformed)
+    }
+}
+
+impl PositionText {
+    /// The position in a query. It is read strictly, as it is written.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(super) fn of_query(text: &str) -> Result<Position, ApiError> {
+        let is_short = text.split_once('-').is_some_and(|(_, offset)| offset.len() <= MAX_OFFSET_DIGITS);
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let position = text.parse().ok().filter(|_| is_short && is_lower);
+        let malformed = || {
+            let message =
+                format!("`since` is a position as the host writes it, such as `1b2f4c-1024`, and not `{text}`");
+            ApiError::new(Code::ParameterInvalid, message)
+        };
+        position.ok_or_else(malformed)
     }
 }
 

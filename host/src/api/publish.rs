@@ -15,9 +15,10 @@ use super::body::Read;
 use super::error::{ApiError, FailuresOfBody};
 use super::guard::Caller;
 use super::message::{Base64, Content, present};
-use super::names::{self, ConnectionId, MessageId, MessageIdHeader, TopicName};
+use super::names::{self, ConnectionId, MessageId, MessageIdHeader, PositionText, TopicName};
 use super::response::json;
-use crate::app::{App, PublishOptions};
+use crate::app::{App, Keeping, Publication, PublishOptions};
+use crate::client_protocol::Position;
 
 /// A message for the subscribers of a topic. It has exactly one of `text`, `json` and `base64`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,8 +38,8 @@ pub(super) struct Publish {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     base64: Option<Base64>,
-    /// Names the message within the app: it is published once, however often it is sent. The header field `Idempotency-Key`
-    /// means the same.
+    /// Names the message within its topic: it is published once, even if it is sent again within five minutes. The header field
+    /// `Idempotency-Key` means the same.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<MessageId>)]
     id: Option<MessageId>,
@@ -46,6 +47,10 @@ pub(super) struct Publish {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<ConnectionId>)]
     except: Option<ConnectionId>,
+    /// Do not keep the message in the history of the topic: only those who are subscribed now get it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    skip_history: Option<bool>,
 }
 
 /// A message for the subscribers of several topics. It has exactly one of `text`, `json` and `base64`.
@@ -66,8 +71,8 @@ pub(super) struct Broadcast {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     base64: Option<Base64>,
-    /// Names the message within each topic: it is published there once, however often it is sent. The header field
-    /// `Idempotency-Key` means the same.
+    /// Names the message within each topic: it is published there once, even if it is sent again within five minutes. The header
+    /// field `Idempotency-Key` means the same.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<MessageId>)]
     id: Option<MessageId>,
@@ -75,6 +80,10 @@ pub(super) struct Broadcast {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<ConnectionId>)]
     except: Option<ConnectionId>,
+    /// Do not keep the message in the history of the topic: only those who are subscribed now get it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    skip_history: Option<bool>,
 }
 
 /// A message that can be published.
@@ -84,6 +93,7 @@ pub(super) struct ToPublish {
     content: Content,
     id: Option<MessageId>,
     except: Option<ConnectionId>,
+    keeping: Keeping,
 }
 
 /// What became of a message.
@@ -91,6 +101,12 @@ pub(super) struct ToPublish {
 pub(super) struct Published {
     /// For how many subscribers it was queued.
     reached: u32,
+    /// Its position, if the topic keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<PositionText>)]
+    position: Option<Position>,
+    /// Whether a message with this `id` was published before. The rest tells what became of that one.
+    duplicate: bool,
 }
 
 /// What became of a message in one topic.
@@ -112,7 +128,8 @@ pub(super) struct BroadcastResults {
 
 /// Publish a message
 ///
-/// It is queued for every connection that is subscribed to the topic now. A topic without subscribers is no error.
+/// It is queued for every connection that is subscribed to the topic now, and kept if the topic has a history. A topic without
+/// subscribers is no error.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/publish", tag = "Publishing",
     params(("app" = String, Path, description = "The name of the app"), MessageIdHeader),
@@ -142,13 +159,14 @@ pub(super) async fn broadcast(
     headers: HeaderMap,
     body: Read<Broadcast>,
 ) -> Result<Response, ApiError> {
-    let Broadcast { topics, text, json: value, base64, id, except } = body.value;
+    let Broadcast { topics, text, json: value, base64, id, except, skip_history } = body.value;
     names::few_enough(topics.len(), api.config.batch_commands)?;
     let id = names::message_id(&headers, id)?;
     let content = Content::read(text, value, base64)?;
+    let keeping = keeping(skip_history);
     let mut results = Vec::with_capacity(topics.len());
     for topic in &topics {
-        results.push(match deliver(&caller.app, topic, &content, id.as_ref(), except) {
+        results.push(match deliver(&caller.app, topic, &content, options(id.as_ref(), except, keeping)) {
             Ok(published) => PublishedOrNot::Published(published),
             Err(error) => PublishedOrNot::Error(error),
         });
@@ -164,8 +182,9 @@ impl Publish {
     /// # Errors
     /// If it describes none.
     pub(super) fn prepare(self) -> Result<ToPublish, ApiError> {
-        let Self { topic, text, json, base64, id, except } = self;
-        Ok(ToPublish { topic, content: Content::read(text, json, base64)?, id, except })
+        let Self { topic, text, json, base64, id, except, skip_history } = self;
+        let content = Content::read(text, json, base64)?;
+        Ok(ToPublish { topic, content, id, except, keeping: keeping(skip_history) })
     }
 }
 
@@ -175,18 +194,24 @@ impl ToPublish {
     /// # Errors
     /// If it cannot be published.
     pub(super) fn carry_out(&self, app: &App) -> Result<Published, ApiError> {
-        deliver(app, &self.topic, &self.content, self.id.as_ref(), self.except)
+        deliver(app, &self.topic, &self.content, options(self.id.as_ref(), self.except, self.keeping))
     }
+}
+
+fn keeping(skip_history: Option<bool>) -> Keeping {
+    if skip_history == Some(true) { Keeping::Skip } else { Keeping::Keep }
+}
+
+fn options(id: Option<&MessageId>, except: Option<ConnectionId>, keeping: Keeping) -> PublishOptions<'_> {
+    PublishOptions { id: id.map(MessageId::as_str), except: except.map(ConnectionId::get), keeping }
 }
 
 fn deliver(
     app: &App,
     topic: &TopicName,
     content: &Content,
-    id: Option<&MessageId>,
-    except: Option<ConnectionId>,
+    options: PublishOptions<'_>,
 ) -> Result<Published, ApiError> {
-    let options = PublishOptions { id: id.map(MessageId::as_str), except: except.map(ConnectionId::get) };
-    let published = app.publish(topic.valid()?, content.payload(), options)?;
-    Ok(Published { reached: published.reached })
+    let Publication { reached, position, is_duplicate } = app.publish(topic.valid()?, content.payload(), options)?;
+    Ok(Published { reached, position, duplicate: is_duplicate })
 }

@@ -58,7 +58,7 @@ struct SubscriberCount {
     subscribers: usize,
 }
 
-/// List the topics that have subscribers
+/// List the topics that have subscribers or keep messages
 #[utoipa::path(
     get, path = "/v1/apps/{app}/topics", tag = "Topics",
     params(("app" = String, Path, description = "The name of the app"), TopicsQuery),

@@ -1,6 +1,7 @@
 //! The context that all apps of a host share.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,15 @@ impl HostContext {
         match &self.observer {
             Some(Observer::Simulation(sim)) => Some(sim),
             _ => None,
+        }
+    }
+
+    /// A number that tells the histories of this run apart from those of others: less than 2^53, random except in a
+    /// simulation, which repeats.
+    pub(crate) fn epoch(&self) -> u64 {
+        match self.simulation() {
+            Some(sim) => sim.clock.now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64),
+            None => rand::random::<u64>() >> 11,
         }
     }
 

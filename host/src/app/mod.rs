@@ -6,6 +6,7 @@ pub mod connection;
 mod context;
 mod figures;
 mod imports;
+mod message_ids;
 mod observer;
 mod publish;
 pub(crate) mod recording;
@@ -28,10 +29,11 @@ pub use publish::{MAX_MESSAGE_ID, Publication, PublishError, PublishOptions};
 pub use send::ConnectionError;
 pub use setup::Setup;
 pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
-pub use topics::{TopicError, Topics};
+pub use topics::{HistoryPage, HistoryReport, Keeping, Kept, Start, Subscription, TopicError, Topics};
 pub use traffic::{Amount, Traffic, TrafficReport};
 
 use connection::{Close, Connection, Connections};
+use message_ids::MessageIds;
 use recording::Recorder;
 use tails::Tails;
 use versions::{Version, Versions};
@@ -55,6 +57,8 @@ pub struct App {
     pub connections: Connections,
     /// The topics.
     pub topics: Topics,
+    /// The ids of messages that were published lately.
+    message_ids: MessageIds,
     /// The timers.
     pub timers: Timers,
     /// Counts messages and ends.
@@ -83,6 +87,7 @@ impl App {
     pub(crate) fn start(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Arc<Self> {
         let app = Self::without_timers(name, setup, version, context);
         app.timers.start(&app);
+        Topics::start(&app);
         app
     }
 
@@ -93,10 +98,11 @@ impl App {
         version: Arc<Version>,
         context: HostContext,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let app = Self {
             name: name.into(),
             connections: Connections::default(),
-            topics: Topics::default(),
+            topics: Topics::new(context.epoch(), &context.memory),
+            message_ids: MessageIds::default(),
             timers: Timers::default(),
             traffic: Traffic::default(),
             handshakes: HandshakeCounts::default(),
@@ -108,7 +114,13 @@ impl App {
             setup: ArcSwap::new(setup),
             ending: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
-        })
+        };
+        app.configure_topics(&app.setup());
+        Arc::new(app)
+    }
+
+    fn configure_topics(&self, setup: &Setup) {
+        self.topics.configure(&setup.config.topics, setup.limits.history_bytes.bytes());
     }
 
     /// What the config currently says about the app.
@@ -118,6 +130,7 @@ impl App {
 
     /// Use another setup for the next calls.
     pub(crate) fn set_up(&self, setup: Arc<Setup>) {
+        self.configure_topics(&setup);
         self.setup.swap(setup).pool.close();
     }
 

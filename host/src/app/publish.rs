@@ -5,7 +5,9 @@ use std::sync::Arc;
 use hassock_frames::{Deflate, Encoded, Payload};
 
 use super::connection::Connection;
+use super::topics::{Headers, Keeping};
 use super::{Amount, App, Setup};
+use crate::client_protocol::Position;
 use crate::memory_budget::{MemoryBudget, OutOfMemory, Use};
 
 /// How a message is published.
@@ -13,8 +15,11 @@ use crate::memory_budget::{MemoryBudget, OutOfMemory, Use};
 pub struct PublishOptions<'a> {
     /// The connection that does not get it, usually that of the sender.
     pub except: Option<u64>,
-    /// Names the message within the app, at most [`MAX_MESSAGE_ID`] bytes: it is published once, however often it is sent.
+    /// Names the message within its topic, at most [`MAX_MESSAGE_ID`] bytes: it is published once, even if it is sent again
+    /// within five minutes.
     pub id: Option<&'a str>,
+    /// Whether a topic with a history keeps it.
+    pub keeping: Keeping,
 }
 
 /// The maximum length of the id of a message, in bytes.
@@ -25,6 +30,10 @@ pub const MAX_MESSAGE_ID: usize = 128;
 pub struct Publication {
     /// For how many subscribers it was queued.
     pub reached: u32,
+    /// Its position, if the topic keeps it.
+    pub position: Option<Position>,
+    /// A message of the same id was published before, and this is what became of that.
+    pub is_duplicate: bool,
 }
 
 /// Why a message was not published.
@@ -33,6 +42,9 @@ pub enum PublishError {
     /// It is larger than an outbox.
     #[error("the message is larger than `outbox_bytes`")]
     TooLarge,
+    /// The id is too long.
+    #[error("the id of a message has 1 to 128 bytes")]
+    InvalidId,
     /// The host has no memory for it.
     #[error("{0}")]
     OutOfMemory(#[from] OutOfMemory),
@@ -42,7 +54,7 @@ impl App {
     /// Publish a message that does not come from a call of the module.
     ///
     /// # Errors
-    /// If the message is too large.
+    /// If the message is too large, or the id is not valid.
     pub fn publish(
         &self,
         topic: &str,
@@ -58,7 +70,7 @@ impl App {
     /// Publish a message, and add each connection that it reached to `dirty`, which the caller wakes.
     ///
     /// # Errors
-    /// If the message is too large.
+    /// If the message is too large, or the id is not valid.
     pub(crate) fn publish_from_call(
         &self,
         setup: &Setup,
@@ -70,14 +82,30 @@ impl App {
         if message.as_bytes().len() > setup.limits.outbox_bytes.bytes() {
             return Err(PublishError::TooLarge);
         }
+        let Some(id) = options.id else { return self.publish_now(topic, message, options, dirty) };
+        if id.is_empty() || id.len() > MAX_MESSAGE_ID {
+            return Err(PublishError::InvalidId);
+        }
+        let publish = || self.publish_now(topic, message, options, dirty);
+        self.message_ids.publish_once(topic, id, setup.limits.message_ids, publish)
+    }
+
+    fn publish_now(
+        &self,
+        topic: &str,
+        message: Payload<'_>,
+        options: PublishOptions<'_>,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> Result<Publication, PublishError> {
         let memory = &self.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes))?;
         let compress = |message: &Encoded, how| compressed(message, how, memory);
-        let reached = self.topics.publish(topic, &message, compress, options.except, dirty);
+        let headers = Headers { topic, id: options.id, except: options.except, keeping: options.keeping };
+        let (reached, position) = self.topics.publish(&message, &headers, compress, dirty);
         self.traffic.sent(Amount::of(&message), reached);
-        self.tails.published(topic, &message, reached);
-        Ok(Publication { reached })
+        self.tails.published(topic, &message, reached, position);
+        Ok(Publication { reached, position, is_duplicate: false })
     }
 }
 

@@ -10,6 +10,8 @@ use hassock_frames::Encoded;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::client_protocol::Position;
+
 /// Bytes that a message counts in addition to its payload, for its entry in the queue.
 const OVERHEAD: usize = 64;
 
@@ -38,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) message: Encoded,
     /// For how many subscribers it was queued.
     pub(crate) reached: u32,
+    /// Its position, if the topic keeps it.
+    pub(crate) position: Option<Position>,
 }
 
 /// What a reader finds.
@@ -88,16 +92,16 @@ impl Tails {
 
     /// A message was published.
     #[inline]
-    pub(super) fn published(&self, topic: &str, message: &Encoded, reached: u32) {
+    pub(super) fn published(&self, topic: &str, message: &Encoded, reached: u32, position: Option<Position>) {
         if self.count.load(Ordering::Relaxed) > 0 {
-            self.show(topic, message, reached);
+            self.show(topic, message, reached, position);
         }
     }
 
     #[cold]
-    fn show(&self, topic: &str, message: &Encoded, reached: u32) {
+    fn show(&self, topic: &str, message: &Encoded, reached: u32, position: Option<Position>) {
         for tail in self.all.lock().iter().filter(|tail| tail.topic == topic) {
-            tail.put(Seen { at: SystemTime::now(), message: message.clone(), reached });
+            tail.put(Seen { at: SystemTime::now(), message: message.clone(), reached, position });
         }
     }
 }
@@ -161,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_tail_sees_its_topic_from_its_beginning_to_its_end() {
         let tails = Tails::default();
-        let publish = |topic: &str, text: &str| tails.published(topic, &Encoded::text(text), 0);
+        let publish = |topic: &str, text: &str| tails.published(topic, &Encoded::text(text), 0, None);
         publish("news", "before");
         let (one, other) = (tails.start("news", 1000), tails.start("sport", 1000));
         publish("news", "one");
@@ -182,11 +186,11 @@ mod tests {
         let tails = Tails::default();
         let tail = tails.start("news", 2 * (OVERHEAD + 10));
         for text in ["0123456789", "abcdefghij", "x", ""] {
-            tails.published("news", &Encoded::text(text), 1);
+            tails.published("news", &Encoded::text(text), 1, None);
         }
         assert_eq!(texts(&tail), ["0123456789", "abcdefghij"]);
         assert!(matches!(tail.next(), Found::TooSlow));
-        tails.published("news", &Encoded::text("y"), 1);
+        tails.published("news", &Encoded::text("y"), 1, None);
         assert!(matches!(tail.next(), Found::TooSlow), "it does not begin again");
     }
 }

@@ -31,7 +31,7 @@ pub struct PublishArgs {
     /// Publish a binary message: all bytes, as they are
     #[arg(long)]
     pub binary: bool,
-    /// Name the message within the app, so that it is published once, however often the command runs
+    /// Name the message within its topic, so that it is published once, even if the command runs again within five minutes
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
     /// The host
@@ -65,7 +65,10 @@ pub async fn run(args: PublishArgs) -> Result<(), CommandError> {
         false => {
             let plural = if published.reached == 1 { "" } else { "s" };
             let topic = terminal_text(&published.topic);
-            print_line(format!("published to {topic}: {} connection{plural} reached", published.reached));
+            let position = published.position.map(|position| format!(", at {position}")).unwrap_or_default();
+            let before = if published.duplicate { " before" } else { "" };
+            let reached = published.reached;
+            print_line(format!("published{before} to {topic}: {reached} connection{plural} reached{position}"));
         }
     }
     Ok(())

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppLimits, CompressionConfig, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy};
+use super::{
+    AppLimits, CompressionConfig, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy, TopicConfig,
+};
 
 /// One application: where it is served, its module, and what the module may use.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -53,6 +55,8 @@ pub struct AppConfig {
     pub record: RecordConfig,
     /// Whether messages are compressed.
     pub compression: CompressionConfig,
+    /// Topics with a history, by the beginning of their names.
+    pub topics: BTreeMap<String, TopicConfig>,
     /// Bounds of each connection, call and instance of the app.
     pub limits: AppLimits,
 }
@@ -85,6 +89,7 @@ impl Default for AppConfig {
             samples: Vec::new(),
             record: RecordConfig::default(),
             compression: CompressionConfig::default(),
+            topics: BTreeMap::new(),
             limits: AppLimits::default(),
         }
     }

@@ -75,7 +75,14 @@ pub struct AppLimits {
     pub attachment_bytes: Size,
     /// Topics that one connection may subscribe to: each costs memory, and work when it ends.
     pub topics_per_connection: usize,
-    /// Timers of one connection at the same time, for the same reason.
+    /// Bytes of messages that all topics of the app keep together, where each message counts 64 bytes more than its payload: a
+    /// module may publish to any number of topics. The oldest messages go first. All apps together keep at most a quarter of
+    /// `memory_budget`.
+    pub history_bytes: Size,
+    /// Ids of published messages that are remembered for five minutes, so that a message which is sent again is not published
+    /// again: each costs memory. The oldest are forgotten first.
+    pub message_ids: usize,
+    /// Timers of one connection at the same time, for the same reason as `topics_per_connection`.
     pub timers_per_connection: usize,
     /// Timers of the app itself at the same time, for the same reason.
     pub timers_per_app: usize,
@@ -119,6 +126,8 @@ impl Default for AppLimits {
             outbox_bytes: Size::mebibytes(1),
             attachment_bytes: Size::kibibytes(64),
             topics_per_connection: 64,
+            history_bytes: Size::mebibytes(64),
+            message_ids: 10_000,
             timers_per_connection: 16,
             timers_per_app: 1_000,
             instances: 32,

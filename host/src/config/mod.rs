@@ -31,6 +31,7 @@ mod sharer;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod traces;
 mod validate;
 mod written;
@@ -62,6 +63,7 @@ pub use scalars::{Duration, Secret, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
+pub use topic::TopicConfig;
 pub use traces::{NotASample, Sample, TracesConfig};
 
 /// A whole configuration, valid in itself: what it refers to (files, databases) has not been looked at.

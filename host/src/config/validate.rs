@@ -36,6 +36,9 @@ const MAX_SPANS: usize = 100_000;
 /// The largest `message_bytes`: a module reads a whole message at once, and the packed form describes less than 2 GiB.
 const MAX_MESSAGE: usize = 1 << 30;
 
+/// The longest name of a topic in bytes.
+const MAX_TOPIC: usize = 256;
+
 /// A name of letters, digits, dashes and dots, or an address of IPv6 without brackets.
 fn is_host_name(host: &str) -> bool {
     let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
@@ -222,6 +225,7 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     if !(1..=9).contains(&app.compression.level) {
         report.add(&format!("{key}.compression.level"), "must be 1 to 9");
     }
+    topics(report, &format!("{key}.topics"), app);
     app_limits(report, &format!("{key}.limits"), app);
 }
 
@@ -251,6 +255,26 @@ fn samples(report: &mut Report<'_>, key: &str, app: &AppConfig) {
 fn redacted_headers(report: &mut Report<'_>, key: &str, app: &AppConfig) {
     for name in app.record.redact_headers.iter().filter(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
         report.add(key, format!("`{name}` is not the name of a header field"));
+    }
+}
+
+fn topics(report: &mut Report<'_>, key: &str, app: &AppConfig) {
+    for (pattern, topic) in &app.topics {
+        let key = format!("{key}.{pattern}");
+        let exact = pattern.strip_suffix('*').unwrap_or(pattern);
+        if exact.contains('*') || pattern.is_empty() || exact.len() > MAX_TOPIC {
+            report.add(
+                &key,
+                "is neither the name of a topic, 1 to 256 bytes, nor the beginning of one with a `*` behind it",
+            );
+        }
+        if topic.keep.get() > MAX_SPAN {
+            report.add(&format!("{key}.keep"), "must be at most 365days");
+        }
+        if topic.history > 0 {
+            long_enough(report, &format!("{key}.keep"), topic.keep);
+            at_least_one(report, &format!("{key}.history_bytes"), topic.history_bytes.bytes());
+        }
     }
 }
 

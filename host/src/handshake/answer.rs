@@ -2,7 +2,7 @@
 //!
 //! | status | when |
 //! |---|---|
-//! | 400 | the WebSocket handshake is malformed |
+//! | 400 | the WebSocket handshake is malformed, or the state that a client of `hassock.v1` sends with it |
 //! | 403 | pages of this origin may not connect |
 //! | 404 | no app has that path |
 //! | 421 | the request is for another host than those in `hosts` |
@@ -69,6 +69,11 @@ fn turned_down(outcome: HandshakeOutcome, status: StatusCode, sentence: impl Int
 
 pub(super) fn not_found(path: &str) -> Answer {
     turned_down(HandshakeOutcome::NotFound, StatusCode::NOT_FOUND, format!("no app has the path {path}\n"))
+}
+
+/// A client of `hassock.v1` says something that cannot be read.
+pub(super) fn unreadable_state(reason: &str) -> Answer {
+    turned_down(HandshakeOutcome::Malformed, StatusCode::BAD_REQUEST, format!("{reason}\n"))
 }
 
 pub(super) fn wrong_origin(origin: &str) -> Answer {

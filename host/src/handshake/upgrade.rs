@@ -17,6 +17,7 @@ use super::{Client, Pending, compression, health, page};
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
+use crate::client_protocol::{self, ClientState};
 use crate::config::AppLimits;
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::{HostState, RoutingTable};
@@ -154,9 +155,18 @@ async fn hand_over(
     if let Some(trace) = trace {
         trace.continue_in(&mut contract.headers);
     }
+    let offer = match client_protocol::offered(std::mem::take(&mut contract.subprotocols)) {
+        Ok(offer) => offer,
+        Err(reason) => {
+            let answer = answer::unreadable_state(&reason);
+            note_refusal(asking, &answer).await;
+            return answer;
+        }
+    };
+    contract.subprotocols = offer.subprotocols;
     let agreed = compression::agree(&setup.config.compression, request.headers());
     let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
-    let outcome = match enter(app, &setup, id, client.slot, deflate) {
+    let outcome = match enter(app, &setup, id, client.slot, deflate, offer.state) {
         Some(entered) => {
             if let Some(trace) = trace {
                 entered.connection.trace();
@@ -260,9 +270,16 @@ impl Drop for Entered {
 
 /// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
 /// any more.
-fn enter(app: &Arc<App>, setup: &Setup, id: u64, slot: Slot, deflate: Option<Deflate>) -> Option<Entered> {
+fn enter(
+    app: &Arc<App>,
+    setup: &Setup,
+    id: u64,
+    slot: Slot,
+    deflate: Option<Deflate>,
+    spoken: Option<ClientState>,
+) -> Option<Entered> {
     let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
-    let connection = Arc::new(connection.deflating(deflate));
+    let connection = Arc::new(connection.deflating(deflate).speaking(spoken));
     app.connections.insert(&connection);
     let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
     // Check this only now: if the app is removed later, it closes this connection too.
@@ -357,12 +374,16 @@ fn apply(
         answer::has_room(&headers)?;
         headers.append(name, value);
     }
-    if let Some(subprotocol) = acceptance.subprotocol {
-        if !request.subprotocols.contains(&subprotocol) {
+    if let Some(subprotocol) = &acceptance.subprotocol {
+        if !request.subprotocols.contains(subprotocol) {
             return Err(format!("the client did not offer the subprotocol `{subprotocol}`").into());
         }
-        let value = HeaderValue::from_str(&subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
+        let value = HeaderValue::from_str(subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    if connection.speaks() {
+        // The client is told the module's choice in the first message.
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(client_protocol::NAME));
     }
     if acceptance.attachment.len() > setup.limits.attachment_bytes.bytes() {
         let limit = setup.limits.attachment_bytes;
@@ -375,6 +396,9 @@ fn apply(
     for topic in &acceptance.topics {
         let subscribed = app.topics.subscribe(connection, topic, setup.limits.topics_per_connection);
         subscribed.map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
+    }
+    if let Some(client) = &connection.client {
+        client.opened(acceptance.subprotocol);
     }
     Ok(headers)
 }

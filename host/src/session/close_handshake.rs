@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::read::Reader;
 use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::Close;
+use crate::app::connection::{Close, Connection};
 use crate::config::AppLimits;
 use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
@@ -23,14 +23,16 @@ pub(super) async fn close_handshake(
     mut reader: Reader,
     close: &Close,
     limits: &AppLimits,
-    input: &Share,
+    connection: &Connection,
 ) {
+    let input = &connection.input;
     if close.by == ClosedBy::Transport {
         return;
     }
     keep_little(&mut reader, input);
     let frame = Encoded::close(close.frame().as_ref());
-    if writer.close(frame).await.is_err() {
+    let farewell = connection.speaks().then(|| close.farewell()).flatten();
+    if writer.close(farewell, frame).await.is_err() {
         return;
     }
     if close.by == ClosedBy::Client && !writer.has_pinged {

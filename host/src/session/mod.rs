@@ -5,6 +5,7 @@ mod close_handshake;
 mod rate_limiter;
 mod read;
 mod run;
+mod spoken;
 mod transport;
 mod write;
 

@@ -18,6 +18,7 @@ use super::transport::Transport;
 use super::write::Writer;
 use crate::app::connection::{Close, DueTimer, Opened};
 use crate::app::{Amount, call, versions};
+use crate::client_protocol::ToClient;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 
@@ -46,7 +47,7 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
     let close_handshake = async {
         // A client that took no more bytes will not take a close frame either.
         if !writer.is_stuck {
-            let handshake = close_handshake(writer, reader, &close, &limits, &connection.input);
+            let handshake = close_handshake(writer, reader, &close, &limits, &connection);
             let _ = timeout(limits.close_timeout.get(), handshake).await;
         }
         // The module may hear of the end much later. Nothing of this is in memory any more.
@@ -57,8 +58,8 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
     tokio::join!(close_handshake, opened.finish(close.clone()));
 }
 
-struct Session<'a, S> {
-    opened: &'a Opened,
+pub(super) struct Session<'a, S> {
+    pub(super) opened: &'a Opened,
     reader: Reader,
     writer: Writer<S>,
     rate: RateLimiter,
@@ -103,6 +104,11 @@ impl<'a, S: Transport> Session<'a, S> {
 
     /// Handle events until the end. Each poll of the task may read the socket again.
     async fn serve(&mut self) -> Close {
+        if let Some(greeting) = self.opened.connection.greeting(self.opened.limits.keepalive.get())
+            && let Err(close) = self.writer.write_now(greeting, &self.opened.connection).await
+        {
+            return close;
+        }
         let drained = Arc::clone(&self.drained);
         let mut serving = pin!(self.handle_events());
         poll_fn(|context| {
@@ -169,7 +175,7 @@ impl<'a, S: Transport> Session<'a, S> {
             // The socket is read once in a poll of the task.
             yield_now().await;
         }
-        self.writer.write(&self.opened.connection).await
+        self.write().await
     }
 
     /// Call the module for a timer, and write what it sent. A requested close ends the session before the next timer.
@@ -182,7 +188,7 @@ impl<'a, S: Transport> Session<'a, S> {
         // Boxed, because timers are rare, and each connection would keep the room for this call.
         let mut call = Box::pin(call::connection_timer(app, connection, &timer.name, &timer.payload));
         self.drive(call.as_mut()).await?;
-        self.writer.write(&self.opened.connection).await
+        self.write().await
     }
 
     async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
@@ -192,7 +198,7 @@ impl<'a, S: Transport> Session<'a, S> {
         if batch.messages.is_empty() {
             return match batch.end {
                 Some(close) => Err(close),
-                None => self.writer.write(&self.opened.connection).await,
+                None => self.write().await,
             };
         }
         self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
@@ -203,20 +209,35 @@ impl<'a, S: Transport> Session<'a, S> {
         if let Some(tap) = self.opened.connection.tap() {
             tap.sent(&batch.messages);
         }
-        if let Some(result) = call::receive_directly(&self.opened.app, &self.opened.connection, &batch.messages, now) {
-            return match batch.end {
+        if self.opened.connection.speaks() {
+            // Boxed, because each idle connection would keep the room for it.
+            return Box::pin(self.spoken(batch.messages, batch.end, now)).await;
+        }
+        self.hand_over(batch.messages, batch.end, now).await
+    }
+
+    /// Let the module handle messages, and write what it sent. `end` came behind them.
+    pub(super) async fn hand_over(&mut self, messages: Packed, end: Option<Close>, now: Instant) -> Result<(), Close> {
+        if messages.is_empty() {
+            return match end {
+                Some(close) => Err(close),
+                None => self.write().await,
+            };
+        }
+        if let Some(result) = call::receive_directly(&self.opened.app, &self.opened.connection, &messages, now) {
+            return match end {
                 Some(close) => Err(close),
                 None => {
                     self.called(result, None)?;
-                    self.forget(batch.messages);
-                    self.writer.write(&self.opened.connection).await
+                    self.forget(messages);
+                    self.write().await
                 }
             };
         }
         let Opened { app, connection, .. } = self.opened;
         // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
-        let mut call = Box::pin(call::receive(app, connection, &batch.messages));
-        match batch.end {
+        let mut call = Box::pin(call::receive(app, connection, &messages));
+        match end {
             // The end came behind these messages. Nothing can be sent any more, and it stays the end,
             // whatever becomes of the call, which is in the log.
             Some(close) => {
@@ -226,9 +247,20 @@ impl<'a, S: Transport> Session<'a, S> {
             None => {
                 self.drive(call.as_mut()).await?;
                 drop(call);
-                self.forget(batch.messages);
-                self.writer.write(&self.opened.connection).await
+                self.forget(messages);
+                self.write().await
             }
+        }
+    }
+
+    /// Write what is in the outbox, and what the connection has not got yet of its topics.
+    async fn write(&mut self) -> Result<(), Close> {
+        loop {
+            self.writer.write(&self.opened.connection).await?;
+            if !self.opened.connection.is_behind() {
+                return Ok(());
+            }
+            self.opened.app.topics.catch_up(&self.opened.connection);
         }
     }
 
@@ -241,7 +273,10 @@ impl<'a, S: Transport> Session<'a, S> {
 
     /// Let a call run to its end, and write meanwhile what is sent to the client: a call may wait for a
     /// database. A call is never dropped half-way because the client went away.
-    async fn drive(&mut self, mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>) -> Result<(), Close> {
+    pub(super) async fn drive(
+        &mut self,
+        mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>,
+    ) -> Result<(), Close> {
         let connection = &*self.opened.connection;
         let writer = &mut self.writer;
         let pump = async move {
@@ -295,6 +330,9 @@ impl<'a, S: Transport> Session<'a, S> {
             (self.last_heard, self.pinged_at) = (now, None);
         }
         let keepalive = self.opened.limits.keepalive.get();
+        if self.opened.connection.speaks() {
+            return self.heartbeat(now + keepalive, now).await;
+        }
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
         if due <= now {
             if self.pinged_at.is_some() {
@@ -305,6 +343,18 @@ impl<'a, S: Transport> Session<'a, S> {
             due = now + keepalive;
         }
         self.alarm.as_mut().reset(due);
+        Ok(())
+    }
+
+    /// Let a client of the protocol know that the host is there, and find out whether the client is: it answers. A page in a
+    /// browser does not see pings.
+    async fn heartbeat(&mut self, next: Instant, now: Instant) -> Result<(), Close> {
+        if self.pinged_at.is_some() {
+            return Err(Close::lost("the client did not answer a heartbeat"));
+        }
+        self.pinged_at = Some(now);
+        self.writer.write_now(ToClient::Heartbeat.encoded(), &self.opened.connection).await?;
+        self.alarm.as_mut().reset(next);
         Ok(())
     }
 }

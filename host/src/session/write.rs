@@ -100,15 +100,22 @@ impl<S: Transport> Writer<S> {
     /// Ping a silent client to find out whether it still responds.
     pub(super) async fn ping(&mut self, connection: &Connection) -> Result<(), Close> {
         self.has_pinged = true;
-        self.queue.push_back(Encoded::ping());
+        self.write_now(Encoded::ping(), connection).await
+    }
+
+    /// Write a frame before anything else that is queued.
+    pub(super) async fn write_now(&mut self, frame: Encoded, connection: &Connection) -> Result<(), Close> {
+        self.queue.push_back(frame);
         self.is_flushed = false;
         self.flush_in_time(connection).await
     }
 
-    /// Write the close frame, as the last one. Messages that are still queued are dropped, but not the rest of a frame.
-    pub(super) async fn close(&mut self, frame: Encoded) -> io::Result<()> {
+    /// Write the close frame, as the last one, and perhaps a message before it. Messages that are still queued are dropped,
+    /// but not the rest of a frame.
+    pub(super) async fn close(&mut self, farewell: Option<Encoded>, frame: Encoded) -> io::Result<()> {
         self.queue.truncate(usize::from(self.written > 0));
         self.pongs.clear();
+        self.queue.extend(farewell);
         self.queue.push_back(frame);
         poll_fn(|context| self.poll_flush(context)).await
     }
@@ -275,7 +282,7 @@ mod tests {
         let (mut writer, socket, _connection) = half_written();
         let close = Encoded::close(None);
         let finish = async {
-            writer.close(close.clone()).await.unwrap();
+            writer.close(None, close.clone()).await.unwrap();
             drop(writer);
         };
         let ((), written) = tokio::join!(finish, read_all(socket));

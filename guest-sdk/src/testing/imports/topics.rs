@@ -1,11 +1,16 @@
 //! `hassock:host/topics`
 
+use crate::history::{HistoryPage, Options, Position, Published, StartAt, Subscription};
 use crate::testing::answer;
 use crate::testing::current::state;
 use crate::testing::engine::closing;
+use crate::testing::history;
 use crate::testing::outbox::SendError;
 use crate::testing::state::{Connection, State};
 use crate::{ClosedBy, Message, TopicError};
+
+/// Bytes of the id of a message.
+const MAX_ID: usize = 128;
 
 pub(crate) fn subscribe(id: u64, topic: &str) -> Result<(), TopicError> {
     state("Connection::subscribe", |state| {
@@ -23,24 +28,50 @@ pub(crate) fn unsubscribe(id: u64, topic: &str) -> Result<(), TopicError> {
 }
 
 pub(crate) fn publish(topic: &str, message: Message) -> Result<u32, TopicError> {
-    state("topics::publish", |state| publish_to(state, topic, &message, None))
+    state("topics::publish", |state| Ok(publish_to(state, topic, &message, &Options::default())?.reached))
 }
 
 pub(crate) fn publish_except(topic: &str, message: Message, except: u64) -> Result<u32, TopicError> {
-    state("topics::publish_except", |state| publish_to(state, topic, &message, Some(except)))
+    let options = Options { except: Some(except), ..Options::default() };
+    state("topics::publish_except", |state| Ok(publish_to(state, topic, &message, &options)?.reached))
+}
+
+pub(crate) fn subscribe_from(id: u64, topic: &str, start: StartAt) -> Result<Subscription, TopicError> {
+    state("Connection::subscribe_from", |state| history::subscribe(state, id, topic, start))
+}
+
+pub(crate) fn publish_with(topic: &str, message: Message, options: Options) -> Result<Published, TopicError> {
+    state("Publish::publish", |state| {
+        if options.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_ID) {
+            return Err(TopicError::InvalidTopic);
+        }
+        let key = options.id.clone().map(|id| (topic.to_owned(), id));
+        if let Some(before) = key.as_ref().and_then(|key| state.published.get(key)) {
+            return Ok(Published { is_duplicate: true, ..*before });
+        }
+        let published = publish_to(state, topic, &message, &options)?;
+        state.published.extend(key.map(|key| (key, published)));
+        Ok(published)
+    })
+}
+
+pub(crate) fn history(topic: &str, since: Option<Position>, limit: u32) -> Result<HistoryPage, TopicError> {
+    state("history", |state| history::page(state, topic, since, limit))
 }
 
 pub(crate) fn subscribers(topic: &str) -> Vec<u64> {
     state("topics::subscribers", |state| state.subscribers(topic).map(|(id, _)| id).collect())
 }
 
-fn publish_to(state: &mut State, topic: &str, message: &Message, except: Option<u64>) -> Result<u32, TopicError> {
+fn publish_to(state: &mut State, topic: &str, message: &Message, options: &Options) -> Result<Published, TopicError> {
     if message.as_bytes().len() > state.limits.outbox_bytes {
         return Err(TopicError::TooLarge);
     }
-    let others = state.subscribers(topic).filter(|(id, _)| Some(*id) != except);
+    let position =
+        if options.skip_history { None } else { history::keep(state, topic, message, options.id.as_deref()) };
+    let others = state.subscribers(topic).filter(|(id, _)| Some(*id) != options.except);
     let reached = others.filter_map(|(_, connection)| reach(connection, message)).count();
-    Ok(u32::try_from(reached).unwrap_or(u32::MAX))
+    Ok(Published { reached: u32::try_from(reached).unwrap_or(u32::MAX), position, is_duplicate: false })
 }
 
 /// Queue a message for a subscriber. If its outbox is full, it is closed: it would otherwise miss a message without

@@ -10,6 +10,7 @@ use crate::app::versions::{CallOrder, Exported};
 use crate::config::AppLimits;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
+use crate::module::bindings::hassock::host::types::Message;
 use crate::module::message;
 use crate::text::log_line;
 
@@ -82,6 +83,18 @@ pub(super) struct ConnectionTimer<'a> {
 pub(super) struct AppTimer<'a> {
     pub(super) name: &'a str,
     pub(super) payload: &'a [u8],
+}
+
+/// `subscription-handler.subscribe`
+pub(super) struct Subscribe<'a> {
+    pub(super) connection: u64,
+    pub(super) topic: &'a str,
+}
+
+/// `request-handler.request`
+pub(super) struct Ask<'a> {
+    pub(super) connection: u64,
+    pub(super) message: &'a Message,
 }
 
 /// `migration.migrate`
@@ -175,6 +188,38 @@ impl Export for AppTimer<'_> {
 
     fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
         without_error(returned)
+    }
+}
+
+impl Export for Subscribe<'_> {
+    const EXPORTED: Exported = Exported::Subscribe;
+    type Returned = Option<Result<(), String>>;
+    // None if the version has no such function.
+    type Value = Self::Returned;
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(handler) = &instance.subscription_handler else { return Ok(None) };
+        handler.call_subscribe(&mut instance.store, self.connection, self.topic).await.map(Some)
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        Ok(returned)
+    }
+}
+
+impl Export for Ask<'_> {
+    const EXPORTED: Exported = Exported::Request;
+    type Returned = Option<Result<Message, String>>;
+    // None if the version has no such function.
+    type Value = Self::Returned;
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(handler) = &instance.request_handler else { return Ok(None) };
+        handler.call_request(&mut instance.store, self.connection, self.message).await.map(Some)
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        Ok(returned)
     }
 }
 

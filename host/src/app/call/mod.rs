@@ -17,10 +17,10 @@ mod state;
 
 use std::sync::Arc;
 
-use hassock_frames::Packed;
+use hassock_frames::{Packed, Payload};
 
 pub use direct::{closed_directly, open_directly, receive_directly};
-use export::{AppTimer, Check, Closed, ConnectionTimer, Export, Migrate, Open, Receive};
+use export::{AppTimer, Ask, Check, Closed, ConnectionTimer, Export, Migrate, Open, Receive, Subscribe};
 use patience::Patience;
 pub(crate) use pool::Pool;
 use run::{Call, run};
@@ -30,7 +30,8 @@ use super::connection::Connection;
 use super::versions::{self, Version};
 use super::{App, Setup};
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
-use crate::module::{CallError, FailedCall};
+use crate::module::bindings::hassock::host::types::Message;
+use crate::module::{self, CallError, FailedCall};
 
 /// `handler.open`
 ///
@@ -85,6 +86,34 @@ pub async fn connection_timer(
 /// If the call did not return, or returned an error.
 pub async fn app_timer(app: &Arc<App>, name: &str, payload: &[u8]) -> Result<(), FailedCall> {
     patiently(app, None, AppTimer { name, payload }).await
+}
+
+/// `subscription-handler.subscribe`: whether the client may subscribe to a topic, or the reason why not. None if the module
+/// does not let clients subscribe.
+///
+/// # Errors
+/// If the call did not return.
+pub async fn subscribe(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    topic: &str,
+) -> Result<Option<Result<(), String>>, FailedCall> {
+    let version = versions::version_for(app, Some(connection)).await?;
+    Call::new(app, &version, Some(connection)).serve(Subscribe { connection: connection.id, topic }).await
+}
+
+/// `request-handler.request`: the answer, or the reason why there is none. None if the module has no answers.
+///
+/// # Errors
+/// If the call did not return.
+pub async fn request(
+    app: &Arc<App>,
+    connection: &Arc<Connection>,
+    message: Payload<'_>,
+) -> Result<Option<Result<Message, String>>, FailedCall> {
+    let version = versions::version_for(app, Some(connection)).await?;
+    let message = &module::message(message);
+    Call::new(app, &version, Some(connection)).serve(Ask { connection: connection.id, message }).await
 }
 
 /// `migration.migrate`: what `version` makes of an attachment of `from`. A version without that export returns the

@@ -16,7 +16,9 @@ use crate::app::versions::Version;
 use crate::config::Duration;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
-use crate::module::bindings::exports::hassock::host::{handler, migration, self_test, timer_handler};
+use crate::module::bindings::exports::hassock::host::{
+    handler, migration, request_handler, self_test, subscription_handler, timer_handler,
+};
 
 /// `receive-packed`. The generated functions always make a stack of their own; this one can be called with and without.
 pub(super) type ReceivePacked = TypedFunc<(u64, &'static [u8], u32), (Result<Vec<u8>, String>,)>;
@@ -34,6 +36,8 @@ pub(super) struct Instance {
     pub(super) receive_packed: Option<ReceivePacked>,
     pub(super) direct: Option<DirectHandler>,
     pub(super) timer_handler: Option<timer_handler::Guest>,
+    pub(super) subscription_handler: Option<subscription_handler::Guest>,
+    pub(super) request_handler: Option<request_handler::Guest>,
     pub(super) self_test: Option<self_test::Guest>,
     pub(super) migration: Option<migration::Guest>,
     calls: u32,
@@ -227,6 +231,8 @@ impl Pool {
             direct,
             handler: version.exports.handler.load(&mut store, &instance).map_err(failed)?,
             timer_handler: load!(timer_handler),
+            subscription_handler: load!(subscription_handler),
+            request_handler: load!(request_handler),
             self_test: load!(self_test),
             migration: load!(migration),
             store,

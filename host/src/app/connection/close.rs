@@ -3,7 +3,7 @@
 //! | code | when | the client should |
 //! |---|---|---|
 //! | 1001 | the host stops, or the app was removed from the config | reconnect later, or to another host |
-//! | 1002 | protocol error (RFC 6455) | fix its code |
+//! | 1002 | protocol error (RFC 6455, or `hassock.v1`) | fix its code |
 //! | 1007 | a text message that is not UTF-8, or a compressed message that cannot be decompressed | fix its code |
 //! | 1009 | a message larger than `message_bytes` | send less |
 //! | 1011 | a call of the module failed: it trapped, reached a limit or returned an error | reconnect later |
@@ -15,11 +15,12 @@
 
 use std::io;
 
-use hassock_frames::DecodeError;
+use hassock_frames::{DecodeError, Encoded};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
+use crate::client_protocol::{NotOfTheProtocol, ToClient};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Closing};
 use crate::module::{CallError, FailedCall};
 
@@ -162,6 +163,25 @@ impl Close {
     pub fn frame(&self) -> Option<CloseFrame> {
         let sendable = !matches!(self.code, 1005 | 1006 | 1015);
         sendable.then(|| CloseFrame { code: self.code.into(), reason: self.reason.clone() })
+    }
+
+    /// A message of `hassock.v1` that is not one.
+    pub(crate) fn not_of_the_protocol(error: NotOfTheProtocol) -> Self {
+        Self { code: 1002, reason: error.to_string().into(), by: ClosedBy::Host }
+    }
+
+    /// What a client of `hassock.v1` is told before the close frame: whether it should connect again, and when. None if it
+    /// closes itself.
+    pub(crate) fn farewell(&self) -> Option<Encoded> {
+        let (reconnect, after) = match (self.by, self.code) {
+            (ClosedBy::Client | ClosedBy::Transport, _) => return None,
+            // Codes like the statuses of HTTP: the same request would get the same answer.
+            (_, 1000 | 1002 | 1003 | 1007..=1010 | 4400..=4499) => (false, 0),
+            (_, 1012) => (true, 0),
+            (_, 1013) => (true, 5_000),
+            _ => (true, 1_000),
+        };
+        Some(ToClient::Closing { reconnect, after }.encoded())
     }
 
     /// What the module is told about the end of the connection.

@@ -6,16 +6,19 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use hassock_frames::Deflate;
+use hassock_frames::{Deflate, Encoded};
 use parking_lot::Mutex;
 
 use super::close::Close;
 use super::outbox::{Outbox, Published};
+use super::protocol_client::ProtocolClient;
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
+use crate::client_protocol::{ClientState, Position, ToClient};
 use crate::memory_budget::{MemoryBudget, Share, Use};
 
 /// A timer of a connection that is due.
@@ -61,6 +64,10 @@ pub struct Connection {
     is_evicted: AtomicBool,
     /// Its calls are traced.
     is_traced: AtomicBool,
+    /// It has not got everything yet that is kept of its topics.
+    is_behind: AtomicBool,
+    /// What its client has said in the client protocol, if it speaks that.
+    pub(crate) client: Option<Box<ProtocolClient>>,
     /// What the connection takes up of the bounds of the host.
     _slot: Slot,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
@@ -88,6 +95,8 @@ impl Connection {
             input: memory.share(Use::Input),
             is_evicted: AtomicBool::new(false),
             is_traced: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
+            client: None,
             outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
@@ -104,6 +113,53 @@ impl Connection {
     pub(crate) fn deflating(mut self, deflate: Option<Deflate>) -> Self {
         self.outbox = self.outbox.deflating(deflate);
         self
+    }
+
+    /// The same, whose client speaks the client protocol and has what `state` says from before.
+    pub(crate) fn speaking(mut self, state: Option<ClientState>) -> Self {
+        if let Some(state) = state {
+            self.outbox = self.outbox.speaking();
+            self.client = Some(Box::new(ProtocolClient::new(state)));
+        }
+        self
+    }
+
+    /// Whether its client speaks the client protocol.
+    #[inline]
+    pub(crate) fn speaks(&self) -> bool {
+        self.outbox.speaks()
+    }
+
+    /// The first message to a client of the protocol, which gets a heartbeat so often.
+    pub(crate) fn greeting(&self, heartbeat: Duration) -> Option<Encoded> {
+        let client = self.client.as_ref()?;
+        let connected = ToClient::Connected {
+            connection: self.id,
+            heartbeat: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
+            subprotocol: client.subprotocol(),
+        };
+        Some(connected.encoded())
+    }
+
+    /// The position up to which the client has the messages of a topic, once.
+    pub(crate) fn take_since(&self, topic: &str) -> Option<Position> {
+        self.client.as_ref()?.take_since(topic)
+    }
+
+    /// It has not got everything yet that is kept of its topics.
+    pub(crate) fn fall_behind(&self) {
+        self.is_behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has not got everything yet that is kept of its topics.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// It is about to get more of what is kept.
+    pub(crate) fn catch_up(&self) {
+        self.is_behind.store(false, Ordering::Relaxed);
     }
 
     /// Make the session check its outbox and its timers.

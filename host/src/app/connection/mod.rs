@@ -5,6 +5,7 @@ mod close;
 mod connection;
 mod opened;
 mod outbox;
+mod protocol_client;
 mod registry;
 mod version_binding;
 

@@ -8,6 +8,7 @@ use hassock_frames::{Compression, Deflate, Encoded};
 use parking_lot::Mutex;
 
 use super::close::Close;
+use crate::client_protocol;
 use crate::memory_budget::{MemoryBudget, OutOfMemory, SHORTEST, Share, Use};
 
 /// Bytes that the outbox counts for a message in addition to its payload, for the queue entry and the frame header.
@@ -31,8 +32,17 @@ pub enum SendError {
 pub struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
-    /// How messages are compressed, if the client agreed to that. All bounds count what the module sent.
+    /// If the client does not get messages as they were sent. All bounds count what the module sent.
+    form: Option<Form>,
+}
+
+/// The form in which a client gets messages.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    /// How they are compressed, if the client agreed to that.
     deflate: Option<Deflate>,
+    /// Whether the client speaks the client protocol, in which each message has a header.
+    speaks: bool,
 }
 
 /// What a session does next with its socket.
@@ -89,23 +99,37 @@ impl Outbox {
             close: None,
             shut: false,
         };
-        Self { queue: Mutex::new(queue), limit, deflate: None }
+        Self { queue: Mutex::new(queue), limit, form: None }
     }
 
     /// The same for a client that may have agreed to compression.
     pub(crate) fn deflating(self, deflate: Option<Deflate>) -> Self {
-        Self { deflate, ..self }
+        let Some(deflate) = deflate else { return self };
+        let speaks = self.speaks();
+        Self { form: Some(Form { deflate: Some(deflate), speaks }), ..self }
+    }
+
+    /// The same for a client that speaks the client protocol.
+    pub(crate) fn speaking(self) -> Self {
+        let deflate = self.deflate();
+        Self { form: Some(Form { deflate, speaks: true }), ..self }
+    }
+
+    /// Whether the client speaks the client protocol.
+    #[inline]
+    pub(crate) fn speaks(&self) -> bool {
+        self.form.is_some_and(|form| form.speaks)
     }
 
     /// How published messages are to be compressed.
     #[inline]
     pub(crate) fn deflate(&self) -> Option<Deflate> {
-        self.deflate
+        self.form?.deflate
     }
 
     /// Whether the client may compress.
     pub(crate) fn compression(&self) -> Compression {
-        if self.deflate.is_some() { Compression::Deflate } else { Compression::None }
+        if self.deflate().is_some() { Compression::Deflate } else { Compression::None }
     }
 
     /// Queue messages: all of them, or none.
@@ -113,8 +137,17 @@ impl Outbox {
     /// # Errors
     /// If they do not fit, or the connection is closing.
     pub fn push(&self, messages: Encoded) -> Result<(), SendError> {
-        let (messages, own) = self.compressed(messages);
+        let (messages, own) = self.in_form(messages);
         self.push_counting(messages, own, None)
+    }
+
+    /// Queue a message that has a header already.
+    ///
+    /// # Errors
+    /// If it does not fit, or the connection is closing.
+    pub(crate) fn push_spoken(&self, message: Encoded) -> Result<(), SendError> {
+        let own = in_memory(&message);
+        self.push_counting(message, own, None)
     }
 
     /// Queue a message that was published, in the form for this connection. If it is not short, the memory budget counts its
@@ -134,12 +167,12 @@ impl Outbox {
 
     /// The messages as this client gets them, and how many bytes of them count for the memory budget.
     #[inline]
-    fn compressed(&self, messages: Encoded) -> (Encoded, usize) {
+    fn in_form(&self, messages: Encoded) -> (Encoded, usize) {
         let size = size(&messages);
-        match self.deflate {
+        match self.form {
             // What does not fit now need not be compressed: a client that does not read would otherwise cost its module time.
-            Some(how) if self.may_fit(size) => {
-                let messages = messages.deflated(how);
+            Some(form) if form.speaks || self.may_fit(size) => {
+                let messages = form.of(messages);
                 let own = in_memory(&messages);
                 (messages, own)
             }
@@ -186,7 +219,7 @@ impl Outbox {
     /// If the connection is closing.
     pub(crate) fn push_promised(&self, messages: Encoded) -> Result<(), SendError> {
         let bytes = size(&messages);
-        let (messages, own) = self.compressed(messages);
+        let (messages, own) = self.in_form(messages);
         let mut queue = self.queue.lock();
         if queue.is_closing() {
             return Err(SendError::Closing);
@@ -223,6 +256,20 @@ impl Outbox {
         let mut queue = self.queue.lock();
         queue.drop_messages();
         queue.close.get_or_insert_with(|| Box::new(close));
+    }
+
+    /// A message that the client must not miss was not queued: close the connection, unless it closes already.
+    pub(crate) fn fail(&self, error: SendError) {
+        match error {
+            SendError::Full | SendError::TooLarge => self.overflow(Close::too_slow()),
+            SendError::OutOfMemory => self.overflow(Close::out_of_memory()),
+            SendError::Closing => {}
+        }
+    }
+
+    /// Whether at most half of the room is used.
+    pub(crate) fn is_half_empty(&self) -> bool {
+        self.queue.lock().bytes <= self.limit / 2
     }
 
     /// Keep nothing of what was taken either: the session does not write it any more.
@@ -292,6 +339,19 @@ impl Outbox {
     /// Whether the connection is closing.
     pub(crate) fn is_closing(&self) -> bool {
         self.queue.lock().is_closing()
+    }
+}
+
+impl Form {
+    fn of(self, messages: Encoded) -> Encoded {
+        let messages = match self.speaks {
+            true => messages.with_header(client_protocol::PLAIN),
+            false => messages,
+        };
+        match self.deflate {
+            Some(how) => messages.deflated(how),
+            None => messages,
+        }
     }
 }
 

@@ -1,9 +1,14 @@
 //! `hassock:host/topics`
 
+use hassock_frames::Encoded;
+
 use crate::app::call::InstanceState;
 use crate::app::observer::CallObserver;
-use crate::app::{PublishError, PublishOptions, TopicError};
-use crate::module::bindings::hassock::host::topics::{Error, Host};
+use crate::app::{self, Keeping, Publication, PublishError, TopicError};
+use crate::client_protocol;
+use crate::module::bindings::hassock::host::topics::{
+    Error, Gap, HistoryPage, Host, KeptMessage, Position, PublishOptions, Published, Start, Subscription,
+};
 use crate::module::bindings::hassock::host::types::Message;
 use crate::module::payload;
 
@@ -12,7 +17,21 @@ impl Host for InstanceState {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
         let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
         let most = call.setup.limits.topics_per_connection;
-        call.app.topics.subscribe(&connection, &topic, most).map_err(Into::into)
+        call.app.topics.subscribe(&connection, &topic, most)?;
+        // It may have something to read.
+        self.mark_dirty(connection);
+        Ok(())
+    }
+
+    fn subscribe_from(&mut self, id: u64, topic: String, start: Start) -> Result<Subscription, Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let Some(call) = &mut self.call else { return Err(Error::UnknownConnection) };
+        call.expire_room();
+        let most = call.setup.limits.topics_per_connection;
+        let subscribed = call.app.topics.subscribe_from(&connection, &topic, start.into(), None, most)?;
+        self.mark_dirty(connection);
+        let missing = subscribed.gap.map(Into::into);
+        Ok(Subscription { position: subscribed.position.map(Into::into), missing })
     }
 
     fn unsubscribe(&mut self, id: u64, topic: String) -> Result<(), Error> {
@@ -20,15 +39,31 @@ impl Host for InstanceState {
         if let Some(call) = &self.call {
             call.app.topics.unsubscribe(&connection, &topic);
         }
+        // A client of `hassock.v1` is told.
+        self.mark_dirty(connection);
         Ok(())
     }
 
     fn publish(&mut self, topic: String, message: Message) -> Result<u32, Error> {
-        self.publish_to_all_but(&topic, message, None)
+        Ok(self.publish_message(&topic, &message, app::PublishOptions::default())?.reached)
     }
 
     fn publish_except(&mut self, topic: String, message: Message, except: u64) -> Result<u32, Error> {
-        self.publish_to_all_but(&topic, message, Some(except))
+        let options = app::PublishOptions { except: Some(except), ..Default::default() };
+        Ok(self.publish_message(&topic, &message, options)?.reached)
+    }
+
+    fn publish_with(&mut self, topic: String, message: Message, options: PublishOptions) -> Result<Published, Error> {
+        let keeping = if options.skip_history { Keeping::Skip } else { Keeping::Keep };
+        let options = app::PublishOptions { except: options.except, id: options.id.as_deref(), keeping };
+        let Publication { reached, position, is_duplicate } = self.publish_message(&topic, &message, options)?;
+        Ok(Published { reached, position: position.map(Into::into), is_duplicate })
+    }
+
+    fn history(&mut self, topic: String, since: Option<Position>, limit: u32) -> Result<HistoryPage, Error> {
+        let Some(call) = &self.call else { return Err(Error::NoHistory) };
+        let since = since.map(Into::into);
+        call.app.topics.history(&topic, since, limit as usize).map(Into::into).ok_or(Error::NoHistory)
     }
 
     fn subscribers(&mut self, topic: String) -> Vec<u64> {
@@ -37,19 +72,25 @@ impl Host for InstanceState {
 }
 
 impl InstanceState {
-    fn publish_to_all_but(&mut self, topic: &str, message: Message, except: Option<u64>) -> Result<u32, Error> {
-        let Some(call) = &mut self.call else { return Ok(0) };
+    fn publish_message(
+        &mut self,
+        topic: &str,
+        message: &Message,
+        options: app::PublishOptions<'_>,
+    ) -> Result<Publication, Error> {
+        let Some(call) = &mut self.call else {
+            return Ok(Publication { reached: 0, position: None, is_duplicate: false });
+        };
         call.expire_room();
         let trace = match &call.observer {
             Some(CallObserver::Trace(trace)) => Some(trace.publish(topic)),
             _ => None,
         };
-        let options = PublishOptions { except, ..PublishOptions::default() };
-        let published = call.app.publish_from_call(&call.setup, topic, payload(&message), options, &mut call.dirty)?;
+        let published = call.app.publish_from_call(&call.setup, topic, payload(message), options, &mut call.dirty)?;
         if let Some(trace) = trace {
             trace.reached(published.reached);
         }
-        Ok(published.reached)
+        Ok(published)
     }
 }
 
@@ -67,6 +108,59 @@ impl From<PublishError> for Error {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::TooLarge | PublishError::OutOfMemory(_) => Self::TooLarge,
+            PublishError::InvalidId => Self::InvalidTopic,
         }
+    }
+}
+
+impl From<Position> for client_protocol::Position {
+    fn from(Position { epoch, offset }: Position) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl From<client_protocol::Position> for Position {
+    fn from(client_protocol::Position { epoch, offset }: client_protocol::Position) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl From<client_protocol::Gap> for Gap {
+    fn from(gap: client_protocol::Gap) -> Self {
+        match gap {
+            client_protocol::Gap::Count => Self::Count,
+            client_protocol::Gap::Age => Self::Age,
+            client_protocol::Gap::Bytes => Self::Bytes,
+            client_protocol::Gap::Restart => Self::Restart,
+            client_protocol::Gap::None => Self::None,
+        }
+    }
+}
+
+impl From<Start> for app::Start {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Now => Self::Now,
+            Start::Since(position) => Self::Since(position.into()),
+            Start::Last(count) => Self::Last(count as usize),
+        }
+    }
+}
+
+impl From<app::HistoryPage> for HistoryPage {
+    fn from(page: app::HistoryPage) -> Self {
+        let kept = page.messages.into_iter().map(|(position, kept)| KeptMessage {
+            position: position.into(),
+            message: message_of(&kept.message),
+            id: kept.id.as_deref().map(str::to_owned),
+        });
+        Self { messages: kept.collect(), latest: page.latest.into(), missing: page.gap.map(Into::into) }
+    }
+}
+
+fn message_of(kept: &Encoded) -> Message {
+    match kept.as_text() {
+        Some(text) => Message::Text(text.to_owned()),
+        None => Message::Binary(kept.payload().to_vec()),
     }
 }

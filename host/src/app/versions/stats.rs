@@ -19,6 +19,10 @@ pub enum Exported {
     ConnectionTimer,
     /// `timer-handler.app-timer`
     AppTimer,
+    /// `subscription-handler.subscribe`
+    Subscribe,
+    /// `request-handler.request`
+    Request,
     /// `migration.migrate`
     Migrate,
     /// `self-test.check`
@@ -54,8 +58,17 @@ pub struct CallsReport {
 
 impl Exported {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Open, Self::Receive, Self::Closed, Self::ConnectionTimer, Self::AppTimer, Self::Migrate, Self::Check];
+    pub const ALL: [Self; 9] = [
+        Self::Open,
+        Self::Receive,
+        Self::Closed,
+        Self::ConnectionTimer,
+        Self::AppTimer,
+        Self::Subscribe,
+        Self::Request,
+        Self::Migrate,
+        Self::Check,
+    ];
 
     /// Its name in WIT, in the log and in metrics.
     pub const fn name(self) -> &'static str {
@@ -65,6 +78,8 @@ impl Exported {
             Self::Closed => "closed",
             Self::ConnectionTimer => "connection-timer",
             Self::AppTimer => "app-timer",
+            Self::Subscribe => "subscribe",
+            Self::Request => "request",
             Self::Migrate => "migrate",
             Self::Check => "check",
         }

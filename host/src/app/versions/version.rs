@@ -12,7 +12,9 @@ use super::stats::Stats;
 use crate::app::call::InstanceState;
 use crate::app::imports;
 use crate::config::Grant;
-use crate::module::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
+use crate::module::bindings::exports::hassock::host::{
+    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+};
 use crate::module::{Binary, Engine, LoadError, VersionId};
 
 /// The first bytes of any WebAssembly file, and of a component (the layer field is 1).
@@ -46,6 +48,8 @@ pub(in crate::app) struct Exports {
     /// The functions of the handler that are called directly, if the version cannot wait.
     pub(in crate::app) direct: Option<DirectExports>,
     pub(in crate::app) timer_handler: Option<timer_handler::GuestIndices>,
+    pub(in crate::app) subscription_handler: Option<subscription_handler::GuestIndices>,
+    pub(in crate::app) request_handler: Option<request_handler::GuestIndices>,
     pub(in crate::app) self_test: Option<self_test::GuestIndices>,
     pub(in crate::app) migration: Option<migration::GuestIndices>,
 }
@@ -193,6 +197,14 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
             .then(|| timer_handler::GuestIndices::new(pre))
             .transpose()
             .map_err(mismatch)?,
+        subscription_handler: has(SUBSCRIPTION_HANDLER)
+            .then(|| subscription_handler::GuestIndices::new(pre))
+            .transpose()
+            .map_err(mismatch)?,
+        request_handler: has(REQUEST_HANDLER)
+            .then(|| request_handler::GuestIndices::new(pre))
+            .transpose()
+            .map_err(mismatch)?,
         self_test: has(SELF_TEST).then(|| self_test::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
         migration: has(MIGRATION).then(|| migration::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
     })
@@ -225,6 +237,8 @@ const TIMERS: &str = "hassock:host/timers";
 const HANDLER: &str = "hassock:host/handler@0.1.0";
 const PACKED_HANDLER: &str = "hassock:host/packed-handler@0.1.0";
 const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
+const SUBSCRIPTION_HANDLER: &str = "hassock:host/subscription-handler@0.1.0";
+const REQUEST_HANDLER: &str = "hassock:host/request-handler@0.1.0";
 const SELF_TEST: &str = "hassock:host/self-test@0.1.0";
 const MIGRATION: &str = "hassock:host/migration@0.1.0";
 

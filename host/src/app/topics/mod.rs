@@ -1,0 +1,319 @@
+//! The topics of an app: the subscriptions, the delivery of published messages, and what is kept of them.
+//!
+//! Reading order: `topic` (what happens to a message and to a subscriber) → `subscribers` → `history` → `ledger` (what all
+//! histories of the app share) → `policy` → `sweep`.
+//!
+//! Invariant 10: a subscriber becomes live under the lock of its topic, in the moment in which it has every message that is
+//! kept after its position. A message is kept and delivered under the same lock. So it gets each message either from the
+//! history or when it is published, and never both.
+
+mod history;
+mod ledger;
+mod policy;
+mod subscribers;
+mod sweep;
+mod topic;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hassock_frames::{Deflate, Encoded};
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+pub use history::{Kept, Start};
+pub use ledger::HistoryReport;
+pub(super) use topic::Headers;
+pub use topic::{Keeping, Subscription};
+
+use ledger::Ledger;
+use policy::Policies;
+use subscribers::{Forms, Message};
+use topic::Topic;
+
+use super::connection::Connection;
+use crate::client_protocol::{Gap, Position, ToClient};
+use crate::config::TopicConfig;
+use crate::memory_budget::{MemoryBudget, Use};
+
+/// The maximum length of a topic's name in bytes. The name is stored once for each topic and once for each
+/// subscription.
+const MAX_NAME: usize = 256;
+
+/// Why a call about topics failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// The name is empty or longer than 256 bytes.
+    #[error("a topic's name has 1 to 256 bytes")]
+    InvalidName,
+    /// The connection has the maximum number of subscriptions.
+    #[error("the connection has `topics_per_connection` already")]
+    TooMany,
+    /// The connection has ended.
+    #[error("the connection has ended")]
+    Forgotten,
+}
+
+/// A part of the history of a topic.
+#[derive(Debug, Clone)]
+pub struct HistoryPage {
+    /// The messages, oldest first, each with its position.
+    pub messages: Vec<(Position, Kept)>,
+    /// The position of the last message of the topic.
+    pub latest: Position,
+    /// Why messages before these, and after the position that was asked for, are missing, if they are.
+    pub gap: Option<Gap>,
+}
+
+/// All topics of an app.
+pub struct Topics {
+    /// The inner lock is held while a message is delivered to all subscribers, so that all of them see the same order.
+    by_name: RwLock<HashMap<Arc<str>, Mutex<Topic>>>,
+    policies: RwLock<Policies>,
+    ledger: Arc<Ledger>,
+}
+
+impl Topics {
+    /// No topics yet. `epoch` tells this run of the host apart from others; it is less than 2^53.
+    pub fn new(epoch: u64, memory: &Arc<MemoryBudget>) -> Self {
+        Self { by_name: RwLock::default(), policies: RwLock::default(), ledger: Arc::new(Ledger::new(epoch, memory)) }
+    }
+
+    /// Keep messages as the config says from now on: those of these topics, and together at most so many bytes.
+    pub fn configure(&self, topics: &BTreeMap<String, TopicConfig>, history_bytes: usize) {
+        let policies = Policies::new(topics);
+        self.ledger.set_limit(history_bytes);
+        let mut by_name = self.by_name.write();
+        let now = Instant::now();
+        for (name, topic) in by_name.iter_mut() {
+            topic.get_mut().set_policy(policies.of(name), &self.ledger, now);
+        }
+        *self.policies.write() = policies;
+    }
+
+    /// Subscribe a connection from its next message on. Subscribing again changes nothing.
+    ///
+    /// # Errors
+    /// If the name is not valid, or the connection already has `most` subscriptions.
+    pub fn subscribe(&self, connection: &Arc<Connection>, topic: &str, most: usize) -> Result<(), TopicError> {
+        self.subscribe_from(connection, topic, Start::Now, None, most).map(drop)
+    }
+
+    /// Subscribe a connection from a point of the past on, or again from there if it is subscribed. It gets what it missed
+    /// before everything that is published from now on. `request` is its number for the answer, if it asked for this.
+    ///
+    /// A client that has said in its handshake where it was continues there, if nothing else is asked for.
+    ///
+    /// # Errors
+    /// If the name is not valid, or the connection already has `most` subscriptions.
+    pub fn subscribe_from(
+        &self,
+        connection: &Arc<Connection>,
+        topic: &str,
+        start: Start,
+        request: Option<u64>,
+        most: usize,
+    ) -> Result<Subscription, TopicError> {
+        check_name(topic)?;
+        let mut topics = self.by_name.write();
+        let mut own = connection.topics.lock();
+        if connection.is_forgotten.load(Ordering::Relaxed) {
+            return Err(TopicError::Forgotten);
+        }
+        let is_subscribed = own.contains(topic);
+        if !is_subscribed && own.len() >= most {
+            return Err(TopicError::TooMany);
+        }
+        let start = match start {
+            Start::Now if !is_subscribed => connection.take_since(topic).map_or(Start::Now, Start::Since),
+            start => start,
+        };
+        let name: Arc<str> = match topics.get_key_value(topic) {
+            Some((name, _)) => Arc::clone(name),
+            None => topic.into(),
+        };
+        own.insert(Arc::clone(&name));
+        let new = || Mutex::new(self.new_topic(topic));
+        let entry = topics.entry(name).or_insert_with(new).get_mut();
+        if is_subscribed && start == Start::Now {
+            return Ok(entry.stay(topic, connection, request));
+        }
+        let subscription = entry.subscribe(topic, connection, start, request, Instant::now());
+        if matches!(start, Start::Since(_)) {
+            self.ledger.note_recovery(subscription.gap);
+        }
+        Ok(subscription)
+    }
+
+    /// End a subscription, if it exists. False if it does not.
+    pub fn unsubscribe(&self, connection: &Connection, topic: &str) -> bool {
+        let mut topics = self.by_name.write();
+        let was_subscribed = connection.topics.lock().remove(topic);
+        if was_subscribed {
+            remove(&mut topics, connection.id, topic);
+            if connection.speaks() {
+                let said = connection.outbox.push_spoken(ToClient::Unsubscribed { topic }.encoded());
+                said.unwrap_or_else(|error| connection.outbox.fail(error));
+            }
+        }
+        was_subscribed
+    }
+
+    /// End all subscriptions of a connection.
+    pub fn unsubscribe_all(&self, connection: &Connection) {
+        if connection.topics.lock().is_empty() {
+            return;
+        }
+        let mut topics = self.by_name.write();
+        for topic in std::mem::take(&mut *connection.topics.lock()) {
+            remove(&mut topics, connection.id, &topic);
+        }
+    }
+
+    /// Queue what a connection has not got yet of its topics, as far as there is room in its outbox.
+    pub(crate) fn catch_up(&self, connection: &Connection) {
+        connection.catch_up();
+        let own: Vec<Arc<str>> = connection.topics.lock().iter().cloned().collect();
+        let topics = self.by_name.read();
+        for name in own {
+            if let Some(topic) = topics.get(&name) {
+                topic.lock().catch_up(&name, connection.id);
+            }
+        }
+    }
+
+    /// Queue `message` for every subscriber except one, and add each connection that it reached to `dirty`. A
+    /// subscriber with a full outbox is closed, because it would otherwise miss a message without knowing it. Returns how many
+    /// it reached, and its position if the topic keeps it.
+    ///
+    /// Those that agreed to compression get what `compress` makes of the message, which is called once for each window that
+    /// is needed.
+    pub(super) fn publish(
+        &self,
+        message: &Encoded,
+        headers: &Headers<'_>,
+        compress: impl Fn(&Encoded, Deflate) -> Encoded,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> (u32, Option<Position>) {
+        let wanted = {
+            let topics = self.by_name.read();
+            let Some(topic) = topics.get(headers.topic) else {
+                drop(topics);
+                return (0, self.publish_to_nobody(message, headers));
+            };
+            let topic = topic.lock();
+            if topic.is_simple() {
+                return (topic.live.deliver(|_| Some(message), headers.except, dirty), None);
+            }
+            topic.forms()
+        };
+        // Nobody waits for the topic while the message is compressed. Those that agreed to compression read other messages
+        // too, so it does no harm if others subscribe meanwhile.
+        let compressed = wanted.map(|how| compress(message, how));
+        let topics = self.by_name.read();
+        let Some(topic) = topics.get(headers.topic) else {
+            drop(topics);
+            return (0, self.publish_to_nobody(message, headers));
+        };
+        let message = Message { plain: message, compressed: &compressed };
+        let memory = self.ledger.memory();
+        let keep = |message: Encoded| message.kept(|bytes| memory.keep(Use::Outbox, bytes)).ok();
+        topic.lock().publish(&message, headers, keep, Instant::now, dirty)
+    }
+
+    /// Keep a message of a topic without subscribers, if its history is kept.
+    #[cold]
+    fn publish_to_nobody(&self, message: &Encoded, headers: &Headers<'_>) -> Option<Position> {
+        if headers.keeping == Keeping::Skip || check_name(headers.topic).is_err() {
+            return None;
+        }
+        self.policies.read().of(headers.topic)?;
+        let mut topics = self.by_name.write();
+        let new = || Mutex::new(self.new_topic(headers.topic));
+        let topic = topics.entry(headers.topic.into()).or_insert_with(new).get_mut();
+        let nothing = Forms::default();
+        let message = Message { plain: message, compressed: &nothing };
+        topic.publish(&message, headers, Some, Instant::now, &mut Vec::new()).1
+    }
+
+    /// The messages of a topic after a position or, without one, the last ones: at most `limit`. None if the topic keeps
+    /// none.
+    pub fn history(&self, topic: &str, since: Option<Position>, limit: usize) -> Option<HistoryPage> {
+        let topics = self.by_name.read();
+        let Some(topic) = topics.get(topic) else {
+            drop(topics);
+            return self.history_of_nothing(topic, since);
+        };
+        let mut topic = topic.lock();
+        let history = topic.history.as_mut()?;
+        let start = since.map_or(Start::Last(limit), Start::Since);
+        let (offset, gap) = history.begin(start, Instant::now());
+        let latest = history.position();
+        let messages = history.after(offset).take(limit);
+        let messages = messages.map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
+        Some(HistoryPage { messages, latest, gap })
+    }
+
+    /// The history of a topic of which nothing is kept now.
+    fn history_of_nothing(&self, topic: &str, since: Option<Position>) -> Option<HistoryPage> {
+        self.policies.read().of(topic)?;
+        let latest = self.ledger.position(self.ledger.forgotten());
+        let gap = match since {
+            Some(since) if since.epoch != latest.epoch => Some(Gap::Restart),
+            Some(since) if since.offset < latest.offset => Some(Gap::Age),
+            _ => None,
+        };
+        Some(HistoryPage { messages: Vec::new(), latest, gap })
+    }
+
+    /// How many topics and how many subscriptions there are.
+    pub fn count(&self) -> (usize, usize) {
+        let topics = self.by_name.read();
+        (topics.len(), topics.values().map(|topic| topic.lock().count()).sum())
+    }
+
+    /// What is kept of all topics.
+    pub fn report(&self) -> HistoryReport {
+        self.ledger.report()
+    }
+
+    /// Look at the name of each topic that has subscribers or keeps messages, and at how many subscribers it has, in any order.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Arc<str>, usize)) {
+        self.by_name.read().iter().for_each(|(name, topic)| look(name, topic.lock().count()));
+    }
+
+    /// How many subscribers a topic has.
+    pub(crate) fn subscriber_count(&self, topic: &str) -> usize {
+        self.by_name.read().get(topic).map_or(0, |topic| topic.lock().count())
+    }
+
+    /// The ids of a topic's subscribers, ascending.
+    pub fn subscribers(&self, topic: &str) -> Vec<u64> {
+        let topics = self.by_name.read();
+        topics.get(topic).map(|topic| topic.lock().subscribers()).unwrap_or_default()
+    }
+
+    fn new_topic(&self, name: &str) -> Topic {
+        Topic::new(self.policies.read().of(name), &self.ledger)
+    }
+}
+
+fn check_name(topic: &str) -> Result<(), TopicError> {
+    match topic.is_empty() || topic.len() > MAX_NAME {
+        true => Err(TopicError::InvalidName),
+        false => Ok(()),
+    }
+}
+
+fn remove(topics: &mut HashMap<Arc<str>, Mutex<Topic>>, id: u64, name: &str) {
+    let Some(topic) = topics.get_mut(name) else { return };
+    let topic = topic.get_mut();
+    topic.remove(id);
+    if topic.is_idle() {
+        topics.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! One topic: its subscribers, and what is kept of it.
+
+use std::sync::Arc;
+
+use hassock_frames::{Deflate, Encoded};
+use tokio::time::Instant;
+
+use super::history::{Behind, History, Start};
+use super::ledger::Ledger;
+use super::policy::Policy;
+use super::subscribers::{Forms, Message, Subscribers};
+use crate::app::connection::{Close, Connection, SendError};
+use crate::client_protocol::{Gap, Position, ToClient, topic_header};
+
+/// How a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// The position before the first message that the subscriber gets. None if the topic has no history.
+    pub position: Option<Position>,
+    /// Why messages after the position that was asked for are missing, if they are.
+    pub gap: Option<Gap>,
+}
+
+/// What a message is published with.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) struct Headers<'a> {
+    /// The name of the topic.
+    pub topic: &'a str,
+    /// The id that the publisher gave the message.
+    pub id: Option<&'a str>,
+    /// The subscriber that does not get it.
+    pub except: Option<u64>,
+    /// Whether the topic keeps the message, if it keeps any.
+    pub keeping: Keeping,
+}
+
+/// Whether a topic with a history keeps a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeping {
+    /// It does.
+    #[default]
+    Keep,
+    /// Only those who are there get it.
+    Skip,
+}
+
+/// A topic.
+pub(super) struct Topic {
+    pub(super) live: Subscribers,
+    pub(super) history: Option<Box<History>>,
+    /// Nothing is kept, and all subscribers get a message as it is.
+    is_simple: bool,
+}
+
+impl Topic {
+    pub(super) fn new(policy: Option<Policy>, ledger: &Arc<Ledger>) -> Self {
+        let history = policy.map(|policy| Box::new(History::new(policy, ledger)));
+        Self { live: Subscribers::default(), is_simple: history.is_none(), history }
+    }
+
+    /// Whether a message can be delivered as it is.
+    #[inline]
+    pub(super) fn is_simple(&self) -> bool {
+        self.is_simple
+    }
+
+    fn refresh(&mut self) {
+        self.is_simple = self.history.is_none() && !self.live.has_compressed() && !self.live.has_speaking();
+    }
+
+    /// How messages are compressed for the subscribers.
+    pub(super) fn forms(&self) -> Forms<Option<Deflate>> {
+        self.live.forms()
+    }
+
+    /// The policy has changed.
+    pub(super) fn set_policy(&mut self, policy: Option<Policy>, ledger: &Arc<Ledger>, now: Instant) {
+        match (policy, self.history.as_mut()) {
+            (Some(policy), Some(history)) => history.set_policy(policy, now),
+            (Some(policy), None) => self.history = Some(Box::new(History::new(policy, ledger))),
+            (None, Some(history)) => {
+                for (_, Behind { connection, .. }) in std::mem::take(&mut history.behind) {
+                    // What it still waits for is not there any more.
+                    connection.close(Close::too_slow());
+                }
+                self.history = None;
+            }
+            (None, None) => {}
+        }
+        self.refresh();
+    }
+
+    /// All subscribers, ascending.
+    pub(super) fn subscribers(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.live.by_id.keys().copied().collect();
+        if let Some(history) = self.history.as_ref().filter(|history| !history.behind.is_empty()) {
+            all.extend(history.behind.keys());
+            all.sort_unstable();
+        }
+        all
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.live.by_id.len() + self.history.as_ref().map_or(0, |history| history.behind.len())
+    }
+
+    /// Whether nobody is subscribed, and nothing is kept.
+    pub(super) fn is_idle(&self) -> bool {
+        self.live.by_id.is_empty() && self.history.as_ref().is_none_or(|history| history.is_empty())
+    }
+
+    /// Forget a subscriber.
+    pub(super) fn remove(&mut self, id: u64) {
+        if self.live.remove(id) {
+            self.refresh();
+        } else if let Some(history) = &mut self.history {
+            history.behind.remove(&id);
+        }
+    }
+
+    /// A subscriber subscribes again, which changes nothing.
+    pub(super) fn stay(&self, name: &str, connection: &Connection, request: Option<u64>) -> Subscription {
+        let position = self.history.as_ref().map(|history| match history.behind.get(&connection.id) {
+            Some(behind) => Position { offset: behind.offset, ..history.position() },
+            None => history.position(),
+        });
+        let subscription = Subscription { position, gap: None };
+        if request.is_some() {
+            say_subscribed(name, connection, subscription, false, request);
+        }
+        subscription
+    }
+
+    /// Add a subscriber, and queue for it what it missed, as far as there is room for it now.
+    pub(super) fn subscribe(
+        &mut self,
+        name: &str,
+        connection: &Arc<Connection>,
+        start: Start,
+        request: Option<u64>,
+        now: Instant,
+    ) -> Subscription {
+        self.remove(connection.id);
+        let was_recovering = matches!(start, Start::Since(_));
+        let Some(history) = &mut self.history else {
+            let subscription = Subscription { position: None, gap: was_recovering.then_some(Gap::None) };
+            say_subscribed(name, connection, subscription, was_recovering, request);
+            self.live.add(connection);
+            self.refresh();
+            return subscription;
+        };
+        let (offset, gap) = history.begin(start, now);
+        let position = Position { offset, ..history.position() };
+        let subscription = Subscription { position: Some(position), gap };
+        say_subscribed(name, connection, subscription, was_recovering, request);
+        history.behind.insert(connection.id, Behind { connection: Arc::clone(connection), offset });
+        self.catch_up(name, connection.id);
+        subscription
+    }
+
+    /// Queue what a subscriber has not got yet, as far as there is room. It is live when it has everything. Returns whether it
+    /// has.
+    pub(super) fn catch_up(&mut self, name: &str, id: u64) -> bool {
+        let Some(history) = &mut self.history else { return true };
+        let Some(mut behind) = history.behind.remove(&id) else { return true };
+        let connection = Arc::clone(&behind.connection);
+        if let Some(gap) = history.gap_after_offset(behind.offset) {
+            behind.offset = history.trimmed();
+            if !say_gap(name, &connection, gap) {
+                return true;
+            }
+        }
+        let mut sent = Ok(());
+        for kept in history.after(behind.offset) {
+            if !connection.outbox.is_half_empty() {
+                sent = Err(SendError::Full);
+                break;
+            }
+            let position = Position { offset: kept.offset, ..history.position() };
+            sent = match connection.speaks() {
+                true => {
+                    let header = topic_header(name, Some(position), kept.id.as_deref());
+                    connection.outbox.push_spoken(kept.message.with_header(header.as_bytes()))
+                }
+                false => connection.outbox.push_published(kept.message.clone()),
+            };
+            if sent.is_err() {
+                break;
+            }
+            behind.offset = kept.offset;
+        }
+        match sent {
+            Ok(()) => {
+                self.live.add(&connection);
+                self.refresh();
+                true
+            }
+            Err(SendError::Full) => {
+                connection.fall_behind();
+                history.behind.insert(id, behind);
+                false
+            }
+            Err(error) => {
+                connection.outbox.fail(error);
+                true
+            }
+        }
+    }
+
+    /// Keep a message, and queue it for each subscriber. Returns how many it reached, and its position.
+    pub(super) fn publish(
+        &mut self,
+        message: &Message<'_>,
+        headers: &Headers<'_>,
+        keep: impl Fn(Encoded) -> Option<Encoded>,
+        now: impl FnOnce() -> Instant,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> (u32, Option<Position>) {
+        let history = self.history.as_mut().filter(|_| headers.keeping == Keeping::Keep);
+        let position = history.map(|history| history.append(message.plain, headers.id, now()));
+        if !self.live.has_speaking() {
+            let form = |connection: &Connection| Some(message.form(connection));
+            return (self.live.deliver(form, headers.except, dirty), position);
+        }
+        let header = topic_header(headers.topic, position, headers.id);
+        let with_header = |message: &Encoded| keep(message.with_header(header.as_bytes()));
+        let plain = with_header(message.plain);
+        let compressed = Forms {
+            full: message.compressed.full.as_ref().and_then(with_header),
+            small: message.compressed.small.as_ref().and_then(with_header),
+        };
+        let spoken = plain.as_ref().map(|plain| Message { plain, compressed: &compressed });
+        let form = |connection: &Connection| match connection.speaks() {
+            true => spoken.as_ref().map(|spoken| spoken.form(connection)),
+            false => Some(message.form(connection)),
+        };
+        let reached = self.live.deliver(form, headers.except, dirty);
+        if let (Some(position), Some(excepted)) = (position, headers.except.and_then(|id| self.live.by_id.get(&id)))
+            && excepted.speaks()
+        {
+            // It would otherwise get its own message after an interruption.
+            let _ = excepted.outbox.push_spoken(ToClient::Position { topic: headers.topic, position }.encoded());
+            dirty.push(Arc::clone(excepted));
+        }
+        (reached, position)
+    }
+}
+
+fn say_subscribed(
+    topic: &str,
+    connection: &Connection,
+    subscription: Subscription,
+    was_recovering: bool,
+    request: Option<u64>,
+) {
+    if !connection.speaks() {
+        return;
+    }
+    let Subscription { position, gap } = subscription;
+    let recovered = was_recovering && gap.is_none();
+    let subscribed = ToClient::Subscribed { topic, request, position, was_recovering, recovered, gap };
+    connection.outbox.push_spoken(subscribed.encoded()).unwrap_or_else(|error| connection.outbox.fail(error));
+}
+
+/// Tell a subscriber that messages are missing. One that cannot be told is closed. False if it is.
+fn say_gap(topic: &str, connection: &Connection, gap: Gap) -> bool {
+    let said = match connection.speaks() {
+        true => connection.outbox.push_spoken(ToClient::Gap { topic, gap }.encoded()),
+        false => Err(SendError::Full),
+    };
+    said.map_err(|error| connection.outbox.fail(error)).is_ok()
+}

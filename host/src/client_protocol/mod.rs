@@ -1,0 +1,22 @@
+//! The subprotocol `hassock.v1`: what the host and a client of it say to each other beside the messages of the module. The
+//! book's page *The client protocol* is the contract.
+//!
+//! Each message has a header, a line feed, and the payload. The header is empty or a JSON object. A text stays a text, and
+//! binary data stay binary data. Modules see the payloads.
+
+mod from_client;
+mod offer;
+mod position;
+mod to_client;
+
+pub(crate) use from_client::{Control, FromClient, NotOfTheProtocol, parse};
+pub(crate) use offer::{ClientState, offered};
+pub use position::Position;
+pub use to_client::Gap;
+pub(crate) use to_client::{ToClient, topic_header};
+
+/// The name of the subprotocol.
+pub(crate) const NAME: &str = "hassock.v1";
+
+/// The header of a message that a module sends to one connection.
+pub(crate) const PLAIN: &[u8] = b"\n";
