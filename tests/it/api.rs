@@ -3,6 +3,7 @@
 mod connections;
 mod errors;
 mod examples;
+mod history;
 mod operations;
 mod schema;
 mod tokens;

@@ -116,10 +116,11 @@ fn first_names(topics: &Topics, prefix: &str, after: Option<&str>, most: usize) 
 mod tests {
     use super::*;
     use crate::app::connection::Connection;
+    use crate::memory_budget::MemoryBudget;
 
     #[test]
     fn a_page_has_the_first_names_in_order() {
-        let topics = Topics::default();
+        let topics = Topics::new(1, &MemoryBudget::new(1 << 20));
         let connection = Arc::new(Connection::new(1, 100));
         for name in ["b", "a", "room:2", "room:10", "room:1", "z"] {
             topics.subscribe(&connection, name, 10).unwrap();

@@ -207,6 +207,15 @@ async fn each_failure_has_its_status_and_code() {
             "connection_unknown",
             "no such connection",
         ),
+        (ALL, "GET /v1/apps/probe/topics/news/history", None, 404, "history_none", "the topic keeps no history"),
+        (
+            ALL,
+            "GET /v1/apps/probe/topics/news/history?since=1B-2",
+            None,
+            400,
+            "parameter_invalid",
+            "`since` is a position as the host writes it, such as `1b2f4c-1024`, and not `1B-2`",
+        ),
         (ALL, "GET /v1/apps/probe/publish", None, 405, "method_wrong", "does not take GET"),
         (ALL, "DELETE /v1/apps/probe/topics", None, 405, "method_wrong", "does not take DELETE"),
         (

@@ -17,7 +17,10 @@ fn settings(connection: u64) -> String {
          expected-statuses = [\"2xx\", \"401\", \"403\", \"404\", \"409\", \"422\"]\n\
          [[operations]]\n\
          include-name = \"POST /v1/apps/{{app}}/connections/{{connection}}/close\"\n\
-         [operations.parameters]\n\"path.connection\" = {}\n",
+         [operations.parameters]\n\"path.connection\" = {}\n\
+         [[operations]]\n\
+         include-name = \"GET /v1/apps/{{app}}/topics/{{topic}}/history\"\n\
+         [operations.parameters]\n\"path.topic\" = \"kept:a\"\n",
         connection + 1
     )
 }
@@ -25,7 +28,9 @@ fn settings(connection: u64) -> String {
 /// Everything that schemathesis can check, with requests that are always the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_violation() {
-    let bench = Bench::start().await;
+    let bench = Bench::with("", "[apps.probe.topics.\"kept:*\"]\nhistory = 5\n").await;
+    bench.done("publish", json!({ "topic": "kept:a", "text": "one", "id": "1" })).await;
+    bench.done("publish", json!({ "topic": "kept:a", "base64": "AA==" })).await;
     // One that is sent to, and one that is closed.
     let mut client = bench.host.connect("/probe?topic=news").await;
     let mut closed = bench.host.connect("/probe").await;
