@@ -145,6 +145,7 @@ async fn a_connection_can_be_sent_to_and_closed() {
     let close = json!({ "code": 4003, "reason": "signed out" });
     assert_eq!(bench.done(&format!("connections/{id}/close"), close).await, json!({}));
     assert_eq!(one.closed().await, Closed { code: 4003, reason: "signed out".to_owned() });
+    events.wait("closed", 1).await;
     // Without a body: a normal closure.
     let line = format!("POST /v1/apps/probe/connections/{other_id}/close");
     succeeded(bench.ask(ALL, &line, None).await);
