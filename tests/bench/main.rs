@@ -9,6 +9,7 @@
 //! cargo run --release -p hassock-tests --bin bench compression
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
+//! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
@@ -29,6 +30,7 @@ mod contest;
 mod fronts;
 mod growth;
 mod instructions;
+mod interruptions;
 mod load;
 mod polling;
 mod report;
@@ -48,6 +50,7 @@ use fronts::Fronts;
 use growth::Growth;
 use hassock::cli::Cli;
 use instructions::Instructions;
+use interruptions::Interruptions;
 use polling::Polling;
 use report::Report;
 use server::{Cores, PROGRAM, Serve, Server};
@@ -78,6 +81,7 @@ enum Other {
     Compression(Compression),
     Instructions(Instructions),
     Chaos(Chaos),
+    Interruptions(Interruptions),
     Contained(Contained),
     #[command(hide = true)]
     Attacking(Attacking),
@@ -113,7 +117,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // It is not measured, and the host is in this process.
-    if !matches!(arguments.other, Some(Other::Chaos(_))) {
+    if !matches!(arguments.other, Some(Other::Chaos(_) | Other::Interruptions(_))) {
         Cores::LOAD.stay_here();
     }
     runtime().block_on(async {
@@ -125,6 +129,7 @@ fn main() -> ExitCode {
             Some(Other::Compression(compression)) => compression.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
+            Some(Other::Interruptions(interruptions)) => interruptions.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,
             Some(Other::Attacking(attacking)) => attacking.run().await,
             Some(Other::Soak(soak)) => return soak.run().await,

@@ -17,11 +17,12 @@ const ALL: &str = "all-0123456789abcdef";
 
 /// Tables of tokens: one for everything, and one for each scope.
 const TOKENS: &str = "[api.tokens.all]\ntoken = \"all-0123456789abcdef\"\napps = \"*\"\n\
-    scopes = [\"publish\", \"send\", \"close\", \"topics\", \"history\"]\n\
+    scopes = [\"publish\", \"send\", \"close\", \"topics\", \"history\", \"presence\"]\n\
     [api.tokens.publish]\ntoken = \"publish-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"publish\"]\n\
     [api.tokens.send]\ntoken = \"send-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"send\"]\n\
     [api.tokens.close]\ntoken = \"close-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"close\"]\n\
     [api.tokens.topics]\ntoken = \"topics-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"topics\"]\n\
+    [api.tokens.presence]\ntoken = \"presence-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"presence\"]\n\
     [api.tokens.history]\ntoken = \"history-0123456789abcdef\"\napps = [\"probe\"]\nscopes = [\"history\"]\n";
 
 /// A host with the app `probe` and the API.

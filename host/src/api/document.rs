@@ -18,7 +18,7 @@ use super::error::{ApiError, Code, ErrorBody};
 use super::guard::guard;
 use super::operations::Operations;
 use super::response::raw_json;
-use super::{Api, batch, connections, history, publish, topics};
+use super::{Api, batch, connections, history, presence, publish, topics};
 
 /// The forms of a message, of which a request has exactly one.
 const FORMS: [&str; 3] = ["text", "json", "base64"];
@@ -68,6 +68,7 @@ pub(super) fn routes() -> (Router<Arc<Api>>, Value) {
         .routes(routes!(topics::topics))
         .routes(routes!(topics::subscribers))
         .routes(routes!(history::history))
+        .routes(routes!(presence::presence))
         .split_for_parts();
     let mut document = serde_json::to_value(document).unwrap_or_default();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);

@@ -19,6 +19,7 @@ mod message;
 mod names;
 mod numbers;
 mod operations;
+mod presence;
 mod publish;
 mod query;
 mod response;

@@ -91,7 +91,7 @@ pub(super) async fn subscribers(
     Path((_, topic)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let topic = TopicName::of_path(&topic)?;
-    Ok(json(&SubscriberCount { subscribers: caller.app.topics.subscriber_count(topic.valid()?) }))
+    Ok(json(&SubscriberCount { subscribers: caller.app.topics.member_count(topic.valid()?) }))
 }
 
 /// The first topics after a name, in order. All topics are looked at, but no more than `most` are kept meanwhile.

@@ -41,7 +41,7 @@ pub struct ApiConfig {
     pub body_bytes: Size,
     /// The commands of a batch, and the topics of a broadcast: each of them may reach all connections of its app.
     pub batch_commands: usize,
-    /// The topics, or the messages, that one response lists. A client asks for the next ones with another request.
+    /// The topics, messages or members that one response lists. A client asks for the next ones with another request.
     pub page_items: usize,
     /// The certificates, by names that you choose. With at least one, the listener speaks TLS.
     pub tls: BTreeMap<String, CertificateConfig>,
@@ -67,7 +67,7 @@ pub struct ApiTokenConfig {
     /// The apps that it is for, such as `["chat"]`, or `"*"` for all. Required.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub apps: AppsOfAToken,
-    /// What it allows in them: any of `publish`, `send`, `close`, `topics` and `history`. Required.
+    /// What it allows in them: any of `publish`, `send`, `close`, `topics`, `history` and `presence`. Required.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub scopes: Vec<Scope>,
 }
@@ -91,6 +91,8 @@ pub enum Scope {
     Topics,
     /// Read messages that were published before.
     History,
+    /// See who is subscribed to a topic, and what the module tells others about them.
+    Presence,
 }
 
 impl Default for ApiConfig {
@@ -131,7 +133,7 @@ impl AppsOfAToken {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Publish, Self::Send, Self::Close, Self::Topics, Self::History];
+    pub const ALL: [Self; 6] = [Self::Publish, Self::Send, Self::Close, Self::Topics, Self::History, Self::Presence];
 
     /// The word for it.
     pub const fn name(self) -> &'static str {
@@ -141,6 +143,7 @@ impl Scope {
             Self::Close => "close",
             Self::Topics => "topics",
             Self::History => "history",
+            Self::Presence => "presence",
         }
     }
 }
@@ -229,7 +232,7 @@ mod tests {
             token("token_file = \"shop.token\"\napps = \"*\"\nscopes = [\"send\", \"close\", \"history\"]").unwrap();
         assert!(all.tokens["shop"].apps.include("any"));
         assert!(all.without_tokens().tokens.is_empty());
-        assert_eq!(Scope::ALL.map(Scope::name).len(), 5);
+        assert_eq!(Scope::ALL.map(Scope::name).len(), 6);
     }
 
     #[test]

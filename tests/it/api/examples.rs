@@ -18,7 +18,7 @@ const TOKEN: &str = "examples-0123456789abcdef";
 /// The host of the examples.
 async fn chat() -> Bench {
     let token = format!(
-        "[api.tokens.shop]\ntoken = \"{TOKEN}\"\napps = [\"chat\"]\nscopes = [\"publish\", \"send\", \"close\", \"topics\", \"history\"]\n"
+        "[api.tokens.shop]\ntoken = \"{TOKEN}\"\napps = [\"chat\"]\nscopes = [\"publish\", \"send\", \"close\", \"topics\", \"history\", \"presence\"]\n"
     );
     let config = format!("[api]\nlisten = \"127.0.0.1:0\"\n{token}{}", app("chat", &guest("probe")));
     let config = format!(

@@ -179,6 +179,27 @@ async fn topics_are_listed_and_counted() {
     hassock_tests::eventually("the topic to be left", none).await;
 }
 
+/// Who is subscribed to a topic, page by page, with what the module tells others about them.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_listed() {
+    let bench = Bench::with("page_items = 2", "").await;
+    let (mut one, mut two) =
+        (bench.host.connect("/probe?topic=a%2Fb").await, bench.host.connect("/probe?topic=a%2Fb").await);
+    let mut three = bench.host.connect("/probe?topic=a%2Fb").await;
+    let ids = [id_of(&mut one).await, id_of(&mut two).await, id_of(&mut three).await];
+    two.probe(json!({ "presence": "Ada" })).await;
+    let first = bench.get("topics/a%2Fb/presence").await;
+    let data = first["members"][1]["data"].as_str().unwrap().to_owned();
+    assert!(data.contains("Ada"), "{data}");
+    let members = json!([{ "connection": ids[0] }, { "connection": ids[1], "data": data }]);
+    assert_eq!(first, json!({ "members": members, "count": 3, "more": true }));
+    let rest = bench.get(&format!("topics/a%2Fb/presence?after={}&limit=5", ids[1])).await;
+    assert_eq!(rest, json!({ "members": [{ "connection": ids[2] }], "count": 3, "more": false }));
+    assert_eq!(bench.get("topics/nobody/presence").await, json!({ "members": [], "count": 0, "more": false }));
+    let wrong = bench.ask(ALL, "GET /v1/apps/probe/topics/a/presence?after=x", None).await;
+    assert_eq!(failure(&wrong), (400, "parameter_invalid".to_owned()));
+}
+
 /// HEAD is answered as GET, without the body.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_is_a_get_without_its_body() {

@@ -20,7 +20,7 @@ async fn each_operation_needs_its_scope() {
             operations += 1;
             let path = path.replace("{app}", "probe").replace("{connection}", "1").replace("{topic}", "a");
             let line = format!("{} {path}", method.to_uppercase());
-            for token in ["publish", "send", "close", "topics", "history"] {
+            for token in ["publish", "send", "close", "topics", "history", "presence"] {
                 let answer = bench.ask(&format!("{token}-0123456789abcdef"), &line, Some("[]")).await;
                 let is_refused = answer.status == 403;
                 assert_eq!(is_refused, token != scope, "{line} with {token}: {answer:?}");
