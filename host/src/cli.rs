@@ -13,10 +13,14 @@ use crate::commands::generate::GenerateArgs;
 use crate::commands::module::ModuleArgs;
 use crate::commands::new::NewArgs;
 use crate::commands::outbox::OutboxArgs;
+use crate::commands::publish::PublishArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::tail::TailArgs;
 use crate::commands::test::TestArgs;
-use crate::commands::{CommandError, build, check, config, dev, generate, module, new, outbox, record, serve, test};
+use crate::commands::{
+    CommandError, build, check, config, dev, generate, module, new, outbox, publish, record, serve, tail, test,
+};
 use crate::runtime::runtime;
 use crate::socket;
 
@@ -77,6 +81,8 @@ enum Command {
     Module(ModuleArgs),
     Outbox(OutboxArgs),
     Record(RecordArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
     Generate(GenerateArgs),
 }
 
@@ -122,6 +128,8 @@ impl Cli {
             Command::Module(args) => Box::pin(module::run(args)).await,
             Command::Outbox(args) => Box::pin(outbox::run(args)).await,
             Command::Record(args) => Box::pin(record::run(args)).await,
+            Command::Publish(args) => Box::pin(publish::run(args)).await,
+            Command::Tail(args) => Box::pin(tail::run(args)).await,
             Command::Generate(args) => generate::run(&args, Self::command()),
         }
     }
@@ -223,6 +231,18 @@ mod tests {
         assert_eq!((args.database.as_deref(), args.config.to_str()), (Some("main"), Some("x")));
         assert!(args.print && args.without_order);
         assert!(parse("hassock outbox").unwrap_err().contains("init"));
+    }
+
+    #[test]
+    fn messages_from_the_command_line_are_understood() {
+        let Ok(Command::Publish(args)) = parse("hassock publish chat news") else { panic!("publish") };
+        assert_eq!((args.app.as_str(), args.topic.as_str(), args.file, args.binary), ("chat", "news", None, false));
+        let line = "hassock publish chat news a.bin --binary --id 7 --json --config x";
+        let Ok(Command::Publish(args)) = parse(line) else { panic!("publish") };
+        assert_eq!((args.file.unwrap().to_str(), args.binary, args.id.as_deref()), (Some("a.bin"), true, Some("7")));
+        let Ok(Command::Tail(args)) = parse("hassock tail chat news --json") else { panic!("tail") };
+        assert_eq!((args.app.as_str(), args.topic.as_str(), args.host.json), ("chat", "news", true));
+        assert!(parse("hassock tail chat").unwrap_err().contains("<TOPIC>"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;
+use crate::api_counts::ApiCounts;
 use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits, MoreOrigins};
 use crate::handshake_counts::HandshakeCounts;
@@ -31,6 +32,8 @@ pub struct HostState {
     pub draining: CancellationToken,
     /// Tells the listener that the routing table was replaced.
     pub changed: Notify,
+    /// Counts requests to the API.
+    pub(crate) api: ApiCounts,
     /// Counts the handshakes that reach no app.
     pub(crate) handshakes: HandshakeCounts,
     /// The data for the test page.
@@ -49,6 +52,7 @@ impl HostState {
             stopping: CancellationToken::new(),
             draining: CancellationToken::new(),
             changed: Notify::new(),
+            api: ApiCounts::default(),
             handshakes: HandshakeCounts::default(),
             notices: Notices::default(),
         }

@@ -25,6 +25,9 @@ mod runtime;
 mod service_manager;
 pub mod telemetry;
 mod text;
+mod token;
+
+mod api_counts;
 
 pub mod database;
 pub mod module;
@@ -55,6 +58,7 @@ pub mod record;
 pub mod deploy;
 
 pub mod admin;
+pub mod api;
 mod host;
 
 pub mod build;

@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod admin;
+mod api;
 mod book;
 mod client_protocol;
 mod commands;

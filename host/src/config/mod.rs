@@ -5,6 +5,7 @@
 //! comments are the configuration reference of the book, which `reference` writes.
 
 mod admin;
+mod api;
 mod app;
 mod cache;
 mod check_listeners;
@@ -42,6 +43,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminAddress, AdminConfig};
+pub use api::{ApiConfig, ApiTokenConfig, AppsOfAToken, Scope};
 pub use app::{AppConfig, Grant};
 pub use cache::CacheConfig;
 pub use compression::CompressionConfig;
@@ -60,7 +62,7 @@ pub use problem::{Locator, Problem, Problems};
 pub use proxies::{ForwardedHeader, NotAProxy, Proxy};
 pub use record::RecordConfig;
 pub(crate) use record::SECRET_PARAMETERS;
-pub use scalars::{Duration, Setting, Size, Url};
+pub use scalars::{Duration, Secret, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
@@ -102,6 +104,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// The listener for operators. Without this table there is none.
     pub admin: Option<AdminConfig>,
+    /// The listener for other programs. Without this table there is none.
+    pub api: Option<ApiConfig>,
     /// Where traces are sent. Without this table there are none.
     pub traces: Option<TracesConfig>,
     /// Further listeners, by name.
@@ -168,6 +172,7 @@ impl Default for Config {
             log: LogConfig::default(),
             cache: CacheConfig::default(),
             admin: None,
+            api: None,
             traces: None,
             listeners: BTreeMap::new(),
             limits: HostLimits::default(),

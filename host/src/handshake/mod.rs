@@ -6,7 +6,6 @@ mod client;
 mod compression;
 mod health;
 mod page;
-mod patient_socket;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -22,13 +21,12 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use patient_socket::PatientSocket;
-
 use crate::app::connection::{Close, Opened, Slot};
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
 use crate::session::Transport;
+use crate::socket::PatientSocket;
 
 /// How long a client with too many connections from its address has to read the response.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
