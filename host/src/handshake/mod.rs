@@ -5,8 +5,10 @@ mod answer;
 mod client;
 mod compression;
 mod health;
+mod library;
 mod page;
 mod patient_socket;
+mod public;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -22,6 +24,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+pub(crate) use page::PATH as TEST_PAGE;
 use patient_socket::PatientSocket;
 
 use crate::app::connection::{Close, Opened, Slot};
