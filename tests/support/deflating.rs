@@ -47,6 +47,17 @@ impl Deflating {
         (Self { raw, window_bits }, extensions)
     }
 
+    /// Open a WebSocket of `hassock.v1` with the offer of a browser.
+    ///
+    /// # Panics
+    /// If it is refused, or not compressed.
+    pub async fn speaking(address: &str, path: &str) -> Self {
+        let offer = format!("{OFFER}\r\nSec-WebSocket-Protocol: hassock.v1");
+        let (client, extensions) = Self::offering(address, path, &offer).await;
+        assert!(extensions.is_some(), "the host does not compress");
+        client
+    }
+
     /// Send a compressed text, and return the answer as [`text`](Self::text) does.
     pub async fn ask(&mut self, text: &str) -> String {
         self.raw.send(compressed(TEXT, text)).await;

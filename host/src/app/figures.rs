@@ -1,6 +1,7 @@
 //! What an app keeps at this moment, for metrics. Looking costs as much as the app has connections, so only a scrape does.
 
 use super::App;
+use super::topics::HistoryReport;
 use super::traffic::TrafficReport;
 
 /// The figures of an app.
@@ -18,6 +19,8 @@ pub struct AppFigures {
     pub topics: usize,
     /// Subscriptions of connections to topics.
     pub subscriptions: usize,
+    /// What topics keep.
+    pub history: HistoryReport,
     /// Timers that are set.
     pub timers: usize,
     /// Instances that exist.
@@ -50,6 +53,7 @@ impl App {
             ending: self.ending(),
             topics,
             subscriptions,
+            history: self.topics.report(),
             timers: self.timers.count(),
             instances: setup.pool.instances(),
             instances_limit: setup.pool.most(),

@@ -105,7 +105,7 @@ impl<'a, S: Transport> Session<'a, S> {
     /// Handle events until the end. Each poll of the task may read the socket again.
     async fn serve(&mut self) -> Close {
         if let Some(greeting) = self.opened.connection.greeting(self.opened.limits.keepalive.get())
-            && let Err(close) = self.writer.write_now(greeting, &self.opened.connection).await
+            && let Err(close) = Box::pin(self.writer.write_now(greeting, &self.opened.connection)).await
         {
             return close;
         }
@@ -124,7 +124,14 @@ impl<'a, S: Transport> Session<'a, S> {
         loop {
             let done = match poll_fn(|context| self.poll_event(context)).await {
                 Event::Wakeup => self.wakeup().await,
-                Event::Batch(batch) => self.batch(batch).await,
+                Event::Batch(batch) => {
+                    let (messages, end, now) = self.admit(batch);
+                    match self.opened.connection.speaks() {
+                        // Boxed, because each idle connection would keep the room for it.
+                        true => Box::pin(self.spoken(messages, end, now)).await,
+                        false => self.hand_over(messages, end, now).await,
+                    }
+                }
                 Event::Alarm => self.alarm().await,
             };
             if let Err(close) = done {
@@ -191,15 +198,13 @@ impl<'a, S: Transport> Session<'a, S> {
         self.write().await
     }
 
-    async fn batch(&mut self, batch: Batch) -> Result<(), Close> {
+    /// Count what was read. Returns the messages, the end that came behind them, and the time.
+    fn admit(&mut self, batch: Batch) -> (Packed, Option<Close>, Instant) {
         let now = Instant::now();
         (self.last_heard, self.pinged_at, self.reader.has_heard) = (now, None, false);
         self.writer.queue_pongs(batch.pongs);
         if batch.messages.is_empty() {
-            return match batch.end {
-                Some(close) => Err(close),
-                None => self.write().await,
-            };
+            return (batch.messages, batch.end, now);
         }
         self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
@@ -209,11 +214,7 @@ impl<'a, S: Transport> Session<'a, S> {
         if let Some(tap) = self.opened.connection.tap() {
             tap.sent(&batch.messages);
         }
-        if self.opened.connection.speaks() {
-            // Boxed, because each idle connection would keep the room for it.
-            return Box::pin(self.spoken(batch.messages, batch.end, now)).await;
-        }
-        self.hand_over(batch.messages, batch.end, now).await
+        (batch.messages, batch.end, now)
     }
 
     /// Let the module handle messages, and write what it sent. `end` came behind them.
@@ -331,7 +332,7 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         let keepalive = self.opened.limits.keepalive.get();
         if self.opened.connection.speaks() {
-            return self.heartbeat(now + keepalive, now).await;
+            return Box::pin(self.heartbeat(now + keepalive, now)).await;
         }
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
         if due <= now {

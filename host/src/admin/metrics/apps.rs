@@ -15,6 +15,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.handshakes(&mut encoder)?;
         self.traffic(&mut encoder)?;
+        self.histories(&mut encoder)?;
         self.bounds(&mut encoder)
     }
 }
@@ -48,10 +49,28 @@ impl Scrape {
             .counters(encoder, self.of(|app| app.traffic.slow))
     }
 
+    fn histories(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        Family::new("history_messages", "Messages that topics keep.")
+            .gauges(encoder, self.of(|app| app.history.messages))?;
+        Family::bytes("history", "What topics keep, as `history_bytes` counts it.")
+            .gauges(encoder, self.of(|app| app.history.bytes))?;
+        let trimmed = self.0.iter().flat_map(|app| by(app, "reason", &app.history.trimmed));
+        Family::new("history_trimmed", "Messages that topics do not keep any more, by the bound that they exceeded.")
+            .counters(encoder, trimmed)?;
+        let outcomes = self.0.iter().flat_map(|app| {
+            let recovered = (vec![("app", app.app.as_str()), ("outcome", "recovered")], app.history.recovered);
+            by(app, "outcome", &app.history.gaps).chain([recovered].into_iter().filter(|(_, count)| *count > 0))
+        });
+        let help =
+            "Subscriptions that continued at a position: everything after it was there, or the reason for a gap.";
+        Family::new("recoveries", help).counters(encoder, outcomes)
+    }
+
     fn bounds(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         Family::new("ending_connections", "Connections that have ended, and whose `closed` has not returned.")
             .gauges(encoder, self.of(|app| app.ending))?;
-        Family::new("topics", "Topics with subscribers.").gauges(encoder, self.of(|app| app.topics))?;
+        Family::new("topics", "Topics with subscribers, or of which something is kept.")
+            .gauges(encoder, self.of(|app| app.topics))?;
         Family::new("subscriptions", "Subscriptions of connections to topics.")
             .gauges(encoder, self.of(|app| app.subscriptions))?;
         Family::new("timers", "Timers that are set.").gauges(encoder, self.of(|app| app.timers))?;
@@ -70,4 +89,14 @@ impl Scrape {
     fn of<'a, T>(&'a self, value: impl Fn(&'a AppFigures) -> T) -> impl Iterator<Item = (Labels<'a>, T)> {
         self.0.iter().map(move |app| (vec![("app", app.app.as_str())], value(app)))
     }
+}
+
+/// Counts of an app by one label.
+fn by<'a>(
+    app: &'a AppFigures,
+    label: &'static str,
+    counts: &'a [(&'static str, u64)],
+) -> impl Iterator<Item = (Labels<'a>, u64)> {
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    counts.map(move |(value, count)| (vec![("app", app.app.as_str()), (label, *value)], *count))
 }

@@ -55,7 +55,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::app::TrafficReport;
+    use crate::app::{HistoryReport, TrafficReport};
     use crate::database::PoolReport;
     use crate::histogram::Times;
     use crate::memory_budget::{MemoryBudget, Use};
@@ -80,6 +80,13 @@ mod tests {
             ending: 1,
             topics: 2,
             subscriptions: 3,
+            history: HistoryReport {
+                messages: 3,
+                bytes: 500,
+                trimmed: vec![("count", 4)],
+                recovered: 5,
+                gaps: vec![("age", 1)],
+            },
             timers: 4,
             instances: 5,
             instances_limit: 64,
@@ -107,6 +114,11 @@ mod tests {
     fn every_figure_is_a_sample_under_its_name() {
         let text = text(snapshot()).unwrap();
         for expected in [
+            "hassock_history_messages{app=\"chat\"} 3",
+            "hassock_history_bytes{app=\"chat\"} 500",
+            "hassock_history_trimmed_total{app=\"chat\",reason=\"count\"} 4",
+            "hassock_recoveries_total{app=\"chat\",outcome=\"age\"} 1",
+            "hassock_recoveries_total{app=\"chat\",outcome=\"recovered\"} 5",
             "hassock_version_info{state=\"canary\",app=\"chat\",version=\"0123456789ab\"} 1",
             "hassock_version_info{state=\"serving\",app=\"chat\",version=\"ba9876543210\"} 1",
             "hassock_connections{app=\"chat\",version=\"0123456789ab\"} 4",

@@ -32,6 +32,28 @@ enum Command {
         topic: String,
         text: String,
     },
+    /// Subscribe from a position, or with the last messages.
+    SubscribeFrom {
+        topic: String,
+        since: Option<Position>,
+        last: Option<u32>,
+    },
+    /// Publish with options.
+    PublishWith {
+        topic: String,
+        text: String,
+        #[serde(default)]
+        id: Option<String>,
+        #[serde(default)]
+        except: Option<u64>,
+        #[serde(default)]
+        skip_history: bool,
+    },
+    History {
+        topic: String,
+        since: Option<Position>,
+        limit: u32,
+    },
     Subscribers(String),
     SendTo {
         id: u64,
@@ -185,6 +207,23 @@ impl Handler for Probe {
         topics::publish("timers", fired).map(drop)
     }
 
+    /// All topics but `secret` and `trap`.
+    fn on_subscribe(&self, _: Connection, topic: &str) -> Result<()> {
+        match topic {
+            "secret" => bail!(ClientError::new("not this one")),
+            "broken" => bail!("told to"),
+            "trap" => panic!("told to"),
+            _ => Ok(()),
+        }
+    }
+
+    /// A command, and its answer.
+    fn on_request(&self, connection: Connection, message: MessageRef<'_>) -> Result<Message> {
+        let Some(command) = message.as_text().map(serde_json::from_str) else { return Ok(message.into_message()) };
+        let command = command.map_err(|error| ClientError::new(error.to_string()))?;
+        Message::json(&self.run(connection, command)?)
+    }
+
     fn check() -> Result<()> {
         let Some(deed) = settings::get("check") else { return Ok(()) };
         let database = Database::open("main")?;
@@ -193,6 +232,31 @@ impl Handler for Probe {
             _ => database.execute("INSERT INTO event (connection, kind, detail) VALUES (0, 'check', '')", []).map(drop),
         }
     }
+}
+
+fn gap(gap: Option<history::Gap>) -> Option<String> {
+    gap.map(|gap| format!("{gap:?}").to_lowercase())
+}
+
+fn publish(
+    topic: String,
+    text: String,
+    id: Option<String>,
+    except: Option<u64>,
+    skip_history: bool,
+) -> Result<serde_json::Value> {
+    let mut publish = Publish::new(topic, text);
+    if let Some(id) = id {
+        publish = publish.id(id);
+    }
+    if let Some(connection) = except {
+        publish = publish.except(Connection::from_id(connection));
+    }
+    if skip_history {
+        publish = publish.skip_history();
+    }
+    let published = publish.publish()?;
+    Ok(json!({ "reached": published.reached, "position": published.position, "duplicate": published.is_duplicate }))
 }
 
 fn fired(timer: &Timer) -> Result<Message> {
@@ -221,6 +285,20 @@ impl Probe {
             Command::Unsubscribe(topic) => json!(connection.unsubscribe(&topic)?),
             Command::Publish { topic, text } => json!(topics::publish(&topic, text)?),
             Command::PublishExcept { topic, text } => json!(connection.publish_except(&topic, text)?),
+            Command::SubscribeFrom { topic, since, last } => {
+                let start = since.map(StartAt::Since).or(last.map(StartAt::Last)).unwrap_or(StartAt::Now);
+                let subscribed = connection.subscribe_from(&topic, start)?;
+                json!({ "position": subscribed.position, "missing": gap(subscribed.missing) })
+            }
+            Command::PublishWith { topic, text, id, except, skip_history } => {
+                publish(topic, text, id, except, skip_history)?
+            }
+            Command::History { topic, since, limit } => {
+                let page = history::history(&topic, since, limit)?;
+                let texts = page.messages.iter().map(|kept| json!([kept.position, kept.message.as_text(), kept.id]));
+                let texts: Vec<_> = texts.collect();
+                json!({ "messages": texts, "latest": page.latest, "missing": gap(page.missing) })
+            }
             Command::Subscribers(topic) => json!(topics::subscribers(&topic)),
             Command::SendTo { id, text } => json!(Connection::from_id(id).send(text)?),
             Command::SendMany(texts) => json!(connection.send_many(texts.into_iter().map(Message::from))?),

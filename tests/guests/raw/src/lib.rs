@@ -3,7 +3,9 @@
 //! call can wait.
 
 use hassock_sdk::bindings;
-use hassock_sdk::bindings::exports::hassock::host::{handler, migration, packed_handler, self_test, timer_handler};
+use hassock_sdk::bindings::exports::hassock::host::{
+    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+};
 use hassock_sdk::bindings::hassock::host::{connections, types};
 
 const TEXT: u32 = 1 << 31;
@@ -75,6 +77,18 @@ impl timer_handler::Guest for Raw {
 
     fn app_timer(_: String, _: Vec<u8>) -> Result<(), String> {
         Ok(())
+    }
+}
+
+impl subscription_handler::Guest for Raw {
+    fn subscribe(_: u64, _: String) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl request_handler::Guest for Raw {
+    fn request(_: u64, message: types::Message) -> Result<types::Message, String> {
+        Ok(message)
     }
 }
 

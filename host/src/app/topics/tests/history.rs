@@ -121,7 +121,7 @@ async fn a_client_of_the_protocol_learns_positions_and_ids() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_missing_is_always_told_with_its_reason() {
-    let config = TopicConfig { history: 3, history_bytes: crate::config::Size::from(700), ..minute() };
+    let config = TopicConfig { history: 3, history_bytes: crate::config::Size::from(740), ..minute() };
     for (gap, long, wait) in [(Gap::Count, 1, 0), (Gap::Bytes, 300, 0), (Gap::Age, 1, 60)] {
         let topics = topics();
         configure(&topics, config.clone(), usize::MAX);
