@@ -6,6 +6,7 @@
 
 mod admin;
 mod book;
+mod client;
 mod client_protocol;
 mod commands;
 mod contained;

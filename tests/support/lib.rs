@@ -47,7 +47,7 @@ pub use machine::Machine;
 pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};
 pub use process::{Finished, Process, hassock};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Side};
 pub use raw::Raw;
 pub use separate::{SeparateHost, Usage};
 pub use silent::Silent;
