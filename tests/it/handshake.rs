@@ -291,11 +291,11 @@ async fn the_client_library_is_served() {
     assert_eq!(head.body, "");
     assert_eq!(ask(&request("POST", "Content-Length: 0\r\n")).await.status, 404);
 
-    let off = TestHost::start(&format!("client_library = false\n{}", app("probe", &guest("probe")))).await;
+    let off = TestHost::start(&format!("client_library = false\n{}", app("commands", &example("commands")))).await;
     let mut raw = Raw::connect(&off.address()).await;
     raw.send(request("GET", "")).await;
     assert_eq!(raw.answer().await.status, 404);
-    let own = app("probe", &guest("probe")).replace("\"/probe\"", "[\"/probe\", \"/hassock.js\"]");
+    let own = app("commands", &example("commands")).replace("\"/commands\"", "[\"/commands\", \"/hassock.js\"]");
     let own = TestHost::start(&own).await;
     let mut raw = Raw::connect(&own.address()).await;
     raw.send(request("GET", "")).await;

@@ -1,6 +1,6 @@
-// What a page does with the library: two clients, of which one subscribes by itself, and the module subscribes the other. All
-// they get is in `page`. The last value of this script is of no use; `page.ready` says that both are subscribed.
 (() => {
+  // What a page does with the library: two clients, of which one subscribes by itself, and the module subscribes the other. All
+  // they get is in `page`. `page.ready` says that both are subscribed.
   const page = (window.page = { clients: {}, ready: false });
   const events = ['open', 'close', 'reconnecting', 'recovered', 'gap', 'message', 'error'];
   import('/hassock.js').then(({ connect }) => {
