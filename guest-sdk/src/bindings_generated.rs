@@ -831,6 +831,108 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// What others are told about a connection, at most the app's `presence_bytes`: clients of `hassock.v1` that are subscribed
+            /// to one of its topics, if the config gives that topic `presence`. An empty text is nothing.
+            #[allow(async_fn_in_trait)]
+            pub fn set_presence(
+                id: ConnectionId,
+                data: &str,
+            ) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = data;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/connections@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set-presence"]
+                        fn wit_import2(_: i64, _: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: i64,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(_rt::as_i64(id), ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result12 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v11 = match l4 {
+                                    0 => Error::UnknownConnection,
+                                    1 => Error::OutboxFull,
+                                    2 => Error::Closing,
+                                    3 => {
+                                        let e11 = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(
+                                                l5.cast(),
+                                                len7,
+                                                len7,
+                                            );
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Error::TooLarge(e11)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        let e11 = {
+                                            let l8 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l9 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Error::Invalid(e11)
+                                    }
+                                };
+                                v11
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// The bytes that the module keeps with a connection: what `open` or `set-attachment` gave last.
             #[allow(async_fn_in_trait)]
             pub fn attachment(
@@ -1287,6 +1389,23 @@ pub mod hassock {
                         .field("messages", &self.messages)
                         .field("latest", &self.latest)
                         .field("missing", &self.missing)
+                        .finish()
+                }
+            }
+            /// A subscriber, and what the module tells others about it (`connections.set-presence`).
+            #[derive(Clone)]
+            pub struct Member {
+                pub id: ConnectionId,
+                pub data: ::core::option::Option<_rt::String>,
+            }
+            impl ::core::fmt::Debug for Member {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Member")
+                        .field("id", &self.id)
+                        .field("data", &self.data)
                         .finish()
                 }
             }
@@ -2090,6 +2209,138 @@ pub mod hassock {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result29
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The subscribers of a topic whose ids are larger than `after`, in ascending order: at most `limit`.
+            #[allow(async_fn_in_trait)]
+            pub fn members(
+                topic: &str,
+                after: ::core::option::Option<ConnectionId>,
+                limit: u32,
+            ) -> _rt::Vec<Member> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result1_0, result1_1) = match after {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/topics@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "members"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        result1_0,
+                        result1_1,
+                        _rt::as_i32(&limit),
+                        ptr2,
+                    );
+                    let l4 = *ptr2.add(0).cast::<*mut u8>();
+                    let l5 = *ptr2
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base11 = l4;
+                    let len11 = l5;
+                    let mut result11 = _rt::Vec::with_capacity(len11);
+                    for i in 0..len11 {
+                        let base = base11
+                            .add(i * (16 + 2 * ::core::mem::size_of::<*const u8>()));
+                        let e11 = {
+                            let l6 = *base.add(0).cast::<i64>();
+                            let l7 = i32::from(*base.add(8).cast::<u8>());
+                            Member {
+                                id: l6 as u64,
+                                data: match l7 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l8 = *base
+                                                .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l9 = *base
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                            }
+                        };
+                        result11.push(e11);
+                    }
+                    _rt::cabi_dealloc(
+                        base11,
+                        len11 * (16 + 2 * ::core::mem::size_of::<*const u8>()),
+                        8,
+                    );
+                    let result12 = result11;
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// How many subscribers a topic has.
+            #[allow(async_fn_in_trait)]
+            pub fn member_count(topic: &str) -> u32 {
+                unsafe {
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "hassock:host/topics@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "member-count"]
+                        fn wit_import1(_: *mut u8, _: usize) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import1(ptr0.cast_mut(), len0);
+                    ret as u32
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -7534,108 +7785,111 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4334] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4461] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe8\x20\x01A\x02\x01\
-A%\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06\
-binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\
-\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\
-\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\
-\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\
-\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07re\
-fusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09close\
-d-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\
-\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\
-\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1c\x02\x03\x02\x01\x01\x04\0\x0d\
-connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
-\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0b\
-outbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05er\
-ror\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04se\
-nd\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
-\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
-cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
-\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
-p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
-@\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
-hassock:host/connections@0.1.0\x05\x04\x01B0\x02\x03\x02\x01\x01\x04\0\x0dconnec\
-tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
-wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
-too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
-sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
-ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
-t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
-ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
-story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
-\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
-ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
-s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01j\0\x01\x05\
-\x01@\x02\x02id\x01\x05topics\0\x1b\x04\0\x09subscribe\x01\x1c\x01j\x01\x0f\x01\x05\
-\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1d\x04\0\x0esubscribe-from\x01\x1e\
-\x04\0\x0bunsubscribe\x01\x1c\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\
-\0\x1f\x04\0\x07publish\x01\x20\x01@\x03\x05topics\x07message\x03\x06except\x01\0\
-\x1f\x04\0\x0epublish-except\x01!\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07mes\
-sage\x03\x07options\x13\0\"\x04\0\x0cpublish-with\x01#\x01j\x01\x1a\x01\x05\x01@\
-\x03\x05topics\x05since\x0c\x05limity\0$\x04\0\x07history\x01%\x01p\x01\x01@\x01\
-\x05topics\0&\x04\0\x0bsubscribers\x01'\x03\0\x19hassock:host/topics@0.1.0\x05\x05\
-\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\
-\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\
-\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05v\
-alue\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
-\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
-\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
-timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\
-arge\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\
-\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\
-\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\
-\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16\
-[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09stat\
-ements\x0aparameters\x04\0\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\
-\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\
-\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\
-\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0apa\
-rameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01\
-@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\
-\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\
-\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown\
--connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\
-\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\
-\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
-load\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\
-\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01\
-@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:\
-host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05wr\
-ite\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04\
-host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstre\
-am\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\
-\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01\
-@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\
-\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x03\
-\x04\0\x0fpacked-messages\x03\0\x02\x01j\x01\x03\x01s\x01@\x03\x02id\x01\x08mess\
-ages\x03\x04roomy\0\x04\x04\0\x0ereceive-packed\x01\x05\x04\0!hassock:host/packe\
-d-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\
-\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnection\x01\x04names\x07payload\x02\0\x03\x04\
-\0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\x03\x04\0\x09a\
-pp-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\
-\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05to\
-pics\0\x02\x04\0\x09subscribe\x01\x03\x04\0'hassock:host/subscription-handler@0.\
-1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
-\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02id\x01\x07mess\
-age\x03\0\x04\x04\0\x07request\x01\x05\x04\0\"hassock:host/request-handler@0.1.0\
-\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock\
-:host/self-test@0.1.0\x05\x0f\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-ve\
-rsions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\x04\0\x1chassock:host/migr\
-ation@0.1.0\x05\x10\x02\x03\0\0\x07request\x02\x03\0\0\x0aacceptance\x02\x03\0\0\
-\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnect\
-ion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x11\
-\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x12\x04\0\x0aacceptance\x03\0\x06\x02\
-\x03\x02\x01\x13\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x14\x04\0\x07closing\
-\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\x04\
-open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\0\
-\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\x11\
-\x04\0\x1ahassock:host/handler@0.1.0\x05\x15\x04\0\"hassock:host/complete-module\
-@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\x0cpro\
-cessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7!\x01A\x02\x01A%\x01\
+B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06binar\
+y\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\x01\
+ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0ere\
+mote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01r\x04\
+\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0aacce\
+ptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusal\x03\
+\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\x03\0\
+\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\0\x18\
+hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07messa\
+ge\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dconnecti\
+on-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x03\
+\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0boutbox\
+-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05error\x03\
+\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\x01\x09\
+\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\x0b\x01\
+j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-packed\x01\
+\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\x01\x0f\
+\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01@\x02\x02\
+id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\x07\x01\
+@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0aattachme\
+nt\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/connections@0\
+.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
+\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0ftoo-ma\
+ny-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\x05e\
+rror\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01m\x05\
+\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\x03\
+now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01k\
+\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
+ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
+h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
+\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
+\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07mi\
+ssing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\x06\
+member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09subs\
+cribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1f\
+\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\x05\x01\
+@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05topics\x07m\
+essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x01\
+@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01%\x01j\
+\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
+'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
+@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
+\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B'\x01p}\x01\
+q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\
+\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\x04time\x01s\0\
+\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x01\x01\
+ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\
+\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\0\x07outcome\x03\0\x09\
+\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exh\
+austed\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnecti\
+on-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\0\x08database\x03\x01\
+\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\
+\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04\
+self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16[method]database.query\x01\
+\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\
+\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01\
+@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\x01\x19\x01h\x0e\x01@\x03\
+\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\0\x19[method]transaction.\
+query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x15\x04\0\x1b\
+[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\
+\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\x1c[static]transaction.ro\
+llback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\
+\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-t\
+imers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\
+\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\
+\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\
+\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07\
+payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04n\
+ames\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01\
+B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock\
+:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:\
+host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\
+\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\
+\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\
+\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\
+\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\
+\x01j\x01\x03\x01s\x01@\x03\x02id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ere\
+ceive-packed\x01\x05\x04\0!hassock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\
+\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aco\
+nnection\x01\x04names\x07payload\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01\
+@\x02\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:\
+host/timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnectio\
+n-id\x03\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\
+\x03\x04\0'hassock:host/subscription-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\
+\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\
+\x01j\x01\x03\x01s\x01@\x02\x02id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\
+\x04\0\"hassock:host/request-handler@0.1.0\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\
+\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x0f\x01B\x04\
+\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07\
+migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x10\x02\x03\0\0\x07req\
+uest\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01\
+B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\
+\0\x07message\x03\0\x02\x02\x03\x02\x01\x11\x04\0\x07request\x03\0\x04\x02\x03\x02\
+\x01\x12\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x13\x04\0\x07refusal\x03\0\
+\x08\x02\x03\x02\x01\x14\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\
+\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\
+\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07\
+closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\
+\x15\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-m\
+odule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.\
+3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -7648,8 +7902,8 @@ pub use __export_complete_module_impl as export_module;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3425] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x19\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3552] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xba\x1a\x01A\x02\x01\
 A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
 \x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
 \0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\
@@ -7659,7 +7913,7 @@ A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0
 refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09clo\
 sed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\
 \x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\
-\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1c\x02\x03\x02\x01\x01\x04\0\x0d\
+\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0d\
 connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
 \x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0b\
 outbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05er\
@@ -7668,64 +7922,67 @@ nd\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\
 \x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
 cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
 \x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
-p}\x01j\x01\x11\x01\x07\x01@\x01\x02id\x01\0\x12\x04\0\x0aattachment\x01\x13\x01\
-@\x02\x02id\x01\x0aattachment\x11\0\x08\x04\0\x0eset-attachment\x01\x14\x03\0\x1e\
-hassock:host/connections@0.1.0\x05\x04\x01B0\x02\x03\x02\x01\x01\x04\0\x0dconnec\
-tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
-wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
-too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
-sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
-ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
-t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
-ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
-story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
-\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
-ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
-s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01j\0\x01\x05\
-\x01@\x02\x02id\x01\x05topics\0\x1b\x04\0\x09subscribe\x01\x1c\x01j\x01\x0f\x01\x05\
-\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1d\x04\0\x0esubscribe-from\x01\x1e\
-\x04\0\x0bunsubscribe\x01\x1c\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\
-\0\x1f\x04\0\x07publish\x01\x20\x01@\x03\x05topics\x07message\x03\x06except\x01\0\
-\x1f\x04\0\x0epublish-except\x01!\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07mes\
-sage\x03\x07options\x13\0\"\x04\0\x0cpublish-with\x01#\x01j\x01\x1a\x01\x05\x01@\
-\x03\x05topics\x05since\x0c\x05limity\0$\x04\0\x07history\x01%\x01p\x01\x01@\x01\
-\x05topics\0&\x04\0\x0bsubscribers\x01'\x03\0\x19hassock:host/topics@0.1.0\x05\x05\
-\x01B'\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\
-\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\
-\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05v\
-alue\x03\0\x01\x01ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\
-\x07row-set\x03\0\x06\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\
-\0\x07outcome\x03\0\x09\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07\
-timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-l\
-arge\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\
-\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\
-\x01@\x01\x04names\0\x10\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\
-\x07\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16\
-[method]database.query\x01\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09stat\
-ements\x0aparameters\x04\0\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\
-\x01j\x01\x17\x01\x0c\x01@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\
-\x01\x19\x01h\x0e\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\
-\0\x19[method]transaction.query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0apa\
-rameters\x04\0\x15\x04\0\x1b[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01\
-@\x01\x0btransaction\x17\0\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\
-\x1c[static]transaction.rollback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\
-\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown\
--connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\
-\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\
-\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
-load\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\
-\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01\
-@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:\
-host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05wr\
-ite\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04\
-host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstre\
-am\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\
-\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01\
-@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\
-\x04\0Bhassock:host/complete-module-with-all-of-its-exports-removed@0.1.0\x04\0\x0b\
-5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\
+\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0a\
+attachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/conne\
+ctions@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
+\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0f\
+too-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\
+\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01\
+m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\
+\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01\
+k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
+ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
+h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
+\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
+\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07mi\
+ssing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\x06\
+member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09subs\
+cribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1f\
+\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\x05\x01\
+@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05topics\x07m\
+essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x01\
+@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01%\x01j\
+\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
+'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
+@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
+\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B'\x01p}\x01\
+q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\
+\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\x04time\x01s\0\
+\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x01\x01\
+ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\
+\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\0\x07outcome\x03\0\x09\
+\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exh\
+austed\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnecti\
+on-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\0\x08database\x03\x01\
+\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\
+\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04\
+self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16[method]database.query\x01\
+\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\
+\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01\
+@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\x01\x19\x01h\x0e\x01@\x03\
+\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\0\x19[method]transaction.\
+query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x15\x04\0\x1b\
+[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\
+\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\x1c[static]transaction.ro\
+llback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\
+\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-t\
+imers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\
+\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\
+\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\
+\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07\
+payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04n\
+ames\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01\
+B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock\
+:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:\
+host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\
+\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\
+\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\
+\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x04\0Bhassock:host/complete-m\
+odule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b5\x01\0/complete-module-wit\
+h-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -121,6 +121,16 @@ impl Connection {
         Ok(connections::set_attachment(self.0, bytes)?)
     }
 
+    /// Tell others this about the connection, as JSON: clients of `hassock.v1` that are subscribed to one of its topics, if the
+    /// config gives that topic `presence`, and whoever asks for its [`members`](crate::topics::members). At most the app's
+    /// `presence_bytes`.
+    ///
+    /// # Errors
+    /// A [`ConnectionError`](crate::ConnectionError), or a [`serde_json::Error`] if the value cannot be written as JSON.
+    pub fn set_presence(self, value: &impl Serialize) -> Result<()> {
+        Ok(connections::set_presence(self.0, &serde_json::to_string(value)?)?)
+    }
+
     /// Subscribe the connection to a topic, see [`topics`](crate::topics). Subscribing again changes nothing.
     ///
     /// # Errors

@@ -1,4 +1,28 @@
 //! The histories of topics: positions, publishing with options, and reading what is kept.
+//!
+//! The config says which topics have a history. A new client of this room gets its last 20 messages, and one that was away
+//! for a moment gets what it has missed:
+//!
+//! ```no_run
+//! use hassock_sdk::prelude::*;
+//!
+//! #[derive(Default)]
+//! struct Chat;
+//!
+//! impl Handler for Chat {
+//!     type Message<'a> = &'a str;
+//!
+//!     fn on_open(&self, connection: Connection, _: &Request) -> Result<Acceptance, Refusal> {
+//!         connection.subscribe_from("room:1", StartAt::Last(20))?;
+//!         Ok(Acceptance::new())
+//!     }
+//!
+//!     fn on_message(&self, connection: Connection, text: &str) -> Result<()> {
+//!         Publish::new("room:1", text).except(connection).publish()?;
+//!         Ok(())
+//!     }
+//! }
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +53,8 @@ pub enum StartAt {
     Now,
     /// With the first message after this position, or with the first one that is still kept.
     Since(Position),
-    /// With the last messages, at most so many.
+    /// With the last messages, at most so many. A client of `hassock.v1` that was here before continues where it was instead, if
+    /// this is used in [`on_open`](crate::Handler::on_open).
     Last(u32),
 }
 

@@ -50,6 +50,26 @@ pub fn publish_json(topic: &str, value: &impl Serialize) -> Result<u32> {
     publish(topic, Message::json(value)?)
 }
 
+/// A subscriber of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its connection.
+    pub connection: Connection,
+    /// What others are told about it: the JSON that [`Connection::set_presence`] was given.
+    pub data: Option<String>,
+}
+
+/// The subscribers of a topic, in ascending order: at most `limit` of those behind `after`.
+pub fn members(topic: &str, after: Option<Connection>, limit: u32) -> Vec<Member> {
+    let members = topics::members(topic, after.map(Connection::id), limit);
+    members.into_iter().map(|(id, data)| Member { connection: Connection::from_id(id), data }).collect()
+}
+
+/// How many subscribers a topic has.
+pub fn count(topic: &str) -> u32 {
+    topics::member_count(topic)
+}
+
 /// The connections that are subscribed now, in ascending order.
 pub fn subscribers(topic: &str) -> Vec<Connection> {
     topics::subscribers(topic).into_iter().map(Connection::from_id).collect()

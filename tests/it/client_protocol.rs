@@ -4,6 +4,7 @@ mod ends;
 mod histories;
 mod interruptions;
 mod messages;
+mod presence;
 
 use hassock_tests::TestHost;
 

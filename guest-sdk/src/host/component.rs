@@ -65,6 +65,11 @@ pub(crate) mod connections {
         Ok(connections::attachment(id)?)
     }
 
+    pub(crate) fn set_presence(id: u64, data: &str) -> Result<(), ConnectionError> {
+        flush();
+        Ok(connections::set_presence(id, data)?)
+    }
+
     pub(crate) fn set_attachment(id: u64, attachment: &[u8]) -> Result<(), ConnectionError> {
         flush();
         Ok(connections::set_attachment(id, attachment)?)
@@ -77,7 +82,11 @@ pub(crate) mod topics {
     use crate::history::{HistoryPage, Options, Position, Published, StartAt, Subscription};
     use crate::{Message, TopicError};
 
-    pub(crate) use topics::subscribers;
+    pub(crate) use topics::{member_count, subscribers};
+
+    pub(crate) fn members(topic: &str, after: Option<u64>, limit: u32) -> Vec<(u64, Option<String>)> {
+        topics::members(topic, after, limit).into_iter().map(|member| (member.id, member.data)).collect()
+    }
 
     pub(crate) fn subscribe_from(id: u64, topic: &str, start: StartAt) -> Result<Subscription, TopicError> {
         flush();

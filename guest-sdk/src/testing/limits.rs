@@ -16,6 +16,8 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Bytes that a module keeps with a connection, and bytes of a timer's payload.
     pub attachment_bytes: usize,
+    /// Bytes of what others are told about a connection.
+    pub presence_bytes: usize,
     /// Subscriptions of one connection.
     pub topics_per_connection: usize,
     /// Timers of one connection.
@@ -32,6 +34,7 @@ impl Default for Limits {
             message_bytes: 1 << 20,
             outbox_bytes: 1 << 20,
             attachment_bytes: 64 << 10,
+            presence_bytes: 1 << 10,
             topics_per_connection: 64,
             timers_per_connection: 16,
             timers_per_app: 1_000,

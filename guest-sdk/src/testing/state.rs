@@ -44,6 +44,8 @@ pub(super) struct Connection {
     /// What the client has received and the test has not taken yet.
     pub(super) received: VecDeque<Message>,
     pub(super) attachment: Vec<u8>,
+    /// What others are told about it.
+    pub(super) presence: Option<String>,
     pub(super) topics: BTreeSet<String>,
     /// None until the module has accepted it.
     pub(super) answer: Option<Answer>,
@@ -131,6 +133,7 @@ impl State {
             outbox: Outbox::new(self.limits.outbox_bytes),
             received: VecDeque::new(),
             attachment: Vec::new(),
+            presence: None,
             topics: BTreeSet::new(),
             answer: None,
             closed: None,

@@ -82,6 +82,7 @@ impl App {
         let app = Self::without_timers(name, setup, version, context);
         app.timers.start(&app);
         Topics::start(&app);
+        Topics::tell_presence(&app);
         app
     }
 

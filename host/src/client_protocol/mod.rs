@@ -14,7 +14,7 @@ mod vectors;
 pub(crate) use from_client::{Control, FromClient, NotOfTheProtocol, parse};
 pub(crate) use offer::{ClientState, offered};
 pub use position::Position;
-pub use to_client::Gap;
+pub use to_client::{Gap, Member};
 pub(crate) use to_client::{ToClient, topic_header};
 
 /// The name of the subprotocol.

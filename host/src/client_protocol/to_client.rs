@@ -37,6 +37,16 @@ impl Gap {
     }
 }
 
+/// A member of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The id of its connection.
+    pub connection: u64,
+    /// What the module says about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+}
+
 /// A message of the host itself.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -71,6 +81,17 @@ pub(crate) enum ToClient<'a> {
     Gap { topic: &'a str, gap: Gap },
     /// The client has everything up to here, although it did not get the message: it was excepted.
     Position { topic: &'a str, position: Position },
+    /// Who is subscribed to a topic: all of them, or what has changed (first who left, then who joined), or only how many.
+    Presence {
+        topic: &'a str,
+        count: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<&'a [Member]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        joined: Option<&'a [Member]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left: Option<&'a [u64]>,
+    },
     /// The answer of the module is the payload.
     Reply { request: u64 },
     /// What the client asked for is refused.

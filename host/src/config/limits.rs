@@ -79,6 +79,8 @@ pub struct AppLimits {
     /// module may publish to any number of topics. The oldest messages go first. All apps together keep at most a quarter of
     /// `memory_budget`.
     pub history_bytes: Size,
+    /// Bytes of what a module tells others about a connection (`presence`): all of its topics get it.
+    pub presence_bytes: Size,
     /// Ids of published messages that are remembered for five minutes, so that a message which is sent again is not published
     /// again: each costs memory. The oldest are forgotten first.
     pub message_ids: usize,
@@ -127,6 +129,7 @@ impl Default for AppLimits {
             attachment_bytes: Size::kibibytes(64),
             topics_per_connection: 64,
             history_bytes: Size::mebibytes(64),
+            presence_bytes: Size::kibibytes(1),
             message_ids: 10_000,
             timers_per_connection: 16,
             timers_per_app: 1_000,

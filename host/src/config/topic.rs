@@ -19,10 +19,21 @@ pub struct TopicConfig {
     /// Bytes of messages that are kept of one topic, where each message counts its payload and 64 bytes more: large messages must
     /// not fill the memory that the topics of the app share, `limits.history_bytes`.
     pub history_bytes: Size,
+    /// Whether clients of `hassock.v1` are told who is subscribed, and who comes and leaves.
+    pub presence: bool,
+    /// Up to how many subscribers they are told who. If there are more, they are told only how many: each that comes or leaves
+    /// would otherwise be a message to all others.
+    pub presence_members: usize,
 }
 
 impl Default for TopicConfig {
     fn default() -> Self {
-        Self { history: 0, keep: Duration::from_secs(600), history_bytes: Size::mebibytes(1) }
+        Self {
+            history: 0,
+            keep: Duration::from_secs(600),
+            history_bytes: Size::mebibytes(1),
+            presence: false,
+            presence_members: 200,
+        }
     }
 }

@@ -46,6 +46,18 @@ pub(crate) fn attachment(id: u64) -> Result<Vec<u8>, ConnectionError> {
     })
 }
 
+pub(crate) fn set_presence(id: u64, data: &str) -> Result<(), ConnectionError> {
+    state("Connection::set_presence", |state| {
+        let limit = state.limits.presence_bytes;
+        let connection = state.known(id).ok_or(ConnectionError::UnknownConnection)?;
+        if data.len() > limit {
+            return Err(ConnectionError::TooLarge(format!("{} bytes; `presence_bytes` is {limit}", data.len())));
+        }
+        connection.presence = (!data.is_empty()).then(|| data.to_owned());
+        Ok(())
+    })
+}
+
 pub(crate) fn set_attachment(id: u64, attachment: &[u8]) -> Result<(), ConnectionError> {
     state("Connection::set_attachment", |state| {
         let limit = state.limits.attachment_bytes;

@@ -59,6 +59,17 @@ pub(crate) fn history(topic: &str, since: Option<Position>, limit: u32) -> Resul
     state("history", |state| history::page(state, topic, since, limit))
 }
 
+pub(crate) fn members(topic: &str, after: Option<u64>, limit: u32) -> Vec<(u64, Option<String>)> {
+    state("topics::members", |state| {
+        let members = state.subscribers(topic).filter(|(id, _)| Some(*id) > after).take(limit as usize);
+        members.map(|(id, connection)| (id, connection.presence.clone())).collect()
+    })
+}
+
+pub(crate) fn member_count(topic: &str) -> u32 {
+    state("topics::count", |state| u32::try_from(state.subscribers(topic).count()).unwrap_or(u32::MAX))
+}
+
 pub(crate) fn subscribers(topic: &str) -> Vec<u64> {
     state("topics::subscribers", |state| state.subscribers(topic).map(|(id, _)| id).collect())
 }

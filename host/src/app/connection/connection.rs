@@ -66,6 +66,8 @@ pub struct Connection {
     is_traced: AtomicBool,
     /// It has not got everything yet that is kept of its topics.
     is_behind: AtomicBool,
+    /// What the module tells others about it.
+    presence: Mutex<Bytes>,
     /// What its client has said in the client protocol, if it speaks that.
     pub(crate) client: Option<Box<ProtocolClient>>,
     /// What the connection takes up of the bounds of the host.
@@ -96,6 +98,7 @@ impl Connection {
             is_evicted: AtomicBool::new(false),
             is_traced: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
+            presence: Mutex::default(),
             client: None,
             outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
@@ -122,6 +125,17 @@ impl Connection {
             self.client = Some(Box::new(ProtocolClient::new(state)));
         }
         self
+    }
+
+    /// What the module tells others about it, if it does.
+    pub(crate) fn presence(&self) -> Option<String> {
+        let presence = self.presence.lock();
+        (!presence.is_empty()).then(|| String::from_utf8_lossy(&presence).into_owned())
+    }
+
+    /// Tell others this about it from now on.
+    pub(crate) fn set_presence(&self, presence: Bytes) {
+        *self.presence.lock() = presence;
     }
 
     /// Whether its client speaks the client protocol.

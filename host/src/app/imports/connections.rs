@@ -54,6 +54,19 @@ impl Host for InstanceState {
         Ok(())
     }
 
+    fn set_presence(&mut self, id: u64, data: String) -> Result<(), Error> {
+        let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
+        let Some(call) = &self.call else { return Err(Error::UnknownConnection) };
+        let limit = call.setup.limits.presence_bytes.bytes();
+        if data.len() > limit {
+            return Err(Error::TooLarge(format!("{} bytes; `presence_bytes` is {limit}", data.len())));
+        }
+        let data = call.app.context.memory.keep(Use::Attachment, data);
+        connection.set_presence(data.map_err(|error| Error::TooLarge(error.to_string()))?);
+        call.app.topics.update_presence(&connection);
+        Ok(())
+    }
+
     fn attachment(&mut self, id: u64) -> Result<Vec<u8>, Error> {
         let connection = self.connection(id).ok_or(Error::UnknownConnection)?;
         let attachment = connection.attachment.lock().to_vec();

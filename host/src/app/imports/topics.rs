@@ -7,7 +7,7 @@ use crate::app::observer::CallObserver;
 use crate::app::{self, Keeping, Publication, PublishError, TopicError};
 use crate::client_protocol;
 use crate::module::bindings::hassock::host::topics::{
-    Error, Gap, HistoryPage, Host, KeptMessage, Position, PublishOptions, Published, Start, Subscription,
+    Error, Gap, HistoryPage, Host, KeptMessage, Member, Position, PublishOptions, Published, Start, Subscription,
 };
 use crate::module::bindings::hassock::host::types::Message;
 use crate::module::payload;
@@ -64,6 +64,17 @@ impl Host for InstanceState {
         let Some(call) = &self.call else { return Err(Error::NoHistory) };
         let since = since.map(Into::into);
         call.app.topics.history(&topic, since, limit as usize).map(Into::into).ok_or(Error::NoHistory)
+    }
+
+    fn members(&mut self, topic: String, after: Option<u64>, limit: u32) -> Vec<Member> {
+        let Some(call) = &self.call else { return Vec::new() };
+        let members = call.app.topics.members(&topic, after.unwrap_or(0), limit as usize);
+        members.into_iter().map(|member| Member { id: member.connection, data: member.data }).collect()
+    }
+
+    fn member_count(&mut self, topic: String) -> u32 {
+        let count = self.call.as_ref().map_or(0, |call| call.app.topics.member_count(&topic));
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     fn subscribers(&mut self, topic: String) -> Vec<u64> {

@@ -10,6 +10,7 @@
 mod history;
 mod ledger;
 mod policy;
+mod presence;
 mod subscribers;
 mod sweep;
 mod topic;
@@ -28,12 +29,13 @@ pub(super) use topic::Headers;
 pub use topic::{Keeping, Subscription};
 
 use ledger::Ledger;
-use policy::Policies;
+use policy::{Policies, Policy};
 use subscribers::{Forms, Message};
+use sweep::Changed;
 use topic::Topic;
 
 use super::connection::Connection;
-use crate::client_protocol::{Gap, Position, ToClient};
+use crate::client_protocol::{Gap, Member, Position, ToClient};
 use crate::config::TopicConfig;
 use crate::memory_budget::{MemoryBudget, Use};
 
@@ -72,12 +74,19 @@ pub struct Topics {
     by_name: RwLock<HashMap<Arc<str>, Mutex<Topic>>>,
     policies: RwLock<Policies>,
     ledger: Arc<Ledger>,
+    /// Topics whose clients have to be told who has come or left.
+    changed: Arc<Changed>,
 }
 
 impl Topics {
     /// No topics yet. `epoch` tells this run of the host apart from others; it is less than 2^53.
     pub fn new(epoch: u64, memory: &Arc<MemoryBudget>) -> Self {
-        Self { by_name: RwLock::default(), policies: RwLock::default(), ledger: Arc::new(Ledger::new(epoch, memory)) }
+        Self {
+            by_name: RwLock::default(),
+            policies: RwLock::default(),
+            ledger: Arc::new(Ledger::new(epoch, memory)),
+            changed: Arc::default(),
+        }
     }
 
     /// Keep messages as the config says from now on: those of these topics, and together at most so many bytes.
@@ -126,7 +135,7 @@ impl Topics {
             return Err(TopicError::TooMany);
         }
         let start = match start {
-            Start::Now if !is_subscribed => connection.take_since(topic).map_or(Start::Now, Start::Since),
+            Start::Now | Start::Last(_) if !is_subscribed => connection.take_since(topic).map_or(start, Start::Since),
             start => start,
         };
         let name: Arc<str> = match topics.get_key_value(topic) {
@@ -140,6 +149,7 @@ impl Topics {
             return Ok(entry.stay(topic, connection, request));
         }
         let subscription = entry.subscribe(topic, connection, start, request, Instant::now());
+        self.changed.note(topic, entry);
         if matches!(start, Start::Since(_)) {
             self.ledger.note_recovery(subscription.gap);
         }
@@ -151,7 +161,7 @@ impl Topics {
         let mut topics = self.by_name.write();
         let was_subscribed = connection.topics.lock().remove(topic);
         if was_subscribed {
-            remove(&mut topics, connection.id, topic);
+            self.remove(&mut topics, connection.id, topic);
             if connection.speaks() {
                 let said = connection.outbox.push_spoken(ToClient::Unsubscribed { topic }.encoded());
                 said.unwrap_or_else(|error| connection.outbox.fail(error));
@@ -167,8 +177,32 @@ impl Topics {
         }
         let mut topics = self.by_name.write();
         for topic in std::mem::take(&mut *connection.topics.lock()) {
-            remove(&mut topics, connection.id, &topic);
+            self.remove(&mut topics, connection.id, &topic);
         }
+    }
+
+    /// What is known of a connection has changed: the clients of its topics are told.
+    pub(crate) fn update_presence(&self, connection: &Arc<Connection>) {
+        let own: Vec<Arc<str>> = connection.topics.lock().iter().cloned().collect();
+        let topics = self.by_name.read();
+        for name in own {
+            if let Some(topic) = topics.get(&name) {
+                let mut topic = topic.lock();
+                topic.update(connection);
+                self.changed.note(&name, &topic);
+            }
+        }
+    }
+
+    /// Tell the clients of all topics that have changed who has come and who has left.
+    fn tell_changes(&self) {
+        let mut dirty = Vec::new();
+        for name in self.changed.take() {
+            if let Some(topic) = self.by_name.read().get(&name) {
+                topic.lock().tell_changes(&name, &mut dirty);
+            }
+        }
+        dirty.iter().for_each(|connection| connection.wake());
     }
 
     /// Queue what a connection has not got yet of its topics, as far as there is room in its outbox.
@@ -228,7 +262,7 @@ impl Topics {
         if headers.keeping == Keeping::Skip || check_name(headers.topic).is_err() {
             return None;
         }
-        self.policies.read().of(headers.topic)?;
+        self.policies.read().of(headers.topic).filter(Policy::keeps)?;
         let mut topics = self.by_name.write();
         let new = || Mutex::new(self.new_topic(headers.topic));
         let topic = topics.entry(headers.topic.into()).or_insert_with(new).get_mut();
@@ -257,7 +291,7 @@ impl Topics {
 
     /// The history of a topic of which nothing is kept now.
     fn history_of_nothing(&self, topic: &str, since: Option<Position>) -> Option<HistoryPage> {
-        self.policies.read().of(topic)?;
+        self.policies.read().of(topic).filter(Policy::keeps)?;
         let latest = self.ledger.position(self.ledger.forgotten());
         let gap = match since {
             Some(since) if since.epoch != latest.epoch => Some(Gap::Restart),
@@ -284,6 +318,30 @@ impl Topics {
         topics.get(topic).map(|topic| topic.lock().subscribers()).unwrap_or_default()
     }
 
+    /// The subscribers of a topic whose ids are larger than `after`, ascending: at most `limit`.
+    pub fn members(&self, topic: &str, after: u64, limit: usize) -> Vec<Member> {
+        let topics = self.by_name.read();
+        let Some(topic) = topics.get(topic) else { return Vec::new() };
+        let topic = topic.lock();
+        let members = topic.members().into_iter().filter(|member| member.id > after).take(limit);
+        members.map(|member| Member { connection: member.id, data: member.presence() }).collect()
+    }
+
+    /// How many subscribers a topic has.
+    pub fn member_count(&self, topic: &str) -> usize {
+        self.by_name.read().get(topic).map_or(0, |topic| topic.lock().count())
+    }
+
+    fn remove(&self, topics: &mut HashMap<Arc<str>, Mutex<Topic>>, id: u64, name: &str) {
+        let Some(topic) = topics.get_mut(name) else { return };
+        let topic = topic.get_mut();
+        topic.remove(id);
+        self.changed.note(name, topic);
+        if topic.is_idle() {
+            topics.remove(name);
+        }
+    }
+
     fn new_topic(&self, name: &str) -> Topic {
         Topic::new(self.policies.read().of(name), &self.ledger)
     }
@@ -293,15 +351,6 @@ fn check_name(topic: &str) -> Result<(), TopicError> {
     match topic.is_empty() || topic.len() > MAX_NAME {
         true => Err(TopicError::InvalidName),
         false => Ok(()),
-    }
-}
-
-fn remove(topics: &mut HashMap<Arc<str>, Mutex<Topic>>, id: u64, name: &str) {
-    let Some(topic) = topics.get_mut(name) else { return };
-    let topic = topic.get_mut();
-    topic.remove(id);
-    if topic.is_idle() {
-        topics.remove(name);
     }
 }
 

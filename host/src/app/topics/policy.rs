@@ -14,6 +14,19 @@ pub(super) struct Policy {
     pub(super) bytes: usize,
     /// For how long.
     pub(super) keep: Duration,
+    /// Up to how many subscribers others are told who they are, if they are told at all.
+    pub(super) presence: Option<usize>,
+}
+
+impl Policy {
+    /// Whether messages are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.messages > 0
+    }
+
+    fn is_special(&self) -> bool {
+        self.keeps() || self.presence.is_some()
+    }
 }
 
 /// The policies of an app.
@@ -34,8 +47,12 @@ impl Policies {
         let mut patterns: Vec<_> = topics
             .iter()
             .map(|(pattern, config)| {
-                let policy =
-                    Policy { messages: config.history, bytes: config.history_bytes.bytes(), keep: config.keep.get() };
+                let policy = Policy {
+                    messages: config.history,
+                    bytes: config.history_bytes.bytes(),
+                    keep: config.keep.get(),
+                    presence: config.presence.then_some(config.presence_members),
+                };
                 match pattern.strip_suffix('*') {
                     Some(prefix) => (prefix.into(), Extent::Prefix, policy),
                     None => (pattern.as_str().into(), Extent::Exact, policy),
@@ -49,13 +66,13 @@ impl Policies {
         Self { patterns }
     }
 
-    /// The policy of a topic that keeps messages.
+    /// The policy of a topic that keeps messages or tells who is there.
     pub(super) fn of(&self, topic: &str) -> Option<Policy> {
         let fits = |(text, extent, _): &&(Box<str>, Extent, Policy)| match extent {
             Extent::Exact => topic == &**text,
             Extent::Prefix => topic.starts_with(&**text),
         };
-        self.patterns.iter().find(fits).map(|(_, _, policy)| *policy).filter(|policy| policy.messages > 0)
+        self.patterns.iter().find(fits).map(|(_, _, policy)| *policy).filter(Policy::is_special)
     }
 }
 

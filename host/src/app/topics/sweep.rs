@@ -1,22 +1,57 @@
 //! The sweep: messages that are too old go, and topics without subscribers whose history is empty.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Topics;
 use super::topic::Topic;
+use super::{Topics, presence};
 use crate::app::App;
 use crate::client_protocol::Gap;
 
 /// How often. Messages that are too old are not found between two sweeps either: this only frees their memory.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// The names of topics whose clients have to be told who has come or left.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    names: Mutex<HashSet<Arc<str>>>,
+    is_some: Notify,
+}
+
+impl Changed {
+    /// Note a topic, if it has changes.
+    pub(super) fn note(&self, name: &str, topic: &Topic) {
+        if topic.has_changes() && self.names.lock().insert(name.into()) {
+            self.is_some.notify_one();
+        }
+    }
+
+    pub(super) fn take(&self) -> HashSet<Arc<str>> {
+        std::mem::take(&mut *self.names.lock())
+    }
+}
+
 impl Topics {
+    /// Tell the clients of topics with presence who comes and leaves, for as long as the app runs.
+    pub(crate) fn tell_presence(app: &Arc<App>) {
+        let changed = Arc::clone(&app.topics.changed);
+        let app = Arc::downgrade(app);
+        tokio::spawn(async move {
+            loop {
+                changed.is_some.notified().await;
+                sleep(presence::EVERY).await;
+                let Some(app) = app.upgrade() else { return };
+                app.topics.tell_changes();
+            }
+        });
+    }
+
     /// Sweep for as long as the app runs. Without any messages in histories, this waits for the first one.
     pub(crate) fn start(app: &Arc<App>) {
         let ledger = Arc::clone(&app.topics.ledger);

@@ -111,3 +111,4 @@ fn a_message_is_compressed_once_for_all_that_agreed_to_the_same() {
 
 mod history;
 mod interleavings;
+mod presence;

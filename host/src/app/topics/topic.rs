@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::history::{Behind, History, Start};
 use super::ledger::Ledger;
 use super::policy::Policy;
+use super::presence::{self, Presence};
 use super::subscribers::{Forms, Message, Subscribers};
 use crate::app::connection::{Close, Connection, SendError};
 use crate::client_protocol::{Gap, Position, ToClient, topic_header};
@@ -48,14 +49,18 @@ pub enum Keeping {
 pub(super) struct Topic {
     pub(super) live: Subscribers,
     pub(super) history: Option<Box<History>>,
+    presence: Option<Box<Presence>>,
     /// Nothing is kept, and all subscribers get a message as it is.
     is_simple: bool,
 }
 
 impl Topic {
     pub(super) fn new(policy: Option<Policy>, ledger: &Arc<Ledger>) -> Self {
-        let history = policy.map(|policy| Box::new(History::new(policy, ledger)));
-        Self { live: Subscribers::default(), is_simple: history.is_none(), history }
+        let mut topic = Self { live: Subscribers::default(), history: None, presence: None, is_simple: true };
+        if policy.is_some() {
+            topic.set_policy(policy, ledger, Instant::now());
+        }
+        topic
     }
 
     /// Whether a message can be delivered as it is.
@@ -65,7 +70,8 @@ impl Topic {
     }
 
     fn refresh(&mut self) {
-        self.is_simple = self.history.is_none() && !self.live.has_compressed() && !self.live.has_speaking();
+        let is_plain = !self.live.has_compressed() && !self.live.has_speaking();
+        self.is_simple = is_plain && self.history.is_none() && self.presence.is_none();
     }
 
     /// How messages are compressed for the subscribers.
@@ -75,7 +81,11 @@ impl Topic {
 
     /// The policy has changed.
     pub(super) fn set_policy(&mut self, policy: Option<Policy>, ledger: &Arc<Ledger>, now: Instant) {
-        match (policy, self.history.as_mut()) {
+        match (policy.and_then(|policy| policy.presence), &mut self.presence) {
+            (Some(most), Some(presence)) => presence.set_most(most),
+            (most, presence) => *presence = most.map(|most| Box::new(Presence::new(most))),
+        }
+        match (policy.filter(Policy::keeps), self.history.as_mut()) {
             (Some(policy), Some(history)) => history.set_policy(policy, now),
             (Some(policy), None) => self.history = Some(Box::new(History::new(policy, ledger))),
             (None, Some(history)) => {
@@ -92,12 +102,49 @@ impl Topic {
 
     /// All subscribers, ascending.
     pub(super) fn subscribers(&self) -> Vec<u64> {
-        let mut all: Vec<u64> = self.live.by_id.keys().copied().collect();
+        self.members().iter().map(|member| member.id).collect()
+    }
+
+    /// All subscribers, ascending.
+    pub(super) fn members(&self) -> Vec<&Arc<Connection>> {
+        let mut all: Vec<&Arc<Connection>> = self.live.by_id.values().collect();
         if let Some(history) = self.history.as_ref().filter(|history| !history.behind.is_empty()) {
-            all.extend(history.behind.keys());
-            all.sort_unstable();
+            all.extend(history.behind.values().map(|behind| &behind.connection));
+            all.sort_unstable_by_key(|connection| connection.id);
         }
         all
+    }
+
+    /// Whether the topic tells its clients who is there, and something has changed.
+    pub(super) fn has_changes(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.has_changes())
+    }
+
+    /// What is known of a member has changed.
+    pub(super) fn update(&mut self, connection: &Arc<Connection>) {
+        if let Some(presence) = &mut self.presence {
+            presence.join(connection);
+        }
+    }
+
+    /// Tell the clients who has come and who has left.
+    pub(super) fn tell_changes(&mut self, name: &str, dirty: &mut Vec<Arc<Connection>>) {
+        let Some(mut presence) = self.presence.take() else { return };
+        if presence.has_changes() {
+            let message = presence.take_changes(name, self.count(), self.members().into_iter());
+            presence::tell(&self.live, &message, dirty);
+        }
+        self.presence = Some(presence);
+    }
+
+    /// Let a subscriber get what is published from now on.
+    fn go_live(&mut self, name: &str, connection: &Arc<Connection>) {
+        self.live.add(connection);
+        self.refresh();
+        if let Some(presence) = self.presence.as_ref().filter(|_| connection.speaks()) {
+            let snapshot = presence.snapshot(name, self.count(), self.members().into_iter());
+            connection.outbox.push_spoken(snapshot).unwrap_or_else(|error| connection.outbox.fail(error));
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -111,11 +158,20 @@ impl Topic {
 
     /// Forget a subscriber.
     pub(super) fn remove(&mut self, id: u64) {
-        if self.live.remove(id) {
-            self.refresh();
-        } else if let Some(history) = &mut self.history {
-            history.behind.remove(&id);
+        if self.detach(id)
+            && let Some(presence) = &mut self.presence
+        {
+            presence.leave(id);
         }
+    }
+
+    /// Forget a subscriber, which may be added again. False if it was none.
+    fn detach(&mut self, id: u64) -> bool {
+        let was_live = self.live.remove(id);
+        if was_live {
+            self.refresh();
+        }
+        was_live || self.history.as_mut().is_some_and(|history| history.behind.remove(&id).is_some())
     }
 
     /// A subscriber subscribes again, which changes nothing.
@@ -140,13 +196,16 @@ impl Topic {
         request: Option<u64>,
         now: Instant,
     ) -> Subscription {
-        self.remove(connection.id);
+        if !self.detach(connection.id)
+            && let Some(presence) = &mut self.presence
+        {
+            presence.join(connection);
+        }
         let was_recovering = matches!(start, Start::Since(_));
         let Some(history) = &mut self.history else {
             let subscription = Subscription { position: None, gap: was_recovering.then_some(Gap::None) };
             say_subscribed(name, connection, subscription, was_recovering, request);
-            self.live.add(connection);
-            self.refresh();
+            self.go_live(name, connection);
             return subscription;
         };
         let (offset, gap) = history.begin(start, now);
@@ -191,8 +250,7 @@ impl Topic {
         }
         match sent {
             Ok(()) => {
-                self.live.add(&connection);
-                self.refresh();
+                self.go_live(name, &connection);
                 true
             }
             Err(SendError::Full) => {
@@ -216,6 +274,9 @@ impl Topic {
         now: impl FnOnce() -> Instant,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> (u32, Option<Position>) {
+        if self.presence.as_ref().is_some_and(|presence| presence.comes_first()) {
+            self.tell_changes(headers.topic, dirty);
+        }
         let history = self.history.as_mut().filter(|_| headers.keeping == Keeping::Keep);
         let position = history.map(|history| history.append(message.plain, headers.id, now()));
         if !self.live.has_speaking() {

@@ -54,6 +54,13 @@ enum Command {
         since: Option<Position>,
         limit: u32,
     },
+    /// What others are told.
+    Presence(serde_json::Value),
+    Members {
+        topic: String,
+        after: Option<u64>,
+        limit: u32,
+    },
     Subscribers(String),
     SendTo {
         id: u64,
@@ -298,6 +305,12 @@ impl Probe {
                 let texts = page.messages.iter().map(|kept| json!([kept.position, kept.message.as_text(), kept.id]));
                 let texts: Vec<_> = texts.collect();
                 json!({ "messages": texts, "latest": page.latest, "missing": gap(page.missing) })
+            }
+            Command::Presence(value) => json!(connection.set_presence(&value)?),
+            Command::Members { topic, after, limit } => {
+                let members = topics::members(&topic, after.map(Connection::from_id), limit).into_iter();
+                let members: Vec<_> = members.map(|member| json!([member.connection, member.data])).collect();
+                json!({ "count": topics::count(&topic), "members": members })
             }
             Command::Subscribers(topic) => json!(topics::subscribers(&topic)),
             Command::SendTo { id, text } => json!(Connection::from_id(id).send(text)?),
