@@ -91,6 +91,7 @@ impl Handler for Chat {
         if member.room_mates().any(|(_, name)| name == member.name) {
             return Err(Refusal::new(409, format!("{} is taken", member.name)));
         }
+        connection.set_presence(&member.name)?;
         // Join the room before the history is read, so that no line is lost in between. A line may come both ways.
         connection.subscribe(&member.topic())?;
         let history: Vec<Any> = self.database.query_as(LAST, params![member.room.as_bytes()])?;

@@ -26,6 +26,13 @@ export interface Message {
     /** The name that the publisher gave the message. */
     id?: string;
 }
+/** A connection that is subscribed to a topic with `presence`. */
+export interface Member {
+    /** Its id in the host. */
+    connection: number;
+    /** What the module says about it, usually JSON. */
+    data?: string;
+}
 export type Handler = (data: Payload, message: Message) => void;
 export interface Options {
     /** Subprotocols for the module, beside that of the host. */
@@ -107,6 +114,17 @@ export interface Events {
     gap: {
         topic: string;
         gap: Gap;
+    };
+    /** Who is subscribed to a topic has changed, or is known now. */
+    presence: {
+        topic: string;
+        /** How many there are. */
+        count: number;
+        /** All of them; none if there are too many. */
+        members: Member[] | undefined;
+        /** Those that have come, or whose data has changed, and the ids of those that have left, if the list was known before. */
+        joined: Member[];
+        left: number[];
     };
     /** The module has ended a subscription of the page. */
     unsubscribed: {

@@ -133,6 +133,8 @@ export class ReconnectingClient implements Client {
         return this.topics.unsubscribed(header);
       case "gap":
         return this.topics.gap(header);
+      case "presence":
+        return this.topics.presence(header);
       case "position":
         return this.topics.position(header);
       case "reply":

@@ -1,5 +1,5 @@
 import { Failure } from "./error.js";
-import type { Handler } from "./types.js";
+import type { Handler, Member } from "./types.js";
 
 /** The host keeps a name twice, and allows so many bytes. */
 const LONGEST_NAME = 256;
@@ -27,6 +27,8 @@ export class Topic {
   isLive = false;
   /** Messages up to this position come a second time: the subscription has begun again before it. */
   repeatsUpTo: string | undefined;
+  /** Who is subscribed, by the ids; none if it is not known. */
+  members: Map<number, Member> | undefined;
   /** The module's subscription, whose place the page's takes if it is not refused. */
   replaces: Topic | undefined;
 

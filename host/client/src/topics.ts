@@ -3,6 +3,7 @@ import { safely } from "./emitter.js";
 import { closed, Failure } from "./error.js";
 import type { Header } from "./framing.js";
 import { distance, position } from "./position.js";
+import { present } from "./presence.js";
 import { Seen } from "./seen.js";
 import { Topic } from "./topic.js";
 import type { Gap, Handler, Message, Payload, SubscribeOptions, Subscription } from "./types.js";
@@ -81,7 +82,7 @@ export class Topics {
     this.tell = undefined;
     for (const topic of this.byName.values()) {
       topic.isLive = false;
-      topic.request = topic.repeatsUpTo = topic.replaces = undefined;
+      topic.request = topic.repeatsUpTo = topic.replaces = topic.members = undefined;
     }
   }
 
@@ -128,7 +129,7 @@ export class Topics {
     const topic = this.byName.get(String(header.topic));
     if (!topic?.isLive) return;
     topic.isLive = topic.isKnown = false;
-    topic.position = topic.repeatsUpTo = undefined;
+    topic.position = topic.repeatsUpTo = topic.members = undefined;
     if (topic.asked && topic.request === undefined) {
       this.end(topic, new Failure("unsubscribed", "the module has ended the subscription"));
       this.emitter.emit("unsubscribed", { topic: topic.name });
@@ -140,6 +141,11 @@ export class Topics {
   gap(header: Header): void {
     const name = String(header.topic);
     if (this.byName.get(name)?.isLive) this.emitter.emit("gap", { topic: name, gap: header.gap as Gap });
+  }
+
+  presence(header: Header): void {
+    const topic = this.byName.get(String(header.topic));
+    if (topic?.isLive) this.emitter.emit("presence", present(topic, header));
   }
 
   /** The client has everything up to a position. */

@@ -30,6 +30,14 @@ export interface Message {
   id?: string;
 }
 
+/** A connection that is subscribed to a topic with `presence`. */
+export interface Member {
+  /** Its id in the host. */
+  connection: number;
+  /** What the module says about it, usually JSON. */
+  data?: string;
+}
+
 export type Handler = (data: Payload, message: Message) => void;
 
 export interface Options {
@@ -104,6 +112,17 @@ export interface Events {
   recovered: { topic: string };
   /** Messages of a topic are missing here. What follows is what is kept. */
   gap: { topic: string; gap: Gap };
+  /** Who is subscribed to a topic has changed, or is known now. */
+  presence: {
+    topic: string;
+    /** How many there are. */
+    count: number;
+    /** All of them; none if there are too many. */
+    members: Member[] | undefined;
+    /** Those that have come, or whose data has changed, and the ids of those that have left, if the list was known before. */
+    joined: Member[];
+    left: number[];
+  };
   /** The module has ended a subscription of the page. */
   unsubscribed: { topic: string };
   /** A message which no `subscribe` or `listen` takes. */

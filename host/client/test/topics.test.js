@@ -350,6 +350,34 @@ test("the topics that a module once had are bounded", async () => {
   assert.equal(Object.keys(offered(world.socket))[0], "topic 2999");
 });
 
+test("a page knows who is there, as far as the host tells it", async () => {
+  const { world, client: own } = await guest();
+  const got = [];
+  own.on("presence", ({ count, members, joined, left }) => got.push([count, members?.map(({ data }) => data), joined.length, left]));
+  const tell = (socket, presence) => socket.say({ type: "presence", topic: "room", ...presence });
+  const member = (connection, data) => ({ connection, data });
+  tell(world.socket, { count: 2, members: [member(7, "a"), member(8, "b")] });
+  tell(world.socket, { count: 2, joined: [member(9, "c"), member(8, "B")], left: [7, 99] });
+  tell(world.socket, { count: 300 });
+  tell(world.socket, { count: 299, left: [8] });
+  tell(world.socket, { count: 1, members: [member(9, "c")] });
+  const socket = await again(world);
+  // Of a subscription that is not there yet.
+  tell(socket, { count: 5 });
+  subscribed(socket, { position: "a-10", was_recovering: true, recovered: true });
+  tell(socket, { count: 1, joined: [member(9, "c")] });
+  tell(socket, { count: 1, members: [member(12, "c")] });
+  assert.deepEqual(got, [
+    [2, ["a", "b"], 0, []],
+    [2, ["B", "c"], 2, [7, 99]],
+    [300, undefined, 0, []],
+    [299, undefined, 0, [8]],
+    [1, ["c"], 0, []],
+    [1, undefined, 1, []],
+    [1, ["c"], 0, []],
+  ]);
+});
+
 test("mistakes of a page are told at once", async () => {
   const { client: own } = await page();
   assert.throws(() => own.subscribe("room", () => {}), { code: "subscribed" });

@@ -68,6 +68,27 @@ fn gap(value: &Value) -> Option<Gap> {
     value.as_str().map(|name| Gap::ALL.into_iter().find(|gap| gap.name() == name).unwrap())
 }
 
+fn members(value: &Value) -> Option<Vec<Member>> {
+    let member = |value: &Value| Member {
+        connection: value["connection"].as_u64().unwrap(),
+        data: value["data"].as_str().map(str::to_owned),
+    };
+    value.as_array().map(|members| members.iter().map(member).collect())
+}
+
+fn presence(header: &Value) -> String {
+    let left = header["left"].as_array().map(|left| left.iter().map(|id| id.as_u64().unwrap()).collect::<Vec<_>>());
+    let message = ToClient::Presence {
+        topic: header["topic"].as_str().unwrap(),
+        count: usize::try_from(header["count"].as_u64().unwrap()).unwrap(),
+        members: members(&header["members"]).as_deref(),
+        joined: members(&header["joined"]).as_deref(),
+        left: left.as_deref(),
+    }
+    .encoded();
+    message.as_text().unwrap().to_owned()
+}
+
 /// The header that the host writes for this one.
 fn header(header: &Value) -> String {
     let text = |name: &str| header[name].as_str();
@@ -92,6 +113,7 @@ fn header(header: &Value) -> String {
         },
         Some("unsubscribed") => ToClient::Unsubscribed { topic },
         Some("gap") => ToClient::Gap { topic, gap: gap(&header["gap"]).unwrap() },
+        Some("presence") => return presence(header),
         Some("position") => ToClient::Position { topic, position: position(&header["position"]).unwrap() },
         Some("reply") => ToClient::Reply { request: request.unwrap() },
         Some("error") => {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// A host as `hassock dev` starts it: with the files of the example.
 async fn serve() -> Host {
     let chat = app_with_database("chat", &example("chat"), "sqlite::memory:");
-    let topics = "[apps.chat.topics.\"room:*\"]\nhistory = 200\nkeep = \"10m\"\n";
+    let topics = "[apps.chat.topics.\"room:*\"]\nhistory = 200\nkeep = \"10m\"\npresence = true\n";
     let file = workspace().join("examples-wasm/chat/hassock.toml");
     let config = Config::parse(&file, &format!("listen = \"127.0.0.1:0\"\ntest_page = true\n{chat}{topics}")).unwrap();
     let overrides = Overrides { public: PublicFiles::BesideConfig, watch: Some(false), ..Overrides::default() };
@@ -63,6 +63,7 @@ async fn the_page_loses_nothing() {
     shows(&browser, "bobbefore 3").await;
     until_status(&browser, "").await;
     assert_eq!(bob.json().await, json!({ "joined": "alice" }));
+    browser.until("document.querySelectorAll('#people li').length === 2").await;
     assert_eq!(browser.texts("#people li").await, ["bob", "alice"]);
 
     say(&browser, "hello <b>bob</b>").await;
