@@ -17,10 +17,10 @@ const FOLDERS: [(&str, &str); 6] = [
 ];
 
 /// Files of a source. Anything else in these folders was built, or is a database.
-const ENDINGS: [&str; 6] = ["rs", "toml", "md", "wit", "transcript", "png"];
+const ENDINGS: [&str; 7] = ["rs", "toml", "md", "wit", "transcript", "png", "html"];
 
 /// Folders in which nothing is built and no database is created.
-const ONLY_SOURCES: [&str; 3] = ["src", "tests", "wit"];
+const ONLY_SOURCES: [&str; 4] = ["src", "tests", "wit", "public"];
 
 /// The generator of the SDK's bindings, which no app needs.
 const LEFT_OUT: &str = "guest-sdk/bindings";

@@ -2,6 +2,7 @@
 //! connections.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -85,6 +86,10 @@ pub struct RoutingTable {
     pub more_origins: MoreOrigins,
     /// Whether the test page is served at `/`.
     pub test_page: bool,
+    /// Whether the client library is served.
+    pub client_library: bool,
+    /// A folder whose files are served.
+    pub(crate) public: Option<PathBuf>,
     /// Whether `/live` and `/ready` are answered.
     pub public_health: bool,
 }
@@ -105,6 +110,8 @@ impl RoutingTable {
             proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.forwarded_header),
             more_origins: config.overrides.more_origins,
             test_page: config.test_page,
+            client_library: config.client_library,
+            public: config.public_folder(),
             public_health: config.public_health,
         }
     }

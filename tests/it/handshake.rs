@@ -267,3 +267,37 @@ async fn the_test_page_is_served_if_it_is_asked_for() {
     raw.send(upgrade("/faults")).await;
     raw.accepted().await;
 }
+
+/// The client library is at `/hassock.js` for pages of any origin, unless the config says otherwise or an app has that path.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_is_served() {
+    let request =
+        |method: &str, more: &str| format!("{method} /hassock.js HTTP/1.1\r\nHost: hassock.test\r\n{more}\r\n");
+    let library = std::fs::read_to_string(hassock_tests::workspace().join("host/client/dist/hassock.js")).unwrap();
+    let answer = ask(&request("GET", "")).await;
+    assert_eq!((answer.status, &answer.body), (200, &library));
+    let header = |name: &str| answer.header(name).unwrap_or_default();
+    assert_eq!(header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(header("cache-control"), "public, max-age=600");
+    assert_eq!(header("access-control-allow-origin"), "*");
+    let tag = header("etag");
+
+    let unchanged = ask(&request("GET", &format!("If-None-Match: \"other\", W/{tag}\r\n"))).await;
+    assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+    assert_eq!(unchanged.header("etag").as_deref(), Some(&*tag));
+    // The connection ends behind the head.
+    let head = ask(&request("HEAD", "Connection: close\r\n")).await;
+    assert_eq!((head.status, head.header("content-length")), (200, Some(library.len().to_string())));
+    assert_eq!(head.body, "");
+    assert_eq!(ask(&request("POST", "Content-Length: 0\r\n")).await.status, 404);
+
+    let off = TestHost::start(&format!("client_library = false\n{}", app("commands", &example("commands")))).await;
+    let mut raw = Raw::connect(&off.address()).await;
+    raw.send(request("GET", "")).await;
+    assert_eq!(raw.answer().await.status, 404);
+    let own = app("commands", &example("commands")).replace("\"/commands\"", "[\"/commands\", \"/hassock.js\"]");
+    let own = TestHost::start(&own).await;
+    let mut raw = Raw::connect(&own.address()).await;
+    raw.send(request("GET", "")).await;
+    assert_eq!(raw.answer().await.status, 426);
+}

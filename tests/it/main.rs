@@ -7,6 +7,7 @@
 mod admin;
 mod api;
 mod book;
+mod client;
 mod client_protocol;
 mod commands;
 mod contained;

@@ -50,7 +50,7 @@ pub use mariadb::MariaDb;
 pub use marked::{Marked, module_file, version_of};
 pub use process::{Finished, Process, hassock};
 pub use program::{Program, publication};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Side};
 pub use python::python_programs;
 pub use raw::Raw;
 pub use separate::{SeparateHost, Usage};

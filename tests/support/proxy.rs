@@ -39,6 +39,8 @@ struct Line {
     held: Held,
     /// How often it was cut: a connection ends if it is older than the last cut.
     cuts: usize,
+    /// How often what clients send, and what the server sends, has ended on connections that were open.
+    ends: (usize, usize),
 }
 
 /// What a line does not pass on.
@@ -54,8 +56,10 @@ enum Held {
 
 /// Who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub enum Side {
+    /// A client.
     Client,
+    /// The server.
     Server,
 }
 
@@ -107,6 +111,15 @@ impl Proxy {
     /// Reset all connections that are open, towards both sides. New ones are passed on.
     pub fn cut(&self) {
         self.line.send_modify(|line| line.cuts += 1);
+    }
+
+    /// End one direction of all connections that are open: the other side reads the end of what this side sends, while the
+    /// other direction goes on.
+    pub fn end(&self, side: Side) {
+        self.line.send_modify(|line| match side {
+            Side::Client => line.ends.0 += 1,
+            Side::Server => line.ends.1 += 1,
+        });
     }
 }
 
@@ -180,8 +193,13 @@ async fn copy(
 ) -> io::Result<()> {
     let mut until_end = Some(until_end);
     let mut piece = vec![0; 16 << 10];
+    let (mut ending, ends) = (line.clone(), line.borrow().ends_of(side));
     loop {
-        let length = from.read(&mut piece).await?;
+        let length = tokio::select! {
+            length = from.read(&mut piece) => length?,
+            // As if the side had ended it.
+            Ok(_) = ending.wait_for(|line| line.ends_of(side) != ends) => 0,
+        };
         if line.borrow().holds(side) {
             let _waits = (side == Side::Client).then(|| Waits::new(waiting));
             // Nothing more comes if the proxy is gone.
@@ -202,6 +220,13 @@ async fn copy(
 }
 
 impl Line {
+    fn ends_of(&self, side: Side) -> usize {
+        match side {
+            Side::Client => self.ends.0,
+            Side::Server => self.ends.1,
+        }
+    }
+
     fn holds(&self, side: Side) -> bool {
         match self.held {
             Held::Nothing => false,

@@ -8,17 +8,22 @@ use serde_json::{Value as Any, json};
 
 /// For both SQLite and MariaDB. Rooms are bytes, so that no collation treats two rooms as the same.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS message (room VARBINARY(64) NOT NULL, sent BIGINT NOT NULL, \
-    author VARCHAR(32) NOT NULL, body TEXT NOT NULL, PRIMARY KEY (room, sent, author))";
+    id VARBINARY(40) NOT NULL, author VARCHAR(32) NOT NULL, body TEXT NOT NULL, PRIMARY KEY (room, sent, id), \
+    UNIQUE (room, id))";
 const LAST: &str = "SELECT author AS `from`, body AS say FROM message WHERE room = ? ORDER BY sent DESC LIMIT 20";
-const ADD: &str = "INSERT INTO message (room, sent, author, body) VALUES (?, ?, ?, ?)";
+const LINES: &str = "SELECT CAST(id AS CHAR(40)) AS id, author AS `from`, body AS say FROM message WHERE room = ? \
+    ORDER BY sent DESC LIMIT 50";
+const ADD: &str = "INSERT INTO message (room, sent, id, author, body) VALUES (?, ?, ?, ?, ?)";
 
-/// What a client sends: `say`, `to` and `say`, or `who`.
+/// What a client sends: `say`, perhaps with an `id`; `to` and `say`; or `who`. It may also ask for the `history`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     say: Option<String>,
     to: Option<String>,
     who: Option<bool>,
+    id: Option<String>,
+    history: Option<bool>,
 }
 
 /// What the host keeps with each connection.
@@ -32,8 +37,9 @@ impl Member {
     fn topic(&self) -> String {
         format!("room:{}", self.room)
     }
+    /// Tell the others what is of interest only now.
     fn tell_room(&self, what: &Any) -> Result<()> {
-        topics::publish_json(&self.topic(), what).map(drop)
+        Publish::new(self.topic(), Message::json(what)?).skip_history().publish().map(drop)
     }
     /// The members of the room, in the order in which they came.
     fn room_mates(&self) -> impl Iterator<Item = (Connection, String)> {
@@ -45,6 +51,22 @@ impl Member {
 struct Chat {
     database: Database,
     away_after: Duration,
+}
+
+impl Chat {
+    /// Store a line and tell it to the room, once for each id: a client that has got no answer says it again.
+    fn say(&self, connection: Connection, member: &Member, say: &str, id: Option<String>) -> Result<()> {
+        let now = clock::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos() as i64;
+        let id = id.unwrap_or_else(|| format!("{now}-{connection}"));
+        ensure!((1..=40).contains(&id.len()), ClientError::new("an id has 1 to 40 bytes"));
+        match self.database.execute(ADD, params![member.room.as_bytes(), now, id.as_bytes(), &member.name, say]) {
+            // A line that is stored already may not have been told: an instance may end between the two.
+            Err(error) if !matches!(error.downcast_ref(), Some(SqlError::Constraint(_))) => return Err(error),
+            _ => {}
+        }
+        let line = Message::json(&json!({ "from": member.name, "say": say }))?;
+        Publish::new(member.topic(), line).id(id).publish().map(drop)
+    }
 }
 
 impl Start for Chat {
@@ -69,6 +91,7 @@ impl Handler for Chat {
         if member.room_mates().any(|(_, name)| name == member.name) {
             return Err(Refusal::new(409, format!("{} is taken", member.name)));
         }
+        connection.set_presence(&member.name)?;
         // Join the room before the history is read, so that no line is lost in between. A line may come both ways.
         connection.subscribe(&member.topic())?;
         let history: Vec<Any> = self.database.query_as(LAST, params![member.room.as_bytes()])?;
@@ -76,7 +99,8 @@ impl Handler for Chat {
             connection.send_json(&json!({ "history": history.iter().rev().collect::<Vec<_>>() }))?;
         }
         connection.set_timer("away", self.away_after, &())?;
-        connection.publish_except(&member.topic(), Message::json(&json!({ "joined": member.name }))?)?;
+        let joined = Message::json(&json!({ "joined": member.name }))?;
+        Publish::new(member.topic(), joined).except(connection).skip_history().publish()?;
         Ok(Acceptance::new().attachment(&member)?)
     }
 
@@ -85,24 +109,31 @@ impl Handler for Chat {
         let member: Member = connection.attachment()?;
         match line {
             Line { say: Some(say), .. } if say.len() > 8000 => bail!(ClientError::new("the line is too long")),
-            Line { say: Some(say), to: None, who: None } => {
-                let now = clock::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos() as i64;
-                self.database.execute(ADD, params![member.room.as_bytes(), now, &member.name, &say])?;
-                member.tell_room(&json!({ "from": member.name, "say": say }))
-            }
-            Line { say: Some(say), to: Some(to), who: None } => {
+            Line { say: Some(say), to: None, who: None, id, history: None } => self.say(connection, &member, &say, id),
+            Line { say: Some(say), to: Some(to), who: None, id: None, history: None } => {
                 let line = json!({ "from": member.name, "to": to, "say": say });
                 let reached = |(mate, _): (Connection, String)| mate == connection || mate.send_json(&line).is_ok();
                 let is_told = member.room_mates().find(|(_, name)| *name == to).is_some_and(reached);
                 ensure!(is_told, ClientError::new(format!("nobody here is called {to}")));
                 connection.send_json(&line)
             }
-            Line { say: None, to: None, who: Some(true) } => {
+            Line { say: None, to: None, who: Some(true), id: None, history: None } => {
                 let present: Vec<_> = member.room_mates().map(|(_, name)| name).collect();
                 connection.send_json(&json!({ "present": present }))
             }
             _ => bail!(ClientError::new("send `say`, `to` and `say`, or `who`")),
         }
+    }
+
+    /// What a client of `hassock.v1` asks: the history, or whether a message has arrived.
+    fn on_request(&self, connection: Connection, Json(line): Json<Line>) -> Result<Message> {
+        if line.history != Some(true) {
+            self.on_message(connection, Json(line))?;
+            return Message::json(&json!({ "done": true }));
+        }
+        let member: Member = connection.attachment()?;
+        let lines: Vec<Any> = self.database.query_as(LINES, params![member.room.as_bytes()])?;
+        Message::json(&json!({ "history": lines.iter().rev().collect::<Vec<_>>() }))
     }
 
     fn on_close(&self, connection: Connection, _: &Closing) -> Result<()> {

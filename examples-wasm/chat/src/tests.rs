@@ -61,6 +61,28 @@ fn a_newcomer_gets_the_last_twenty_lines_in_order_also_of_another_instance() {
 }
 
 #[test]
+fn a_line_that_is_said_again_is_heard_once() {
+    let host = chat();
+    let (alice, bob) = (enter(&host, "a", "alice"), enter(&host, "a", "bob"));
+    let ask = |question: Any| alice.request(Message::json(&question).unwrap());
+    for _ in 0..2 {
+        let answer = ask(json!({ "say": "hi", "id": "x" })).unwrap();
+        assert_eq!(answer.parse_json::<Any>().unwrap(), json!({ "done": true }));
+        // Whatever happens in between.
+        host.fail_instances();
+    }
+    say(&host, &alice, "again");
+    let hi = json!({ "from": "alice", "say": "hi" });
+    assert_eq!(bob.messages_json(), [hi, json!({ "from": "alice", "say": "again" })]);
+    let history = ask(json!({ "history": true })).unwrap().parse_json::<Any>().unwrap();
+    assert_eq!(history["history"][0], json!({ "id": "x", "from": "alice", "say": "hi" }));
+    assert_eq!(history["history"].as_array().unwrap().len(), 2);
+    for wrong in [json!({ "say": "hi", "id": "" }), json!({ "say": "hi", "id": "x".repeat(41) }), json!({})] {
+        assert!(ask(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn names_and_rooms_are_checked() {
     let host = chat();
     let refused = |target: &str| host.request(target).map(|client| client.connection().id()).unwrap_err().status;

@@ -8,6 +8,8 @@ mod from_client;
 mod offer;
 mod position;
 mod to_client;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use from_client::{Control, FromClient, NotOfTheProtocol, parse};
 pub(crate) use offer::{ClientState, offered};

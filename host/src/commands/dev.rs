@@ -11,8 +11,9 @@ use super::print::print_line;
 use super::serve::stop;
 use super::{CommandError, app_config};
 use crate::build::{self, build};
-use crate::config::{CompileMode, Config, ListenAddress, MoreOrigins, Overrides, listen_address};
+use crate::config::{CompileMode, Config, ListenAddress, MoreOrigins, Overrides, PublicFiles, listen_address};
 use crate::deploy::SourceWatcher;
+use crate::handshake::TEST_PAGE;
 use crate::shutdown::Signals;
 use crate::{Entrances, Host, Listening, StartError, telemetry};
 
@@ -21,6 +22,9 @@ use crate::{Entrances, Host, Listening, StartError, telemetry};
 /// Reads DIR/hassock.toml, builds its modules, serves them with a test page, and watches DIR. After a
 /// change the module is built again and replaces the old one: open connections stay open. If a build
 /// fails, the old module goes on. Pages that this machine serves may connect, from any port.
+///
+/// The files in DIR/public are served too. If there is a page public/index.html, it is at / instead of the test
+/// page, which is then at /.hassock/.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hassock dev\n  hassock dev examples-wasm/chat --listen localhost:9000")]
 pub struct DevArgs {
@@ -45,6 +49,7 @@ pub async fn run(args: DevArgs) -> Result<(), CommandError> {
         watch: Some(false),
         more_origins: MoreOrigins::Loopback,
         compile: CompileMode::Quick,
+        public: PublicFiles::BesideConfig,
     };
     let config = app_config("dev", &args.dir)?.overridden(overrides);
     let _log = telemetry::init(&config.log);
@@ -134,7 +139,12 @@ fn announce(host: &Host, folder: &Path) {
             continue;
         }
         let secure = if *is_secure { "s" } else { "" };
-        print_line(format!("Test page  http{secure}://{address}/"));
+        let has_page = folder.join("public/index.html").is_file();
+        if has_page {
+            print_line(format!("Page       http{secure}://{address}/"));
+        }
+        let test_page = if has_page { TEST_PAGE } else { "/" };
+        print_line(format!("Test page  http{secure}://{address}{test_page}"));
         for (app, path) in host.apps() {
             print_line(format!("{app:<10} ws{secure}://{address}{path}"));
         }

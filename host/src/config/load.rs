@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Config, ListenAddresses, ListenerConfig, Locator, Overrides, Problems, conceal, validate};
+use super::{Config, ListenAddresses, ListenerConfig, Locator, Overrides, Problems, PublicFiles, conceal, validate};
 
 /// More problems than a person reads at once.
 const MAX_PROBLEMS: usize = 50;
@@ -51,6 +51,14 @@ impl Config {
         let plain = plain.0.into_iter().map(|address| ("listen".to_owned(), ListenerConfig::plain(address)));
         let named = self.listeners.iter().map(|(name, config)| (format!("listeners.{name}.address"), config.clone()));
         plain.chain(named).collect()
+    }
+
+    /// The folder whose files are served beside the apps, if there is one. It need not exist.
+    pub(crate) fn public_folder(&self) -> Option<PathBuf> {
+        match self.overrides.public {
+            PublicFiles::None => None,
+            PublicFiles::BesideConfig => Some(self.locator.folder().join("public")),
+        }
     }
 
     /// Replace what a command decides, whatever the file says.

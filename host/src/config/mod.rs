@@ -95,6 +95,9 @@ pub struct Config {
     pub watch: bool,
     /// Serve the test page at `/`. `hassock dev` does so in any case.
     pub test_page: bool,
+    /// Serve the client library as `/hassock.js`, for pages of any origin. It has nothing to do with the apps and their data, and
+    /// a page that has the library of its host has one that fits.
+    pub client_library: bool,
     /// Answer `GET /live` and `GET /ready` on the listeners of clients too, for a load balancer that cannot reach the admin
     /// listener.
     pub public_health: bool,
@@ -137,6 +140,8 @@ pub struct Overrides {
     pub more_origins: MoreOrigins,
     /// How modules are compiled.
     pub compile: CompileMode,
+    /// Which files are served beside the apps.
+    pub public: PublicFiles,
 }
 
 /// How modules are compiled to machine code.
@@ -159,6 +164,16 @@ pub enum MoreOrigins {
     Loopback,
 }
 
+/// Files that are served beside the apps. It has no key: in production, a web server or a CDN serves them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PublicFiles {
+    /// None.
+    #[default]
+    None,
+    /// Those in the folder `public` beside the config file.
+    BesideConfig,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -168,6 +183,7 @@ impl Default for Config {
             hosts: None,
             watch: true,
             test_page: false,
+            client_library: true,
             public_health: false,
             log: LogConfig::default(),
             cache: CacheConfig::default(),

@@ -57,6 +57,11 @@ pub(super) fn of_the_host(config: &Config, old: &Config) -> Vec<String> {
         (true, false) => changes.push("`/live` and `/ready` are not answered any more".to_owned()),
         _ => {}
     }
+    match (old.client_library, config.client_library) {
+        (false, true) => changes.push("the client library is served now".to_owned()),
+        (true, false) => changes.push("the client library is not served any more".to_owned()),
+        _ => {}
+    }
     match (old.test_page, config.test_page) {
         (false, true) => changes.push("the test page is served now".to_owned()),
         (true, false) => changes.push("the test page is not served any more".to_owned()),

@@ -2,6 +2,7 @@
 //!
 //! | status | when |
 //! |---|---|
+//! | 200, 304 | the test page, the client library, a file of an app under development, or the health of the host |
 //! | 400 | the WebSocket handshake is malformed, or the state that a client of `hassock.v1` sends with it |
 //! | 403 | pages of this origin may not connect |
 //! | 404 | no app has that path |
@@ -17,8 +18,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER,
+    SEC_WEBSOCKET_VERSION, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -119,6 +120,45 @@ pub(super) fn page(page: String) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    answer
+}
+
+/// The client library, with a tag for its content.
+pub(super) fn library(library: &'static [u8], tag: &str) -> Answer {
+    let mut answer = Response::new(Full::from(library));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    of_library(headers, tag);
+    answer
+}
+
+/// The client library is the one that the browser has.
+pub(super) fn unchanged(tag: &str) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    of_library(answer.headers_mut(), tag);
+    answer
+}
+
+fn of_library(headers: &mut HeaderMap, tag: &str) {
+    // After an update of the host, pages soon have the library that belongs to it.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=600"));
+    // It is the same for everyone, and pages of other origins may be allowed to connect.
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(ETAG, tag);
+    }
+}
+
+/// A file of an app that is under development: it may change at any moment.
+pub(super) fn public_file(content: Vec<u8>, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(Full::from(content));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 

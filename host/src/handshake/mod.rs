@@ -5,7 +5,9 @@ mod answer;
 mod client;
 mod compression;
 mod health;
+mod library;
 mod page;
+mod public;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -20,6 +22,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+
+pub(crate) use page::PATH as TEST_PAGE;
 
 use crate::app::connection::{Close, Opened, Slot};
 use crate::handshake_counts::HandshakeOutcome;

@@ -18,6 +18,9 @@ use crate::host_state::RoutingTable;
 use crate::notices::Notices;
 use crate::request::{Routes, hosts, origin};
 
+/// Where the page is, beside `/`: an app that `hassock dev` serves may have a page of its own there.
+pub(crate) const PATH: &str = "/.hassock/";
+
 /// The state of the apps.
 const STATUS: &str = "/.hassock/status";
 
@@ -48,7 +51,7 @@ pub(super) fn respond<B>(request: &Request<B>, table: &RoutingTable, notices: &N
         return None;
     }
     match request.uri().path() {
-        "/" => Some(answer::page(render(&table.routes))),
+        "/" | PATH => Some(answer::page(render(&table.routes))),
         path @ (STATUS | REFUSAL) if request.method() == Method::GET => Some(match path {
             _ if !is_from_page(request.headers()) => answer::only_for_the_page(),
             STATUS => answer::page_data(&status(&table.routes, notices)),

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::answer::{self, Answer};
 use super::client::{header, resolve, to_contract};
-use super::{Client, Pending, compression, health, page};
+use super::{Client, Pending, compression, health, library, page, public};
 use crate::app::connection::{Close, Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
@@ -100,7 +100,7 @@ async fn respond(
     }
     let switch = create_response_with_body(&request, Full::default);
     if switch.is_err()
-        && let Some(answer) = page::respond(&request, &routing, &state.notices)
+        && let Some(answer) = plain(&request, &routing, state).await
     {
         return answer;
     }
@@ -111,6 +111,18 @@ async fn respond(
     };
     answer::count(&mut answer, &app.handshakes);
     answer
+}
+
+/// Respond to a request that is not a WebSocket handshake, if there is something for it beside the apps.
+async fn plain(request: &http::Request<Incoming>, routing: &RoutingTable, state: &HostState) -> Option<Answer> {
+    if let Some(answer) = library::respond(request, routing) {
+        return Some(answer);
+    }
+    // An app's own page is at `/` instead of the test page.
+    if let Some(answer) = public::respond(request, routing.public.as_deref()).await {
+        return Some(answer);
+    }
+    page::respond(request, routing, &state.notices)
 }
 
 /// Let the app answer a handshake, if the client may ask it.

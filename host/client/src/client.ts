@@ -1,0 +1,229 @@
+import { Backoff } from "./backoff.js";
+import { Emitter } from "./emitter.js";
+import type { Environment } from "./environment.js";
+import { closed, Failure } from "./error.js";
+import { decode, encode, type Frame, type Header, size } from "./framing.js";
+import { Link } from "./link.js";
+import { offer } from "./offer.js";
+import { full, Queue, type Waiting } from "./queue.js";
+import { Requests } from "./requests.js";
+import { Topics } from "./topics.js";
+import type { Client, Data, Events, Handler, Options, Payload, RequestOptions, SubscribeOptions, Subscription } from "./types.js";
+
+/** How much later than it has promised the host may say something, in milliseconds. */
+const LATENESS = 10_000;
+
+/** A number that is unique among the requests and subscriptions of a client. */
+function counter(): () => number {
+  let last = 0;
+  return () => ++last;
+}
+
+/** A client that connects again whenever its connection ends. */
+export class ReconnectingClient implements Client {
+  state: Client["state"] = "connecting";
+  connection: number | undefined;
+
+  private readonly emitter = new Emitter();
+  private readonly nextNumber = counter();
+  private readonly topics = new Topics(this.emitter, this.nextNumber);
+  private readonly requests: Requests;
+  private readonly queue: Queue;
+  private readonly backoff: Backoff;
+  private readonly stopWaking: () => void;
+  private link: Link | undefined;
+  /** What the host has said about the end of this connection. */
+  private closing: Header | undefined;
+  private wasOpen = false;
+  /** Before this time the host does not want the client back. */
+  private notBefore = 0;
+  private stopWaiting: () => void = () => {};
+
+  constructor(
+    private readonly environment: Environment,
+    private readonly address: () => string | Promise<string>,
+    private readonly options: Options,
+  ) {
+    const { backoff, queue } = options;
+    this.requests = new Requests(environment);
+    this.queue = new Queue(queue?.messages, queue?.bytes);
+    this.backoff = new Backoff(environment, backoff?.base, backoff?.cap);
+    this.stopWaking = environment.onWake(() => this.wake());
+    void this.attempt();
+  }
+
+  on<K extends keyof Events>(event: K, listener: (event: Events[K]) => void): () => void {
+    return this.emitter.on(event, listener);
+  }
+
+  send(data: Data): void {
+    this.sendOrKeep({ data });
+  }
+
+  async request(data: Data, { timeout = this.options.requestTimeout ?? 10_000, retry = false }: RequestOptions = {}): Promise<Payload> {
+    const request = this.nextNumber();
+    const answer = this.requests.add(request, data, retry, timeout, () => this.queue.forget(request));
+    try {
+      this.sendOrKeep({ data, request });
+    } catch (error) {
+      this.requests.reject(request, error as Failure);
+    }
+    return answer;
+  }
+
+  subscribe(topic: string, handler: Handler, options: SubscribeOptions = {}): Subscription {
+    this.checkOpen();
+    return this.topics.subscribe(topic, handler, options);
+  }
+
+  listen(topic: string, handler: Handler): () => void {
+    this.checkOpen();
+    return this.topics.listen(topic, handler);
+  }
+
+  close(code = 1000, reason = ""): void {
+    if (this.state === "closed") return;
+    this.link?.close(code, reason);
+    this.finish(code, reason);
+  }
+
+  private isClosed(): boolean {
+    return this.state === "closed";
+  }
+
+  private checkOpen(): void {
+    if (this.isClosed()) throw closed();
+  }
+
+  private async attempt(): Promise<void> {
+    this.state = "connecting";
+    try {
+      const url = await this.address();
+      // The page may have closed the client meanwhile.
+      if (this.isClosed()) return;
+      const protocols = offer(this.topics.positions(), this.options.protocols ?? []);
+      this.link = new Link(this.environment, url, protocols, this.options.connectTimeout ?? 15_000, {
+        received: (message) => this.received(message),
+        ended: (code, reason) => this.ended(code, reason),
+      });
+    } catch (error) {
+      if (this.isClosed()) return;
+      this.emitter.emit("error", new Failure("url", `cannot connect: ${String(error)}`));
+      this.ended(1006, "");
+    }
+  }
+
+  private received(message: string | ArrayBuffer): void {
+    try {
+      this.handle(decode(message));
+    } catch (error) {
+      this.emitter.emit("error", error as Failure);
+    }
+  }
+
+  private handle({ header, payload }: Frame): void {
+    if (!header) return this.emitter.emit("message", { data: payload });
+    if (header.type === undefined) return this.topics.message(header, payload);
+    switch (header.type) {
+      case "connected":
+        return this.opened(header);
+      case "subscribed":
+        return this.topics.subscribed(header);
+      case "unsubscribed":
+        return this.topics.unsubscribed(header);
+      case "gap":
+        return this.topics.gap(header);
+      case "presence":
+        return this.topics.presence(header);
+      case "position":
+        return this.topics.position(header);
+      case "reply":
+        return this.requests.resolve(header.request as number, payload);
+      case "error":
+        return this.refused(header);
+      case "heartbeat":
+        return this.tell({ type: "heartbeat" });
+      case "closing":
+        this.closing = header;
+    }
+  }
+
+  private opened(header: Header): void {
+    const again = this.wasOpen;
+    this.state = "open";
+    this.wasOpen = true;
+    this.connection = header.connection as number;
+    this.link?.expect((header.heartbeat as number) + LATENESS);
+    this.backoff.opened();
+    this.topics.connected((header) => this.tell(header));
+    for (const waiting of this.queue.take()) this.write(waiting);
+    this.emitter.emit("open", { connection: this.connection, subprotocol: header.subprotocol as string | undefined, again });
+  }
+
+  private refused({ request, code, message }: Header): void {
+    const failure = new Failure(String(code), String(message));
+    if (this.requests.reject(request as number, failure)) return;
+    if (this.topics.refused(request, failure) && failure.code !== "closing") this.emitter.emit("error", failure);
+  }
+
+  private sendOrKeep(waiting: Waiting): void {
+    this.checkOpen();
+    // What is sent to a host that is about to close the connection, it does not read.
+    if (this.state !== "open" || this.closing || !this.link) return this.queue.push(waiting);
+    const unsent = this.link.unsentBytes;
+    if (unsent && unsent + size(waiting.data) > this.queue.mostBytes) throw full();
+    this.write(waiting);
+  }
+
+  private write({ data, request }: Waiting): void {
+    this.link?.send(encode(request === undefined ? undefined : { type: "request", request }, data));
+    if (request !== undefined) this.requests.sent(request);
+  }
+
+  private tell(header: Header): void {
+    this.link?.send(encode(header, ""));
+  }
+
+  private ended(code: number, reason: string): void {
+    const { closing, state } = this;
+    const wasOpen = state === "open";
+    this.link = this.closing = this.connection = undefined;
+    this.topics.disconnected();
+    this.queue.again(this.requests.disconnected());
+    if (closing?.reconnect === false) return this.finish(code, reason);
+    const after = closing?.after as number | undefined;
+    const next = this.backoff.next(after);
+    this.notBefore = this.environment.now() + (after ?? 0);
+    this.wait(next.delay);
+    if (wasOpen) this.emitter.emit("close", { code, reason, reconnect: true, unsent: 0 });
+    // A listener may have closed the client.
+    if (this.state === "waiting") this.emitter.emit("reconnecting", next);
+  }
+
+  private wait(delay: number): void {
+    this.state = "waiting";
+    this.stopWaiting = this.environment.after(delay, () => void this.attempt());
+  }
+
+  /** There may be a network again, or somebody looks at the page again. */
+  private wake(): void {
+    if (this.state === "open") return this.link?.check();
+    if (this.state !== "waiting") return;
+    this.stopWaiting();
+    const early = this.notBefore - this.environment.now();
+    if (early > 0) this.wait(early);
+    else void this.attempt();
+  }
+
+  private finish(code: number, reason: string): void {
+    this.state = "closed";
+    this.link = this.connection = undefined;
+    this.stopWaiting();
+    this.stopWaking();
+    const unsent = this.queue.take().filter(({ request }) => request === undefined).length;
+    this.requests.close();
+    this.topics.close();
+    this.emitter.emit("close", { code, reason, reconnect: false, unsent });
+  }
+}
+

@@ -1,0 +1,2 @@
+export { connect } from "./hassock.js";
+export type * from "./types.js";

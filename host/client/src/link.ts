@@ -1,0 +1,86 @@
+import type { Environment } from "./environment.js";
+
+/** What a link tells its client. */
+export interface LinkEvents {
+  received(message: string | ArrayBuffer): void;
+  /** It has ended, or never began. Nothing more comes of it. */
+  ended(code: number, reason: string): void;
+}
+
+/** One WebSocket, which counts as ended if nothing comes from it for too long. */
+export class Link {
+  private readonly socket: WebSocket;
+  private heardAt: number;
+  private stopWatch: () => void = () => {};
+
+  /** Throws if the address is none. */
+  constructor(
+    private readonly environment: Environment,
+    url: string,
+    protocols: string[],
+    private patience: number,
+    private readonly events: LinkEvents,
+  ) {
+    const socket = (this.socket = new environment.WebSocket(url, protocols));
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      this.heardAt = environment.now();
+      events.received(data as string | ArrayBuffer);
+    };
+    socket.onclose = ({ code, reason }) => {
+      this.release();
+      events.ended(code, reason);
+    };
+    this.heardAt = environment.now();
+    this.watch();
+  }
+
+  /** What the browser has not passed on yet. */
+  get unsentBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  send(message: string | Uint8Array<ArrayBuffer>): void {
+    this.socket.send(message);
+  }
+
+  /** End the link. `ended` is not called. */
+  close(code: number, reason: string): void {
+    this.release();
+    this.socket.close(code, reason);
+  }
+
+  /** From now on, something has to come in each so many milliseconds. */
+  expect(patience: number): void {
+    this.patience = patience;
+    this.watch();
+  }
+
+  /** End the link if nothing has come for too long. A browser delays timers while nobody sees its page. */
+  check(): void {
+    if (this.environment.now() - this.heardAt < this.patience) return;
+    // The other side may not read the close frame, and a browser waits long for an answer to it.
+    this.release();
+    this.socket.close();
+    this.events.ended(1006, "nothing came for too long");
+  }
+
+  private watch(): void {
+    this.stopWatch();
+    const delay = this.heardAt + this.patience - this.environment.now();
+    let isStopped = false;
+    const stopTimer = this.environment.after(Math.max(delay, 1), () => {
+      this.check();
+      if (!isStopped) this.watch();
+    });
+    this.stopWatch = () => {
+      isStopped = true;
+      stopTimer();
+    };
+  }
+
+  private release(): void {
+    this.stopWatch();
+    this.socket.onmessage = this.socket.onclose = null;
+  }
+}
