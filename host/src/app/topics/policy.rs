@@ -30,7 +30,7 @@ impl Policy {
 }
 
 /// The policies of an app.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Policies {
     /// What each name begins with, the longest first, and whether the name ends there.
     patterns: Vec<(Box<str>, Extent, Policy)>,
