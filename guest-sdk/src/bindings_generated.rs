@@ -1267,7 +1267,8 @@ pub mod hassock {
                 Now,
                 /// With the first message after this position, or with the first one that is still kept.
                 Since(Position),
-                /// With the last messages, at most so many.
+                /// With the last messages, at most so many. A client of `hassock.v1` that was here before continues where it was
+                /// instead, if this is called in `open`.
                 Last(u32),
             }
             impl ::core::fmt::Debug for Start {
@@ -2394,6 +2395,7 @@ pub mod hassock {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type Message = super::super::super::hassock::host::types::Message;
             /// A value of a row, or of a `?` in a statement. A value that was read can be bound again, and
             /// gives the same value.
             #[derive(Clone)]
@@ -4825,6 +4827,237 @@ pub mod hassock {
                             _ => _rt::invalid_enum_discriminant(),
                         };
                         result39
+                    }
+                }
+            }
+            impl Transaction {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Publish a message to the subscribers of a topic of this app when the transaction is committed, and never if it is
+                /// rolled back: this inserts a row into the table `hassock_outbox` of the database. The messages of a topic are
+                /// published in the order in which their transactions are committed. A message may be published again after a crash of
+                /// the host. Needs a `read-write` grant and an `outbox` of the database in the config, and is `denied` otherwise;
+                /// `too-large` if the message is larger than the app's `outbox_bytes`; `other` unless the topic's name has 1 to 256 bytes.
+                #[allow(async_fn_in_trait)]
+                pub fn publish(
+                    &self,
+                    topic: &str,
+                    message: &Message,
+                ) -> ::core::result::Result<(), Error> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = topic;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        use super::super::super::hassock::host::types::Message as V3;
+                        let (result4_0, result4_1, result4_2) = match message {
+                            V3::Text(e) => {
+                                let vec1 = e;
+                                let ptr1 = vec1.as_ptr().cast::<u8>();
+                                let len1 = vec1.len();
+                                (0i32, ptr1.cast_mut(), len1)
+                            }
+                            V3::Binary(e) => {
+                                let vec2 = e;
+                                let ptr2 = vec2.as_ptr().cast::<u8>();
+                                let len2 = vec2.len();
+                                (1i32, ptr2.cast_mut(), len2)
+                            }
+                        };
+                        let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "hassock:host/sql@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]transaction.publish"]
+                            fn wit_import6(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import6(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import6(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            result4_0,
+                            result4_1,
+                            result4_2,
+                            ptr5,
+                        );
+                        let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                        let result31 = match l7 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l8 = i32::from(
+                                        *ptr5.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v30 = match l8 {
+                                        0 => {
+                                            let e30 = {
+                                                let l9 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l10 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len11 = l10;
+                                                let bytes11 = _rt::Vec::from_raw_parts(
+                                                    l9.cast(),
+                                                    len11,
+                                                    len11,
+                                                );
+                                                _rt::string_lift(bytes11)
+                                            };
+                                            Error::Denied(e30)
+                                        }
+                                        1 => {
+                                            let e30 = {
+                                                let l12 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    l12.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            Error::UnknownDatabase(e30)
+                                        }
+                                        2 => Error::Timeout,
+                                        3 => Error::PoolExhausted,
+                                        4 => {
+                                            let e30 = {
+                                                let l15 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l16 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                let bytes17 = _rt::Vec::from_raw_parts(
+                                                    l15.cast(),
+                                                    len17,
+                                                    len17,
+                                                );
+                                                _rt::string_lift(bytes17)
+                                            };
+                                            Error::Constraint(e30)
+                                        }
+                                        5 => {
+                                            let e30 = {
+                                                let l18 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len20 = l19;
+                                                let bytes20 = _rt::Vec::from_raw_parts(
+                                                    l18.cast(),
+                                                    len20,
+                                                    len20,
+                                                );
+                                                _rt::string_lift(bytes20)
+                                            };
+                                            Error::Syntax(e30)
+                                        }
+                                        6 => {
+                                            let e30 = {
+                                                let l21 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l22 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len23 = l22;
+                                                let bytes23 = _rt::Vec::from_raw_parts(
+                                                    l21.cast(),
+                                                    len23,
+                                                    len23,
+                                                );
+                                                _rt::string_lift(bytes23)
+                                            };
+                                            Error::TooLarge(e30)
+                                        }
+                                        7 => {
+                                            let e30 = {
+                                                let l24 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l25 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len26 = l25;
+                                                let bytes26 = _rt::Vec::from_raw_parts(
+                                                    l24.cast(),
+                                                    len26,
+                                                    len26,
+                                                );
+                                                _rt::string_lift(bytes26)
+                                            };
+                                            Error::ConnectionLost(e30)
+                                        }
+                                        n => {
+                                            debug_assert_eq!(n, 8, "invalid enum discriminant");
+                                            let e30 = {
+                                                let l27 = *ptr5
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l28 = *ptr5
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len29 = l28;
+                                                let bytes29 = _rt::Vec::from_raw_parts(
+                                                    l27.cast(),
+                                                    len29,
+                                                    len29,
+                                                );
+                                                _rt::string_lift(bytes29)
+                                            };
+                                            Error::Other(e30)
+                                        }
+                                    };
+                                    v30
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result31
                     }
                 }
             }
@@ -7785,37 +8018,37 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4461] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4538] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7!\x01A\x02\x01A%\x01\
-B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06binar\
-y\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\x01\
-ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0ere\
-mote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01r\x04\
-\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0aacce\
-ptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusal\x03\
-\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\x03\0\
-\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\0\x18\
-hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07messa\
-ge\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dconnecti\
-on-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x03\
-\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0boutbox\
--full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05error\x03\
-\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\x01\x09\
-\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\x0b\x01\
-j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-packed\x01\
-\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\x01\x0f\
-\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01@\x02\x02\
-id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\x07\x01\
-@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0aattachme\
-nt\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/connections@0\
-.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
-\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0ftoo-ma\
-ny-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\x05e\
-rror\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01m\x05\
-\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\x03\
-now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01k\
-\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb4\"\x01A\x02\x01A%\
+\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06b\
+inary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\
+\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0e\
+remote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01\
+r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0a\
+acceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusa\
+l\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\
+\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\
+\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07\
+message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dcon\
+nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\
+\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0bou\
+tbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05erro\
+r\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\
+\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
+\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
+cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
+\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
+@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\
+\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0a\
+attachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/conne\
+ctions@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
+\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0f\
+too-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\
+\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01\
+m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\
+\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01\
+k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
 ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
 h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
 \0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
@@ -7830,66 +8063,67 @@ essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x0
 \x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
 '\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
 @\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
-\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B'\x01p}\x01\
-q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\
-\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\x04time\x01s\0\
-\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x01\x01\
-ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\
-\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\0\x07outcome\x03\0\x09\
-\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exh\
-austed\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnecti\
-on-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\0\x08database\x03\x01\
-\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\
-\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04\
-self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16[method]database.query\x01\
-\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\
-\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01\
-@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\x01\x19\x01h\x0e\x01@\x03\
-\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\0\x19[method]transaction.\
-query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x15\x04\0\x1b\
-[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\
-\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\x1c[static]transaction.ro\
-llback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\
-\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-t\
-imers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\
-\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\
-\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\
-\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07\
-payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04n\
-ames\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01\
-B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock\
-:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:\
-host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\
-\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\
-\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\
-\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\
-\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\
-\x01j\x01\x03\x01s\x01@\x03\x02id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ere\
-ceive-packed\x01\x05\x04\0!hassock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\
-\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aco\
-nnection\x01\x04names\x07payload\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01\
-@\x02\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:\
-host/timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnectio\
-n-id\x03\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\
-\x03\x04\0'hassock:host/subscription-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\
-\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\
-\x01j\x01\x03\x01s\x01@\x02\x02id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\
-\x04\0\"hassock:host/request-handler@0.1.0\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\
-\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x0f\x01B\x04\
-\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07\
-migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x10\x02\x03\0\0\x07req\
-uest\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01\
-B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\
-\0\x07message\x03\0\x02\x02\x03\x02\x01\x11\x04\0\x07request\x03\0\x04\x02\x03\x02\
-\x01\x12\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x13\x04\0\x07refusal\x03\0\
-\x08\x02\x03\x02\x01\x14\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\
-\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\
-\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07\
-closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\
-\x15\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-m\
-odule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.\
-3\x10wit-bindgen-rust\x060.61.1";
+\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\x02\x03\x02\
+\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\
+\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05b\
+ytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01\
+s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\x01r\x02\x07\
+columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0daffected-ro\
+wsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06denied\x01s\0\x10\
+unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\
+\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\
+\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01\
+i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[static]database.ope\
+n\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09statements\x0apa\
+rameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\x0c\x01\x0e\x01\
+@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18[method]databas\
+e.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\0\x1a\x04\0\
+\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09statements\x0a\
+parameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01@\x03\x04self\
+\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transaction.execute\x01\
+\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\0\x1f\x04\0\x1b\
+[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\x1f\x04\0\x1a[\
+static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollback\x01!\x03\0\x16\
+hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-\
+id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01\
+s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08\
+schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04n\
+ames\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\
+\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0d\
+set-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\
+\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05de\
+bug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07mes\
+sages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\
+\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\
+\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\
+\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\
+\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.\
+2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
+\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\x01j\x01\x03\x01s\x01@\x03\x02\
+id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ereceive-packed\x01\x05\x04\0!hass\
+ock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconn\
+ection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnection\x01\x04names\x07paylo\
+ad\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\
+\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\
+\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01j\0\x01s\x01@\x02\
+\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x04\0'hassock:host/subscri\
+ption-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\
+\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02\
+id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\x04\0\"hassock:host/request\
+-handler@0.1.0\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\
+\0\x1chassock:host/self-test@0.1.0\x05\x0f\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\
+\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\x04\0\x1chassoc\
+k:host/migration@0.1.0\x05\x10\x02\x03\0\0\x07request\x02\x03\0\0\x0aacceptance\x02\
+\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0d\
+connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
+\x01\x11\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x12\x04\0\x0aacceptance\x03\0\
+\x06\x02\x03\x02\x01\x13\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x14\x04\0\x07\
+closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\
+\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\
+\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06close\
+d\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x15\x04\0\"hassock:host/comple\
+te-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -7902,8 +8136,8 @@ pub use __export_complete_module_impl as export_module;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3552] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xba\x1a\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3629] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x1b\x01A\x02\x01\
 A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
 \x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
 \0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\
@@ -7946,43 +8180,45 @@ essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x0
 \x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
 '\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
 @\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
-\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B'\x01p}\x01\
-q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\
-\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\0\0\x04date\x01s\0\x04time\x01s\0\
-\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x01\x01\
-ps\x01p\x02\x01p\x04\x01r\x02\x07columns\x03\x04rows\x05\x04\0\x07row-set\x03\0\x06\
-\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x08\x04\0\x07outcome\x03\0\x09\
-\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exh\
-austed\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnecti\
-on-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0b\x04\0\x08database\x03\x01\
-\x04\0\x0btransaction\x03\x01\x01i\x0d\x01j\x01\x0f\x01\x0c\x01@\x01\x04names\0\x10\
-\x04\0\x15[static]database.open\x01\x11\x01h\x0d\x01j\x01\x07\x01\x0c\x01@\x03\x04\
-self\x12\x09statements\x0aparameters\x04\0\x13\x04\0\x16[method]database.query\x01\
-\x14\x01j\x01\x0a\x01\x0c\x01@\x03\x04self\x12\x09statements\x0aparameters\x04\0\
-\x15\x04\0\x18[method]database.execute\x01\x16\x01i\x0e\x01j\x01\x17\x01\x0c\x01\
-@\x01\x04self\x12\0\x18\x04\0\x16[method]database.begin\x01\x19\x01h\x0e\x01@\x03\
-\x04self\x1a\x09statements\x0aparameters\x04\0\x13\x04\0\x19[method]transaction.\
-query\x01\x1b\x01@\x03\x04self\x1a\x09statements\x0aparameters\x04\0\x15\x04\0\x1b\
-[method]transaction.execute\x01\x1c\x01j\0\x01\x0c\x01@\x01\x0btransaction\x17\0\
-\x1d\x04\0\x1a[static]transaction.commit\x01\x1e\x04\0\x1c[static]transaction.ro\
-llback\x01\x1e\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\
-\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-t\
-imers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\
-\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\
-\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\
-\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07\
-payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04n\
-ames\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01\
-B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock\
-:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:\
-host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\
-\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\
-\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\
-\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x04\0Bhassock:host/complete-m\
-odule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b5\x01\0/complete-module-wit\
-h-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\x02\x03\x02\
+\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\
+\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05b\
+ytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01\
+s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\x01r\x02\x07\
+columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0daffected-ro\
+wsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06denied\x01s\0\x10\
+unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\
+\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\
+\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01\
+i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[static]database.ope\
+n\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09statements\x0apa\
+rameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\x0c\x01\x0e\x01\
+@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18[method]databas\
+e.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\0\x1a\x04\0\
+\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09statements\x0a\
+parameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01@\x03\x04self\
+\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transaction.execute\x01\
+\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\0\x1f\x04\0\x1b\
+[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\x1f\x04\0\x1a[\
+static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollback\x01!\x03\0\x16\
+hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-\
+id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01\
+s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08\
+schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04n\
+ames\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\
+\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0d\
+set-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\
+\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05de\
+bug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07mes\
+sages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\
+\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\
+\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\
+\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\
+\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.\
+2.0-rc.1\x05\x0a\x04\0Bhassock:host/complete-module-with-all-of-its-exports-remo\
+ved@0.1.0\x04\0\x0b5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\
+\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
+ndgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -12,10 +12,15 @@ use crate::commands::dev::DevArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::module::ModuleArgs;
 use crate::commands::new::NewArgs;
+use crate::commands::outbox::OutboxArgs;
+use crate::commands::publish::PublishArgs;
 use crate::commands::record::RecordArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::tail::TailArgs;
 use crate::commands::test::TestArgs;
-use crate::commands::{CommandError, build, check, config, dev, generate, module, new, record, serve, test};
+use crate::commands::{
+    CommandError, build, check, config, dev, generate, module, new, outbox, publish, record, serve, tail, test,
+};
 use crate::runtime::runtime;
 use crate::socket;
 
@@ -74,7 +79,10 @@ enum Command {
     Check(CheckArgs),
     Config(ConfigArgs),
     Module(ModuleArgs),
+    Outbox(OutboxArgs),
     Record(RecordArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
     Generate(GenerateArgs),
 }
 
@@ -118,7 +126,10 @@ impl Cli {
             Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Config(args) => config::run(&args),
             Command::Module(args) => Box::pin(module::run(args)).await,
+            Command::Outbox(args) => Box::pin(outbox::run(args)).await,
             Command::Record(args) => Box::pin(record::run(args)).await,
+            Command::Publish(args) => Box::pin(publish::run(args)).await,
+            Command::Tail(args) => Box::pin(tail::run(args)).await,
             Command::Generate(args) => generate::run(&args, Self::command()),
         }
     }
@@ -133,6 +144,7 @@ mod tests {
     use super::*;
     use crate::commands::generate::What;
     use crate::commands::module::ModuleCommand;
+    use crate::commands::outbox::OutboxCommand;
 
     fn parse(line: &str) -> Result<Command, String> {
         Cli::try_parse_from(line.split(' ')).map(|cli| cli.command).map_err(|error| error.to_string())
@@ -204,6 +216,33 @@ mod tests {
         assert_eq!((args.connections.get(), args.force, args.host.json), (3, true, true));
         assert!(record("hassock record chat").unwrap_err().contains("<FILE>"));
         assert!(record("hassock record chat a --connections 0").unwrap_err().contains("invalid value '0'"));
+    }
+
+    #[test]
+    fn an_outbox_is_understood() {
+        let init = |line: &str| match parse(line)? {
+            Command::Outbox(OutboxArgs { command: OutboxCommand::Init(args) }) => Ok::<_, String>(args),
+            other => panic!("{other:?}"),
+        };
+        let args = init("hassock outbox init").unwrap();
+        assert_eq!((args.database, args.config.to_str()), (None, Some("hassock.toml")));
+        assert!(!args.print && !args.without_order);
+        let args = init("hassock outbox init main --print --without-order --config x").unwrap();
+        assert_eq!((args.database.as_deref(), args.config.to_str()), (Some("main"), Some("x")));
+        assert!(args.print && args.without_order);
+        assert!(parse("hassock outbox").unwrap_err().contains("init"));
+    }
+
+    #[test]
+    fn messages_from_the_command_line_are_understood() {
+        let Ok(Command::Publish(args)) = parse("hassock publish chat news") else { panic!("publish") };
+        assert_eq!((args.app.as_str(), args.topic.as_str(), args.file, args.binary), ("chat", "news", None, false));
+        let line = "hassock publish chat news a.bin --binary --id 7 --json --config x";
+        let Ok(Command::Publish(args)) = parse(line) else { panic!("publish") };
+        assert_eq!((args.file.unwrap().to_str(), args.binary, args.id.as_deref()), (Some("a.bin"), true, Some("7")));
+        let Ok(Command::Tail(args)) = parse("hassock tail chat news --json") else { panic!("tail") };
+        assert_eq!((args.app.as_str(), args.topic.as_str(), args.host.json), ("chat", "news", true));
+        assert!(parse("hassock tail chat").unwrap_err().contains("<TOPIC>"));
     }
 
     #[test]

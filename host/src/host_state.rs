@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;
+use crate::api_counts::ApiCounts;
 use crate::app::{App, HostContext};
 use crate::config::{Config, HostLimits, MoreOrigins};
 use crate::handshake_counts::HandshakeCounts;
@@ -32,6 +33,8 @@ pub struct HostState {
     pub draining: CancellationToken,
     /// Tells the listener that the routing table was replaced.
     pub changed: Notify,
+    /// Counts requests to the API.
+    pub(crate) api: ApiCounts,
     /// Counts the handshakes that reach no app.
     pub(crate) handshakes: HandshakeCounts,
     /// The data for the test page.
@@ -50,6 +53,7 @@ impl HostState {
             stopping: CancellationToken::new(),
             draining: CancellationToken::new(),
             changed: Notify::new(),
+            api: ApiCounts::default(),
             handshakes: HandshakeCounts::default(),
             notices: Notices::default(),
         }

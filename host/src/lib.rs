@@ -25,6 +25,9 @@ mod runtime;
 mod service_manager;
 pub mod telemetry;
 mod text;
+mod token;
+
+mod api_counts;
 
 pub mod database;
 pub mod module;
@@ -40,6 +43,8 @@ pub mod tls;
 pub mod app;
 pub mod session;
 
+mod relays;
+
 mod host_state;
 
 mod eviction;
@@ -53,6 +58,7 @@ pub mod record;
 pub mod deploy;
 
 pub mod admin;
+pub mod api;
 mod host;
 
 pub mod build;

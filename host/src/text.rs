@@ -12,6 +12,11 @@ pub(crate) fn log_line(message: &str) -> Cow<'_, str> {
     escape(message.get(..end).unwrap_or_default(), '\t')
 }
 
+/// The whole text in one line, without control characters except tabs.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    escape(text, '\t')
+}
+
 /// The whole text, without control characters except line breaks: it must not be able to command the terminal.
 pub(crate) fn terminal_text(text: &str) -> Cow<'_, str> {
     escape(text, '\n')
@@ -41,6 +46,11 @@ mod tests {
     fn lines_cannot_be_forged_and_are_cut() {
         assert_eq!(log_line("a\n2026 ERROR b\x1b[31m\t"), "a\\n2026 ERROR b\\u{1b}[31m\t");
         assert_eq!(log_line(&"ü".repeat(MAX_LINE)).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("a\nb\x1b[31m\tü"), "a\\nb\\u{1b}[31m\tü");
     }
 
     #[test]

@@ -9,7 +9,9 @@
 //! cargo run --release -p hassock-tests --bin bench compression
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
+//! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
+//! cargo run --release -p hassock-tests --bin bench outbox [--rows N] [--kills N] [--seed N]
 //! cargo run --release -p hassock-tests --bin bench soak MINUTES
 //! ```
 //!
@@ -29,7 +31,9 @@ mod contest;
 mod fronts;
 mod growth;
 mod instructions;
+mod interruptions;
 mod load;
+mod outbox;
 mod polling;
 mod report;
 mod server;
@@ -48,6 +52,8 @@ use fronts::Fronts;
 use growth::Growth;
 use hassock::cli::Cli;
 use instructions::Instructions;
+use interruptions::Interruptions;
+use outbox::OutboxBench;
 use polling::Polling;
 use report::Report;
 use server::{Cores, PROGRAM, Serve, Server};
@@ -78,9 +84,11 @@ enum Other {
     Compression(Compression),
     Instructions(Instructions),
     Chaos(Chaos),
+    Interruptions(Interruptions),
     Contained(Contained),
     #[command(hide = true)]
     Attacking(Attacking),
+    Outbox(OutboxBench),
     Soak(Soak),
 }
 
@@ -112,8 +120,10 @@ fn main() -> ExitCode {
         arguments.serve.runtime().block_on(arguments.serve.run());
         return ExitCode::SUCCESS;
     }
-    // It is not measured, and the host is in this process.
-    if !matches!(arguments.other, Some(Other::Chaos(_))) {
+    // Chaos and interruptions are not measured beside something else, and writers and the database of an outbox need the other
+    // cores.
+    let needs_all_cores = matches!(arguments.other, Some(Other::Chaos(_) | Other::Interruptions(_) | Other::Outbox(_)));
+    if !needs_all_cores {
         Cores::LOAD.stay_here();
     }
     runtime().block_on(async {
@@ -125,8 +135,10 @@ fn main() -> ExitCode {
             Some(Other::Compression(compression)) => compression.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
+            Some(Other::Interruptions(interruptions)) => interruptions.run().await,
             Some(Other::Contained(contained)) => contained.measure().await,
             Some(Other::Attacking(attacking)) => attacking.run().await,
+            Some(Other::Outbox(outbox)) => return outbox.run().await,
             Some(Other::Soak(soak)) => return soak.run().await,
         }
         ExitCode::SUCCESS

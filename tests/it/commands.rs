@@ -7,8 +7,10 @@ mod generate;
 mod log;
 mod module;
 mod new;
+mod publish;
 mod serve;
 mod stopping;
+mod tail;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -78,6 +80,8 @@ async fn without_a_command_the_help_teaches_the_first_steps() {
         "  check     Report everything",
         "  module    See and change which versions",
         "  record    Record the traffic",
+        "  publish   Publish a message",
+        "  tail      Print each message",
         "  generate  Print completions",
         "  help      Print",
         "  hassock new hello       create an app",

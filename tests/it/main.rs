@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod admin;
+mod api;
 mod book;
 mod client;
 mod client_protocol;
@@ -32,6 +33,7 @@ mod app {
 mod database {
     mod large_rows;
     mod outage;
+    mod outbox;
     mod parts;
     mod sessions;
     mod sql;

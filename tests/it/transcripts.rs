@@ -13,6 +13,7 @@ mod failed_calls;
 mod failures;
 mod misdeeds;
 mod mistakes;
+mod outbox;
 mod recorder;
 mod reports;
 mod url;

@@ -52,6 +52,11 @@ impl TestDatabase {
         Self { url: MariaDb::shared().await.database().await, file: None }
     }
 
+    /// A database of a server, by its URL.
+    pub fn at(url: String) -> Self {
+        Self { url, file: None }
+    }
+
     /// The text for this engine, if they differ.
     pub fn pick<'a>(&self, sqlite: &'a str, mariadb: &'a str) -> &'a str {
         if self.file.is_some() { sqlite } else { mariadb }

@@ -62,7 +62,7 @@ impl Speaker {
         })
         .await?;
         let mut speaker = Self { client, connected: Value::Null, requests: 0 };
-        speaker.connected = speaker.next().await.header;
+        speaker.connected = speaker.try_next().await.map_err(|_| Error::ConnectionClosed)?.header;
         assert_eq!(speaker.connected["type"], "connected");
         Ok(speaker)
     }

@@ -152,6 +152,7 @@ pub(crate) mod timers {
 
 pub(crate) mod sql {
     use super::replies::flush;
+    use crate::Message;
     use crate::bindings::hassock::host::sql::{self, Value as Generated};
     use crate::sql::{Outcome, RowSet, SqlError, Value};
 
@@ -191,6 +192,11 @@ pub(crate) mod sql {
         pub(crate) fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Outcome, SqlError> {
             flush();
             Ok(self.0.execute(statement, &generated(parameters))?.into())
+        }
+
+        pub(crate) fn publish(&self, topic: &str, message: Message) -> Result<(), SqlError> {
+            flush();
+            Ok(self.0.publish(topic, &message.into())?)
         }
 
         pub(crate) fn commit(self) -> Result<(), SqlError> {

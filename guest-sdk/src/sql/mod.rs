@@ -32,10 +32,11 @@ mod parameter;
 mod row;
 mod value;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Result;
 use crate::host::sql;
+use crate::{AsMessage, Message, Result};
 
 pub use error::SqlError;
 pub(crate) use row::RowSet;
@@ -148,6 +149,39 @@ impl Transaction {
     /// As [`Database::execute`].
     pub fn execute(&self, statement: &str, parameters: impl Into<Vec<Value>>) -> Result<Outcome> {
         Ok(self.0.execute(statement, parameters.into())?)
+    }
+
+    /// Publish a message to the subscribers of a topic of this app when the transaction is committed, and never if it is rolled
+    /// back. What others see of the database then has the changes that the message tells of, and a crash between the two
+    /// loses neither. The messages of a topic come in the order of commits. [`topics::publish`](crate::topics::publish) is quicker
+    /// and needs no database, but a message that it has published stays published when the transaction fails.
+    ///
+    /// ```no_run
+    /// # fn main() -> hassock_sdk::Result<()> {
+    /// # use hassock_sdk::params;
+    /// # use hassock_sdk::sql::Database;
+    /// Database::open("main")?.transaction(|transaction| {
+    ///     transaction.execute("INSERT INTO line (room, text) VALUES (?, ?)", params!["lobby", "hi"])?;
+    ///     transaction.publish("room:lobby", "hi")
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SqlError::Denied`] with a read-only grant, or if the config has no `[databases.NAME.outbox]`;
+    /// [`SqlError::TooLarge`] if the message is larger than an outbox of a connection; [`SqlError::Other`] unless the topic's
+    /// name has 1 to 256 bytes, or for a deadlock; and every other [`SqlError`].
+    pub fn publish(&self, topic: &str, message: impl AsMessage) -> Result<()> {
+        Ok(self.0.publish(topic, message.into_message())?)
+    }
+
+    /// [`publish`](Self::publish) a value as a text message of JSON.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), or a [`serde_json::Error`] if the value cannot be written as JSON.
+    pub fn publish_json(&self, topic: &str, value: &impl Serialize) -> Result<()> {
+        self.publish(topic, Message::json(value)?)
     }
 
     /// Make the changes permanent.

@@ -7,7 +7,7 @@ use super::state::Connection;
 use crate::{Acceptance, Refusal, Request, TopicError};
 
 /// Bytes of a topic's name.
-const MAX_TOPIC: usize = 256;
+pub(super) const MAX_TOPIC: usize = 256;
 
 /// The answer to a request for a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]

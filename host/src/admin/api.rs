@@ -12,6 +12,8 @@
 //! | `POST /v1/apps/APP/rollback` | takes the canary back, or returns to the previous version |
 //! | `POST /v1/apps/APP/pin` | keeps open connections on their version: `?for=10m`; `?off` ends that |
 //! | `POST /v1/apps/APP/record` | records the next connections, line by line; `?connections=2`, by default 1 |
+//! | `POST /v1/apps/APP/publish` | publishes the body: `?topic=news`; `&binary`, `&id=…` |
+//! | `GET /v1/apps/APP/tail` | shows what is published, line by line: `?topic=news` |
 //! | `POST /v1/reload` | reads the config again |
 //!
 //! The errors are in `error.rs`, the parameters in `query.rs`.
@@ -30,12 +32,14 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::metrics::{self, Snapshot};
-use super::query::{DeployQuery, NoParameters, PinQuery, RecordQuery, read};
-use super::response::{PLAIN, Response, json, recording, text};
-use super::token::Token;
+use super::publish::publish;
+use super::query::{DeployQuery, NoParameters, PinQuery, PublishQuery, RecordQuery, TailQuery, read};
+use super::response::{PLAIN, Response, json, recording, tail, text};
+use super::tail::TailReader;
 use crate::app::recording::RecordOptions;
-use crate::config::AdminConfig;
+use crate::config::{AdminConfig, Size};
 use crate::deploy::{Control, Pin, Rollout};
+use crate::token::Token;
 
 /// The scheme of the header `Authorization`.
 const BEARER: &[u8] = b"bearer ";
@@ -113,10 +117,16 @@ impl Api {
                 self.pin(&name(app)?, read(parameters).and_then(PinQuery::pin)?)
             }
             (&Method::POST, ["v1", "apps", app, "record"]) => self.record(name(app)?, &read(parameters)?),
-            (_, ["live" | "ready" | "health" | "metrics"] | ["v1", "apps"]) => Err(ApiError::Method(Method::GET)),
-            (_, ["v1", "reload"] | ["v1", "apps", _, "versions" | "promote" | "rollback" | "pin" | "record"]) => {
-                Err(ApiError::Method(Method::POST))
+            (&Method::POST, ["v1", "apps", app, "publish"]) => self.publish(&name(app)?, read(parameters)?, body).await,
+            (&Method::GET, ["v1", "apps", app, "tail"]) => self.tail(&name(app)?, &read(parameters)?),
+            (_, ["live" | "ready" | "health" | "metrics"] | ["v1", "apps"] | ["v1", "apps", _, "tail"]) => {
+                Err(ApiError::Method(Method::GET))
             }
+            (
+                _,
+                ["v1", "reload"]
+                | ["v1", "apps", _, "versions" | "promote" | "rollback" | "pin" | "record" | "publish"],
+            ) => Err(ApiError::Method(Method::POST)),
             _ => Err(no_route()),
         }
     }
@@ -143,6 +153,7 @@ impl Api {
             apps: self.control.app_figures(),
             databases: self.control.database_reports(),
             host: self.control.host_figures(),
+            api: self.control.api_figures(),
         };
         let metrics = metrics::text(snapshot).map_err(|_| ApiError::Internal)?;
         Ok(text(metrics::CONTENT_TYPE, metrics))
@@ -151,7 +162,10 @@ impl Api {
     /// A deploy that has begun is finished and logged even if its client goes away.
     async fn deploy(&self, app: String, rollout: Rollout, body: &mut Incoming) -> Result<Response, ApiError> {
         let permit = Arc::clone(&self.upload).acquire_owned().await.map_err(|_| ApiError::Internal)?;
-        let module = self.receive(body).await?;
+        let module = self.receive(body, self.config.module_bytes, ApiError::TooLarge).await?;
+        if module.is_empty() {
+            return Err(ApiError::Parameter("the body is empty; send the whole component, unchanged".to_owned()));
+        }
         let control = self.control.clone();
         let work = tokio::spawn(async move {
             let outcome = control.deploy(&app, module, rollout).await;
@@ -177,20 +191,33 @@ impl Api {
         Ok(recording(reader.ok_or(ApiError::Recording(app))?))
     }
 
-    /// The whole body.
-    async fn receive(&self, body: &mut Incoming) -> Result<Vec<u8>, ApiError> {
-        let (most, limit) = (self.config.module_bytes, self.config.upload_timeout);
+    async fn publish(&self, app: &str, query: PublishQuery, body: &mut Incoming) -> Result<Response, ApiError> {
+        let app = self.control.app(app)?;
+        let most = app.setup().limits.outbox_bytes;
+        let message = self.receive(body, most, ApiError::MessageTooLarge).await?;
+        Ok(json(&publish(&app, query, &message)?))
+    }
+
+    fn tail(&self, app: &str, query: &TailQuery) -> Result<Response, ApiError> {
+        let (app, draining) = (self.control.app(app)?, self.control.draining());
+        Ok(tail(TailReader::start(app, &query.topic, self.config.tail_bytes, draining)))
+    }
+
+    /// The whole body, which may have so many bytes.
+    async fn receive(
+        &self,
+        body: &mut Incoming,
+        most: Size,
+        too_large: impl Fn(Size) -> ApiError,
+    ) -> Result<Vec<u8>, ApiError> {
+        let limit = self.config.upload_timeout;
         // A body that announces too many bytes is refused before it is read.
         if body.size_hint().lower() > most.bytes() as u64 {
-            return Err(ApiError::TooLarge(most));
+            return Err(too_large(most));
         }
-        let module = match timeout(limit.get(), collect(body, most.bytes())).await {
-            Ok(collected) => collected?.ok_or(ApiError::TooLarge(most))?,
-            Err(_) => return Err(ApiError::TooSlow(limit)),
-        };
-        match module.is_empty() {
-            true => Err(ApiError::Parameter("the body is empty; send the whole component, unchanged".to_owned())),
-            false => Ok(module),
+        match timeout(limit.get(), collect(body, most.bytes())).await {
+            Ok(collected) => collected?.ok_or_else(|| too_large(most)),
+            Err(_) => Err(ApiError::TooSlow(limit)),
         }
     }
 }

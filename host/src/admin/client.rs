@@ -19,12 +19,15 @@ use tokio::time::timeout;
 
 use super::TOKEN_FILE;
 use super::error::ErrorBody;
-use super::recorded::Recorded;
-use super::token::{Token, TokenError};
+use super::lines::Lines;
+use super::publish::Published;
+use super::tail::TailLine;
 use crate::app::versions::{AppReport, Outcome, PinOutcome};
 use crate::config::{AdminAddress, AdminConfig, ConfigError, Duration as Span, Locator, Problems, Size};
 use crate::deploy::{Pin, Rollout};
+use crate::record::Entry;
 use crate::text::terminal_text;
+use crate::token::{Token, TokenError};
 
 /// What is not encoded in a segment of a path or in a query (RFC 3986, "unreserved").
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -98,13 +101,13 @@ pub enum ClientError {
         /// How long the client has waited.
         limit: Duration,
     },
-    /// A recording ended before its last event.
-    #[error(
-        "the host at {address} went away before the recording ended ({reason}); the file has the events up to then"
-    )]
+    /// A response of many lines ended before its last one.
+    #[error("the host at {address} went away before the {what} ended ({reason}); what came before is complete")]
     BrokeOff {
         /// The address.
         address: AdminAddress,
+        /// What the lines are.
+        what: &'static str,
         /// The reason, as far as it is known.
         reason: String,
     },
@@ -116,6 +119,28 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// A message to publish.
+#[derive(Debug)]
+pub(crate) struct NewMessage<'a> {
+    /// The topic.
+    pub(crate) topic: &'a str,
+    /// Whether it is a text.
+    pub(crate) kind: MessageKind,
+    /// Names it, so that it is published once.
+    pub(crate) id: Option<&'a str>,
+    /// The message itself.
+    pub(crate) bytes: Bytes,
+}
+
+/// The kind of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    /// A text.
+    Text,
+    /// Bytes.
+    Binary,
 }
 
 /// Talks to the host that serves a config.
@@ -219,11 +244,42 @@ impl Client {
     ///
     /// # Errors
     /// If the host does not respond, or refuses.
-    pub(crate) async fn record(&self, app: &str, connections: usize) -> Result<Recorded, ClientError> {
+    pub(crate) async fn record(&self, app: &str, connections: usize) -> Result<Lines<Entry>, ClientError> {
         let path = path(app, "record", &format!("?connections={connections}"));
-        let response = self.in_time(ANSWER, self.ask(Method::POST, path, Bytes::new())).await?;
+        self.lines(Method::POST, path, "recording").await
+    }
+
+    /// Publish a message.
+    ///
+    /// # Errors
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn publish(&self, app: &str, message: NewMessage<'_>) -> Result<Published, ClientError> {
+        let NewMessage { topic, kind, id, bytes } = message;
+        let binary = if kind == MessageKind::Binary { "&binary" } else { "" };
+        let id = id.map(|id| format!("&id={}", encode(id))).unwrap_or_default();
+        let path = path(app, "publish", &format!("?topic={}{binary}{id}", encode(topic)));
+        self.send(Method::POST, path, bytes, ANSWER).await
+    }
+
+    /// See what is published to a topic.
+    ///
+    /// # Errors
+    /// If the host does not respond, or refuses.
+    pub(crate) async fn tail(&self, app: &str, topic: &str) -> Result<Lines<TailLine>, ClientError> {
+        let path = path(app, "tail", &format!("?topic={}", encode(topic)));
+        self.lines(Method::GET, path, "tail").await
+    }
+
+    /// A response of many lines.
+    async fn lines<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        what: &'static str,
+    ) -> Result<Lines<T>, ClientError> {
+        let response = self.in_time(ANSWER, self.ask(method, path, Bytes::new())).await?;
         if response.status().is_success() {
-            return Ok(Recorded::new(response.into_body(), self.address.clone()));
+            return Ok(Lines::new(response.into_body(), self.address.clone(), what));
         }
         let status = response.status();
         let body = self.in_time(ANSWER, async { self.whole(response).await }).await?;

@@ -7,19 +7,21 @@
 //! | 401 | `unauthorized` | the token is missing or wrong |
 //! | 404 | `unknown-app`, `unknown-route` | the app or the path does not exist |
 //! | 405 | `method` | the path takes another method |
-//! | 408 | `timeout` | the module did not arrive within `upload_timeout` |
+//! | 408 | `timeout` | the module, or the message, did not arrive within `upload_timeout` |
 //! | 409 | `recording` | the app is already being recorded |
 //! | 409 | `no-canary`, `no-previous` | there is no version to promote or to roll back to |
-//! | 413 | `too-large` | the module is larger than `module_bytes` |
+//! | 413 | `too-large` | the module is larger than `module_bytes`, or the message than `limits.outbox_bytes` of the app |
 //! | 422 | the gate's kind, or `config` | the gate refused the module, or the config file is wrong |
 //! | 500 | `internal` | a bug in the host; its log has the details |
 //! | 503 | `stopping` | the host is about to stop, so it is not ready |
+//! | 503 | `out-of-memory` | the host has no memory left for the message |
 
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::response::{self, Response};
+use crate::app::PublishError;
 use crate::config::{ConfigError, Duration, Size};
 use crate::deploy::DeployError;
 
@@ -38,7 +40,11 @@ pub(super) enum ApiError {
     Recording(String),
     #[error("the module is larger than `admin.module_bytes` = {0}")]
     TooLarge(Size),
-    #[error("the module did not arrive within `admin.upload_timeout` = {0}")]
+    #[error("the message is larger than `limits.outbox_bytes` = {0} of the app")]
+    MessageTooLarge(Size),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("the body did not arrive within `admin.upload_timeout` = {0}")]
     TooSlow(Duration),
     #[error("the request broke off: {0}")]
     BrokeOff(#[from] hyper::Error),
@@ -85,7 +91,7 @@ impl ApiError {
     /// The table at the top.
     fn status_and_kind(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Parameter(_) => (StatusCode::BAD_REQUEST, "parameter"),
+            Self::Parameter(_) | Self::Publish(PublishError::InvalidId) => (StatusCode::BAD_REQUEST, "parameter"),
             Self::BrokeOff(_) => (StatusCode::BAD_REQUEST, "broke-off"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, "unknown-route"),
@@ -95,11 +101,14 @@ impl ApiError {
             Self::Recording(_) => (StatusCode::CONFLICT, "recording"),
             Self::Deploy(DeployError::NoCanary { .. }) => (StatusCode::CONFLICT, "no-canary"),
             Self::Deploy(DeployError::NoPrevious { .. }) => (StatusCode::CONFLICT, "no-previous"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Self::TooLarge(_) | Self::MessageTooLarge(_) | Self::Publish(PublishError::TooLarge) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large")
+            }
             Self::Deploy(DeployError::Gate(error)) => (StatusCode::UNPROCESSABLE_ENTITY, error.kind()),
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Publish(PublishError::OutOfMemory(_)) => (StatusCode::SERVICE_UNAVAILABLE, "out-of-memory"),
         }
     }
 }

@@ -7,26 +7,28 @@
 mod api;
 mod client;
 mod error;
+mod lines;
 mod listen;
 mod metrics;
+mod publish;
 mod query;
-mod recorded;
 mod response;
-mod token;
+mod tail;
 
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use client::Client;
 pub use client::ClientError;
-pub(crate) use recorded::Recorded;
+pub(crate) use client::{Client, MessageKind, NewMessage};
+pub(crate) use lines::Lines;
+pub(crate) use tail::{TailLine, TailedContent, TailedMessage};
 
 use crate::config::{AdminAddress, AdminConfig, Config, ListenAddress, Locator, Problem, Problems};
 use crate::deploy::Control;
+use crate::token::Token;
 use api::Api;
-use token::Token;
 
 /// Why the admin listener does not start.
 #[derive(Debug, thiserror::Error)]

@@ -9,11 +9,15 @@ use serde::de::value::{Error, MapDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
 use super::error::ApiError;
+use crate::app::MAX_MESSAGE_ID;
 use crate::config::Share;
 use crate::deploy::{Pin, Rollout};
 
 /// The longest time of a pin. A sum of times must not overflow.
 const LONGEST_PIN: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The maximum length of a topic's name in bytes.
+const MAX_TOPIC: usize = 256;
 
 /// A path without parameters.
 #[derive(Debug, Deserialize)]
@@ -69,6 +73,30 @@ pub(super) struct RecordQuery {
     pub(super) connections: usize,
 }
 
+/// `POST /v1/apps/APP/publish`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishQuery {
+    /// The topic.
+    #[serde(deserialize_with = "topic")]
+    pub(super) topic: String,
+    /// The message is binary, and not a text. It is given as a name without a value.
+    #[serde(default, deserialize_with = "binary")]
+    pub(super) binary: bool,
+    /// Names the message, so that it is published once.
+    #[serde(default, deserialize_with = "message_id")]
+    pub(super) id: Option<String>,
+}
+
+/// `GET /v1/apps/APP/tail`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TailQuery {
+    /// The topic.
+    #[serde(deserialize_with = "topic")]
+    pub(super) topic: String,
+}
+
 /// The parameters of a request.
 ///
 /// # Errors
@@ -107,9 +135,33 @@ fn pin_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 }
 
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    is_there(deserializer, "off")
+}
+
+fn binary<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    is_there(deserializer, "binary")
+}
+
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D, name: &str) -> Result<bool, D::Error> {
     match String::deserialize(deserializer)?.is_empty() {
         true => Ok(true),
-        false => Err(D::Error::custom("`off` takes no value")),
+        false => Err(D::Error::custom(format!("`{name}` takes no value"))),
+    }
+}
+
+fn topic<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let topic = String::deserialize(deserializer)?;
+    match (1..=MAX_TOPIC).contains(&topic.len()) {
+        true => Ok(topic),
+        false => Err(D::Error::custom(format!("`topic` has 1 to {MAX_TOPIC} bytes, and not {}", topic.len()))),
+    }
+}
+
+fn message_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    match (1..=MAX_MESSAGE_ID).contains(&id.len()) {
+        true => Ok(Some(id)),
+        false => Err(D::Error::custom(format!("`id` has 1 to {MAX_MESSAGE_ID} bytes, and not {}", id.len()))),
     }
 }
 
@@ -163,6 +215,20 @@ mod tests {
         for text in ["connections=0", "connections=-1", "connections=", "connections=all", "connection=1"] {
             assert!(connections(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_message_is_read_strictly() {
+        let message = query::<PublishQuery>("topic=a%2Fb&binary&id=7").unwrap();
+        assert_eq!((message.topic.as_str(), message.binary, message.id.as_deref()), ("a/b", true, Some("7")));
+        assert!(!query::<PublishQuery>("topic=a").unwrap().binary);
+        assert_eq!(query::<TailQuery>("topic=a").unwrap().topic, "a");
+        let (long_topic, long_id) = ("x".repeat(257), "x".repeat(129));
+        for text in ["", "topic=", "topic=a&id=", "topic=a&binary=yes", "topic=a&topic=b", "topic=a&bin"] {
+            assert!(query::<PublishQuery>(text).is_err(), "{text}");
+        }
+        assert!(query::<TailQuery>(&format!("topic={long_topic}")).is_err());
+        assert!(query::<PublishQuery>(&format!("topic=a&id={long_id}")).is_err());
     }
 
     #[test]

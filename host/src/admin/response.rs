@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -12,6 +12,7 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::tail::TailReader;
 use crate::record::Reader;
 
 /// What the listener responds with.
@@ -48,9 +49,26 @@ pub(super) fn recording(reader: Reader) -> Response {
     let state = (reader, ended.clone().drop_guard());
     let lines = stream::unfold(state, |(mut reader, guard)| async move {
         let lines = reader.lines().await?;
-        Some((Ok(Frame::data(lines)), (reader, guard)))
+        Some((lines, (reader, guard)))
     });
-    let mut response = with_body(JSON_LINES, StreamBody::new(lines).boxed_unsync());
+    streaming(lines, ended)
+}
+
+/// The messages of a tail, as they are published.
+pub(super) fn tail(reader: TailReader) -> Response {
+    let ended = CancellationToken::new();
+    let state = (reader, ended.clone().drop_guard());
+    let lines = stream::unfold(state, |(mut reader, guard)| async move {
+        let lines = reader.lines().await?;
+        Some((lines, (reader, guard)))
+    });
+    streaming(lines, ended)
+}
+
+/// Lines that continue until `ended` is cancelled.
+fn streaming(lines: impl Stream<Item = Bytes> + Send + 'static, ended: CancellationToken) -> Response {
+    let frames = lines.map(|lines| Ok(Frame::data(lines)));
+    let mut response = with_body(JSON_LINES, StreamBody::new(frames).boxed_unsync());
     response.extensions_mut().insert(Streaming(ended));
     response
 }

@@ -10,7 +10,9 @@ mod message_ids;
 mod observer;
 mod publish;
 pub(crate) mod recording;
+mod send;
 mod setup;
+pub(crate) mod tails;
 mod timers;
 mod topics;
 mod traffic;
@@ -24,6 +26,7 @@ pub use context::HostContext;
 pub use figures::AppFigures;
 pub use observer::Observer;
 pub use publish::{MAX_MESSAGE_ID, Publication, PublishError, PublishOptions};
+pub use send::ConnectionError;
 pub use setup::Setup;
 pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{HistoryPage, HistoryReport, Keeping, Kept, Start, Subscription, TopicError, Topics};
@@ -32,6 +35,7 @@ pub use traffic::{Amount, Traffic, TrafficReport};
 use connection::{Close, Connection, Connections};
 use message_ids::MessageIds;
 use recording::Recorder;
+use tails::Tails;
 use versions::{Version, Versions};
 
 use crate::handshake_counts::HandshakeCounts;
@@ -65,6 +69,8 @@ pub struct App {
     pub versions: Versions,
     /// The recording of the traffic, if there is one.
     pub recorder: Recorder,
+    /// Who sees what is published, beside subscribers.
+    pub(crate) tails: Tails,
     /// Allows one deploy at a time, because each deploy depends on the result of the previous one.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     /// The context that all apps of the host share.
@@ -103,6 +109,7 @@ impl App {
             handshakes: HandshakeCounts::default(),
             versions: Versions::new(version),
             recorder: Recorder::default(),
+            tails: Tails::default(),
             deploying: tokio::sync::Mutex::default(),
             context,
             setup: ArcSwap::new(setup),
@@ -132,6 +139,7 @@ impl App {
     pub(crate) fn go(&self) {
         self.gone.store(true, Ordering::Release);
         self.recorder.cut_short();
+        self.tails.end();
         self.close_all(&Close::app_gone());
     }
 

@@ -104,6 +104,7 @@ impl App {
         let headers = Headers { topic, id: options.id, except: options.except, keeping: options.keeping };
         let (reached, position) = self.topics.publish(&message, &headers, compress, dirty);
         self.traffic.sent(Amount::of(&message), reached);
+        self.tails.published(topic, &message, reached, position);
         Ok(Publication { reached, position, is_duplicate: false })
     }
 }

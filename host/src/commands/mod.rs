@@ -7,10 +7,13 @@ pub mod dev;
 pub mod generate;
 pub mod module;
 pub mod new;
+pub mod outbox;
 mod print;
+pub mod publish;
 pub mod record;
 mod running_host;
 pub mod serve;
+pub mod tail;
 pub mod test;
 
 use std::io;
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::admin::{AdminError, ClientError};
+use crate::api::ApiStartError;
 use crate::build::BuildError;
 use crate::config::{Config, ConfigError, Problems};
 use crate::host::StartError;
@@ -83,6 +87,12 @@ pub enum CommandError {
         /// What the system says.
         source: io::Error,
     },
+    /// The message to publish.
+    #[error(transparent)]
+    Publish(#[from] publish::NoMessage),
+    /// A tail.
+    #[error(transparent)]
+    Tail(#[from] tail::TooSlow),
     /// A new app.
     #[error(transparent)]
     New(#[from] new::NewError),
@@ -97,6 +107,9 @@ pub enum CommandError {
         /// What the system says.
         source: io::Error,
     },
+    /// An outbox.
+    #[error(transparent)]
+    Outbox(#[from] outbox::OutboxError),
     /// The transcript of a recording.
     #[error(transparent)]
     Record(#[from] record::RecordError),
@@ -115,20 +128,30 @@ impl CommandError {
             Self::Config(_)
             | Self::NoApp { .. }
             | Self::Checked(_)
+            | Self::Outbox(outbox::OutboxError::UnknownDatabase { .. } | outbox::OutboxError::NoOutbox)
             | Self::Start(
-                StartError::Problems(_) | StartError::Traces(_) | StartError::Admin(AdminError::Problem(_)),
+                StartError::Problems(_)
+                | StartError::Traces(_)
+                | StartError::Admin(AdminError::Problem(_))
+                | StartError::Api(ApiStartError::Problem(_)),
             )
             | Self::Admin(ClientError::Config(_)) => EXIT_CONFIG.into(),
             Self::Start(
-                StartError::Listen { .. } | StartError::Watch(_) | StartError::Admin(AdminError::Listen { .. }),
+                StartError::Listen { .. }
+                | StartError::Watch(_)
+                | StartError::Admin(AdminError::Listen { .. })
+                | StartError::Api(ApiStartError::Listen(_)),
             )
             | Self::Listen(_)
             | Self::Build(_)
             | Self::Watch { .. }
             | Self::Admin(_)
             | Self::Module { .. }
+            | Self::Publish(_)
+            | Self::Tail(_)
             | Self::New(_)
             | Self::Man { .. }
+            | Self::Outbox(outbox::OutboxError::Database(_))
             | Self::Record(_)
             | Self::StoppedAtOnce(_)
             | Self::System(_) => ExitCode::FAILURE,

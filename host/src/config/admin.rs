@@ -16,7 +16,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 /// What an address of a Unix socket begins with.
 const UNIX: &str = "unix:";
 
-/// The listener for operators: `hassock module` and `hassock record` use it, and it serves health and metrics. Without
+/// The listener for operators: `hassock module`, `record`, `publish` and `tail` use it, and it serves health and metrics. Without
 /// this table there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -41,6 +41,8 @@ pub struct AdminConfig {
     /// Bytes of a recording that wait for its reader. Traffic never waits for a recording: if its reader falls behind
     /// by more than this, the recording ends.
     pub record_bytes: Size,
+    /// Bytes of published messages that wait for the reader of a tail, for the same reason.
+    pub tail_bytes: Size,
 }
 
 impl Default for AdminConfig {
@@ -53,6 +55,7 @@ impl Default for AdminConfig {
             upload_timeout: Duration::from_secs(300),
             module_bytes: Size::mebibytes(64),
             record_bytes: Size::mebibytes(4),
+            tail_bytes: Size::mebibytes(4),
         }
     }
 }
@@ -168,6 +171,7 @@ mod tests {
             ("max_connections = 0", ":2: admin.max_connections: must be at least 1"),
             ("module_bytes = 0", ":2: admin.module_bytes: must be at least 1"),
             ("record_bytes = 0", ":2: admin.record_bytes: must be at least 1"),
+            ("tail_bytes = 0", ":2: admin.tail_bytes: must be at least 1"),
             ("request_timeout = \"1ms\"", ":2: admin.request_timeout: must be at least 10ms"),
             ("upload_timeout = \"1ms\"", ":2: admin.upload_timeout: must be at least 10ms"),
         ] {

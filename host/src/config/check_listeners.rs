@@ -23,22 +23,26 @@ pub(super) fn check(report: &mut Report<'_>, config: &Config) {
         if let Some((other, _)) = listeners.iter().take(place).find(|(_, other)| overlap(address, &other.address)) {
             report.add(key, format!("`{address}` is taken by `{other}`; use another one"));
         }
-        files(report, key, listener);
+        details(report, key, listener);
         if listener.proxy_protocol && !config.trusted_proxies.iter().any(|proxy| may_come(proxy, address)) {
             report.add(
                 &beside(key, "proxy_protocol"),
                 "needs a proxy in `trusted_proxies` that can connect there: anyone else could write any address into the header",
             );
         }
-        if listener.mode.is_some() && !matches!(address, ListenAddress::Unix(_)) {
-            report.add(&beside(key, "mode"), "is only for `unix:`");
-        }
     }
-    if let Some(admin) = &config.admin
-        && let address = ListenAddress::from(&admin.listen.within(config.locator.folder()))
-        && let Some((other, _)) = listeners.iter().find(|(_, other)| overlap(&address, &other.address))
-    {
-        report.add("admin.listen", format!("`{address}` is taken by `{other}`; use another one"));
+    let mut taken: Vec<_> = listeners.into_iter().map(|(key, listener)| (key, listener.address)).collect();
+    let admin = config.admin.as_ref().map(|admin| ("admin.listen", ListenAddress::from(&admin.listen)));
+    let api = config.api.as_ref().map(|api| ("api.listen", api.listen.clone()));
+    for (key, address) in admin.into_iter().chain(api) {
+        let address = address.within(config.locator.folder());
+        if let Some((other, _)) = taken.iter().find(|(_, other)| overlap(&address, other)) {
+            report.add(key, format!("`{address}` is taken by `{other}`; use another one"));
+        }
+        taken.push((key.to_owned(), address));
+    }
+    if let Some(api) = &config.api {
+        details(report, "api.address", &api.listener());
     }
 }
 
@@ -56,13 +60,17 @@ fn may_come(proxy: &Proxy, address: &ListenAddress) -> bool {
     }
 }
 
-fn files(report: &mut Report<'_>, key: &str, listener: &ListenerConfig) {
+/// What a listener has beside its address.
+fn details(report: &mut Report<'_>, key: &str, listener: &ListenerConfig) {
     for (name, certificate) in &listener.tls {
         for (what, file) in [("certificate", &certificate.certificate), ("key", &certificate.key)] {
             if file.as_os_str().is_empty() {
                 report.add(&beside(key, &format!("tls.{name}.{what}")), "is empty; name a file");
             }
         }
+    }
+    if listener.mode.is_some() && !matches!(listener.address, ListenAddress::Unix(_)) {
+        report.add(&beside(key, "mode"), "is only for `unix:`");
     }
 }
 

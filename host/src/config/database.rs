@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Size, Url};
+use super::{Duration, OutboxConfig, Size, Url};
 
 /// A database that apps can be granted, and the bounds of its use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -17,7 +17,7 @@ pub struct DatabaseConfig {
     /// apps with a `read-write` grant get equal parts of those that may write, and all apps get equal parts of those that only
     /// read, with which new versions are tested too. So no app waits for another, and there are at least as many connections
     /// as apps. The first apps, by their names, get one more if the parts are not equal otherwise. A database in memory has
-    /// one connection, for which all wait.
+    /// one connection, for which all wait. An `outbox` has one more for itself.
     pub max_connections: u32,
     /// How long a statement waits for a free connection before it fails with `pool-exhausted`.
     pub acquire_timeout: Duration,
@@ -42,6 +42,9 @@ pub struct DatabaseConfig {
     pub max_memory_bytes: Size,
     /// Bytes of one statement with its parameters, which the host keeps until it has run. They count as in a result.
     pub max_statement_bytes: Size,
+    /// The table whose rows the host publishes: programs publish with an `INSERT` in their own transactions, and modules with
+    /// `transaction.publish`. Without this table, rows are not published.
+    pub outbox: Option<OutboxConfig>,
 }
 
 impl Default for DatabaseConfig {
@@ -58,11 +61,17 @@ impl Default for DatabaseConfig {
             max_value_bytes: Size::mebibytes(1),
             max_memory_bytes: Size::mebibytes(64),
             max_statement_bytes: Size::mebibytes(8),
+            outbox: None,
         }
     }
 }
 
 impl DatabaseConfig {
+    /// Whether it is a database of SQLite.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.expose().starts_with("sqlite:")
+    }
+
     /// Whether it is a database of SQLite that is in no file.
     pub fn is_in_memory(&self) -> bool {
         matches!(self.url.expose(), "sqlite::memory:" | "sqlite://:memory:")

@@ -64,7 +64,8 @@ fn find<'a>(file: &'a Table, key: &str) -> Option<&'a toml::Value> {
 
 fn shown(key: &str, value: &str) -> String {
     let is_secret = |name: &str| SECRETS.iter().any(|word| name.to_lowercase().contains(word));
-    if key.starts_with("traces.headers.") && !value.contains("${") {
+    let is_token = key.starts_with("api.tokens.") && key.ends_with(".token");
+    if (is_token || key.starts_with("traces.headers.")) && !value.contains("${") {
         return HIDDEN.to_owned();
     }
     match key.split_once(".settings.") {

@@ -5,6 +5,7 @@
 //! comments are the configuration reference of the book, which `reference` writes.
 
 mod admin;
+mod api;
 mod app;
 mod cache;
 mod check_listeners;
@@ -16,6 +17,7 @@ mod limits;
 mod listen;
 mod load;
 mod log;
+mod outbox;
 mod paths;
 mod problem;
 #[cfg(any(test, fuzzing))]
@@ -41,6 +43,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminAddress, AdminConfig};
+pub use api::{ApiConfig, ApiTokenConfig, AppsOfAToken, Scope};
 pub use app::{AppConfig, Grant};
 pub use cache::CacheConfig;
 pub use compression::CompressionConfig;
@@ -52,12 +55,14 @@ pub use listen::{
 };
 pub use load::ConfigError;
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub(crate) use outbox::MAX_OUTBOX_BATCH;
+pub use outbox::OutboxConfig;
 pub use paths::Paths;
 pub use problem::{Locator, Problem, Problems};
 pub use proxies::{ForwardedHeader, NotAProxy, Proxy};
 pub use record::RecordConfig;
 pub(crate) use record::SECRET_PARAMETERS;
-pub use scalars::{Duration, Setting, Size, Url};
+pub use scalars::{Duration, Secret, Setting, Size, Url};
 pub use share::{NotAShare, Share};
 pub use sharer::{Place, Sharer};
 pub use swap::{RollbackConfig, SwapPolicy};
@@ -102,6 +107,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// The listener for operators. Without this table there is none.
     pub admin: Option<AdminConfig>,
+    /// The listener for other programs. Without this table there is none.
+    pub api: Option<ApiConfig>,
     /// Where traces are sent. Without this table there are none.
     pub traces: Option<TracesConfig>,
     /// Further listeners, by name.
@@ -181,6 +188,7 @@ impl Default for Config {
             log: LogConfig::default(),
             cache: CacheConfig::default(),
             admin: None,
+            api: None,
             traces: None,
             listeners: BTreeMap::new(),
             limits: HostLimits::default(),

@@ -14,8 +14,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde_json::{Map, Value};
 
 use super::{
-    AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Paths, Sample, Setting, Share, Size, SocketMode,
-    Url,
+    AdminAddress, Config, Duration, ListenAddress, ListenAddresses, Paths, Sample, Secret, Setting, Share, Size,
+    SocketMode, Url,
 };
 
 const FILE: &str = "book/src/configuration.md";
@@ -191,6 +191,7 @@ string!(Sample, "share");
 string!(Share, "share");
 string!(Url, "URL");
 string!(Setting, "string");
+string!(Secret, "string");
 string!(AdminAddress, "address");
 string!(ListenAddress, "address");
 string!(ListenAddresses, "address");

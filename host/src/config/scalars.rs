@@ -150,6 +150,30 @@ impl<'de> Deserialize<'de> for Setting {
     }
 }
 
+/// A secret with its variables filled in. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself: only to compare what a client presents.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        expand(&text, |value| value).map(Self).map_err(de::Error::custom)
+    }
+}
+
 /// A scalar of TOML as text, so that `60` and `"60"` are the same.
 pub(super) struct Plain(pub(super) String);
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 
 use super::{
-    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, Problems, Size, TracesConfig,
-    check_listeners, conceal,
+    AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, MAX_OUTBOX_BATCH, Problems, Size,
+    TracesConfig, api, check_listeners, conceal,
 };
 
 /// The schemes of databases that the host can open.
@@ -53,6 +53,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     }
     if let Some(admin) = &config.admin {
         admin_config(&mut report, admin);
+    }
+    if let Some(api) = &config.api {
+        api::validate(&mut report, config, api);
     }
     if let Some(traces) = &config.traces {
         traces_config(&mut report, traces);
@@ -162,6 +165,7 @@ fn admin_config(report: &mut Report<'_>, admin: &AdminConfig) {
     at_least_one(report, "admin.max_connections", admin.max_connections);
     at_least_one(report, "admin.module_bytes", admin.module_bytes.bytes());
     at_least_one(report, "admin.record_bytes", admin.record_bytes.bytes());
+    at_least_one(report, "admin.tail_bytes", admin.tail_bytes.bytes());
     long_enough(report, "admin.request_timeout", admin.request_timeout);
     long_enough(report, "admin.upload_timeout", admin.upload_timeout);
 }
@@ -179,6 +183,12 @@ fn database_config(report: &mut Report<'_>, key: &str, database: &DatabaseConfig
     }
     at_least_one(report, &format!("{key}.max_connections"), database.max_connections as usize);
     at_least_one(report, &format!("{key}.max_rows"), database.max_rows);
+    if let Some(outbox) = &database.outbox {
+        long_enough(report, &format!("{key}.outbox.poll"), outbox.poll);
+        if !(1..=MAX_OUTBOX_BATCH).contains(&outbox.batch) {
+            report.add(&format!("{key}.outbox.batch"), format!("must be 1 to {}", MAX_OUTBOX_BATCH));
+        }
+    }
 }
 
 fn is_path(path: &str) -> bool {
@@ -365,18 +375,18 @@ fn fits(report: &mut Report<'_>, name: &str, app: &AppConfig, budget: Size) {
     }
 }
 
-fn at_least_one(report: &mut Report<'_>, key: &str, value: usize) {
+pub(super) fn at_least_one(report: &mut Report<'_>, key: &str, value: usize) {
     if value == 0 {
         report.add(key, "must be at least 1");
     }
 }
 
-fn long_enough(report: &mut Report<'_>, key: &str, span: Duration) {
+pub(super) fn long_enough(report: &mut Report<'_>, key: &str, span: Duration) {
     if span.get() < MIN_SPAN {
         report.add(key, "must be at least 10ms");
     }
 }
 
-fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+pub(super) fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{
-    AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Sample, Share, Size, SocketMode, Url,
+    AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Sample, Secret, Share, Size, SocketMode, Url,
 };
 
 /// A value as it is written in a config.
@@ -23,6 +23,8 @@ written!(Sample, ToString::to_string);
 written!(Share, ToString::to_string);
 written!(Size, |size| size.to_string().replace(".0 ", "").replace(' ', ""));
 written!(Url, |url| url.expose().to_owned());
+// What is shown of a config is read from its file, and this is never a default.
+written!(Secret, |_| "…".to_owned());
 written!(Paths, ToString::to_string);
 written!(SocketMode, ToString::to_string);
 written!(ListenAddresses, |listen| listen.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

@@ -51,6 +51,7 @@ impl Database {
         let done = external(session.run(budget, move |connection| run(connection, &statements, &clock))).await;
         // Rolls back a transaction that is not finished.
         sqlite::close(session, &slots).await;
+        self.note_change(Access::ReadWrite);
         done.unwrap_or_else(|error| Err(DatabaseError::ConnectionLost(error.to_string()).into()))
     }
 }

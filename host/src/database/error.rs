@@ -186,6 +186,17 @@ pub enum OpenError {
         /// The reason.
         reason: DatabaseError,
     },
+    /// The table of the outbox is missing, or cannot be used.
+    #[error(
+        "database `{name}`: cannot use the table `hassock_outbox`: {reason}; `hassock outbox init` creates it, and the user of the \
+         url must be allowed to insert, read and delete its rows"
+    )]
+    Outbox {
+        /// The database's name in the config.
+        name: String,
+        /// The reason.
+        reason: DatabaseError,
+    },
 }
 
 /// A failure, and its effect on the session in which it happened.

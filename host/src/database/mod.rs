@@ -2,7 +2,8 @@
 //!
 //! A [`Database`] is one entry of the config. [`Database::grant`] returns a [`Handle`] with an access; the imports of a
 //! module see nothing else. Reading order: [`Handle`] → `statement` (which statements are allowed) → `session` (pool,
-//! limits; `slots` count what is open), `transaction` and `engine_transaction` → `mysql` and `sqlite` (the differences). `batch` is only for tests.
+//! limits; `slots` count what is open), `transaction` and `engine_transaction` → `mysql` and `sqlite` (the differences).
+//! `outbox` is the table whose rows are published. `batch` is only for tests.
 
 mod batch;
 mod engine;
@@ -10,6 +11,7 @@ mod engine_transaction;
 mod error;
 mod limits;
 mod mysql;
+mod outbox;
 mod scanner;
 mod session;
 mod slots;
@@ -24,6 +26,8 @@ mod value;
 pub use batch::BatchError;
 pub use error::{DatabaseError, OpenError};
 pub use limits::Access;
+pub use outbox::{Created, Outbox, OutboxMessage, OutboxOrder, OutboxReport, Step, script as outbox_script};
+pub(crate) use outbox::{MAX_TOPIC, OutboxHead, OutboxPayload, OutboxReader, OutboxRow};
 #[cfg(fuzzing)]
 pub(crate) use sqlite::properties;
 pub use stats::{DatabaseReport, PoolReport};
@@ -54,6 +58,7 @@ pub struct Database {
     /// Each handle holds a receiver.
     handles: watch::Sender<()>,
     stats: Stats,
+    outbox: Option<Outbox>,
 }
 
 enum Backend {
@@ -84,8 +89,20 @@ impl Database {
     /// The path of a SQLite file is relative to `base_dir`, and the file is created if it does not exist.
     ///
     /// # Errors
-    /// [`OpenError`] if the URL is not valid, or the database cannot be reached within `connect_timeout`.
-    pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
+    /// [`OpenError`] if the URL is not valid, the database cannot be reached within `connect_timeout`, or it has an outbox in
+    /// the config and no table for it.
+    pub async fn open(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Arc<Database>, OpenError> {
+        let database = Arc::new(Self::connect(name, config, base_dir).await?);
+        if database.outbox.is_some()
+            && let Err(error) = outbox::make_ready(&database).await
+        {
+            database.close().await;
+            return Err(error);
+        }
+        Ok(database)
+    }
+
+    async fn connect(name: &str, config: &DatabaseConfig, base_dir: &Path) -> Result<Database, OpenError> {
         let (config, url) = (Arc::new(config.clone()), config.url.expose());
         let scheme = url.split(':').next().unwrap_or_default();
         let mut anchor = None;
@@ -109,6 +126,7 @@ impl Database {
             }
         };
         let handles = watch::Sender::new(());
+        let outbox = Outbox::new(&config);
         Ok(Database {
             name: name.to_owned(),
             config,
@@ -116,6 +134,7 @@ impl Database {
             anchor: Mutex::new(anchor),
             handles,
             stats: Stats::default(),
+            outbox,
         })
     }
 
@@ -148,7 +167,18 @@ impl Database {
             Backend::MySql(pools) => pools.report(),
             Backend::Sqlite(pools) => pools.report(),
         };
-        DatabaseReport { database: self.name.clone(), pools, times: self.stats.times(), errors: self.stats.errors() }
+        DatabaseReport {
+            database: self.name.clone(),
+            pools,
+            times: self.stats.times(),
+            errors: self.stats.errors(),
+            outbox: self.outbox.as_ref().map(|outbox| outbox.stats.report()),
+        }
+    }
+
+    /// Its name in the config.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Wait until all handles have been dropped.
@@ -258,7 +288,11 @@ impl Handle {
         match &self.pool {
             // Boxed, because the driver's futures are large, and would be moved with every statement for SQLite, too.
             AnyPool::MySql(pool) => stats.measure(Box::pin(query(pool, self, statement, parameters))).await,
-            AnyPool::Sqlite(pool) => stats.measure(query(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => {
+                let found = stats.measure(query(pool, self, statement, parameters)).await;
+                self.database.note_change(self.access);
+                found
+            }
         }
     }
 
@@ -271,7 +305,11 @@ impl Handle {
         let stats = &self.database.stats;
         match &self.pool {
             AnyPool::MySql(pool) => stats.measure(Box::pin(execute(pool, self, statement, parameters))).await,
-            AnyPool::Sqlite(pool) => stats.measure(execute(pool, self, statement, parameters)).await,
+            AnyPool::Sqlite(pool) => {
+                let done = stats.measure(execute(pool, self, statement, parameters)).await;
+                self.database.note_change(self.access);
+                done
+            }
         }
     }
 
@@ -291,7 +329,7 @@ impl Handle {
                 AnyTransaction::Sqlite(Box::new(stats.measure(begin).await?))
             }
         };
-        Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database) })
+        Ok(Transaction { inner, access: self.access, database: Arc::clone(&self.database), has_published: false })
     }
 }
 

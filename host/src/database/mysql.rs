@@ -3,6 +3,7 @@
 //! A session's bytes pass through a task that bounds them (`relay`). Sessions return to a pool (`pool`). `statement` is what
 //! a session does, and `decode` reads its rows.
 
+mod administration;
 mod decode;
 mod pool;
 mod relay;
@@ -16,6 +17,7 @@ use super::session::{Permits, Run};
 use super::statement::Verb;
 use super::value::{Outcome, RowSet};
 use crate::config::DatabaseConfig;
+pub(super) use administration::Administration;
 use pool::{GOODBYE, Pool, PooledSession};
 use relay::Relay;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};

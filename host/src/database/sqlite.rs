@@ -103,6 +103,18 @@ fn name_in_memory() -> PathBuf {
 }
 
 impl Source {
+    /// The file whose lock a relay holds. None for a database of this process alone.
+    pub(super) fn outbox_lock(&self) -> Option<PathBuf> {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-outbox");
+        (!self.in_memory).then(|| name.into())
+    }
+
+    /// For sessions that read what any program has written, however long it is.
+    pub(super) fn for_outbox(&self) -> Self {
+        Self { path: self.path.clone(), longest: usize::MAX, closing: self.closing.clone(), ..*self }
+    }
+
     fn opening(&self, access: Access) -> Opening {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let changing = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
@@ -160,6 +172,22 @@ pub(super) async fn connect(source: &Source) -> Result<(Session, Slots), Databas
     };
     let session = external(connect).await.map_err(no_session)?;
     Ok((session, slots))
+}
+
+/// Do some work of the host itself, such as to create tables.
+///
+/// # Errors
+/// What SQLite says.
+pub(super) async fn administer<T: Send + 'static>(
+    source: &Source,
+    budget: Duration,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, DatabaseError> {
+    let (session, slots) = connect(source).await?;
+    let work = move |connection: &Connection| work(connection).map_err(|error| answer(error).error);
+    let done = external(session.run(budget, work)).await;
+    close(session, &slots).await;
+    done.unwrap_or_else(|error| Err(no_session(error)))
 }
 
 /// Close a session, and wait for that.

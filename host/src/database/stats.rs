@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 
 use super::error::{DatabaseError, DatabaseErrorKind};
+use super::outbox::OutboxReport;
 use crate::histogram::{Histogram, Times};
 
 /// The statements of a database.
@@ -34,6 +35,8 @@ pub struct DatabaseReport {
     pub times: Times,
     /// How many statements failed, by kind. Only kinds that have occurred.
     pub errors: Vec<(&'static str, u64)>,
+    /// What was published, if it has an outbox.
+    pub outbox: Option<OutboxReport>,
 }
 
 /// A pool of sessions.

@@ -26,14 +26,14 @@ fn at(url: &str, limits: DatabaseConfig) -> DatabaseConfig {
 
 async fn memory(limits: DatabaseConfig) -> Arc<Database> {
     let database = Database::open("main", &at("sqlite::memory:", limits), Path::new("")).await;
-    Arc::new(database.unwrap())
+    database.unwrap()
 }
 
 /// A database in a file. The directory must exist as long as the database.
 async fn file(limits: DatabaseConfig) -> (Arc<Database>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open("main", &at("sqlite://test.db", limits), directory.path()).await;
-    (Arc::new(database.unwrap()), directory)
+    (database.unwrap(), directory)
 }
 
 async fn writer(database: &Arc<Database>) -> Handle {

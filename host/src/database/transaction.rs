@@ -8,6 +8,7 @@ use sqlx::MySql;
 use super::engine_transaction::EngineTransaction;
 use super::error::DatabaseError;
 use super::limits::Access;
+use super::outbox::{self, OutboxMessage};
 use super::sqlite::Sqlite;
 use super::value::{Outcome, RowSet, Value};
 use super::{Database, check};
@@ -20,6 +21,8 @@ pub struct Transaction {
     pub(super) access: Access,
     /// A database in memory must exist until its last transaction ends.
     pub(super) database: Arc<Database>,
+    /// It has inserted rows into the outbox.
+    pub(super) has_published: bool,
 }
 
 pub(super) enum AnyTransaction {
@@ -74,6 +77,26 @@ impl Transaction {
         }
     }
 
+    /// Publish a message to the subscribers of a topic of an app when the changes are committed, by inserting a row into the
+    /// outbox.
+    ///
+    /// # Errors
+    /// See [`DatabaseError`]. [`DatabaseError::Denied`] if the grant is read-only, or the config has no outbox for the database.
+    pub async fn publish(&mut self, app: &str, topic: &str, message: OutboxMessage<'_>) -> Result<(), DatabaseError> {
+        let name = &self.database.name;
+        if self.access == Access::ReadOnly {
+            let reason = format!("the app may only read the database `{name}`, and to publish is to insert a row");
+            return Err(DatabaseError::Denied(reason));
+        }
+        if self.database.outbox.is_none() {
+            let reason = format!("the database `{name}` has no outbox; the config needs `[databases.{name}.outbox]`");
+            return Err(DatabaseError::Denied(reason));
+        }
+        self.execute(outbox::INSERT, outbox::values(app, topic, message)?).await?;
+        self.has_published = true;
+        Ok(())
+    }
+
     /// Commit the changes.
     ///
     /// # Errors
@@ -81,10 +104,15 @@ impl Transaction {
     /// whether the changes were committed; after any other error, they were not.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         let stats = &self.database.stats;
-        match self.inner {
+        let committed = match self.inner {
             AnyTransaction::MySql(inner) => stats.measure(Box::pin(inner.commit())).await,
             AnyTransaction::Sqlite(inner) => stats.measure(inner.commit()).await,
+        };
+        match &self.database.outbox {
+            Some(outbox) if self.has_published => outbox.note_commit(),
+            _ => self.database.note_change(self.access),
         }
+        committed
     }
 
     /// Roll back the changes.

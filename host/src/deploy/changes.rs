@@ -1,7 +1,7 @@
 //! What differs between the config that is in effect and a new one.
 
 use super::plan::Running;
-use crate::config::{AppConfig, Config, Problem};
+use crate::config::{ApiConfig, AppConfig, Config, Problem};
 
 /// Keys that a running host cannot change.
 pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec<Problem> {
@@ -10,6 +10,7 @@ pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec
         ("watch", config.watch != old.watch),
         ("log", config.log != old.log),
         ("admin", config.admin != old.admin),
+        ("api", of_the_api(config) != of_the_api(old)),
         ("traces", config.traces != old.traces),
         ("cache", config.cache != old.cache),
         ("limits.max_instances", config.limits.max_instances != old.limits.max_instances),
@@ -27,6 +28,11 @@ pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec
         problems.push(config.locator.problem(&format!("apps.{name}.limits.memory"), message));
     }
     problems
+}
+
+/// What a running host cannot change of the API.
+fn of_the_api(config: &Config) -> Option<ApiConfig> {
+    config.api.as_ref().map(ApiConfig::without_tokens)
 }
 
 /// Whether a database is the same in both configs, so that it stays open.

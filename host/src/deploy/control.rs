@@ -8,10 +8,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::api_tokens::ApiTokens;
 use super::databases::{self, Databases};
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
-use super::plan::{Apps, ReloadReport, Running, plan};
+use super::plan::{Apps, Prepared, ReloadReport, Running, plan};
 use crate::app::App;
 use crate::app::recording::RecordOptions;
 use crate::app::versions::{self, AppReport, Change, Missing, Outcome, PinOutcome, Swap, Version, description};
@@ -19,6 +21,7 @@ use crate::config::{Config, ConfigError, Share};
 use crate::host_state::{HostState, RoutingTable};
 use crate::module::{Engine, LoadError};
 use crate::record::Reader;
+use crate::relays::Relays;
 use crate::text::log_line;
 
 /// What an operator can do with the apps of a running host. Cheap to clone.
@@ -29,6 +32,7 @@ pub(super) struct Inner {
     engine: Engine,
     pub(super) state: Arc<HostState>,
     serving: Mutex<Serving>,
+    relays: Relays,
     /// Notified when a config was put into effect, for the file watch.
     reloaded: Notify,
     /// Deploys of different apps run side by side. A reload of the config runs alone.
@@ -41,6 +45,7 @@ pub(super) struct Serving {
     config: Arc<Config>,
     pub(super) apps: Arc<Apps>,
     pub(super) databases: Databases,
+    pub(super) tokens: Arc<ApiTokens>,
 }
 
 /// Which connections get a version that is deployed.
@@ -94,11 +99,15 @@ pub enum DeployError {
 }
 
 impl Control {
-    pub(crate) fn new(engine: Engine, state: Arc<HostState>, config: Config, apps: Apps, databases: Databases) -> Self {
-        let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases };
+    pub(crate) fn new(state: Arc<HostState>, config: Config, prepared: Prepared) -> Self {
+        let Prepared { engine, apps, databases, tokens } = prepared;
+        let relays = Relays::new();
+        relays.apply(&config, &databases, &apps);
+        let serving = Serving { config: Arc::new(config), apps: Arc::new(apps), databases, tokens: Arc::new(tokens) };
         Self(Arc::new(Inner {
             engine,
             state,
+            relays,
             serving: Mutex::new(serving),
             reloaded: Notify::new(),
             turn: tokio::sync::RwLock::new(()),
@@ -233,7 +242,12 @@ impl Control {
     /// # Errors
     /// If there is no such app.
     pub(crate) fn record(&self, app: &str, order: RecordOptions) -> Result<Option<Reader>, DeployError> {
-        Ok(Reader::start(&self.app(app)?, order, self.0.state.draining.clone()))
+        Ok(Reader::start(&self.app(app)?, order, self.draining()))
+    }
+
+    /// Cancelled when the host takes no more connections.
+    pub(crate) fn draining(&self) -> CancellationToken {
+        self.0.state.draining.clone()
     }
 
     /// Wait until a config was put into effect.
@@ -244,6 +258,11 @@ impl Control {
     /// The files of all modules, with the apps that they are of.
     pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
         module_files(&self.serving().config)
+    }
+
+    /// Publish no more rows of outboxes. They wait for the next start.
+    pub(crate) async fn stop_relays(&self) {
+        self.0.relays.stop().await;
     }
 
     /// Close all databases, after the last call.
@@ -265,15 +284,21 @@ impl Control {
             engine: &self.0.engine,
             apps: &before.apps,
             databases: &before.databases,
+            tokens: &before.tokens,
             context: &self.0.state.context,
         };
         let mut plan = plan(&config, &running).await?;
         // From here on nothing can fail and nothing waits: for connections it is one step.
         plan.apply();
         self.0.state.set_routing(RoutingTable::new(&config, &plan.apps));
+        self.0.relays.apply(&config, &plan.databases, &plan.apps);
         let apps = Arc::new(plan.apps);
-        *self.0.serving.lock() =
-            Serving { config: Arc::new(config), apps: Arc::clone(&apps), databases: plan.databases.clone() };
+        *self.0.serving.lock() = Serving {
+            config: Arc::new(config),
+            apps: Arc::clone(&apps),
+            databases: plan.databases.clone(),
+            tokens: Arc::new(plan.tokens),
+        };
         for app in before.apps.iter().filter(|(name, _)| !apps.contains_key(*name)).map(|(_, app)| app) {
             app.go();
         }
@@ -302,7 +327,7 @@ impl Control {
         self.0.serving.lock().clone()
     }
 
-    fn app(&self, name: &str) -> Result<Arc<App>, DeployError> {
+    pub(crate) fn app(&self, name: &str) -> Result<Arc<App>, DeployError> {
         let Serving { apps, .. } = self.serving();
         apps.get(name)
             .cloned()

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::Setup;
 use crate::config::{AppConfig, Config, Grant, Problem};
-use crate::database::{Access, Database, Handle};
+use crate::database::{Access, Database, Handle, OpenError};
 
 /// Databases by their name in the config.
 pub type Databases = BTreeMap<String, Arc<Database>>;
@@ -27,8 +27,11 @@ pub(super) async fn open(config: &Config, mut open: Databases) -> (Databases, Ve
     let mut problems = Vec::new();
     while let Some(Ok((name, opened))) = opening.join_next().await {
         match opened {
-            Ok(database) => drop(open.insert(name, Arc::new(database))),
-            Err(error) => problems.push(config.locator.problem(&format!("databases.{name}.url"), error.to_string())),
+            Ok(database) => drop(open.insert(name, database)),
+            Err(error) => {
+                let key = if matches!(error, OpenError::Outbox { .. }) { "outbox" } else { "url" };
+                problems.push(config.locator.problem(&format!("databases.{name}.{key}"), error.to_string()));
+            }
         }
     }
     (open, problems)

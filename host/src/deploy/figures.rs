@@ -1,6 +1,7 @@
 //! What a running host keeps and has counted, for metrics.
 
 use super::Control;
+use crate::api_counts::ApiReport;
 use crate::app::AppFigures;
 use crate::database::DatabaseReport;
 use crate::memory_budget::MemoryReport;
@@ -20,7 +21,22 @@ pub struct HostFigures {
     pub connections_limit: usize,
 }
 
+/// What passes through the API.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ApiFigures {
+    /// What was counted.
+    pub(crate) report: ApiReport,
+    /// The most connections.
+    pub(crate) connections_limit: usize,
+}
+
 impl Control {
+    /// What passes through the API, if there is one.
+    pub(crate) fn api_figures(&self) -> Option<ApiFigures> {
+        let connections_limit = self.config().api.as_ref()?.max_connections;
+        Some(ApiFigures { report: self.0.state.api.report(), connections_limit })
+    }
+
     /// What each app keeps and has counted.
     pub fn app_figures(&self) -> Vec<AppFigures> {
         self.serving().apps.values().map(|app| app.figures()).collect()

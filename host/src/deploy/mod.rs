@@ -4,6 +4,7 @@
 //! again; with `databases` and `changes`) → `control` (everything that an operator, a file or a signal can cause) → `watch`
 //! and `follow` (files that change). Which version serves which connection is in [`app::versions`](crate::app::versions).
 
+mod api_tokens;
 mod changes;
 mod control;
 mod databases;
@@ -14,6 +15,7 @@ mod plan;
 mod watch;
 
 pub use crate::app::versions::{AppReport, Counts, Outcome, PinOutcome, Refusal, VersionReport, VersionStatus};
+pub use api_tokens::{ApiToken, ApiTokens};
 pub use control::{Control, DeployError, Pin, Rollout};
 pub use databases::Databases;
 pub use figures::HostFigures;
@@ -22,4 +24,5 @@ pub use plan::{Prepared, ReloadReport, prepare};
 pub use watch::{ModuleWatcher, SourceWatcher, read_whole};
 
 pub(crate) use control::module_files;
+pub(crate) use figures::ApiFigures;
 pub(crate) use follow::follow_files;

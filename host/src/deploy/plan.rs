@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::api_tokens::ApiTokens;
 use super::changes;
 use super::databases::{self, Databases, set_up};
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub apps: BTreeMap<String, Arc<App>>,
     /// All databases of the config.
     pub databases: Databases,
+    /// The tokens of the API.
+    pub tokens: ApiTokens,
 }
 
 /// What a reload of the config has changed.
@@ -44,6 +47,7 @@ pub(super) struct Running<'a> {
     pub(super) engine: &'a Engine,
     pub(super) apps: &'a Apps,
     pub(super) databases: &'a Databases,
+    pub(super) tokens: &'a ApiTokens,
     pub(super) context: &'a HostContext,
 }
 
@@ -53,6 +57,8 @@ pub(super) struct Plan {
     pub(super) databases: Databases,
     /// All apps that there will be.
     pub(super) apps: Apps,
+    /// All tokens of the API that there will be.
+    pub(super) tokens: ApiTokens,
     /// A sentence for each change.
     pub(super) changes: Vec<String>,
     steps: Vec<Step>,
@@ -77,10 +83,11 @@ pub async fn prepare(config: &Config, context: &HostContext) -> Result<Prepared,
         let message = format!("cannot reserve room for so many instances: {error:#}");
         Problems(vec![config.locator.problem("limits.max_instances", message)])
     })?;
-    let (apps, databases) = (Apps::new(), Databases::new());
-    let nothing = Running { config: None, engine: &engine, apps: &apps, databases: &databases, context };
-    let Plan { apps, databases, .. } = plan(config, &nothing).await?;
-    Ok(Prepared { engine, apps, databases })
+    let (apps, databases, tokens) = (Apps::new(), Databases::new(), ApiTokens::default());
+    let nothing =
+        Running { config: None, engine: &engine, apps: &apps, databases: &databases, tokens: &tokens, context };
+    let Plan { apps, databases, tokens, .. } = plan(config, &nothing).await?;
+    Ok(Prepared { engine, apps, databases, tokens })
 }
 
 /// Make a config ready. What serves is not touched.
@@ -97,7 +104,14 @@ pub(super) async fn plan(config: &Config, running: &Running<'_>) -> Result<Plan,
         problems.extend(changes::fixed(config, old, running));
         changes = changes::of_the_host(config, old);
     }
-    let mut plan = Plan { databases, apps: Apps::new(), changes, steps: Vec::new() };
+    let tokens = ApiTokens::load(config).unwrap_or_else(|Problems(of_tokens)| {
+        problems.extend(of_tokens);
+        ApiTokens::default()
+    });
+    if running.config.is_some() && !tokens.are(running.tokens) {
+        changes.push("the tokens of the API are others".to_owned());
+    }
+    let mut plan = Plan { databases, apps: Apps::new(), tokens, changes, steps: Vec::new() };
     for (name, new) in &config.apps {
         let Some(compiled) = compiled.remove(name) else { continue };
         let planned = match running.apps.get(name) {

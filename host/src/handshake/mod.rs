@@ -7,7 +7,6 @@ mod compression;
 mod health;
 mod library;
 mod page;
-mod patient_socket;
 mod public;
 mod upgrade;
 
@@ -25,13 +24,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 pub(crate) use page::PATH as TEST_PAGE;
-use patient_socket::PatientSocket;
 
 use crate::app::connection::{Close, Opened, Slot};
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
 use crate::session::Transport;
+use crate::socket::PatientSocket;
 
 /// How long a client with too many connections from its address has to read the response.
 const TURNED_AWAY: Duration = Duration::from_secs(1);

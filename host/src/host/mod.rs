@@ -12,6 +12,7 @@ pub(crate) use entrances::certificates;
 pub use entrances::{Entrances, Listening};
 
 use crate::admin::{Admin, AdminError};
+use crate::api::{ApiStartError, RunningApi};
 use crate::app::{HostContext, Observer};
 use crate::config::{Config, ListenAddress, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
@@ -46,6 +47,9 @@ pub enum StartError {
     /// There is no admin listener.
     #[error("{0}")]
     Admin(#[from] AdminError),
+    /// There is no API.
+    #[error("{0}")]
+    Api(#[from] ApiStartError),
 }
 
 /// A running host.
@@ -54,6 +58,7 @@ pub struct Host {
     control: Control,
     state: Arc<HostState>,
     admin: Option<Admin>,
+    api: Option<RunningApi>,
     certificates: Vec<Arc<Certificates>>,
 }
 
@@ -85,22 +90,27 @@ impl Host {
     }
 
     async fn serve(entrances: Entrances, config: Config, ready: Ready) -> Result<Self, StartError> {
-        let Ready { context, watcher, prepared: Prepared { engine, apps, databases } } = ready;
+        let Ready { context, watcher, prepared } = ready;
         let listening = entrances.listening();
-        let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
-        let (wanted, locator) = (config.admin.clone(), config.locator.clone());
-        let control = Control::new(engine, Arc::clone(&state), config, apps, databases);
+        let state = Arc::new(HostState::new(RoutingTable::new(&config, &prepared.apps), context));
+        let (wanted, api, locator) = (config.admin.clone(), config.api.clone(), config.locator.clone());
+        let control = Control::new(Arc::clone(&state), config, prepared);
         let admin = match wanted {
             Some(wanted) => Some(Admin::start(&wanted, &locator, control.clone()).await?),
+            None => None,
+        };
+        let api = match api {
+            Some(api) => Some(RunningApi::start(&api, &locator, control.clone(), Arc::clone(&state)).await?),
             None => None,
         };
         if let Some(watcher) = watcher {
             tokio::spawn(deploy::follow_files(watcher, control.clone(), state.draining.clone()));
         }
         tokio::spawn(evict_when_short(Arc::downgrade(&state)));
-        let (entrances, certificates) = entrances.serve();
+        let (entrances, mut certificates) = entrances.serve();
+        certificates.extend(api.as_ref().and_then(RunningApi::certificates));
         tokio::spawn(listen(entrances, Arc::clone(&state)));
-        Ok(Self { listening, control, state, admin, certificates })
+        Ok(Self { listening, control, state, admin, api, certificates })
     }
 
     /// What is listened on.
@@ -119,6 +129,11 @@ impl Host {
     /// Where the admin listener is, if there is one: `http://127.0.0.1:PORT` or `unix:PATH`.
     pub fn admin_address(&self) -> Option<String> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Where the API is, if there is one.
+    pub fn api_address(&self) -> Option<&ListenAddress> {
+        self.api.as_ref().map(RunningApi::address)
     }
 
     /// Read the certificates of all listeners again, for new connections. The host also does this by itself when their files
@@ -157,7 +172,11 @@ impl Host {
     /// Take no more connections, close all, and wait for their ends, at most for `drain_timeout`. Returns
     /// how many connections were left then.
     pub async fn drain(self) -> usize {
+        self.control.stop_relays().await;
         let left = shutdown::drain(&self.state).await;
+        if let Some(api) = self.api {
+            api.stop().await;
+        }
         if let Some(admin) = self.admin {
             admin.stop().await;
         }

@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
         "hassock:host/sql.[method]database.begin": async,
         "hassock:host/sql.[method]transaction.query": async,
         "hassock:host/sql.[method]transaction.execute": async,
+        "hassock:host/sql.[method]transaction.publish": async,
         "hassock:host/sql.[static]transaction.commit": async,
         "hassock:host/sql.[static]transaction.rollback": async,
     },

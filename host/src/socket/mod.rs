@@ -2,8 +2,10 @@
 
 mod activation;
 mod listener;
+mod patient;
 mod stream;
 
 pub(crate) use activation::note_inherited;
 pub use listener::{ListenError, Listener, SocketFile};
+pub(crate) use patient::PatientSocket;
 pub use stream::Socket;

@@ -17,7 +17,7 @@ use super::{Answer, Connect, LogLine, TestError};
 use crate::app::connection::{Connection, Slot};
 use crate::app::{App, HostContext, Observer};
 use crate::config::Config;
-use crate::deploy::{self, Control, Databases, Prepared, Rollout};
+use crate::deploy::{self, Control, Databases, Rollout};
 use crate::external::ExternalWork;
 use crate::handshake::Client;
 use crate::host_state::{HostState, RoutingTable};
@@ -56,9 +56,10 @@ impl InProcessHost {
             let sim = Arc::new(Simulation::new(now, seed));
             let context =
                 HostContext { observer: Some(Observer::Simulation(Arc::clone(&sim))), ..HostContext::default() };
-            let Prepared { engine, apps, databases } = deploy::prepare(&config, &context).await?;
-            let state = Arc::new(HostState::new(RoutingTable::new(&config, &apps), context));
-            let control = Control::new(engine, Arc::clone(&state), config, apps, databases.clone());
+            let prepared = deploy::prepare(&config, &context).await?;
+            let databases = prepared.databases.clone();
+            let state = Arc::new(HostState::new(RoutingTable::new(&config, &prepared.apps), context));
+            let control = Control::new(Arc::clone(&state), config, prepared);
             Ok::<_, TestError>((sim, control, databases, state))
         });
         // A self-test may sleep, and nothing else lets time pass meanwhile.

@@ -62,6 +62,7 @@ async fn what_will_hurt_is_a_warning() {
     let admin = "[admin]\nlisten = \"unix:admin.sock\"\n";
     assert_eq!(warnings(folder(&format!("{good}{admin}")).path()).await, []);
     let password = "[databases.main]\nurl = \"sqlite://user:hunter2@file.db\"\n";
+    let token = "[api.tokens.a]\ntoken = \"0123456789abcdef\"\napps = \"*\"\nscopes = [\"send\"]\n";
     for (config, key, words) in [
         ("trusted_proxies = [\"127.0.0.1\"]\n".to_owned(), "hosts", "`hosts = [\"chat.example.org\"]`"),
         ("hosts = [\"chat.example.org\"]\n".to_owned(), "trusted_proxies", "a proxy is probably in front"),
@@ -69,6 +70,8 @@ async fn what_will_hurt_is_a_warning() {
         (format!("listen = \"0.0.0.0:0\"\n{good}"), "listen", "without TLS"),
         (format!("{good}[limits]\nmax_connections = 1000000000\n"), "limits.max_connections", "`LimitNOFILE`"),
         (format!("{good}{password}"), "databases.main.url", "`chmod o-r`"),
+        (format!("{good}{token}"), "api.tokens.a.token", "`chmod o-r`"),
+        (format!("{good}[api]\nlisten = \"0.0.0.0:0\"\n"), "api.listen", "the tokens can be read on the way"),
     ] {
         let found = warnings(folder(&config).path()).await;
         let [(found, message)] = found.as_slice() else { panic!("{config}: {found:?}") };

@@ -170,11 +170,12 @@ async fn what_is_wrong_with_the_config_is_told_with_line_and_key() {
     }
 }
 
-/// The addresses of databases do not matter: they are in memory here, whatever the config says.
+/// The addresses of databases do not matter: they are in memory here, whatever the config says. Neither do the secrets of tokens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_elsewhere_is_not_asked() {
     let config = "[databases.main]\nurl = \"mysql://u:${HASSOCK_NO_SUCH_VARIABLE}@192.0.2.1/d\"\n[apps.probe]\n\
-        path = \"/probe\"\nmodule = \"probe.wasm\"\ndatabases = { main = \"read-write\" }\n";
+        path = \"/probe\"\nmodule = \"probe.wasm\"\ndatabases = { main = \"read-write\" }\n\
+        [api.tokens.shop]\ntoken = \"${HASSOCK_NO_SUCH_VARIABLE}\"\napps = \"*\"\nscopes = [\"publish\"]\n";
     let transcript = "sql main: CREATE TABLE t (n BIGINT)\nconnect a /probe\n\
         a > {\"execute\": {\"sql\": \"INSERT INTO t VALUES (5)\"}}\na < {\"ok\": {\"affected\": 1, \"id\": \"${any}\"}}\n\
         sql main: SELECT n FROM t\n  | n |\n  | 5 |\n";

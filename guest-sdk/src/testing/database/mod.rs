@@ -14,8 +14,8 @@ use script::Script;
 pub use script::Scripted;
 use sqlite::Sqlite;
 
-use crate::Result as AnyResult;
 use crate::sql::{Outcome, RowSet, Rows, SqlError as Error, Value};
+use crate::{Message, Result as AnyResult};
 
 /// What a grant allows, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ pub(crate) struct Store {
     /// What the next statements of the module fail with.
     failures: RefCell<VecDeque<Error>>,
     transactions: Cell<Transactions>,
+    /// What the open transaction publishes when it is committed.
+    outbox: RefCell<Vec<(String, Message)>>,
 }
 
 enum Engine {
@@ -104,7 +106,13 @@ impl Store {
     }
 
     fn new(engine: Engine, granted: Access) -> Self {
-        Self { engine, granted, failures: RefCell::default(), transactions: Cell::default() }
+        Self {
+            engine,
+            granted,
+            failures: RefCell::default(),
+            transactions: Cell::default(),
+            outbox: RefCell::default(),
+        }
     }
 
     pub(super) fn granted(&self) -> Access {
@@ -148,12 +156,27 @@ impl Store {
         Ok(transactions.last)
     }
 
-    pub(super) fn commit(&self, number: u64) -> Result<(), Error> {
+    /// Publish a message when the transaction is committed.
+    pub(super) fn publish(&self, number: u64, access: Access, topic: &str, message: Message) -> Result<(), Error> {
+        self.run(Scope::Transaction(number), || match access {
+            Access::ReadWrite => {
+                self.outbox.borrow_mut().push((topic.to_owned(), message));
+                Ok(())
+            }
+            Access::ReadOnly => {
+                Err(Error::Denied("the app may only read the database, and to publish is to insert a row".into()))
+            }
+        })
+    }
+
+    /// Returns what is to be published.
+    pub(super) fn commit(&self, number: u64) -> Result<Vec<(String, Message)>, Error> {
         self.check(Scope::Transaction(number))?;
+        let outbox = self.outbox.take();
         let result = self.control(Access::ReadWrite, "COMMIT");
         // What could not be committed is rolled back.
         self.end(None);
-        result
+        result.map(|()| outbox)
     }
 
     pub(super) fn rollback(&self, number: u64) -> Result<(), Error> {
@@ -226,6 +249,7 @@ impl Store {
             // An error means that SQLite has just rolled back itself.
             let _ = sqlite.control(Access::ReadWrite, "ROLLBACK");
         }
+        self.outbox.borrow_mut().clear();
         self.transactions.set(Transactions { open: None, lost, ..self.transactions.get() });
     }
 }

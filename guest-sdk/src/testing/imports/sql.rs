@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
+use super::topics;
+use crate::Message;
 use crate::sql::{Outcome, RowSet, SqlError, Value};
+use crate::testing::answer::MAX_TOPIC;
 use crate::testing::current::state;
 use crate::testing::database::{Access, Scope, Store};
 
@@ -71,9 +74,24 @@ impl Transaction {
         self.store.execute(Scope::Transaction(self.number), self.access, statement, &parameters)
     }
 
+    pub(crate) fn publish(&self, topic: &str, message: Message) -> Result<(), SqlError> {
+        let most = state("Transaction::publish", |state| state.limits.outbox_bytes);
+        let bytes = message.as_bytes().len();
+        if bytes > most {
+            return Err(SqlError::TooLarge(format!("the message has {bytes} bytes, more than {most} (outbox_bytes)")));
+        }
+        if topic.is_empty() || topic.len() > MAX_TOPIC {
+            return Err(SqlError::Other(format!("the name of a topic has 1 to {MAX_TOPIC} bytes")));
+        }
+        self.store.publish(self.number, self.access, topic, message)
+    }
+
     pub(crate) fn commit(self) -> Result<(), SqlError> {
         inside("Transaction::commit");
-        self.store.commit(self.number)
+        for (topic, message) in self.store.commit(self.number)? {
+            state("Transaction::commit", |state| topics::publish_from_outbox(state, &topic, &message));
+        }
+        Ok(())
     }
 
     pub(crate) fn rollback(self) -> Result<(), SqlError> {

@@ -74,6 +74,11 @@ pub(crate) fn subscribers(topic: &str) -> Vec<u64> {
     state("topics::subscribers", |state| state.subscribers(topic).map(|(id, _)| id).collect())
 }
 
+/// Publish what a transaction has committed. One that can be inserted can be published.
+pub(super) fn publish_from_outbox(state: &mut State, topic: &str, message: &Message) {
+    let _ = publish_to(state, topic, message, &Options::default());
+}
+
 fn publish_to(state: &mut State, topic: &str, message: &Message, options: &Options) -> Result<Published, TopicError> {
     if message.as_bytes().len() > state.limits.outbox_bytes {
         return Err(TopicError::TooLarge);

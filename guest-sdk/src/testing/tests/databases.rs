@@ -123,6 +123,47 @@ fn a_transaction_happens_as_a_whole_or_not_at_all() {
 }
 
 /// Invariant 8: what a call leaves open is rolled back, even if the handle is kept.
+/// What a transaction publishes is published with its commit, and never without.
+#[test]
+fn a_transaction_publishes_when_it_is_committed() {
+    let host = builder().database("main").read_only_database("other").build();
+    host.database("main").execute("CREATE TABLE t (n INTEGER)", []).unwrap();
+    let client = client(&host);
+    within(&client, |connection| {
+        connection.subscribe("news").unwrap();
+        main()
+            .transaction(|transaction| {
+                transaction.publish("news", "one")?;
+                transaction.execute("INSERT INTO t VALUES (1)", [])?;
+                transaction.publish_json("news", &2)?;
+                assert!(sql_error(transaction.publish("", "x")).to_string().contains("1 to 256 bytes"));
+                let large = vec![0; (1 << 20) + 1];
+                assert!(matches!(sql_error(transaction.publish("news", large)), SqlError::TooLarge(_)));
+                Ok(())
+            })
+            .unwrap();
+        let failed: Result<()> = main().transaction(|transaction| {
+            transaction.publish("news", "never")?;
+            crate::bail!("told to")
+        });
+        failed.unwrap_err();
+        let left_open = main().begin().unwrap();
+        left_open.publish("news", "never").unwrap();
+        std::mem::forget(left_open);
+    });
+    within(&client, |_| {
+        let lost = main().begin().unwrap();
+        lost.publish("news", "never").unwrap();
+        drop(lost);
+        main().begin().unwrap().commit().unwrap();
+        let read_only = Database::open("other").unwrap().begin().unwrap();
+        assert!(matches!(sql_error(read_only.publish("news", "never")), SqlError::Denied(_)));
+    });
+    client.expect_text("one");
+    client.expect_text("2");
+    client.expect_nothing();
+}
+
 #[test]
 fn an_open_transaction_ends_with_its_call() {
     let host = host_with_table("a");

@@ -4,6 +4,7 @@
 //! Names and units are those of Prometheus: base units, `_total` for counters, `process_…` for what the system knows of the
 //! process. Each bound of the host has a metric for what is used of it.
 
+mod api;
 mod apps;
 mod databases;
 mod family;
@@ -19,7 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::app::AppFigures;
 use crate::app::versions::AppReport;
 use crate::database::DatabaseReport;
-use crate::deploy::HostFigures;
+use crate::deploy::{ApiFigures, HostFigures};
 
 /// Of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,6 +31,8 @@ pub(super) struct Snapshot {
     pub(super) apps: Vec<AppFigures>,
     pub(super) databases: Vec<DatabaseReport>,
     pub(super) host: HostFigures,
+    /// None if the host has no API.
+    pub(super) api: Option<ApiFigures>,
 }
 
 /// The metrics.
@@ -38,6 +41,7 @@ pub(super) fn text(snapshot: Snapshot) -> Result<String, fmt::Error> {
     registry.register_collector(Box::new(process::Scrape));
     let own = registry.sub_registry_with_prefix("hassock");
     own.register_collector(Box::new(host::Scrape(snapshot.host)));
+    own.register_collector(Box::new(api::Scrape(snapshot.api)));
     own.register_collector(Box::new(apps::Scrape(snapshot.apps)));
     own.register_collector(Box::new(versions::Scrape(snapshot.versions)));
     own.register_collector(Box::new(databases::Scrape(snapshot.databases)));
@@ -55,8 +59,9 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
+    use crate::api_counts::ApiReport;
     use crate::app::{HistoryReport, TrafficReport};
-    use crate::database::PoolReport;
+    use crate::database::{OutboxReport, PoolReport};
     use crate::histogram::Times;
     use crate::memory_budget::{MemoryBudget, Use};
 
@@ -99,6 +104,14 @@ mod tests {
             pools: vec![PoolReport { access: "read-write", busy: 2, limit: 16 }],
             times: Times { count: 2, sum_micros: 3e6, below: vec![(5e5, 0), (2e6, 2)] },
             errors: vec![("pool-exhausted", 9)],
+            outbox: Some(OutboxReport {
+                published: 11,
+                removed: 2,
+                strangers: 3,
+                statements: 40,
+                oldest_seconds: 0.5,
+                leads: true,
+            }),
         };
         let host = HostFigures {
             memory: memory.report(),
@@ -107,7 +120,19 @@ mod tests {
             connections: 12,
             connections_limit: 10_000,
         };
-        Snapshot { versions: vec![versions::tests::report()], apps: vec![figures], databases: vec![database], host }
+        let report = ApiReport {
+            requests: vec![("publish".into(), 200, 6)],
+            times: Times { count: 6, sum_micros: 3e6, below: vec![(5e5, 4), (2e6, 6)] },
+            connections: 2,
+        };
+        let api = Some(ApiFigures { report, connections_limit: 256 });
+        Snapshot {
+            versions: vec![versions::tests::report()],
+            apps: vec![figures],
+            databases: vec![database],
+            host,
+            api,
+        }
     }
 
     #[test]
@@ -139,6 +164,11 @@ mod tests {
             "hassock_handshakes_total{app=\"chat\",outcome=\"accepted\"} 5",
             "hassock_unrouted_handshakes_total{outcome=\"not-found\"} 2",
             "hassock_spans_total{outcome=\"lost\"} 1",
+            "hassock_api_requests_total{operation=\"publish\",status=\"200\"} 6",
+            "hassock_api_request_duration_seconds_count 6",
+            "hassock_api_request_duration_seconds_sum 3.0",
+            "hassock_api_connections 2",
+            "hassock_api_connections_limit 256",
             "hassock_open_connections 12",
             "hassock_connections_limit 10000",
             "hassock_messages_received_total{app=\"chat\"} 7",
@@ -161,6 +191,12 @@ mod tests {
             "hassock_database_statement_duration_seconds_count{database=\"main\"} 2",
             "hassock_database_statement_duration_seconds_sum{database=\"main\"} 3.0",
             "hassock_database_errors_total{database=\"main\",kind=\"pool-exhausted\"} 9",
+            "hassock_outbox_published_total{database=\"main\"} 11",
+            "hassock_outbox_removed_total{database=\"main\"} 2",
+            "hassock_outbox_foreign_rows{database=\"main\"} 3",
+            "hassock_outbox_statements_total{database=\"main\"} 40",
+            "hassock_outbox_oldest_seconds{database=\"main\"} 0.5",
+            "hassock_outbox_relaying{database=\"main\"} 1",
         ] {
             assert!(text.lines().any(|line| line == expected), "missing {expected:?} in:\n{text}");
         }

@@ -1,14 +1,18 @@
 //! `hassock:host/sql`: grants, handles and transactions. The `database` module runs the statements.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use wasmtime::component::Resource;
 
 use crate::app::call::InstanceState;
 use crate::app::observer::CallObserver;
-use crate::database::{DatabaseError, Handle, Outcome as Done, RowSet as Found, Transaction, Value as Stored};
+use crate::database::{
+    DatabaseError, Handle, OutboxMessage, Outcome as Done, RowSet as Found, Transaction, Value as Stored,
+};
 use crate::module::bindings::hassock::host::sql::{Error, Host, HostDatabase, HostTransaction, Outcome, RowSet, Value};
+use crate::module::bindings::hassock::host::types::Message;
 use crate::module::resources::{OpenDatabase, OpenTransaction};
 use crate::traces::{Statement, StatementTrace};
 
@@ -198,6 +202,29 @@ impl HostTransaction for InstanceState {
         trace.ended(&done);
         self.sql.transactions.insert(this.rep(), transaction);
         Ok(done?.into())
+    }
+
+    async fn publish(&mut self, this: Resource<OpenTransaction>, topic: String, message: Message) -> Result<(), Error> {
+        let Some(call) = &self.call else { return Err(Error::Other("there is no call".to_owned())) };
+        let (app, most) = (Arc::clone(&call.app.name), call.setup.limits.outbox_bytes.bytes());
+        let message = match &message {
+            Message::Text(text) => OutboxMessage::Text(text),
+            Message::Binary(bytes) => OutboxMessage::Binary(bytes),
+        };
+        // Nobody could tell the module later.
+        if message.len() > most {
+            return Err(Error::TooLarge(format!(
+                "the message has {} bytes, more than {most} (outbox_bytes)",
+                message.len()
+            )));
+        }
+        let mut transaction = self.sql.take(this.rep())?;
+        // If this fails, the transaction is over. Some database errors end it, so the host ends it for every error.
+        let trace = self.before_statement(within(&transaction, "INSERT INTO hassock_outbox"))?;
+        let done = transaction.publish(&app, &topic, message).await;
+        trace.ended(&done);
+        self.sql.transactions.insert(this.rep(), transaction);
+        Ok(done?)
     }
 
     async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Result<(), Error> {

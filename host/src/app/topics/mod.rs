@@ -312,6 +312,11 @@ impl Topics {
         self.ledger.report()
     }
 
+    /// Look at the name of each topic that has subscribers or keeps messages, and at how many subscribers it has, in any order.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Arc<str>, usize)) {
+        self.by_name.read().iter().for_each(|(name, topic)| look(name, topic.lock().count()));
+    }
+
     /// The ids of a topic's subscribers, ascending.
     pub fn subscribers(&self, topic: &str) -> Vec<u64> {
         let topics = self.by_name.read();

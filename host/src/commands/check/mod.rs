@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::CommandError;
 use super::print::print_line;
 use crate::admin;
+use crate::api;
 use crate::app::HostContext;
 use crate::config::{Config, Problem, Problems};
 use crate::deploy;
@@ -40,6 +41,7 @@ pub async fn run(args: CheckArgs) -> Result<(), CommandError> {
     let mut warnings = Vec::new();
     if let Some(config) = config {
         problems.0.extend(admin::inspect(&config).0);
+        problems.0.extend(api::inspect(&config).0);
         problems.0.extend(host::certificates(&config).err().unwrap_or_default().0);
         problems.0.extend(prepare(&config).await.0);
         problems.0.sort_by_key(|problem| problem.line);

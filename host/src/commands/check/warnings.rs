@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::config::{AdminAddress, Config, ListenAddress, ListenerConfig, Problem};
+use crate::config::{AdminAddress, ApiConfig, Config, ListenAddress, ListenerConfig, Problem};
 use crate::open_files;
 
 /// The permissions that let everyone on the machine read a file.
@@ -13,19 +13,26 @@ const READ_BY_OTHERS: u32 = 0o004;
 pub(super) fn about(config: &Config) -> Vec<Problem> {
     let warnings = [
         readable_password(config),
+        readable_token(config),
         any_host(config),
         admin_port(config),
         unnamed_proxy(config),
         readable_traffic(config),
+        readable_requests(config),
         few_files(config),
     ];
     warnings.into_iter().flatten().collect()
 }
 
-fn readable_password(config: &Config) -> Option<Problem> {
+/// The config, if everyone on the machine can read it.
+fn readable_file(config: &Config) -> Option<toml::Table> {
     let mode = fs::metadata(config.locator.file()).ok()?.permissions().mode();
     let text = fs::read_to_string(config.locator.file()).ok()?;
-    let file: toml::Table = text.parse().ok()?;
+    text.parse().ok().filter(|_| mode & READ_BY_OTHERS != 0)
+}
+
+fn readable_password(config: &Config) -> Option<Problem> {
+    let file = readable_file(config)?;
     let databases = file.get("databases")?.as_table()?;
     let has_password = |url: &str| {
         let user = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
@@ -35,7 +42,19 @@ fn readable_password(config: &Config) -> Option<Problem> {
     let (name, _) = databases.iter().find(|(_, database)| url(database).is_some_and(|url| has_password(&url)))?;
     let message = "everyone on this machine can read the password; put it into an environment variable (`${PASSWORD}`), or \
                    `chmod o-r` the file";
-    (mode & READ_BY_OTHERS != 0).then(|| config.locator.problem(&format!("databases.{name}.url"), message))
+    Some(config.locator.problem(&format!("databases.{name}.url"), message))
+}
+
+fn readable_token(config: &Config) -> Option<Problem> {
+    let file = readable_file(config)?;
+    let tokens = file.get("api")?.get("tokens")?.as_table()?;
+    let is_written = |token: &toml::Value| {
+        token.get("token").and_then(toml::Value::as_str).is_some_and(|token| !token.contains("${"))
+    };
+    let (name, _) = tokens.iter().find(|(_, token)| is_written(token))?;
+    let message = "everyone on this machine can read the token; put it into an environment variable (`${TOKEN}`) or into a \
+                   `token_file`, or `chmod o-r` the file";
+    Some(config.locator.problem(&format!("api.tokens.{name}.token"), message))
 }
 
 fn any_host(config: &Config) -> Option<Problem> {
@@ -65,11 +84,23 @@ fn unnamed_proxy(config: &Config) -> Option<Problem> {
     is_behind_one.then(|| config.locator.problem("trusted_proxies", message))
 }
 
-fn readable_traffic(config: &Config) -> Option<Problem> {
-    let is_public = |listener: &ListenerConfig| match listener.address {
+/// Whether other machines can connect.
+fn is_public(listener: &ListenerConfig) -> bool {
+    match listener.address {
         ListenAddress::Tcp(address) => !address.ip().is_loopback(),
         _ => false,
-    };
+    }
+}
+
+fn readable_requests(config: &Config) -> Option<Problem> {
+    let api = config.api.as_ref().map(ApiConfig::listener);
+    api.filter(|api| is_public(api) && api.tls.is_empty())?;
+    let message = "other machines can connect without TLS, so the tokens can be read on the way; add `[api.tls.NAME]`, or listen \
+                   on 127.0.0.1";
+    Some(config.locator.problem("api.listen", message))
+}
+
+fn readable_traffic(config: &Config) -> Option<Problem> {
     let listeners = config.all_listeners();
     let (key, _) = listeners
         .iter()

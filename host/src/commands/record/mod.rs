@@ -18,7 +18,7 @@ use self::progress::{Counted, Progress, Tally, count};
 use self::script::Script;
 use super::print::print_line;
 use super::{CommandError, RunningHost};
-use crate::admin::{Client, Recorded};
+use crate::admin::{Client, Lines};
 use crate::record::{Entry, Event};
 use crate::shutdown::Signals;
 use crate::text::terminal_text;
@@ -132,7 +132,7 @@ impl Recording {
         Self { transcript, script: Script::default(), tally: Tally::default(), version: String::new(), progress }
     }
 
-    async fn follow(&mut self, mut recorded: Recorded, signals: &mut Signals) -> Result<Ended, CommandError> {
+    async fn follow(&mut self, mut recorded: Lines<Entry>, signals: &mut Signals) -> Result<Ended, CommandError> {
         loop {
             let entry = tokio::select! {
                 biased;
@@ -147,7 +147,7 @@ impl Recording {
     }
 
     /// Take what has arrived already.
-    fn finish(&mut self, mut recorded: Recorded) -> Result<Ended, CommandError> {
+    fn finish(&mut self, mut recorded: Lines<Entry>) -> Result<Ended, CommandError> {
         while let Some(Ok(entry)) = recorded.next().now_or_never() {
             if let Some(ended) = self.take(entry)? {
                 return Ok(ended);

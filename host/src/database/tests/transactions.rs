@@ -113,7 +113,7 @@ async fn a_file_can_be_granted_to_readers_only() {
     let reader = reader(&database).await;
     assert_eq!(count(&reader, "SELECT 1").await, Value::S64(1));
     let other = Database::open("other", &at("sqlite:test.db", limits()), directory.path()).await;
-    let main = writer(&Arc::new(other.unwrap())).await;
+    let main = writer(&other.unwrap()).await;
     main.execute("CREATE TABLE t (a INT)", vec![]).await.unwrap();
     assert_eq!(count(&reader, "SELECT count(*) FROM t").await, Value::S64(0));
 }

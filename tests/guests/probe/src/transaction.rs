@@ -30,6 +30,16 @@ pub enum Step {
         topic: String,
         text: String,
     },
+    /// Publish when the transaction is committed.
+    Enqueue {
+        topic: String,
+        text: String,
+    },
+    /// The same with a binary message of so many bytes.
+    EnqueueBytes {
+        topic: String,
+        count: usize,
+    },
     /// Have the transaction wait for a while.
     Sleep,
     /// Begin another one beside it, and drop that.
@@ -65,6 +75,8 @@ fn take(step: Step, database: &Database, transaction: &mut Option<Transaction>) 
         Step::Execute { sql, values } => json!(open?.execute(&sql, values::from_json(values)?)?.affected_rows),
         Step::Beside { sql, values } => values::to_json(&database.query(&sql, values::from_json(values)?)?),
         Step::Publish { topic, text } => json!(topics::publish(&topic, text)?),
+        Step::Enqueue { topic, text } => json!(open?.publish(&topic, text)?),
+        Step::EnqueueBytes { topic, count } => json!(open?.publish(&topic, vec![7; count])?),
         Step::Sleep => json!(std::thread::sleep(std::time::Duration::from_millis(300))),
         Step::Begin => json!(drop(database.begin()?)),
         Step::LeakAnother => json!(std::mem::forget(database.begin()?)),

@@ -1,33 +1,39 @@
-//! The events of a recording, as a client of the admin listener reads them.
+//! A response of one JSON object per line, as a client of the admin listener reads it: a recording, or a tail.
+
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
 
 use super::ClientError;
 use crate::config::AdminAddress;
-use crate::record::Entry;
 
-/// The events of a recording in progress. The recording ends when this is dropped.
+/// The lines of a response in progress. What they tell of ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Recorded {
+pub(crate) struct Lines<T> {
     body: Incoming,
     /// Received bytes; those from `read` on are not parsed yet.
     buffer: Vec<u8>,
     read: usize,
     address: AdminAddress,
+    /// In messages.
+    what: &'static str,
+    line: PhantomData<T>,
 }
 
-impl Recorded {
-    pub(super) fn new(body: Incoming, address: AdminAddress) -> Self {
-        Self { body, buffer: Vec::new(), read: 0, address }
+impl<T: DeserializeOwned> Lines<T> {
+    /// The lines of a body, which are a `what`.
+    pub(super) fn new(body: Incoming, address: AdminAddress, what: &'static str) -> Self {
+        Self { body, buffer: Vec::new(), read: 0, address, what, line: PhantomData }
     }
 
-    /// Wait for the next event. Do not call this after the last one. Nothing is lost if this is cancelled.
+    /// Wait for the next line. Do not call this after the last one. Nothing is lost if this is cancelled.
     ///
     /// # Errors
     /// If the host goes away, or sends something else.
-    pub(crate) async fn next(&mut self) -> Result<Entry, ClientError> {
+    pub(crate) async fn next(&mut self) -> Result<T, ClientError> {
         loop {
             if let Some(line) = self.line() {
                 let strange = |error: serde_json::Error| ClientError::Strange {
@@ -39,7 +45,7 @@ impl Recorded {
             let frame = match self.body.frame().await {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Err(self.broke_off(error.to_string())),
-                None => return Err(self.broke_off("there was no last event".to_owned())),
+                None => return Err(self.broke_off("there was no last line".to_owned())),
             };
             // Parsed bytes are removed only here, so that many lines in one frame cost one move.
             self.buffer.drain(..std::mem::take(&mut self.read));
@@ -56,6 +62,6 @@ impl Recorded {
     }
 
     fn broke_off(&self, reason: String) -> ClientError {
-        ClientError::BrokeOff { address: self.address.clone(), reason }
+        ClientError::BrokeOff { address: self.address.clone(), what: self.what, reason }
     }
 }

@@ -1,5 +1,5 @@
-//! A socket on which a write has to make progress. Before the session, nothing else gives up a client that does not read:
-//! hyper limits only how long it waits for a request.
+//! A socket on which a write has to make progress. Before the session, and for requests to the API, nothing else gives up a
+//! client that does not read: hyper limits only how long it waits for a request.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,22 +9,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::session::Transport;
-
 /// A socket whose client may take no bytes for so long.
-pub(super) struct PatientSocket<S> {
+pub(crate) struct PatientSocket<S> {
     socket: S,
     patience: Duration,
     /// The time that is left while a write waits. Boxed, because most never do.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: Transport> PatientSocket<S> {
-    pub(super) fn new(socket: S, patience: Duration) -> Self {
+impl<S> PatientSocket<S> {
+    pub(crate) fn new(socket: S, patience: Duration) -> Self {
         Self { socket, patience, alarm: None }
     }
 
-    pub(super) fn into_inner(self) -> S {
+    pub(crate) fn into_inner(self) -> S {
         self.socket
     }
 
@@ -40,7 +38,7 @@ impl<S: Transport> PatientSocket<S> {
     }
 }
 
-impl<S: Transport> AsyncRead for PatientSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PatientSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -50,7 +48,7 @@ impl<S: Transport> AsyncRead for PatientSocket<S> {
     }
 }
 
-impl<S: Transport> AsyncWrite for PatientSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PatientSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.observe(written, context)

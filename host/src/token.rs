@@ -1,6 +1,8 @@
-//! The secret that a request must carry, because a client of the admin listener can replace the code that a host
-//! runs. It is in a file that only the host's user can read, and not in a config, an environment variable or an
-//! argument.
+//! The secrets that requests to the host must carry: that of the admin listener, and those of the API.
+//!
+//! The token of the admin listener is in a file that only the host's user can read, and not in a config, an environment
+//! variable or an argument, because its client can replace the code that a host runs. A token of the API may be in such a
+//! file, or in the config.
 
 use std::fmt;
 use std::fs::File;
@@ -22,11 +24,11 @@ const MIN_CHARS: usize = 16;
 const MAX_CHARS: usize = 4096;
 
 /// A secret; `Debug` hides it.
-pub(super) struct Token(String);
+pub(crate) struct Token(String);
 
 /// Why a token file cannot be used. Each message says what to do; the caller names the file.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TokenError {
+pub(crate) enum TokenError {
     #[error("there is no such file")]
     Missing,
     #[error("cannot read it: {0}; only its owner can: run the host, and this command, as that user")]
@@ -57,7 +59,7 @@ impl Token {
     ///
     /// # Errors
     /// If the file cannot be used.
-    pub(super) fn of_host(file: &Path) -> Result<Self, TokenError> {
+    pub(crate) fn of_host(file: &Path) -> Result<Self, TokenError> {
         match read(file, Reader::Host) {
             Err(TokenError::Missing) => {
                 create(file).map_err(TokenError::NotCreated)?;
@@ -72,7 +74,7 @@ impl Token {
     ///
     /// # Errors
     /// If the file exists and cannot be used.
-    pub(super) fn inspect(file: &Path) -> Result<(), TokenError> {
+    pub(crate) fn inspect(file: &Path) -> Result<(), TokenError> {
         match read(file, Reader::Host) {
             Ok(_) | Err(TokenError::Missing) => Ok(()),
             Err(error) => Err(error),
@@ -83,17 +85,35 @@ impl Token {
     ///
     /// # Errors
     /// If it is missing or cannot be used.
-    pub(super) fn of_client(file: &Path) -> Result<Self, TokenError> {
+    pub(crate) fn of_client(file: &Path) -> Result<Self, TokenError> {
         read(file, Reader::Client)
     }
 
+    /// The token in a file that somebody else has made. Only the host's user may be able to read and change it.
+    ///
+    /// # Errors
+    /// If it is missing or cannot be used.
+    pub(crate) fn of_file(file: &Path) -> Result<Self, TokenError> {
+        read(file, Reader::Host)
+    }
+
+    /// A token that stands in a config.
+    ///
+    /// # Errors
+    /// If the text is not a token.
+    pub(crate) fn of_text(text: &str) -> Result<Self, TokenError> {
+        let is_token =
+            (MIN_CHARS..=MAX_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_token { Ok(Self(text.to_owned())) } else { Err(TokenError::Malformed) }
+    }
+
     /// Whether a client presents this token. The time that this takes does not depend on how much of it is right.
-    pub(super) fn matches(&self, presented: &[u8]) -> bool {
+    pub(crate) fn matches(&self, presented: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(presented).into()
     }
 
     /// The secret itself, only for the header of a request.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -132,10 +152,7 @@ fn read(file: &Path, reader: Reader) -> Result<Token, TokenError> {
         io::ErrorKind::InvalidData => TokenError::Malformed,
         _ => TokenError::Unreadable(error),
     })?;
-    let token = text.trim_ascii();
-    let well_formed =
-        (MIN_CHARS..=MAX_CHARS).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if well_formed { Ok(Token(token.to_owned())) } else { Err(TokenError::Malformed) }
+    Token::of_text(text.trim_ascii())
 }
 
 /// A file of root is accepted, because root can change any file anyway.
