@@ -212,7 +212,7 @@ impl Drop for History {
 
 impl Kept {
     /// What it counts for the bounds.
-    pub(super) fn bytes(self: &&Self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.message.payload_len() + self.id.as_ref().map_or(0, |id| id.len()) + MESSAGE_OVERHEAD
     }
 

@@ -97,18 +97,22 @@ impl Topics {
         let policies = Policies::new(topics);
         self.ledger.set_limit(history_bytes);
         let mut by_name = self.by_name.write();
-        if *self.policies.read() == policies {
+        let before = std::mem::replace(&mut *self.policies.write(), policies);
+        let policies = self.policies.read();
+        if *policies == before {
             return;
         }
-        // What was published while a topic had no history has no position. One that begins again begins behind it.
-        self.ledger.forget(self.ledger.next_offset());
+        if !before.is_empty() {
+            // What is published while a topic has no history has no position. If it has one again, that begins behind
+            // every position that is known of it.
+            self.ledger.forget(self.ledger.next_offset());
+        }
         let now = Instant::now();
         for (name, topic) in by_name.iter_mut() {
             let topic = topic.get_mut();
             topic.set_policy(policies.of(name), &self.ledger, now);
             self.changed.note(name, topic);
         }
-        *self.policies.write() = policies;
     }
 
     /// Subscribe a connection from its next message on. Subscribing again changes nothing.
@@ -302,7 +306,7 @@ impl Topics {
         let (offset, gap) = history.begin(start, Instant::now());
         let latest = history.position();
         let messages = history.after(offset).take(limit);
-        let messages = within(MAX_PAGE, messages, Kept::bytes);
+        let messages = within(MAX_PAGE, messages, |kept: &&Kept| kept.bytes());
         let messages = messages.map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
         Some(HistoryPage { messages, latest, gap })
     }

@@ -66,6 +66,10 @@ impl Policies {
         Self { patterns }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// The policy of a topic that keeps messages or tells who is there.
     pub(super) fn of(&self, topic: &str) -> Option<Policy> {
         let fits = |(text, extent, _): &&(Box<str>, Extent, Policy)| match extent {
