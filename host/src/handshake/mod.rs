@@ -4,6 +4,7 @@
 mod answer;
 mod client;
 mod compression;
+mod decision;
 mod health;
 mod library;
 mod page;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hassock_frames::Deflate;
-use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -13,20 +13,17 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::answer::{self, Answer};
 use super::client::{header, resolve, to_contract};
+use super::decision::{Entered, decide, turn_down};
 use super::{Client, Pending, compression, health, library, page, public};
-use crate::app::connection::{Close, Connection, Opened, Slot};
+use crate::app::connection::{Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
 use crate::client_protocol::{self, ClientState};
-use crate::config::AppLimits;
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::{HostState, RoutingTable};
-use crate::memory_budget::{OutOfMemory, Use};
-use crate::module::FailedCall;
-use crate::module::bindings::hassock::host::types::{Acceptance, Refusal, Request};
+use crate::module::bindings::hassock::host::types::Request;
 use crate::notices::{self, Refuser};
 use crate::request::{hosts, origin};
-use crate::text::log_line;
 use crate::traces::{Asker, HandshakeTrace};
 
 /// One app may owe its module the ends of a quarter of all connections. Each counts as a connection until its `closed` has
@@ -256,30 +253,6 @@ async fn note_refusal(asking: Option<PendingHandshake>, answer: &Answer) {
     }
 }
 
-/// A connection that the module has not opened yet. However the handshake ends, also by a panic, the app forgets it,
-/// unless the module accepts it.
-struct Entered {
-    app: Arc<App>,
-    connection: Arc<Connection>,
-    is_accepted: bool,
-}
-
-impl Entered {
-    /// The module has accepted the connection.
-    fn opened(mut self, limits: Arc<AppLimits>) -> Opened {
-        self.is_accepted = true;
-        Opened::new(Arc::clone(&self.app), limits, Arc::clone(&self.connection))
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if !self.is_accepted {
-            self.app.forget(&self.connection);
-        }
-    }
-}
-
 /// Messages that the module sends to the connection from now on wait in the outbox. None if the app is not in the config
 /// any more.
 fn enter(
@@ -291,9 +264,7 @@ fn enter(
     spoken: Option<ClientState>,
 ) -> Option<Entered> {
     let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
-    let connection = Arc::new(connection.deflating(deflate).speaking(spoken));
-    app.connections.insert(&connection);
-    let entered = Entered { app: Arc::clone(app), connection, is_accepted: false };
+    let entered = Entered::new(app, connection.deflating(deflate).speaking(spoken));
     // Check this only now: if the app is removed later, it closes this connection too.
     (!app.is_gone()).then_some(entered)
 }
@@ -309,121 +280,4 @@ async fn open(
         Ok(accepted) => Ok(accepted),
         Err(rejected) => Err(turn_down(rejected, setup.error_close_code()).await),
     }
-}
-
-/// A client that does not get a connection.
-struct Rejected {
-    answer: Answer,
-    /// The module has accepted the connection and must be told that it is closed.
-    accepted: Option<Opened>,
-}
-
-/// Why the host cannot do what a module accepted.
-enum Unusable {
-    /// It is not valid. The text says why.
-    Invalid(String),
-    /// The memory budget is used up.
-    OutOfMemory,
-}
-
-impl From<String> for Unusable {
-    fn from(reason: String) -> Self {
-        Self::Invalid(reason)
-    }
-}
-
-/// What follows from the module's answer.
-fn decide(
-    app: &Arc<App>,
-    setup: &Setup,
-    entered: Entered,
-    request: &Request,
-    answered: Result<Result<Acceptance, Refusal>, FailedCall>,
-) -> Result<(Opened, HeaderMap), Box<Rejected>> {
-    let answer = match answered {
-        Ok(Ok(acceptance)) => {
-            let connection = Arc::clone(&entered.connection);
-            let opened = entered.opened(Arc::clone(&setup.limits));
-            return match apply(app, setup, &connection, request, acceptance) {
-                Ok(headers) => Ok((opened, headers)),
-                Err(unusable) => {
-                    let answer = match unusable {
-                        Unusable::Invalid(reason) => misbehaved(app, &connection, &reason),
-                        Unusable::OutOfMemory => answer::out_of_memory(),
-                    };
-                    Err(Box::new(Rejected { answer, accepted: Some(opened) }))
-                }
-            };
-        }
-        Ok(Err(refusal)) => answer::refused(refusal, &app.context.memory)
-            .unwrap_or_else(|reason| misbehaved(app, &entered.connection, &reason)),
-        Err(error) => answer::call_failed(&error),
-    };
-    Err(Box::new(Rejected { answer, accepted: None }))
-}
-
-/// The answer for a client that does not get a connection. A module that has accepted it hears of its end first.
-async fn turn_down(rejected: Box<Rejected>, code: u16) -> Answer {
-    let Rejected { answer, accepted } = *rejected;
-    if let Some(opened) = accepted {
-        let close = Close::failed(code, &version_of(&opened.connection));
-        opened.finish(close).await;
-    }
-    answer
-}
-
-/// Apply the module's acceptance. Returns the header fields for the 101 response.
-fn apply(
-    app: &App,
-    setup: &Setup,
-    connection: &Arc<Connection>,
-    request: &Request,
-    acceptance: Acceptance,
-) -> Result<HeaderMap, Unusable> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &acceptance.headers {
-        let (name, value) = answer::header(name, value)?;
-        answer::has_room(&headers)?;
-        headers.append(name, value);
-    }
-    if let Some(subprotocol) = &acceptance.subprotocol {
-        if !request.subprotocols.contains(subprotocol) {
-            return Err(format!("the client did not offer the subprotocol `{subprotocol}`").into());
-        }
-        let value = HeaderValue::from_str(subprotocol).map_err(|_| "the subprotocol is malformed".to_owned())?;
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
-    }
-    if connection.speaks() {
-        // The client is told the module's choice in the first message.
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(client_protocol::NAME));
-    }
-    if acceptance.attachment.len() > setup.limits.attachment_bytes.bytes() {
-        let limit = setup.limits.attachment_bytes;
-        return Err(format!("the attachment is larger than `attachment_bytes` = {limit}").into());
-    }
-    if !acceptance.attachment.is_empty() {
-        let attachment = app.context.memory.keep(Use::Attachment, acceptance.attachment);
-        *connection.attachment.lock() = attachment.map_err(|OutOfMemory| Unusable::OutOfMemory)?;
-    }
-    for topic in &acceptance.topics {
-        let subscribed = app.topics.subscribe(connection, topic, setup.limits.topics_per_connection);
-        subscribed.map_err(|error| format!("cannot subscribe to `{topic}`: {error}"))?;
-    }
-    if let Some(client) = &connection.client {
-        client.opened(acceptance.subprotocol);
-    }
-    Ok(headers)
-}
-
-fn misbehaved(app: &App, connection: &Connection, reason: &str) -> Answer {
-    let (version, connection) = (version_of(connection), connection.id);
-    // The reason contains what the module returned.
-    let reason = log_line(reason);
-    tracing::error!(app = %app.name, version, connection, call = "open", "the module's response is not valid: {reason}");
-    answer::broken(&version)
-}
-
-/// The version that has just opened a connection.
-fn version_of(connection: &Connection) -> String {
-    connection.binding.version().map(|version| version.id.to_string()).unwrap_or_default()
 }
