@@ -1313,7 +1313,8 @@ pub mod hassock {
                 pub id: ::core::option::Option<_rt::String>,
                 /// A connection that does not get it, usually the sender.
                 pub except: ::core::option::Option<ConnectionId>,
-                /// Only those that are subscribed now get it: the history does not keep it.
+                /// The history does not keep it: only those that are subscribed now get it, and have nothing left to read of what they
+                /// missed.
                 pub skip_history: bool,
             }
             impl ::core::fmt::Debug for PublishOptions {
@@ -1993,7 +1994,8 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The messages of a topic after a position or, without one, the last ones: at most `limit`.
+            /// The messages of a topic after a position or, without one, the last ones: at most `limit`, and fewer if they have more
+            /// than 1 MiB.
             #[allow(async_fn_in_trait)]
             pub fn history(
                 topic: &str,
@@ -2213,7 +2215,8 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The subscribers of a topic whose ids are larger than `after`, in ascending order: at most `limit`.
+            /// The subscribers of a topic whose ids are larger than `after`, in ascending order: at most `limit`, and fewer if what is
+            /// known of them has more than 1 MiB.
             #[allow(async_fn_in_trait)]
             pub fn members(
                 topic: &str,

@@ -193,7 +193,7 @@ pub(super) fn validate(report: &mut Report<'_>, config: &Config, api: &ApiConfig
 fn one_source(report: &mut Report<'_>, key: &str, token: &ApiTokenConfig) {
     match (&token.token, &token.token_file) {
         (None, None) => {
-            report.add(key, "has no secret; add `token = \"${VARIABLE}\"` or `token_file = \"FILE\"`");
+            report.add(&format!("{key}.token"), "missing; give `token = \"${VARIABLE}\"` or `token_file = \"FILE\"`");
         }
         (Some(_), Some(_)) => report.add(&format!("{key}.token_file"), "and `token` exclude each other"),
         (None, Some(file)) if file.as_os_str().is_empty() => {
@@ -239,7 +239,7 @@ mod tests {
     fn problems_have_line_and_key() {
         let rest = "apps = \"*\"\nscopes = [\"publish\"]\n";
         for (keys, expected) in [
-            (rest, ":2: api.tokens.shop: has no secret; add `token = "),
+            (rest, ":2: api.tokens.shop.token: missing; give `token = "),
             (
                 "token = \"a\"\ntoken_file = \"b\"\napps = \"*\"\nscopes = [\"send\"]",
                 ":4: api.tokens.shop.token_file: and `token`",

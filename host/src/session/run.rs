@@ -279,11 +279,21 @@ impl<'a, S: Transport> Session<'a, S> {
         mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>,
     ) -> Result<(), Close> {
         let connection = &*self.opened.connection;
-        let writer = &mut self.writer;
+        let keepalive = self.opened.limits.keepalive.get();
+        // A client of the protocol hears of the host also while a call takes long.
+        let beats = connection.speaks() && self.paused_until.is_none();
+        let (writer, alarm) = (&mut self.writer, &mut self.alarm);
         let pump = async move {
             loop {
-                connection.messages().await;
-                if let Err(close) = writer.write(connection).await {
+                let is_late = |context: &mut Context<'_>| beats && alarm.as_mut().poll(context).is_ready();
+                let written = match connection.messages_or(is_late).await {
+                    true => writer.write(connection).await,
+                    false => {
+                        alarm.as_mut().reset(Instant::now() + keepalive);
+                        writer.write_now(ToClient::Heartbeat.encoded(), connection).await
+                    }
+                };
+                if let Err(close) = written {
                     break close;
                 }
             }

@@ -11,6 +11,9 @@ use crate::client_protocol::{Control, FromClient, ToClient, parse};
 use crate::module::FailedCall;
 use crate::module::payload;
 
+/// Bytes of what a module says to a client whose request it refuses.
+const MAX_TEXT: usize = 1 << 10;
+
 /// Why the host does not do what a client asks for.
 #[derive(Debug, Clone, Copy)]
 enum Refused<'a> {
@@ -40,7 +43,7 @@ impl Refused<'_> {
     fn text(&self) -> String {
         match self {
             Self::NotSupported(text) => (*text).to_owned(),
-            Self::ByModule(text) => (*text).to_owned(),
+            Self::ByModule(text) => text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default().to_owned(),
             Self::Topic(error) => error.to_string(),
             Self::TooLarge => "the answer is larger than `outbox_bytes`".to_owned(),
         }
@@ -80,7 +83,12 @@ impl<S: Transport> Session<'_, S> {
                 self.subscribe(request, &topic, start).await
             }
             Control::Unsubscribe { topic } => {
-                self.opened.app.topics.unsubscribe(&self.opened.connection, &topic);
+                let Opened { app, connection, .. } = self.opened;
+                if !app.topics.unsubscribe(connection, &topic) {
+                    let outbox = &connection.outbox;
+                    let told = outbox.push_spoken(ToClient::Unsubscribed { topic: &topic }.encoded());
+                    told.unwrap_or_else(|error| outbox.fail(error));
+                }
                 Ok(())
             }
             Control::Request { request } => self.request(request, payload).await,

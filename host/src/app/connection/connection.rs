@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -250,13 +250,17 @@ impl Connection {
         std::mem::take(&mut *self.due.lock())
     }
 
-    /// Ready when there are messages to write.
-    pub(crate) async fn messages(&self) {
+    /// Wait until there are messages to write, which is true, or `something_else` is.
+    pub(crate) async fn messages_or(&self, mut something_else: impl FnMut(&mut Context<'_>) -> bool) -> bool {
         poll_fn(|context| {
             self.session.register(context.waker());
-            if self.outbox.has_messages() { Poll::Ready(()) } else { Poll::Pending }
+            match self.outbox.has_messages() {
+                true => Poll::Ready(true),
+                false if something_else(context) => Poll::Ready(false),
+                false => Poll::Pending,
+            }
         })
-        .await;
+        .await
     }
 
     /// Whether something happened since the last check. If not, `waker` is woken when something does.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::policy::Policy;
+use super::topic::Headers;
 use crate::app::connection::{Connection, MESSAGE_OVERHEAD};
 use crate::client_protocol::{Gap, Position};
 use crate::memory_budget::{SHORTEST, Share};
@@ -32,6 +33,8 @@ pub struct Kept {
     pub message: Encoded,
     /// The id that its publisher gave it.
     pub id: Option<Arc<str>>,
+    /// The subscriber that does not get it.
+    pub(super) except: Option<u64>,
     at: Instant,
 }
 
@@ -87,10 +90,11 @@ impl History {
     }
 
     /// Keep a message, as far as the bounds allow. Returns its position.
-    pub(super) fn append(&mut self, message: &Encoded, id: Option<&str>, now: Instant) -> Position {
+    pub(super) fn append(&mut self, message: &Encoded, headers: &Headers<'_>, now: Instant) -> Position {
         self.expire(now);
         self.last = self.ledger.next_offset();
-        let kept = Kept { offset: self.last, message: message.clone(), id: id.map(Into::into), at: now };
+        let (id, except) = (headers.id.map(Into::into), headers.except);
+        let kept = Kept { offset: self.last, message: message.clone(), id, except, at: now };
         let (bytes, own) = (kept.bytes(), kept.own());
         self.bytes += bytes;
         self.own += own;
@@ -207,7 +211,8 @@ impl Drop for History {
 }
 
 impl Kept {
-    fn bytes(&self) -> usize {
+    /// What it counts for the bounds.
+    pub(super) fn bytes(&self) -> usize {
         self.message.payload_len() + self.id.as_ref().map_or(0, |id| id.len()) + MESSAGE_OVERHEAD
     }
 

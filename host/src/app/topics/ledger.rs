@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use hassock_frames::Encoded;
 use tokio::sync::Notify;
 
 use crate::client_protocol::{Gap, Position};
@@ -100,8 +101,9 @@ impl Ledger {
         self.memory.share(Use::History)
     }
 
-    pub(super) fn memory(&self) -> &Arc<MemoryBudget> {
-        &self.memory
+    /// A message with a header, which counts for the memory budget. None if the host has no memory for it.
+    pub(super) fn keep(&self, message: Encoded) -> Option<Encoded> {
+        message.kept(|bytes| self.memory.keep(Use::Outbox, bytes)).ok()
     }
 
     /// A message is kept.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hassock_frames::{Deflate, Encoded};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use tokio::time::Instant;
 
 pub use history::{Kept, Start};
@@ -37,11 +37,14 @@ use topic::Topic;
 use super::connection::Connection;
 use crate::client_protocol::{Gap, Member, Position, ToClient};
 use crate::config::TopicConfig;
-use crate::memory_budget::{MemoryBudget, Use};
+use crate::memory_budget::MemoryBudget;
 
 /// The maximum length of a topic's name in bytes. The name is stored once for each topic and once for each
 /// subscription.
 const MAX_NAME: usize = 256;
+
+/// Bytes of messages or members that are returned at once: they are copied several times on their way to a module.
+const MAX_PAGE: usize = 1 << 20;
 
 /// Why a call about topics failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,11 +97,22 @@ impl Topics {
         let policies = Policies::new(topics);
         self.ledger.set_limit(history_bytes);
         let mut by_name = self.by_name.write();
+        let before = std::mem::replace(&mut *self.policies.write(), policies);
+        let policies = self.policies.read();
+        if *policies == before {
+            return;
+        }
+        if !before.is_empty() {
+            // What is published while a topic has no history has no position. If it has one again, that begins behind
+            // every position that is known of it.
+            self.ledger.forget(self.ledger.next_offset());
+        }
         let now = Instant::now();
         for (name, topic) in by_name.iter_mut() {
-            topic.get_mut().set_policy(policies.of(name), &self.ledger, now);
+            let topic = topic.get_mut();
+            topic.set_policy(policies.of(name), &self.ledger, now);
+            self.changed.note(name, topic);
         }
-        *self.policies.write() = policies;
     }
 
     /// Subscribe a connection from its next message on. Subscribing again changes nothing.
@@ -143,13 +157,17 @@ impl Topics {
             None => topic.into(),
         };
         own.insert(Arc::clone(&name));
+        drop(own);
         let new = || Mutex::new(self.new_topic(topic));
-        let entry = topics.entry(name).or_insert_with(new).get_mut();
+        topics.entry(Arc::clone(&name)).or_insert_with(new);
+        // Others may publish to their topics while this one gets what it missed, and nobody can remove the topic.
+        let topics = RwLockWriteGuard::downgrade(topics);
+        let Some(mut entry) = topics.get(&name).map(Mutex::lock) else { return Err(TopicError::Forgotten) };
         if is_subscribed && start == Start::Now {
             return Ok(entry.stay(topic, connection, request));
         }
         let subscription = entry.subscribe(topic, connection, start, request, Instant::now());
-        self.changed.note(topic, entry);
+        self.changed.note(topic, &entry);
         if matches!(start, Start::Since(_)) {
             self.ledger.note_recovery(subscription.gap);
         }
@@ -199,7 +217,7 @@ impl Topics {
         let mut dirty = Vec::new();
         for name in self.changed.take() {
             if let Some(topic) = self.by_name.read().get(&name) {
-                topic.lock().tell_changes(&name, &mut dirty);
+                topic.lock().tell_changes(&name, &self.ledger, &mut dirty);
             }
         }
         dirty.iter().for_each(|connection| connection.wake());
@@ -234,7 +252,7 @@ impl Topics {
             let topics = self.by_name.read();
             let Some(topic) = topics.get(headers.topic) else {
                 drop(topics);
-                return (0, self.publish_to_nobody(message, headers));
+                return self.publish_to_nobody(message, headers, dirty);
             };
             let topic = topic.lock();
             if topic.is_simple() {
@@ -248,27 +266,30 @@ impl Topics {
         let topics = self.by_name.read();
         let Some(topic) = topics.get(headers.topic) else {
             drop(topics);
-            return (0, self.publish_to_nobody(message, headers));
+            return self.publish_to_nobody(message, headers, dirty);
         };
         let message = Message { plain: message, compressed: &compressed };
-        let memory = self.ledger.memory();
-        let keep = |message: Encoded| message.kept(|bytes| memory.keep(Use::Outbox, bytes)).ok();
-        topic.lock().publish(&message, headers, keep, Instant::now, dirty)
+        topic.lock().publish(&message, headers, &self.ledger, dirty)
     }
 
-    /// Keep a message of a topic without subscribers, if its history is kept.
+    /// Keep a message of a topic that did not exist a moment ago, if its history is kept.
     #[cold]
-    fn publish_to_nobody(&self, message: &Encoded, headers: &Headers<'_>) -> Option<Position> {
-        if headers.keeping == Keeping::Skip || check_name(headers.topic).is_err() {
-            return None;
+    fn publish_to_nobody(
+        &self,
+        message: &Encoded,
+        headers: &Headers<'_>,
+        dirty: &mut Vec<Arc<Connection>>,
+    ) -> (u32, Option<Position>) {
+        let keeps = || self.policies.read().of(headers.topic).is_some_and(|policy| policy.keeps());
+        if headers.keeping == Keeping::Skip || check_name(headers.topic).is_err() || !keeps() {
+            return (0, None);
         }
-        self.policies.read().of(headers.topic).filter(Policy::keeps)?;
         let mut topics = self.by_name.write();
         let new = || Mutex::new(self.new_topic(headers.topic));
         let topic = topics.entry(headers.topic.into()).or_insert_with(new).get_mut();
         let nothing = Forms::default();
         let message = Message { plain: message, compressed: &nothing };
-        topic.publish(&message, headers, Some, Instant::now, &mut Vec::new()).1
+        topic.publish(&message, headers, &self.ledger, dirty)
     }
 
     /// The messages of a topic after a position or, without one, the last ones: at most `limit`. None if the topic keeps
@@ -285,6 +306,7 @@ impl Topics {
         let (offset, gap) = history.begin(start, Instant::now());
         let latest = history.position();
         let messages = history.after(offset).take(limit);
+        let messages = within(MAX_PAGE, messages, |kept: &&Kept| kept.bytes());
         let messages = messages.map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
         Some(HistoryPage { messages, latest, gap })
     }
@@ -329,7 +351,9 @@ impl Topics {
         let Some(topic) = topics.get(topic) else { return Vec::new() };
         let topic = topic.lock();
         let members = topic.members().into_iter().filter(|member| member.id > after).take(limit);
-        members.map(|member| Member { connection: member.id, data: member.presence() }).collect()
+        let members = members.map(|member| Member { connection: member.id, data: member.presence() });
+        let bytes = |member: &Member| size_of::<Member>() + member.data.as_ref().map_or(0, String::len);
+        within(MAX_PAGE, members, bytes).collect()
     }
 
     /// How many subscribers a topic has.
@@ -350,6 +374,16 @@ impl Topics {
     fn new_topic(&self, name: &str) -> Topic {
         Topic::new(self.policies.read().of(name), &self.ledger)
     }
+}
+
+/// The first ones, until they have so many bytes: at least one.
+fn within<T>(most: usize, all: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = T> {
+    let mut sum = 0;
+    all.take_while(move |one| {
+        let is_first = sum == 0;
+        sum += bytes(one);
+        is_first || sum <= most
+    })
 }
 
 fn check_name(topic: &str) -> Result<(), TopicError> {

@@ -30,7 +30,7 @@ impl Policy {
 }
 
 /// The policies of an app.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Policies {
     /// What each name begins with, the longest first, and whether the name ends there.
     patterns: Vec<(Box<str>, Extent, Policy)>,
@@ -64,6 +64,10 @@ impl Policies {
             std::cmp::Reverse((text.len(), *extent == Extent::Exact))
         });
         Self { patterns }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
     }
 
     /// The policy of a topic that keeps messages or tells who is there.

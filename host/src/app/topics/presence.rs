@@ -11,7 +11,7 @@ use std::time::Duration;
 use hassock_frames::Encoded;
 
 use super::subscribers::Subscribers;
-use crate::app::connection::Connection;
+use crate::app::connection::{Connection, SendError};
 use crate::client_protocol::{Member, ToClient};
 
 /// How long changes wait for others. Nobody notices a tenth of a second.
@@ -24,13 +24,16 @@ pub(super) struct Presence {
     most: usize,
     /// Whether the clients know the list.
     is_listed: bool,
+    /// Some clients were not told what others were told, so that all have to be told everything.
+    is_stale: bool,
     joined: BTreeMap<u64, Arc<Connection>>,
     left: BTreeSet<u64>,
 }
 
 impl Presence {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, is_listed: true, ..Self::default() }
+    /// The presence of a topic, which may have members that were told nothing yet.
+    pub(super) fn new(most: usize, has_members: bool) -> Self {
+        Self { most, is_listed: true, is_stale: has_members, ..Self::default() }
     }
 
     pub(super) fn set_most(&mut self, most: usize) {
@@ -50,7 +53,7 @@ impl Presence {
 
     /// Whether the clients do not know something yet.
     pub(super) fn has_changes(&self) -> bool {
-        !self.joined.is_empty() || !self.left.is_empty()
+        self.is_stale || !self.joined.is_empty() || !self.left.is_empty()
     }
 
     /// Whether what is not known yet has to be told before a message.
@@ -59,12 +62,17 @@ impl Presence {
     }
 
     /// What a client that comes now is told: all members, which includes those that others do not know yet.
-    pub(super) fn snapshot<'a>(
-        &self,
+    pub(super) fn first<'a>(
+        &mut self,
         topic: &str,
         count: usize,
         members: impl Iterator<Item = &'a Arc<Connection>>,
     ) -> Encoded {
+        self.is_stale |= count > self.most;
+        self.snapshot(topic, count, members)
+    }
+
+    fn snapshot<'a>(&self, topic: &str, count: usize, members: impl Iterator<Item = &'a Arc<Connection>>) -> Encoded {
         let members: Option<Vec<Member>> = (count <= self.most).then(|| members.map(member).collect());
         ToClient::Presence { topic, count, members: members.as_deref(), joined: None, left: None }.encoded()
     }
@@ -78,7 +86,7 @@ impl Presence {
     ) -> Encoded {
         let (joined, left) = (std::mem::take(&mut self.joined), std::mem::take(&mut self.left));
         let was_listed = std::mem::replace(&mut self.is_listed, count <= self.most);
-        if !self.is_listed || !was_listed {
+        if std::mem::take(&mut self.is_stale) || !self.is_listed || !was_listed {
             return self.snapshot(topic, count, members);
         }
         let joined: Vec<Member> = joined.values().map(member).collect();
@@ -87,10 +95,14 @@ impl Presence {
     }
 }
 
-/// Queue a message for each subscriber that speaks the client protocol.
-pub(super) fn tell(subscribers: &Subscribers, message: &Encoded, dirty: &mut Vec<Arc<Connection>>) {
+/// Queue a message for each subscriber that speaks the client protocol. There is none if the host has no memory for it.
+pub(super) fn tell(subscribers: &Subscribers, message: Option<&Encoded>, dirty: &mut Vec<Arc<Connection>>) {
     for connection in subscribers.by_id.values().filter(|connection| connection.speaks()) {
-        connection.outbox.push_published(message.clone()).unwrap_or_else(|error| connection.outbox.fail(error));
+        let queued = match message {
+            Some(message) => connection.outbox.push_published(message.clone()),
+            None => Err(SendError::OutOfMemory),
+        };
+        queued.unwrap_or_else(|error| connection.outbox.fail(error));
         dirty.push(Arc::clone(connection));
     }
 }

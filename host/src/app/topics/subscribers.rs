@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hassock_frames::{Deflate, Encoded, Window};
 
-use crate::app::connection::{Close, Connection, SendError};
+use crate::app::connection::{Connection, SendError};
 
 /// The subscribers of a topic that get each message when it is published.
 #[derive(Default)]
@@ -87,9 +87,9 @@ impl Subscribers {
             };
             match queued {
                 Ok(()) => reached += 1,
-                Err(SendError::Full) => connection.outbox.overflow(Close::too_slow()),
-                Err(SendError::OutOfMemory) => connection.outbox.overflow(Close::out_of_memory()),
-                Err(SendError::Closing | SendError::TooLarge) => continue,
+                Err(SendError::Closing) => continue,
+                // Too large: its outbox is still that of a config before.
+                Err(error) => connection.outbox.fail(error),
             }
             // A call often publishes to the same topic again, whose subscribers are dirty in the same order.
             match dirty.get(known) {

@@ -1,7 +1,7 @@
 //! The sweep: messages that are too old go, and topics without subscribers whose history is empty.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,10 +17,16 @@ use crate::client_protocol::Gap;
 /// How often. Messages that are too old are not found between two sweeps either: this only frees their memory.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// The least time between two sweeps, each of which looks at all topics.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// How often a task that has nothing to do looks whether its app is still there.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// The names of topics whose clients have to be told who has come or left.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    names: Mutex<HashSet<Arc<str>>>,
+    names: Mutex<BTreeSet<Arc<str>>>,
     is_some: Notify,
 }
 
@@ -32,7 +38,7 @@ impl Changed {
         }
     }
 
-    pub(super) fn take(&self) -> HashSet<Arc<str>> {
+    pub(super) fn take(&self) -> BTreeSet<Arc<str>> {
         std::mem::take(&mut *self.names.lock())
     }
 }
@@ -44,8 +50,10 @@ impl Topics {
         let app = Arc::downgrade(app);
         tokio::spawn(async move {
             loop {
-                changed.is_some.notified().await;
-                sleep(presence::EVERY).await;
+                let is_some = timeout(LOOK, changed.is_some.notified()).await.is_ok();
+                if is_some {
+                    sleep(presence::EVERY).await;
+                }
                 let Some(app) = app.upgrade() else { return };
                 app.topics.tell_changes();
             }
@@ -58,10 +66,10 @@ impl Topics {
         let app: Weak<App> = Arc::downgrade(app);
         tokio::spawn(async move {
             loop {
-                if ledger.bytes() == 0 {
-                    ledger.to_sweep.notified().await;
-                }
-                let _ = timeout(EVERY, ledger.to_sweep.notified()).await;
+                let wait = if ledger.bytes() == 0 { LOOK } else { EVERY };
+                let _ = timeout(wait, ledger.to_sweep.notified()).await;
+                // However much is published meanwhile, others have a turn.
+                sleep(LEAST).await;
                 let Some(app) = app.upgrade() else { return };
                 app.topics.sweep(Instant::now());
             }

@@ -83,7 +83,7 @@ impl Topic {
     pub(super) fn set_policy(&mut self, policy: Option<Policy>, ledger: &Arc<Ledger>, now: Instant) {
         match (policy.and_then(|policy| policy.presence), &mut self.presence) {
             (Some(most), Some(presence)) => presence.set_most(most),
-            (most, presence) => *presence = most.map(|most| Box::new(Presence::new(most))),
+            (most, presence) => *presence = most.map(|most| Box::new(Presence::new(most, !self.live.by_id.is_empty()))),
         }
         match (policy.filter(Policy::keeps), self.history.as_mut()) {
             (Some(policy), Some(history)) => history.set_policy(policy, now),
@@ -122,17 +122,19 @@ impl Topic {
 
     /// What is known of a member has changed.
     pub(super) fn update(&mut self, connection: &Arc<Connection>) {
-        if let Some(presence) = &mut self.presence {
+        let is_behind = |history: &History| history.behind.contains_key(&connection.id);
+        let is_member = self.live.by_id.contains_key(&connection.id) || self.history.as_deref().is_some_and(is_behind);
+        if let Some(presence) = self.presence.as_mut().filter(|_| is_member) {
             presence.join(connection);
         }
     }
 
     /// Tell the clients who has come and who has left.
-    pub(super) fn tell_changes(&mut self, name: &str, dirty: &mut Vec<Arc<Connection>>) {
+    pub(super) fn tell_changes(&mut self, name: &str, ledger: &Ledger, dirty: &mut Vec<Arc<Connection>>) {
         let Some(mut presence) = self.presence.take() else { return };
         if presence.has_changes() {
             let message = presence.take_changes(name, self.count(), self.members().into_iter());
-            presence::tell(&self.live, &message, dirty);
+            presence::tell(&self.live, ledger.keep(message).as_ref(), dirty);
         }
         self.presence = Some(presence);
     }
@@ -141,10 +143,12 @@ impl Topic {
     fn go_live(&mut self, name: &str, connection: &Arc<Connection>) {
         self.live.add(connection);
         self.refresh();
-        if let Some(presence) = self.presence.as_ref().filter(|_| connection.speaks()) {
-            let snapshot = presence.snapshot(name, self.count(), self.members().into_iter());
+        let Some(mut presence) = self.presence.take() else { return };
+        if connection.speaks() {
+            let snapshot = presence.first(name, self.count(), self.members().into_iter());
             connection.outbox.push_spoken(snapshot).unwrap_or_else(|error| connection.outbox.fail(error));
         }
+        self.presence = Some(presence);
     }
 
     pub(super) fn count(&self) -> usize {
@@ -158,9 +162,9 @@ impl Topic {
 
     /// Forget a subscriber.
     pub(super) fn remove(&mut self, id: u64) {
-        if self.detach(id)
-            && let Some(presence) = &mut self.presence
-        {
+        self.detach(id);
+        // Also one that was to be closed, and is in no list any more.
+        if let Some(presence) = &mut self.presence {
             presence.leave(id);
         }
     }
@@ -236,6 +240,14 @@ impl Topic {
                 break;
             }
             let position = Position { offset: kept.offset, ..history.position() };
+            if kept.except == Some(id) {
+                sent = say_position(name, &connection, position);
+                if sent.is_err() {
+                    break;
+                }
+                behind.offset = kept.offset;
+                continue;
+            }
             sent = match connection.speaks() {
                 true => {
                     let header = topic_header(name, Some(position), kept.id.as_deref());
@@ -270,21 +282,20 @@ impl Topic {
         &mut self,
         message: &Message<'_>,
         headers: &Headers<'_>,
-        keep: impl Fn(Encoded) -> Option<Encoded>,
-        now: impl FnOnce() -> Instant,
+        ledger: &Ledger,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> (u32, Option<Position>) {
         if self.presence.as_ref().is_some_and(|presence| presence.comes_first()) {
-            self.tell_changes(headers.topic, dirty);
+            self.tell_changes(headers.topic, ledger, dirty);
         }
         let history = self.history.as_mut().filter(|_| headers.keeping == Keeping::Keep);
-        let position = history.map(|history| history.append(message.plain, headers.id, now()));
+        let position = history.map(|history| history.append(message.plain, headers, Instant::now()));
         if !self.live.has_speaking() {
             let form = |connection: &Connection| Some(message.form(connection));
             return (self.live.deliver(form, headers.except, dirty), position);
         }
         let header = topic_header(headers.topic, position, headers.id);
-        let with_header = |message: &Encoded| keep(message.with_header(header.as_bytes()));
+        let with_header = |message: &Encoded| ledger.keep(message.with_header(header.as_bytes()));
         let plain = with_header(message.plain);
         let compressed = Forms {
             full: message.compressed.full.as_ref().and_then(with_header),
@@ -299,11 +310,19 @@ impl Topic {
         if let (Some(position), Some(excepted)) = (position, headers.except.and_then(|id| self.live.by_id.get(&id)))
             && excepted.speaks()
         {
-            // It would otherwise get its own message after an interruption.
-            let _ = excepted.outbox.push_spoken(ToClient::Position { topic: headers.topic, position }.encoded());
+            // If it is not told now, it gets its own message after an interruption, which does less harm than a close.
+            let _ = say_position(headers.topic, excepted, position);
             dirty.push(Arc::clone(excepted));
         }
         (reached, position)
+    }
+}
+
+/// Tell a client of the protocol that it has everything up to a position.
+fn say_position(topic: &str, connection: &Connection, position: Position) -> Result<(), SendError> {
+    match connection.speaks() {
+        true => connection.outbox.push_spoken(ToClient::Position { topic, position }.encoded()),
+        false => Ok(()),
     }
 }
 

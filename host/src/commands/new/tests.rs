@@ -67,7 +67,9 @@ fn the_sources_of_the_repository_are_embedded() {
     let repository = repository();
     let is_source = |path: &String| {
         !path.starts_with("bindings/")
-            && [".rs", ".toml", ".md", ".transcript", ".png", ".wit", ".html"].iter().any(|ending| path.ends_with(ending))
+            && [".rs", ".toml", ".md", ".transcript", ".png", ".wit", ".html"]
+                .iter()
+                .any(|ending| path.ends_with(ending))
     };
     for (folder, embedded) in [
         ("guest-sdk", embedded::SDK),

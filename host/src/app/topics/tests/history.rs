@@ -222,6 +222,52 @@ async fn a_policy_changes_what_is_kept() {
     topics.configure(&BTreeMap::new(), usize::MAX);
     assert!(topics.history("room", None, 10).is_none() && say(&topics, "room", "5").is_none());
     configure(&topics, TopicConfig { history: 2, ..minute() }, usize::MAX);
-    assert!(topics.history("room", Some(positions[0]), 10).unwrap().gap.is_some(), "what was kept is forgotten");
+    for position in positions {
+        assert!(topics.history("room", Some(position), 10).unwrap().gap.is_some(), "the sixth message had no position");
+    }
     assert_eq!(read(&topics, &one).len(), 6, "the subscriber has stayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_for_which_a_message_is_too_large_is_closed() {
+    let topics = keeping(10);
+    let one = speaking(1, 300);
+    join(&topics, &one, Start::Now);
+    read(&topics, &one);
+    say(&topics, "room", &"x".repeat(1_000));
+    assert!(one.outbox.is_closing(), "it was opened with a smaller outbox than the config has now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_reads_what_it_missed_does_not_get_its_own_message() {
+    let topics = keeping(100);
+    say_all(&topics, (0..50).map(|number| number.to_string()));
+    let (one, raw) = (speaking(1, 1_000), Arc::new(Connection::new(2, 1_000)));
+    join(&topics, &one, Start::Last(50));
+    join(&topics, &raw, Start::Last(50));
+    assert!(one.is_behind() && raw.is_behind());
+    say_with(&topics, &Headers { except: Some(1), ..headers("room") }, "by one");
+    say_with(&topics, &Headers { except: Some(2), ..headers("room") }, "by two");
+    let got = read(&topics, &one);
+    let last: Vec<&str> = got.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(
+        last,
+        [
+            "{\"topic\":\"room\",\"position\":\"7-52\"}\nby two",
+            "{\"type\":\"position\",\"topic\":\"room\",\"position\":\"7-51\"}\n"
+        ]
+    );
+    assert_eq!(read(&topics, &raw)[49..], ["49", "by one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_has_a_bounded_length() {
+    let topics = topics();
+    configure(
+        &topics,
+        TopicConfig { history: 100, history_bytes: crate::config::Size::mebibytes(16), ..minute() },
+        usize::MAX,
+    );
+    say_all(&topics, (0..10).map(|_| "x".repeat(300_000)));
+    assert_eq!(topics.history("room", None, usize::MAX).unwrap().messages.len(), 3);
 }

@@ -75,6 +75,41 @@ async fn nobody_hears_of_a_member_before_it_has_joined() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clients_that_were_there_before_the_config_said_so_are_told() {
+    let topics = topics();
+    let one = join(&topics, 1);
+    told(&topics, &one);
+    let config = TopicConfig { presence: true, ..TopicConfig::default() };
+    topics.configure(&BTreeMap::from([("room".to_owned(), config)]), usize::MAX);
+    topics.tell_changes();
+    assert_eq!(told(&topics, &one), [json!({ "type": "presence", "count": 1, "members": [member(1)] })]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_told_only_a_number_gets_the_list_when_there_is_one() {
+    let topics = present(3);
+    let all: Vec<_> = (1..=4).map(|id| join(&topics, id)).collect();
+    topics.unsubscribe_all(&all[0]);
+    topics.tell_changes();
+    let list = json!([member(2), member(3), member(4)]);
+    assert_eq!(told(&topics, &all[3]).last().unwrap()["members"], list);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_left_does_not_come_back_by_an_update() {
+    let topics = present(3);
+    let (one, two) = (join(&topics, 1), join(&topics, 2));
+    topics.tell_changes();
+    told(&topics, &one);
+    let names = two.topics.lock().clone();
+    topics.unsubscribe_all(&two);
+    *two.topics.lock() = names;
+    topics.update_presence(&two);
+    topics.tell_changes();
+    assert_eq!(told(&topics, &one), [json!({ "type": "presence", "count": 1, "joined": [], "left": [2] })]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crowd_is_a_number() {
     let topics = present(3);
     let one = join(&topics, 1);
