@@ -57,11 +57,15 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for ReadOrDefault<T> {
     }
 }
 
+/// How long in all, so that a client without a token does not keep its connection by sending little by little.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Read what the client is still sending: if its bytes are refused, it may never read the response. A client that waits for
 /// `100 Continue` does not send any.
 pub(super) fn discard(headers: &HeaderMap, mut body: Body) {
     if !body.is_end_stream() && !headers.contains_key(EXPECT) {
-        tokio::spawn(async move { while let Ok(Some(Ok(_))) = timeout(PAUSE, body.frame()).await {} });
+        let read = async move { while let Ok(Some(Ok(_))) = timeout(PAUSE, body.frame()).await {} };
+        tokio::spawn(timeout(LONGEST, read));
     }
 }
 

@@ -102,10 +102,10 @@ pub(super) async fn history(
     let none =
         || ApiError::new(Code::HistoryNone, "the topic keeps no history; its policy in the config has no `history`");
     let page = caller.app.topics.history(topic.valid()?, since, wanted).ok_or_else(none)?;
-    let HistoryPage { messages, latest, gap } = page;
+    let HistoryPage { messages, latest, gap, is_cut } = page;
     let from = if since.is_some() { End::Oldest } else { End::Newest };
     let fitting = fitting(&messages, limit, api.config.body_bytes.bytes(), from);
-    let more = since.is_some() && fitting.len() < messages.len();
+    let more = since.is_some() && (is_cut || fitting.len() < messages.len());
     let messages = fitting.iter().map(|(position, kept)| KeptMessage::of(*position, kept)).collect();
     Ok(json(&History { messages, latest, more, gap: gap.map(GapName) }))
 }

@@ -72,10 +72,7 @@ pub(super) async fn presence(
     let (limit, topic) = (query.limit(api.config.page_items)?, TopicName::of_path(&topic)?);
     let after = query.text("after").map(ConnectionId::of_path).transpose()?.map_or(0, ConnectionId::get);
     let (topics, topic) = (&caller.app.topics, topic.valid()?);
-    // One more than wanted tells whether there are more.
-    let mut members = topics.members(topic, after, limit + 1);
-    let more = members.len() > limit;
-    members.truncate(limit);
+    let (members, more) = topics.members(topic, after, limit);
     let members = members.into_iter().map(|member| PresentMember { connection: member.connection, data: member.data });
     Ok(json(&Presence { members: members.collect(), count: topics.member_count(topic), more }))
 }

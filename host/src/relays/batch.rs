@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hassock_frames::Payload;
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::Audience;
 use super::relay::{Look, Relay, names};
@@ -71,7 +72,11 @@ impl Relay {
     /// is to stop.
     async fn publish_rows(&mut self, chosen: &Chosen, rows: Vec<OutboxRow>, apps: &HashMap<u64, &Arc<App>>) -> Look {
         let mut rows: HashMap<u64, OutboxRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let began = Instant::now();
         for id in &chosen.ids {
+            if began.elapsed() > LONGEST_BATCH {
+                return Look::More;
+            }
             let (Some(row), Some(app)) = (rows.remove(id), apps.get(id)) else { continue };
             // In memory, time may stand still.
             if self.database.outbox().is_some_and(|outbox| outbox.poll().is_some()) {
@@ -118,12 +123,20 @@ impl Relay {
     }
 }
 
+/// How long rows are published before the session is used again: a server ends one that is silent for a minute, and with it the
+/// lock by which only one host publishes.
+const LONGEST_BATCH: Duration = Duration::from_secs(10);
+
 /// Choose the next rows: as many as a batch has, and with no more bytes than a result may have.
 fn choose(heads: &[OutboxHead], audience: &Audience, batch: usize, most_bytes: usize) -> Chosen {
     let mut chosen = Chosen { is_full: heads.len() >= batch, ..Chosen::default() };
     let mut bytes = 0_usize;
     for head in heads.iter().take(batch) {
-        let Some(app) = audience.get(&head.app) else { continue };
+        let Some(app) = audience.get(&head.app) else {
+            // A server may find `chat ` where it looks for `chat`. Such rows would stand before all others for ever.
+            chosen.hopeless.push((head.id, head.app.clone(), "no app has exactly this name".to_owned()));
+            continue;
+        };
         let outbox_bytes = app.setup().limits.outbox_bytes.bytes();
         if let Some(reason) = hopeless(head, outbox_bytes, most_bytes) {
             chosen.hopeless.push((head.id, head.app.clone(), reason));

@@ -68,7 +68,7 @@ impl Host for InstanceState {
 
     fn members(&mut self, topic: String, after: Option<u64>, limit: u32) -> Vec<Member> {
         let Some(call) = &self.call else { return Vec::new() };
-        let members = call.app.topics.members(&topic, after.unwrap_or(0), limit as usize);
+        let (members, _) = call.app.topics.members(&topic, after.unwrap_or(0), limit as usize);
         members.into_iter().map(|member| Member { id: member.connection, data: member.data }).collect()
     }
 

@@ -138,7 +138,7 @@ impl History {
     }
 
     /// The messages after an offset, oldest first.
-    pub(super) fn after(&self, offset: u64) -> impl Iterator<Item = &Kept> {
+    pub(super) fn after(&self, offset: u64) -> impl DoubleEndedIterator<Item = &Kept> {
         let first = self.messages.partition_point(|kept| kept.offset <= offset);
         self.messages.range(first..)
     }

@@ -69,6 +69,8 @@ pub struct HistoryPage {
     pub latest: Position,
     /// Why messages before these, and after the position that was asked for, are missing, if they are.
     pub gap: Option<Gap>,
+    /// Whether there are more: newer ones, or older ones if no position was asked for.
+    pub is_cut: bool,
 }
 
 /// All topics of an app.
@@ -305,10 +307,17 @@ impl Topics {
         let start = since.map_or(Start::Last(limit), Start::Since);
         let (offset, gap) = history.begin(start, Instant::now());
         let latest = history.position();
-        let messages = history.after(offset).take(limit);
-        let messages = within(MAX_PAGE, messages, |kept: &&Kept| kept.bytes());
-        let messages = messages.map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
-        Some(HistoryPage { messages, latest, gap })
+        let bytes = |kept: &&Kept| kept.bytes();
+        let mut kept: Vec<&Kept> = match since {
+            Some(_) => within(MAX_PAGE, history.after(offset).take(limit), bytes).collect(),
+            None => within(MAX_PAGE, history.after(offset).rev(), bytes).collect(),
+        };
+        if since.is_none() {
+            kept.reverse();
+        }
+        let is_cut = kept.len() < history.after(offset).count();
+        let messages = kept.into_iter().map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
+        Some(HistoryPage { messages, latest, gap, is_cut })
     }
 
     /// The history of a topic of which nothing is kept now.
@@ -320,7 +329,7 @@ impl Topics {
             Some(since) if since.offset < latest.offset => Some(Gap::Age),
             _ => None,
         };
-        Some(HistoryPage { messages: Vec::new(), latest, gap })
+        Some(HistoryPage { messages: Vec::new(), latest, gap, is_cut: false })
     }
 
     /// How many topics and how many subscriptions there are.
@@ -346,14 +355,18 @@ impl Topics {
     }
 
     /// The subscribers of a topic whose ids are larger than `after`, ascending: at most `limit`.
-    pub fn members(&self, topic: &str, after: u64, limit: usize) -> Vec<Member> {
+    /// Also whether there are more.
+    pub fn members(&self, topic: &str, after: u64, limit: usize) -> (Vec<Member>, bool) {
         let topics = self.by_name.read();
-        let Some(topic) = topics.get(topic) else { return Vec::new() };
+        let Some(topic) = topics.get(topic) else { return (Vec::new(), false) };
         let topic = topic.lock();
-        let members = topic.members().into_iter().filter(|member| member.id > after).take(limit);
+        let all: Vec<_> = topic.members().into_iter().filter(|member| member.id > after).collect();
+        let members = all.iter().take(limit);
         let members = members.map(|member| Member { connection: member.id, data: member.presence() });
         let bytes = |member: &Member| size_of::<Member>() + member.data.as_ref().map_or(0, String::len);
-        within(MAX_PAGE, members, bytes).collect()
+        let members: Vec<Member> = within(MAX_PAGE, members, bytes).collect();
+        let is_cut = members.len() < all.len();
+        (members, is_cut)
     }
 
     /// How many subscribers a topic has.

@@ -52,14 +52,14 @@ pub(crate) enum OutboxPayload {
 
 /// The heads that a query has found, in the order in which they are to be published.
 pub(super) fn heads(found: RowSet) -> Result<Vec<OutboxHead>, DatabaseError> {
-    let mut heads = found.rows.into_iter().map(head).collect::<Option<Vec<_>>>().ok_or_else(unexpected)?;
+    let mut heads = readable(found, head)?;
     heads.sort_by_key(|head| (head.turn, head.id));
     Ok(heads)
 }
 
 /// The rows that a query has found, in any order.
 pub(super) fn rows(found: RowSet) -> Result<Vec<OutboxRow>, DatabaseError> {
-    found.rows.into_iter().map(row).collect::<Option<_>>().ok_or_else(unexpected)
+    readable(found, row)
 }
 
 /// How many rows of which apps a query has found.
@@ -68,7 +68,14 @@ pub(super) fn counts(found: RowSet) -> Result<Vec<(String, u64)>, DatabaseError>
         let [app, count] = <[Value; 2]>::try_from(row).ok()?;
         Some((text(app)?, number(&count)?))
     };
-    found.rows.into_iter().map(count).collect::<Option<_>>().ok_or_else(unexpected)
+    readable(found, count)
+}
+
+/// The rows that can be read. Programs may have written others, which must not stop these.
+fn readable<T>(found: RowSet, read: impl Fn(Vec<Value>) -> Option<T>) -> Result<Vec<T>, DatabaseError> {
+    let is_empty = found.rows.is_empty();
+    let readable: Vec<T> = found.rows.into_iter().filter_map(read).collect();
+    if readable.is_empty() && !is_empty { Err(unexpected()) } else { Ok(readable) }
 }
 
 /// Whether a query has found the number 1.

@@ -268,6 +268,16 @@ async fn a_page_has_a_bounded_length() {
         TopicConfig { history: 100, history_bytes: crate::config::Size::mebibytes(16), ..minute() },
         usize::MAX,
     );
-    say_all(&topics, (0..10).map(|_| "x".repeat(300_000)));
-    assert_eq!(topics.history("room", None, usize::MAX).unwrap().messages.len(), 3);
+    let first = say(&topics, "room", "first").unwrap();
+    say_all(&topics, (0..10).map(|number| format!("{number} {}", "x".repeat(300_000))));
+    let page = |since| {
+        let page = topics.history("room", since, usize::MAX).unwrap();
+        let numbers: Vec<String> =
+            page.messages.iter().map(|(_, kept)| text(kept.message.clone())[..1].to_owned()).collect();
+        (numbers.concat(), page.is_cut)
+    };
+    assert_eq!(page(Some(first)), ("012".to_owned(), true), "the next ones");
+    assert_eq!(page(None), ("789".to_owned(), true), "the last ones");
+    let last = topics.history("room", None, 2).unwrap().messages[0].0;
+    assert_eq!(page(Some(last)), ("9".to_owned(), false));
 }

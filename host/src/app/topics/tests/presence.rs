@@ -59,7 +59,7 @@ async fn those_who_are_there_learn_who_comes_and_who_leaves() {
     assert_eq!(told(&topics, &one), [expected]);
     topics.tell_changes();
     assert!(told(&topics, &one).is_empty(), "nothing has changed");
-    assert_eq!((topics.members("room", 1, 10).len(), topics.member_count("room")), (1, 2));
+    assert_eq!((topics.members("room", 1, 10).0.len(), topics.member_count("room")), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
