@@ -93,6 +93,17 @@ async fn a_program_learns_at_once_that_a_row_is_wrong(database: TestDatabase) {
     assert_eq!(database.waiting().await, 0);
 }
 
+/// MySQL finds a name with spaces behind it where one without is looked for.
+async fn rows_whose_app_is_almost_the_name_of_one_stop_nobody(database: TestDatabase) {
+    let host = host(&database, "batch = 2").await;
+    let mut client = host.connect("/probe?topic=news").await;
+    let mut program = database.program().await;
+    let values = ["('probe ', 'news', 'x')"; 5].join(", ");
+    program.run(&format!("INSERT INTO hassock_outbox (app, topic, message) VALUES {values}")).await;
+    program.publish("news", "last").await;
+    assert_eq!(client.text().await, "last");
+}
+
 /// Rows of apps without a grant wait for one, and stop nobody.
 async fn rows_of_other_apps_wait_for_a_grant(database: TestDatabase) {
     let more = app("other", &guest("probe"));
@@ -174,6 +185,7 @@ for_both_engines!(
     a_row_that_is_there_again_is_not_sent_again,
     a_row_that_cannot_be_published_is_removed,
     a_program_learns_at_once_that_a_row_is_wrong,
+    rows_whose_app_is_almost_the_name_of_one_stop_nobody,
     rows_of_other_apps_wait_for_a_grant,
     many_rows_come_in_order,
     a_message_arrives_soon_and_an_idle_outbox_costs_little,
