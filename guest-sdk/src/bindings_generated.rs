@@ -6860,6 +6860,224 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
+            /// Optional: a module that wants to know when a client comes back exports this.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod resumption_handler {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type ConnectionId = super::super::super::super::hassock::host::types::ConnectionId;
+                pub type Request = super::super::super::super::hassock::host::types::Request;
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_resumed_cabi<T_: Guest>(
+                    arg0: i64,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: i32,
+                    arg4: *mut u8,
+                    arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                    arg10: *mut u8,
+                    arg11: usize,
+                    arg12: i32,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result14 = {
+                            let len0 = arg2;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg1.cast(),
+                                len0,
+                                len0,
+                            );
+                            let base8 = arg6;
+                            let len8 = arg7;
+                            let mut result8 = _rt::Vec::with_capacity(len8);
+                            for i in 0..len8 {
+                                let base = base8
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e8 = {
+                                    let l2 = *base.add(0).cast::<*mut u8>();
+                                    let l3 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len4 = l3;
+                                    let bytes4 = _rt::Vec::from_raw_parts(
+                                        l2.cast(),
+                                        len4,
+                                        len4,
+                                    );
+                                    let l5 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l6 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len7 = l6;
+                                    let bytes7 = _rt::Vec::from_raw_parts(
+                                        l5.cast(),
+                                        len7,
+                                        len7,
+                                    );
+                                    (_rt::string_lift(bytes4), _rt::string_lift(bytes7))
+                                };
+                                result8.push(e8);
+                            }
+                            _rt::cabi_dealloc(
+                                base8,
+                                len8 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            let len9 = arg9;
+                            let bytes9 = _rt::Vec::from_raw_parts(
+                                arg8.cast(),
+                                len9,
+                                len9,
+                            );
+                            let base13 = arg10;
+                            let len13 = arg11;
+                            let mut result13 = _rt::Vec::with_capacity(len13);
+                            for i in 0..len13 {
+                                let base = base13
+                                    .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                let e13 = {
+                                    let l10 = *base.add(0).cast::<*mut u8>();
+                                    let l11 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len12 = l11;
+                                    let bytes12 = _rt::Vec::from_raw_parts(
+                                        l10.cast(),
+                                        len12,
+                                        len12,
+                                    );
+                                    _rt::string_lift(bytes12)
+                                };
+                                result13.push(e13);
+                            }
+                            _rt::cabi_dealloc(
+                                base13,
+                                len13 * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            T_::resumed(
+                                arg0 as u64,
+                                super::super::super::super::hassock::host::types::Request {
+                                    path: _rt::string_lift(bytes0),
+                                    query: match arg3 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let len1 = arg5;
+                                                let bytes1 = _rt::Vec::from_raw_parts(
+                                                    arg4.cast(),
+                                                    len1,
+                                                    len1,
+                                                );
+                                                _rt::string_lift(bytes1)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    headers: result8,
+                                    remote_address: _rt::string_lift(bytes9),
+                                    subprotocols: result13,
+                                    secure: _rt::bool_lift(arg12 as u8),
+                                },
+                            )
+                        };
+                        let ptr15 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result14 {
+                            Ok(_) => {
+                                *ptr15.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr15.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec16 = (e.into_bytes()).into_boxed_slice();
+                                let ptr16 = vec16.as_ptr().cast::<u8>();
+                                let len16 = vec16.len();
+                                ::core::mem::forget(vec16);
+                                *ptr15
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len16;
+                                *ptr15
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr16.cast_mut();
+                            }
+                        };
+                        ptr15
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_resumed<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// The client of `id` was away, and is back within the app's `resume_for` with another handshake, `request`. The connection
+                    /// goes on: it has its attachment, its topics and its timers, and the client gets what it has not received. It comes in
+                    /// turn with the messages of the connection.
+                    ///
+                    /// The error is a text for the log; the connection is closed as if `receive` had failed.
+                    #[allow(async_fn_in_trait)]
+                    fn resumed(
+                        id: ConnectionId,
+                        request: Request,
+                    ) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_hassock_host_resumption_handler_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "hassock:host/resumption-handler@0.1.0#resumed")] unsafe extern
+                        "C" fn export_resumed(arg0 : i64, arg1 : * mut u8, arg2 : usize,
+                        arg3 : i32, arg4 : * mut u8, arg5 : usize, arg6 : * mut u8, arg7
+                        : usize, arg8 : * mut u8, arg9 : usize, arg10 : * mut u8, arg11 :
+                        usize, arg12 : i32,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_resumed_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5,
+                        arg6, arg7, arg8, arg9, arg10, arg11, arg12) } } #[unsafe
+                        (export_name =
+                        "cabi_post_hassock:host/resumption-handler@0.1.0#resumed")]
+                        unsafe extern "C" fn _post_return_resumed(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_resumed::<$ty >
+                        (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_hassock_host_resumption_handler_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
             /// Optional: a module that can test itself exports this. The host asks a new version before it gets any
             /// traffic, in an instance of its own that serves no call after it.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -8010,6 +8228,9 @@ macro_rules! __export_complete_module_impl {
         exports::hassock::host::request_handler::__export_hassock_host_request_handler_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::hassock::host::request_handler);
         $($path_to_types_root)*::
+        exports::hassock::host::resumption_handler::__export_hassock_host_resumption_handler_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*::
+        exports::hassock::host::resumption_handler); $($path_to_types_root)*::
         exports::hassock::host::self_test::__export_hassock_host_self_test_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::hassock::host::self_test);
         $($path_to_types_root)*::
@@ -8021,37 +8242,37 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4538] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4660] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb4\"\x01A\x02\x01A%\
-\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06b\
-inary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\
-\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0e\
-remote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01\
-r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0a\
-acceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusa\
-l\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\
-\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\
-\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07\
-message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dcon\
-nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\
-\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0bou\
-tbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05erro\
-r\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\
-\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
-\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
-cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
-\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
-@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\
-\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0a\
-attachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/conne\
-ctions@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
-\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0f\
-too-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\
-\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01\
-m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\
-\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01\
-k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae#\x01A\x02\x01A'\x01\
+B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06binar\
+y\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\x01\
+ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0ere\
+mote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01r\x04\
+\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0aacce\
+ptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusal\x03\
+\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\x03\0\
+\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\0\x18\
+hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07messa\
+ge\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dconnecti\
+on-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x03\
+\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0boutbox\
+-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05error\x03\
+\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\x01\x09\
+\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\x0b\x01\
+j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-packed\x01\
+\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\x01\x0f\
+\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01@\x02\x02\
+id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\x07\x01\
+@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0aattachme\
+nt\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/connections@0\
+.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
+\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0ftoo-ma\
+ny-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\x05e\
+rror\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01m\x05\
+\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\x03\
+now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01k\
+\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
 ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
 h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
 \0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
@@ -8113,20 +8334,23 @@ ad\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\
 ption-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\
 \0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02\
 id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\x04\0\"hassock:host/request\
--handler@0.1.0\x05\x0e\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\
-\0\x1chassock:host/self-test@0.1.0\x05\x0f\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\
-\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\x04\0\x1chassoc\
-k:host/migration@0.1.0\x05\x10\x02\x03\0\0\x07request\x02\x03\0\0\x0aacceptance\x02\
-\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0d\
-connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
-\x01\x11\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x12\x04\0\x0aacceptance\x03\0\
-\x06\x02\x03\x02\x01\x13\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x14\x04\0\x07\
-closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\
-\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\
-\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06close\
-d\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x15\x04\0\"hassock:host/comple\
-te-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+-handler@0.1.0\x05\x0e\x02\x03\0\0\x07request\x01B\x07\x02\x03\x02\x01\x01\x04\0\
+\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x02\x01j\0\x01\
+s\x01@\x02\x02id\x01\x07request\x03\0\x04\x04\0\x07resumed\x01\x05\x04\0%hassock\
+:host/resumption-handler@0.1.0\x05\x10\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05\
+check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x11\x01B\x04\x01p}\x01j\x01\
+\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\
+\x04\0\x1chassock:host/migration@0.1.0\x05\x12\x02\x03\0\0\x0aacceptance\x02\x03\
+\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dcon\
+nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\
+\x0f\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x13\x04\0\x0aacceptance\x03\0\x06\
+\x02\x03\x02\x01\x14\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x15\x04\0\x07clo\
+sing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\
+\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\
+\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\
+\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x16\x04\0\"hassock:host/complete-mo\
+dule@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -3,7 +3,8 @@
 use std::cell::OnceCell;
 
 use crate::bindings::exports::hassock::host::{
-    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+    handler, migration, packed_handler, request_handler, resumption_handler, self_test, subscription_handler,
+    timer_handler,
 };
 use crate::handler as calls;
 use crate::host::{packed, replies};
@@ -61,6 +62,12 @@ impl<M: Module> request_handler::Guest for M {
     fn request(id: u64, message: request_handler::Message) -> Result<request_handler::Message, String> {
         let message: Message = message.into();
         M::with_handler(|cell| calls::request(cell, id, &message)).map(Into::into)
+    }
+}
+
+impl<M: Module> resumption_handler::Guest for M {
+    fn resumed(id: u64, request: resumption_handler::Request) -> Result<(), String> {
+        M::with_handler(|cell| calls::resumed(cell, id, request.into()))
     }
 }
 

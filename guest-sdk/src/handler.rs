@@ -130,6 +130,18 @@ pub trait Handler: Start + 'static {
         Err(ClientError::new("requests are not answered here").into())
     }
 
+    /// The client was away, and is back within the app's `resume_for` with another handshake, `request`. The connection goes
+    /// on: it has its attachment, its topics and its timers, and the client gets what it has not received. So neither
+    /// [`on_close`](Self::on_close) nor [`on_open`](Self::on_open) is called. This is called in turn with the messages of the
+    /// connection.
+    ///
+    /// # Errors
+    /// Any error goes into the host's log, and the connection is closed with the app's `error_close_code`.
+    fn on_resume(&self, connection: Connection, request: &Request) -> Result<()> {
+        let _ = (connection, request);
+        Ok(())
+    }
+
     /// Check whether this version can serve on this host, before it gets any traffic: whether the settings exist, for
     /// example, and whether a query finds its columns. During this call databases are read-only, and there are no
     /// connections. There is no handler yet: [`start`](Start::start) has not run, and may be called from here if it
@@ -270,6 +282,11 @@ pub(crate) fn request<H: Handler>(cell: &OnceCell<H>, id: u64, message: &Message
         handler.on_request(Connection::from_id(id), message)
     });
     answer.map_err(|error| for_client(error, "request"))
+}
+
+/// The export `resumption-handler.resumed`.
+pub(crate) fn resumed<H: Handler>(cell: &OnceCell<H>, id: u64, request: Request) -> Result<(), String> {
+    with(cell, |handler| handler.on_resume(Connection::from_id(id), &request)).map_err(text)
 }
 
 /// What the client is told. Only the log gets the text of an error that is not its own.

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum HandshakeOutcome {
     /// The module accepted the connection.
     Accepted,
+    /// The client has a connection again that it had before.
+    Resumed,
     /// The module refused it.
     Refused,
     /// The module's `open` failed, or returned a response that is not valid.
@@ -41,8 +43,9 @@ pub struct HandshakeCounts([AtomicU64; HandshakeOutcome::ALL.len()]);
 
 impl HandshakeOutcome {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Accepted,
+        Self::Resumed,
         Self::Refused,
         Self::Failed,
         Self::Busy,
@@ -62,6 +65,7 @@ impl HandshakeOutcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Resumed => "resumed",
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Busy => "busy",

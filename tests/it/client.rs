@@ -25,7 +25,11 @@ fn config(more: &str) -> String {
 
 impl Page {
     async fn open(more: &str) -> Self {
-        let host = TestHost::start(&config(more)).await;
+        Self::of(&config(more)).await
+    }
+
+    async fn of(config: &str) -> Self {
+        let host = TestHost::start(config).await;
         let proxy = Proxy::start(&host.address()).await;
         let browser = Browser::start().await;
         // A document of the host, without a policy that forbids scripts.
@@ -98,6 +102,36 @@ async fn resets_lose_repeat_and_reorder_nothing() {
     page.recovered(15).await;
     let connected = page.events("own", "open").await;
     assert_eq!((&connected[0]["again"], &connected[1]["again"]), (&json!(false), &json!(true)));
+}
+
+/// A connection that goes on: what a page sends arrives once and in order too, and nothing has to be recovered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_its_connection_again() {
+    let mut page = Page::of(&config("").replace("keepalive =", "resume_for = \"60s\"\nkeepalive =")).await;
+    let before = page.browser.eval("page.clients.own.client.connection").await;
+    let mut sent = 0;
+    for round in 0..12 {
+        page.publish(5).await;
+        let send = format!("Array.from({{ length: 20 }}, (_, n) => page.clients.own.client.send(String({sent} + n)))");
+        page.browser.eval(&send).await;
+        sent += 20;
+        match round % 3 {
+            0 => page.proxy.cut(),
+            1 => page.proxy.end(Side::Client),
+            _ => page.proxy.end(Side::Server),
+        }
+        page.publish(5).await;
+        page.has_all().await;
+        page.browser.until(&format!("page.clients.own.count('message') === {sent}")).await;
+    }
+    let echoes: Vec<_> = (0..sent).map(|number| json!({ "data": number.to_string() })).collect();
+    assert_eq!(page.events("own", "message").await, echoes);
+    for kind in ["gap", "recovered", "error"] {
+        assert_eq!(page.events("own", kind).await, Vec::<Value>::new());
+    }
+    let opened = page.events("own", "open").await;
+    assert!(opened.len() > 12 && opened[1..].iter().all(|open| open["resumed"] == true), "{opened:?}");
+    assert_eq!(page.browser.eval("page.clients.own.client.connection").await, before);
 }
 
 /// A line that swallows everything without an end of the connection is noticed, and what comes out of it later does not

@@ -5,6 +5,7 @@ mod histories;
 mod interruptions;
 mod messages;
 mod presence;
+mod resumption;
 
 use hassock_tests::TestHost;
 

@@ -186,7 +186,16 @@ impl Client {
         closed
     }
 
-    /// Close with 1000 and wait for the answer.
+    /// Send a close frame, and do not wait for the answer.
+    ///
+    /// # Panics
+    /// If the connection is closed.
+    pub async fn close_with(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code: code.into(), reason: reason.into() };
+        self.socket.close(Some(frame)).await.unwrap_or_else(|error| panic!("cannot close: {error}"));
+    }
+
+    /// Close without a code and wait for the answer.
     pub async fn close(mut self) {
         // This fails if the host has closed already, which is as good.
         let _ = self.socket.close(None).await;

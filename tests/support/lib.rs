@@ -56,7 +56,7 @@ pub use raw::Raw;
 pub use separate::{SeparateHost, Usage};
 pub use silent::Silent;
 pub use site::{Daemon, Site};
-pub use speaker::{Speaker, Spoken};
+pub use speaker::{Known, Speaker, Spoken};
 pub use talkers::{Talked, Talkers};
 pub use tls::{Authority, TlsClient};
 pub use wait::{DEADLINE, eventually, within};

@@ -17,6 +17,18 @@ pub struct Speaker {
     pub client: Client,
     /// The header of the first message.
     pub connected: Value,
+    /// How many messages of the connection it has: all but `connected`, `heartbeat` and `closing`.
+    pub received: u64,
+    requests: u64,
+}
+
+/// What a client knows when its network fails.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The header of the first message.
+    pub connected: Value,
+    /// How many messages of the connection it has.
+    pub received: u64,
     requests: u64,
 }
 
@@ -48,6 +60,11 @@ impl Speaker {
         connected.unwrap_or_else(|error| panic!("{path} is refused: {error}"))
     }
 
+    /// What it knows now.
+    pub fn known(&self) -> Known {
+        Known { connected: self.connected.clone(), received: self.received, requests: self.requests }
+    }
+
     /// Connect with these subprotocols.
     ///
     /// # Errors
@@ -61,7 +78,7 @@ impl Speaker {
             request.headers_mut().insert("sec-websocket-protocol", offer);
         })
         .await?;
-        let mut speaker = Self { client, connected: Value::Null, requests: 0 };
+        let mut speaker = Self { client, connected: Value::Null, received: 0, requests: 0 };
         speaker.connected = speaker.try_next().await.map_err(|_| Error::ConnectionClosed)?.header;
         assert_eq!(speaker.connected["type"], "connected");
         Ok(speaker)
@@ -88,12 +105,34 @@ impl Speaker {
     pub async fn try_next(&mut self) -> Result<Spoken, Closed> {
         loop {
             let spoken = Spoken::parse(&self.client.try_text().await?);
-            if spoken.header["type"] != "heartbeat" {
-                return Ok(spoken);
+            match spoken.header["type"].as_str() {
+                Some("heartbeat") => {}
+                Some("connected" | "closing") => return Ok(spoken),
+                _ => {
+                    self.received += 1;
+                    return Ok(spoken);
+                }
             }
-            // If the host has closed, the next line tells.
-            let _ = self.client.socket.send(Message::text("{\"type\":\"heartbeat\"}\n")).await;
+            let mut answer = json!({ "type": "heartbeat" });
+            if !self.connected["resume"].is_null() {
+                answer["received"] = json!(self.received);
+            }
+            // If the host has closed, the next message tells.
+            let _ = self.client.socket.send(Message::text(format!("{answer}\n"))).await;
         }
+    }
+
+    /// The host says that it is there, and how many messages of the client were handled.
+    ///
+    /// # Panics
+    /// If something else comes first.
+    pub async fn heartbeat(&mut self) -> Value {
+        let received = self.received;
+        self.say(json!({ "type": "heartbeat", "received": received, "reply": true })).await;
+        let text = self.client.text().await;
+        let header = Spoken::parse(&text).header;
+        assert_eq!(header["type"], "heartbeat", "{text}");
+        header
     }
 
     /// Send a message to the module.
@@ -144,6 +183,36 @@ impl Speaker {
         let answer = self.next().await;
         assert_eq!(answer.header["request"], self.requests, "{answer:?}");
         answer
+    }
+}
+
+impl Known {
+    /// Come back to the connection, or get another one.
+    ///
+    /// # Panics
+    /// If that is refused.
+    pub async fn again(&self, address: &str, path: &str) -> Speaker {
+        self.again_with(address, path, |_| {}).await
+    }
+
+    /// The same with a changed state: the object that tells the host what a client has from before.
+    ///
+    /// # Panics
+    /// If that is refused.
+    pub async fn again_with(&self, address: &str, path: &str, change: impl FnOnce(&mut Value)) -> Speaker {
+        let again = Speaker::with(address, path, &["hassock.v1", &self.state(change)]).await;
+        let mut again = again.unwrap_or_else(|error| panic!("{path} is refused: {error}"));
+        if again.connected["resumed"] == true {
+            (again.received, again.requests) = (self.received, self.requests);
+        }
+        again
+    }
+
+    /// The subprotocol that says so.
+    pub fn state(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut known = json!({ "resume": self.connected["resume"], "received": self.received });
+        change(&mut known);
+        state(&known.to_string())
     }
 }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Answer;
 use super::engine::{Engine, closing};
+use super::{Answer, Connect};
 use crate::{ClosedBy, Closing, Connection, Message, Result};
 
 /// One end of an accepted WebSocket; the handler has the other. Dropping it does not end the connection:
@@ -114,6 +114,17 @@ impl MockClient {
     /// The text that the client gets instead of an answer.
     pub fn request(&self, message: impl Into<Message>) -> Result<Message, String> {
         self.engine.request(self.id, &message.into())
+    }
+
+    /// Come back with another handshake after the network was gone for a while, as a client of `hassock.v1` does within
+    /// `resume_for`. The connection stays the same; the handler's `on_resume` has run when this returns.
+    ///
+    /// # Panics
+    /// If the connection is closed, or if the handler panics.
+    #[track_caller]
+    pub fn resume(&self, connect: impl Into<Connect>) {
+        assert!(self.is_open(), "the connection is closed");
+        self.engine.resume(self.id, connect.into().into_request());
     }
 
     /// If the connection is open, close it with a close frame, which may have a code and a reason. The handler's

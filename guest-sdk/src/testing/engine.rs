@@ -83,6 +83,12 @@ impl Engine {
         answer
     }
 
+    /// Let the client of a connection come back with another handshake.
+    pub(super) fn resume(&self, id: u64, request: Request) {
+        let result = self.call(|module| module.resumed(id, request));
+        self.conclude("resumed", Some(id), result);
+    }
+
     /// End the connection, unless it has ended.
     pub(super) fn end(&self, id: u64, closing: Closing) {
         if self.is_open(id) {

@@ -15,6 +15,7 @@ pub(super) trait Module {
     fn app_timer(&self, timer: &Timer) -> Result<(), String>;
     fn subscribe(&self, id: u64, topic: &str) -> Result<(), String>;
     fn request(&self, id: u64, message: &Message) -> Result<Message, String>;
+    fn resumed(&self, id: u64, request: Request) -> Result<(), String>;
     fn check(&self) -> Result<(), String>;
     fn migrate(&self, from_version: &str, attachment: Vec<u8>) -> Result<Vec<u8>, String>;
     fn drop_instance(&self);
@@ -60,6 +61,10 @@ impl<H: Handler> Module for Instance<H> {
 
     fn request(&self, id: u64, message: &Message) -> Result<Message, String> {
         handler::request(&self.cell(), id, message)
+    }
+
+    fn resumed(&self, id: u64, request: Request) -> Result<(), String> {
+        handler::resumed(&self.cell(), id, request)
     }
 
     fn check(&self) -> Result<(), String> {

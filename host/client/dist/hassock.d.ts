@@ -59,7 +59,7 @@ export interface Options {
 export interface RequestOptions {
     /** Milliseconds, instead of `requestTimeout`. */
     timeout?: number;
-    /** Ask again if the connection breaks before the answer comes. The module may then be asked twice. */
+    /** Ask again if the connection breaks before the answer comes, and is not resumed. The module may then be asked twice. */
     retry?: boolean;
 }
 export interface SubscribeOptions {
@@ -91,6 +91,8 @@ export interface Events {
         subprotocol: string | undefined;
         /** Whether there was a connection before. */
         again: boolean;
+        /** Whether it is the connection from before: nothing was lost, in either direction. */
+        resumed: boolean;
     };
     /** A connection has ended, or the client has. */
     close: {

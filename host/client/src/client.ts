@@ -7,11 +7,15 @@ import { Link } from "./link.js";
 import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
 import { Requests } from "./requests.js";
+import { type Encoded, Session } from "./session.js";
 import { Topics } from "./topics.js";
 import type { Client, Data, Events, Handler, Options, Payload, RequestOptions, SubscribeOptions, Subscription } from "./types.js";
 
 /** How much later than it has promised the host may say something, in milliseconds. */
 const LATENESS = 10_000;
+
+/** The types of messages that do not belong to a connection that may go on. */
+const UNCOUNTED: unknown[] = ["connected", "heartbeat", "closing"];
 
 /** A number that is unique among the requests and subscriptions of a client. */
 function counter(): () => number {
@@ -32,6 +36,8 @@ export class ReconnectingClient implements Client {
   private readonly backoff: Backoff;
   private readonly stopWaking: () => void;
   private link: Link | undefined;
+  /** If the connection goes on when its network fails. */
+  private session: Session | undefined;
   /** What the host has said about the end of this connection. */
   private closing: Header | undefined;
   private wasOpen = false;
@@ -101,7 +107,7 @@ export class ReconnectingClient implements Client {
       const url = await this.address();
       // The page may have closed the client meanwhile.
       if (this.isClosed()) return;
-      const protocols = offer(this.topics.positions(), this.options.protocols ?? []);
+      const protocols = offer(this.topics.positions(), this.options.protocols ?? [], this.session?.state);
       this.link = new Link(this.environment, url, protocols, this.options.connectTimeout ?? 15_000, {
         received: (message) => this.received(message),
         ended: (code, reason) => this.ended(code, reason),
@@ -122,6 +128,7 @@ export class ReconnectingClient implements Client {
   }
 
   private handle({ header, payload }: Frame): void {
+    if (this.session && !UNCOUNTED.includes(header?.type)) this.session.received += 1;
     if (!header) return this.emitter.emit("message", { data: payload });
     if (header.type === undefined) return this.topics.message(header, payload);
     switch (header.type) {
@@ -142,22 +149,50 @@ export class ReconnectingClient implements Client {
       case "error":
         return this.refused(header);
       case "heartbeat":
-        return this.tell({ type: "heartbeat" });
+        return this.heard(header);
       case "closing":
         this.closing = header;
     }
   }
 
+  private heard({ received }: Header): void {
+    this.session?.confirm(received);
+    this.beat();
+  }
+
   private opened(header: Header): void {
     const again = this.wasOpen;
+    const resumed = header.resumed === true;
     this.state = "open";
     this.wasOpen = true;
     this.connection = header.connection as number;
     this.link?.expect((header.heartbeat as number) + LATENESS);
     this.backoff.opened();
-    this.topics.connected((header) => this.tell(header));
+    if (resumed) this.goOn(header);
+    else this.begin(header);
     for (const waiting of this.queue.take()) this.write(waiting);
-    this.emitter.emit("open", { connection: this.connection, subprotocol: header.subprotocol as string | undefined, again });
+    const subprotocol = header.subprotocol as string | undefined;
+    this.emitter.emit("open", { connection: this.connection, subprotocol, again, resumed });
+  }
+
+  /** It is the connection from before. */
+  private goOn({ received }: Header): void {
+    this.session?.confirm(received);
+    for (const message of this.session?.rest ?? []) this.link?.send(message);
+  }
+
+  /** It is another connection. */
+  private begin({ resume }: Header): void {
+    this.leave();
+    if (typeof resume === "string") this.session = new Session(resume, this.queue.mostBytes);
+    this.topics.connected((header) => this.tell(header));
+  }
+
+  /** The connection from before is gone. */
+  private leave(): void {
+    this.session = undefined;
+    this.topics.disconnected();
+    this.queue.again(this.requests.disconnected());
   }
 
   private refused({ request, code, message }: Header): void {
@@ -176,20 +211,36 @@ export class ReconnectingClient implements Client {
   }
 
   private write({ data, request }: Waiting): void {
-    this.link?.send(encode(request === undefined ? undefined : { type: "request", request }, data));
+    this.transmit(encode(request === undefined ? undefined : { type: "request", request }, data));
     if (request !== undefined) this.requests.sent(request);
   }
 
   private tell(header: Header): void {
-    this.link?.send(encode(header, ""));
+    this.transmit(encode(header, ""));
+  }
+
+  private transmit(message: Encoded): void {
+    if (this.session?.add(message) === false) {
+      this.session = undefined;
+      // Without a connection, what was sent on the one before is lost.
+      if (this.state !== "open") this.leave();
+    }
+    if (this.state === "open") this.link?.send(message);
+    if (this.session?.ask()) this.beat({ reply: true });
+  }
+
+  /** Say that the client is there, and what has arrived. With `reply`, the host does the same. */
+  private beat(more: Header = {}): void {
+    const { received } = this.session ?? {};
+    this.link?.send(encode({ type: "heartbeat", received, ...more }, ""));
   }
 
   private ended(code: number, reason: string): void {
     const { closing, state } = this;
     const wasOpen = state === "open";
     this.link = this.closing = this.connection = undefined;
-    this.topics.disconnected();
-    this.queue.again(this.requests.disconnected());
+    // A connection that the host has closed does not go on.
+    if (closing || !this.session) this.leave();
     if (closing?.reconnect === false) return this.finish(code, reason);
     const after = closing?.after as number | undefined;
     const next = this.backoff.next(after);
@@ -207,7 +258,7 @@ export class ReconnectingClient implements Client {
 
   /** There may be a network again, or somebody looks at the page again. */
   private wake(): void {
-    if (this.state === "open") return this.link?.check();
+    if (this.state === "open") return this.checkLink();
     if (this.state !== "waiting") return;
     this.stopWaiting();
     const early = this.notBefore - this.environment.now();
@@ -215,9 +266,16 @@ export class ReconnectingClient implements Client {
     else void this.attempt();
   }
 
+  private checkLink(): void {
+    this.link?.check();
+    // The network may have changed without a word.
+    this.beat({ reply: true });
+    this.link?.expectSoon(LATENESS);
+  }
+
   private finish(code: number, reason: string): void {
     this.state = "closed";
-    this.link = this.connection = undefined;
+    this.link = this.session = this.connection = undefined;
     this.stopWaiting();
     this.stopWaking();
     const unsent = this.queue.take().filter(({ request }) => request === undefined).length;

@@ -7,11 +7,15 @@ export interface LinkEvents {
   ended(code: number, reason: string): void;
 }
 
+/** The close code for a link from which nothing comes: the connection may go on with another one. */
+const GAVE_UP = 3008;
+
 /** One WebSocket, which counts as ended if nothing comes from it for too long. */
 export class Link {
   private readonly socket: WebSocket;
   private heardAt: number;
   private stopWatch: () => void = () => {};
+  private stopSoon: () => void = () => {};
 
   /** Throws if the address is none. */
   constructor(
@@ -56,12 +60,24 @@ export class Link {
     this.watch();
   }
 
+  /** Something has to come within so many milliseconds, once. */
+  expectSoon(patience: number): void {
+    const asked = this.environment.now();
+    this.stopSoon();
+    this.stopSoon = this.environment.after(patience, () => {
+      if (this.heardAt <= asked) this.giveUp();
+    });
+  }
+
   /** End the link if nothing has come for too long. A browser delays timers while nobody sees its page. */
   check(): void {
-    if (this.environment.now() - this.heardAt < this.patience) return;
+    if (this.environment.now() - this.heardAt >= this.patience) this.giveUp();
+  }
+
+  private giveUp(): void {
     // The other side may not read the close frame, and a browser waits long for an answer to it.
     this.release();
-    this.socket.close();
+    this.socket.close(GAVE_UP);
     this.events.ended(1006, "nothing came for too long");
   }
 
@@ -81,6 +97,7 @@ export class Link {
 
   private release(): void {
     this.stopWatch();
+    this.stopSoon();
     this.socket.onmessage = this.socket.onclose = null;
   }
 }

@@ -1,3 +1,5 @@
+import type { Header } from "./framing.js";
+
 /** The subprotocol of the host. */
 export const NAME = "hassock.v1";
 
@@ -5,8 +7,8 @@ export const NAME = "hassock.v1";
 const MOST = 4096;
 
 /** The subprotocols that a client offers: that of the host, what the client knows from before, and those of the module. The
- *  positions are the most important first: as many as there is room for. */
-export function offer(since: Iterable<[topic: string, position: string]>, protocols: string[]): string[] {
+ *  positions are the most important first: as many as there is room for. `before` is what it knows of its last connection. */
+export function offer(since: Iterable<[topic: string, position: string]>, protocols: string[], before: Header = {}): string[] {
   const known: Record<string, string> = {};
   let room = MOST;
   for (const [topic, position] of since) {
@@ -15,8 +17,9 @@ export function offer(since: Iterable<[topic: string, position: string]>, protoc
     if (room < 0) break;
     known[topic] = position;
   }
-  const state = Object.keys(known).length ? [`${NAME}.${base64url(JSON.stringify({ since: known }))}`] : [];
-  return [NAME, ...state, ...protocols];
+  const state = Object.keys(known).length ? { ...before, since: known } : before;
+  const offered = Object.keys(state).length ? [`${NAME}.${base64url(JSON.stringify(state))}`] : [];
+  return [NAME, ...offered, ...protocols];
 }
 
 function base64url(text: string): string {

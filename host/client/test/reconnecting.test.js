@@ -15,8 +15,8 @@ test("a client offers the protocol, and says when there is a connection", async 
   await world.pass(500);
   world.socket.connected();
   assert.deepEqual(opened, [
-    { connection: 7, subprotocol: "chat", again: false },
-    { connection: 7, subprotocol: undefined, again: true },
+    { connection: 7, subprotocol: "chat", again: false, resumed: false },
+    { connection: 7, subprotocol: undefined, again: true, resumed: false },
   ]);
   assert.deepEqual(events, [
     ["close", { code: 1006, reason: "", reconnect: true, unsent: 0 }],

@@ -30,6 +30,7 @@ pub use send::ConnectionError;
 pub use setup::Setup;
 pub use timers::{Existing, Owner, Schedule, TimerError, Timers};
 pub use topics::{HistoryPage, HistoryReport, Keeping, Kept, Start, Subscription, TopicError, Topics};
+pub(crate) use traffic::CountedAway;
 pub use traffic::{Amount, Traffic, TrafficReport};
 
 use connection::{Close, Connection, Connections};

@@ -1,6 +1,7 @@
 //! What passes between an app's clients and its module, counted for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hassock_frames::Encoded;
 
@@ -24,6 +25,17 @@ pub struct Traffic {
     /// For each side, for each code. The last one is for all other codes.
     closed: [[AtomicU64; CODES.len() + 1]; SIDES.len()],
     slow: AtomicU64,
+    /// Connections whose clients are away.
+    away: Arc<AtomicUsize>,
+}
+
+/// A connection whose client is away, counted until this is dropped.
+pub(crate) struct CountedAway(Arc<AtomicUsize>);
+
+impl Drop for CountedAway {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How much some messages are.
@@ -50,6 +62,8 @@ pub struct TrafficReport {
     pub closed: Vec<(&'static str, String, u64)>,
     /// Connections that ended because their client did not read.
     pub slow: u64,
+    /// Connections whose clients are away now, and may come back.
+    pub away: usize,
 }
 
 impl Amount {
@@ -85,6 +99,12 @@ impl Traffic {
         }
     }
 
+    /// The client of a connection is away.
+    pub(crate) fn goes_away(&self) -> CountedAway {
+        self.away.fetch_add(1, Ordering::Relaxed);
+        CountedAway(Arc::clone(&self.away))
+    }
+
     /// What was counted so far.
     pub fn report(&self) -> TrafficReport {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -99,6 +119,7 @@ impl Traffic {
             sent_bytes: of(&self.sent_bytes),
             closed: closed.filter(|(_, _, count)| *count > 0).collect(),
             slow: of(&self.slow),
+            away: self.away.load(Ordering::Relaxed),
         }
     }
 }

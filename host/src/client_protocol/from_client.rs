@@ -41,7 +41,13 @@ pub(crate) enum Control {
         request: u64,
     },
     /// The client is there.
-    Heartbeat,
+    Heartbeat {
+        /// How many messages the client has received on this connection.
+        received: Option<u64>,
+        /// Whether the client waits for one of the host.
+        #[serde(default)]
+        reply: bool,
+    },
     /// Something of a later version of the protocol.
     #[serde(other)]
     Other,
@@ -97,7 +103,8 @@ mod tests {
     #[test]
     fn what_is_not_known_yet_is_no_error() {
         assert_eq!(control("{\"type\":\"dance\",\"speed\":1}\n"), Control::Other);
-        assert_eq!(control("{\"type\":\"heartbeat\",\"new\":[1]}\n"), Control::Heartbeat);
+        let heartbeat = Control::Heartbeat { received: None, reply: false };
+        assert_eq!(control("{\"type\":\"heartbeat\",\"new\":[1]}\n"), heartbeat);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod from_client;
 mod offer;
 mod position;
+mod resume_token;
 mod to_client;
 #[cfg(test)]
 mod vectors;
@@ -14,6 +15,7 @@ mod vectors;
 pub(crate) use from_client::{Control, FromClient, NotOfTheProtocol, parse};
 pub(crate) use offer::{ClientState, offered};
 pub use position::Position;
+pub(crate) use resume_token::ResumeToken;
 pub use to_client::{Gap, Member};
 pub(crate) use to_client::{ToClient, topic_header};
 

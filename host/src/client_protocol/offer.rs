@@ -15,6 +15,11 @@ pub(crate) struct ClientState {
     /// The position up to which the client has the messages of a topic.
     #[serde(default)]
     pub(crate) since: BTreeMap<String, Position>,
+    /// The token of that connection. A text that is none is one that the host does not know.
+    pub(crate) resume: Option<String>,
+    /// How many messages the client has received on that connection.
+    #[serde(default)]
+    pub(crate) received: u64,
 }
 
 /// The subprotocols that a client offers.
@@ -68,7 +73,10 @@ mod tests {
         let offer = offered(state("{\"since\":{\"room:1\":\"a-7\"},\"later\":1}")).unwrap();
         assert_eq!(offer.subprotocols, ["chat"]);
         let since = BTreeMap::from([("room:1".to_owned(), Position { epoch: 10, offset: 7 })]);
-        assert_eq!(offer.state, Some(ClientState { since }));
+        assert_eq!(offer.state, Some(ClientState { since, ..ClientState::default() }));
+        let offer = offered(state("{\"resume\":\"17-ab\",\"received\":3}")).unwrap();
+        let resume = Some("17-ab".to_owned());
+        assert_eq!(offer.state, Some(ClientState { resume, received: 3, ..ClientState::default() }));
     }
 
     #[test]

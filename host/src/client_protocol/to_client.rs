@@ -3,7 +3,7 @@
 use hassock_frames::{Encoded, Payload};
 use serde::Serialize;
 
-use super::Position;
+use super::{Position, ResumeToken};
 
 /// Why messages of a topic are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -59,6 +59,15 @@ pub(crate) enum ToClient<'a> {
         /// The subprotocol that the module chose.
         #[serde(skip_serializing_if = "Option::is_none")]
         subprotocol: Option<&'a str>,
+        /// With this the client can have the connection again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume: Option<ResumeToken>,
+        /// Whether this is the connection that the client had before. None if it has not asked for that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resumed: Option<bool>,
+        /// How many messages of the client were handled, if this is the connection that it had before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        received: Option<u64>,
     },
     /// The connection is subscribed. What was missed comes next.
     Subscribed {
@@ -103,7 +112,11 @@ pub(crate) enum ToClient<'a> {
         message: &'a str,
     },
     /// The host is there.
-    Heartbeat,
+    Heartbeat {
+        /// How many messages of the client were handled, if it can have the connection again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        received: Option<u64>,
+    },
     /// The connection is about to be closed.
     Closing {
         /// Whether the client should connect again.

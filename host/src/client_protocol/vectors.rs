@@ -27,7 +27,8 @@ struct Vector {
 
 #[derive(Deserialize)]
 struct OfferVector {
-    since: std::collections::BTreeMap<String, Position>,
+    #[serde(flatten)]
+    state: ClientState,
     protocols: Vec<String>,
     offered: Vec<String>,
 }
@@ -102,6 +103,9 @@ fn header(header: &Value) -> String {
             connection: header["connection"].as_u64().unwrap(),
             heartbeat: header["heartbeat"].as_u64().unwrap(),
             subprotocol: text("subprotocol"),
+            resume: text("resume").map(|token| token.parse().unwrap()),
+            resumed: header["resumed"].as_bool(),
+            received: header["received"].as_u64(),
         },
         Some("subscribed") => ToClient::Subscribed {
             topic,
@@ -120,7 +124,7 @@ fn header(header: &Value) -> String {
             let code = ["refused", "closing"].into_iter().find(|code| text("code") == Some(code)).unwrap();
             ToClient::Error { request: request.unwrap(), code, message: text("message").unwrap() }
         }
-        Some("heartbeat") => ToClient::Heartbeat,
+        Some("heartbeat") => ToClient::Heartbeat { received: header["received"].as_u64() },
         Some("closing") => ToClient::Closing { reconnect: is("reconnect"), after: header["after"].as_u64().unwrap() },
         Some(other) => panic!("{other} is not a message of the host"),
     };
@@ -138,7 +142,10 @@ fn control(header: &Value) -> Control {
         }
         "unsubscribe" => Control::Unsubscribe { topic },
         "request" => Control::Request { request },
-        "heartbeat" => Control::Heartbeat,
+        "heartbeat" => Control::Heartbeat {
+            received: header["received"].as_u64(),
+            reply: header["reply"].as_bool().unwrap_or_default(),
+        },
         other => panic!("{other} is not a message of a client"),
     }
 }
@@ -180,8 +187,8 @@ fn the_host_reads_those_of_clients() {
 
 #[test]
 fn the_host_reads_what_clients_offer() {
-    for OfferVector { since, protocols, offered: offer } in vectors().offers {
-        let expected = offer::Offer { subprotocols: protocols, state: Some(ClientState { since }) };
+    for OfferVector { state, protocols, offered: offer } in vectors().offers {
+        let expected = offer::Offer { subprotocols: protocols, state: Some(state) };
         assert_eq!(offered(offer), Ok(expected));
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod library;
 mod page;
 mod public;
+mod resume;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -26,12 +27,13 @@ use tokio::time::timeout;
 
 pub(crate) use page::PATH as TEST_PAGE;
 
+use resume::Admitted;
+
 use crate::app::connection::{Close, Opened, Slot};
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
-use crate::session::Transport;
-use crate::socket::PatientSocket;
+use crate::socket::{PatientSocket, Transport};
 
 /// How long a client with too many connections from its address has to read the response.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
@@ -39,9 +41,9 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 /// How long running requests may take when the host stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// A connection that the module accepted, until hyper releases the socket.
+/// An accepted handshake, until hyper releases the socket.
 struct Pending {
-    opened: Opened,
+    admitted: Admitted,
     upgrade: OnUpgrade,
 }
 
@@ -59,17 +61,26 @@ pub struct Client {
 }
 
 /// Serve HTTP until a request becomes a WebSocket. Returns the socket, the bytes that were read beyond the request, and
-/// the opened connection. None if there was only plain HTTP.
+/// the opened connection. None if there was only plain HTTP, and if the socket belongs to a connection that the client had
+/// before, whose session has it now.
 pub async fn serve<S: Transport>(socket: S, client: Client, state: &Arc<HostState>) -> Option<(S, Bytes, Opened)> {
     let accepted: Arc<Mutex<Option<Pending>>> = Arc::default();
     drive_http(socket, client, state, &accepted).await;
-    let Pending { opened, upgrade } = accepted.lock().take()?;
-    match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<PatientSocket<S>>>()) {
-        Ok(Ok(Parts { io, read_buf, .. })) => Some((io.into_inner().into_inner(), read_buf, opened)),
-        _ => {
+    let Pending { admitted, upgrade } = accepted.lock().take()?;
+    let upgraded = upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<PatientSocket<S>>>());
+    match (upgraded, admitted) {
+        (Ok(Ok(Parts { io, read_buf, .. })), Admitted::New(opened)) => {
+            Some((io.into_inner().into_inner(), read_buf, opened))
+        }
+        (Ok(Ok(Parts { io, read_buf, .. })), Admitted::Again(client)) => {
+            client.arrive(io.into_inner().into_inner(), read_buf);
+            None
+        }
+        (_, Admitted::New(opened)) => {
             opened.finish(Close::lost("the client went away during the handshake")).await;
             None
         }
+        (_, Admitted::Again(_)) => None,
     }
 }
 

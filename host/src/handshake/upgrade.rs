@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use super::answer::{self, Answer};
 use super::client::{header, resolve, to_contract};
 use super::decision::{Entered, decide, turn_down};
-use super::{Client, Pending, compression, health, library, page, public};
+use super::resume::{Admitted, Return};
+use super::{Client, Pending, compression, health, library, page, public, resume};
 use crate::app::connection::{Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
@@ -175,6 +176,15 @@ async fn hand_over(
     contract.subprotocols = offer.subprotocols;
     let agreed = compression::agree(&setup.config.compression, request.headers());
     let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
+    if let Some(connection) = resume::find(app, offer.state.as_ref(), deflate) {
+        switch.headers_mut().extend(Return::headers());
+        switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
+        switch.extensions_mut().insert(HandshakeOutcome::Resumed);
+        let received = offer.state.map_or(0, |state| state.received);
+        let admitted = Admitted::Again(Return::new(connection, contract, received, client.slot));
+        *accepted.lock() = Some(Pending { admitted, upgrade: hyper::upgrade::on(request) });
+        return switch;
+    }
     let outcome = match enter(app, &setup, id, client.slot, deflate, offer.state) {
         Some(entered) => {
             if let Some(trace) = trace {
@@ -194,7 +204,7 @@ async fn hand_over(
             switch.headers_mut().extend(headers);
             switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
             switch.extensions_mut().insert(HandshakeOutcome::Accepted);
-            *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });
+            *accepted.lock() = Some(Pending { admitted: Admitted::New(opened), upgrade: hyper::upgrade::on(request) });
             switch
         }
         Err(answer) => answer,
@@ -264,7 +274,12 @@ fn enter(
     spoken: Option<ClientState>,
 ) -> Option<Entered> {
     let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
-    let entered = Entered::new(app, connection.deflating(deflate).speaking(spoken));
+    let connection = connection.deflating(deflate).speaking(spoken);
+    let connection = match setup.limits.resume_for.get().is_zero() {
+        true => connection,
+        false => connection.resumable(setup.limits.outbox_bytes.bytes(), &app.context.memory),
+    };
+    let entered = Entered::new(app, connection);
     // Check this only now: if the app is removed later, it closes this connection too.
     (!app.is_gone()).then_some(entered)
 }

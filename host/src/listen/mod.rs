@@ -22,8 +22,8 @@ use crate::handshake::{self, Client};
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::HostState;
 use crate::request::ClientAddress;
-use crate::session::{self, Transport};
-use crate::socket::{Listener, Socket};
+use crate::session;
+use crate::socket::{Listener, Socket, Transport};
 
 /// How long to wait when the process has no file descriptor left: other connections have to close first.
 const OUT_OF_HANDLES: Duration = Duration::from_millis(100);

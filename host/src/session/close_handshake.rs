@@ -7,12 +7,12 @@ use hassock_frames::Encoded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::read::Reader;
-use super::transport::Transport;
 use super::write::Writer;
 use crate::app::connection::{Close, Connection};
 use crate::config::AppLimits;
 use crate::memory_budget::Share;
 use crate::module::bindings::hassock::host::types::ClosedBy;
+use crate::socket::Transport;
 
 /// Bytes of a message that are kept to find the close frame behind it.
 const MOST_KEPT: usize = 64 << 10;

@@ -1,13 +1,13 @@
 //! A connection after the handshake: one task reads batches, lets the module handle them in order, and writes the
 //! messages in the outbox.
 
+mod away;
 mod close_handshake;
+mod link;
 mod rate_limiter;
 mod read;
 mod run;
 mod spoken;
-mod transport;
 mod write;
 
 pub use run::run;
-pub use transport::Transport;

@@ -9,10 +9,10 @@ use hassock_frames::{Compression, Decoder, Encoded, Incoming, Packed, Payload};
 use tokio::io::ReadBuf;
 use tokio_tungstenite::tungstenite::Error;
 
-use super::transport::Transport;
 use crate::app::connection::Close;
 use crate::config::AppLimits;
 use crate::memory_budget::{OutOfMemory, Share};
+use crate::socket::Transport;
 
 /// The size of a read buffer in bytes: what one system call can read.
 const BUFFER: usize = 64 << 10;

@@ -11,16 +11,17 @@ use hassock_frames::Packed;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::away::Away;
 use super::close_handshake::close_handshake;
+use super::link::Link;
 use super::rate_limiter::RateLimiter;
 use super::read::{Batch, Reader};
-use super::transport::Transport;
 use super::write::Writer;
-use crate::app::connection::{Close, DueTimer, Opened};
+use crate::app::connection::{Close, DueTimer, IsBack, Opened};
 use crate::app::{Amount, call, versions};
-use crate::client_protocol::ToClient;
 use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
+use crate::socket::Transport;
 
 /// Serve an accepted connection to its end. `read_ahead` is what came behind the request.
 pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
@@ -28,9 +29,10 @@ pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
     let reader = Reader::new(opened.limits.message_bytes.bytes(), compression, &read_ahead);
     // It keeps hyper's buffer alive.
     drop(read_ahead);
-    let mut session = Session::new(socket, reader, &opened);
+    let mut session = Session::new(Link::First(socket), reader, &opened);
     let close = session.serve().await;
-    if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && !session.writer.is_stuck {
+    let is_here = session.away.is_none() && !session.writer.is_stuck;
+    if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && is_here {
         // What was sent before the close is delivered before it. If that fails, the close handshake fails too.
         let _ = session.writer.write(&opened.connection).await;
     }
@@ -60,16 +62,18 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
 
 pub(super) struct Session<'a, S> {
     pub(super) opened: &'a Opened,
-    reader: Reader,
-    writer: Writer<S>,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer<Link<S>>,
     rate: RateLimiter,
-    alarm: Pin<Box<Sleep>>,
+    pub(super) alarm: Pin<Box<Sleep>>,
     /// The client sent too fast: nothing is read until then.
-    paused_until: Option<Instant>,
-    last_heard: Instant,
-    pinged_at: Option<Instant>,
+    pub(super) paused_until: Option<Instant>,
+    pub(super) last_heard: Instant,
+    pub(super) pinged_at: Option<Instant>,
+    /// The client is away, and may come back until the alarm. Boxed, because each connection would keep the room for it.
+    pub(super) away: Option<Box<Away>>,
     /// The socket was drained in this poll of the task. It is not read again before the next poll, which would find nothing.
-    drained: Arc<AtomicBool>,
+    pub(super) drained: Arc<AtomicBool>,
     /// A timer fired in the last wakeup, so the client is next: a timer that is due again whenever its call ends would
     /// otherwise keep the session from reading.
     is_clients_turn: bool,
@@ -85,7 +89,7 @@ enum Event {
 }
 
 impl<'a, S: Transport> Session<'a, S> {
-    fn new(socket: S, reader: Reader, opened: &'a Opened) -> Self {
+    fn new(socket: Link<S>, reader: Reader, opened: &'a Opened) -> Self {
         let limits = &opened.limits;
         let now = Instant::now();
         Self {
@@ -96,6 +100,7 @@ impl<'a, S: Transport> Session<'a, S> {
             paused_until: None,
             last_heard: now,
             pinged_at: None,
+            away: None,
             drained: Arc::default(),
             is_clients_turn: false,
             opened,
@@ -104,7 +109,7 @@ impl<'a, S: Transport> Session<'a, S> {
 
     /// Handle events until the end. Each poll of the task may read the socket again.
     async fn serve(&mut self) -> Close {
-        if let Some(greeting) = self.opened.connection.greeting(self.opened.limits.keepalive.get())
+        if let Some(greeting) = self.opened.connection.greeting(self.opened.limits.keepalive.get(), IsBack::No)
             && let Err(close) = Box::pin(self.writer.write_now(greeting, &self.opened.connection)).await
         {
             return close;
@@ -126,15 +131,21 @@ impl<'a, S: Transport> Session<'a, S> {
                 Event::Wakeup => self.wakeup().await,
                 Event::Batch(batch) => {
                     let (messages, end, now) = self.admit(batch);
+                    let end = end.and_then(|end| self.end_or_wait(end));
                     match self.opened.connection.speaks() {
                         // Boxed, because each idle connection would keep the room for it.
                         true => Box::pin(self.spoken(messages, end, now)).await,
                         false => self.hand_over(messages, end, now).await,
                     }
                 }
-                Event::Alarm => self.alarm().await,
+                Event::Alarm => match self.away.take() {
+                    Some(away) => return away.lost,
+                    None => self.alarm().await,
+                },
             };
-            if let Err(close) = done {
+            if let Err(close) = done
+                && let Some(close) = self.end_or_wait(close)
+            {
                 return close;
             }
         }
@@ -154,7 +165,7 @@ impl<'a, S: Transport> Session<'a, S> {
 
     /// What comes from the client, or has to be done because nothing comes.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        if self.paused_until.is_none() && !self.drained.load(Ordering::Relaxed) {
+        if self.away.is_none() && self.paused_until.is_none() && !self.drained.load(Ordering::Relaxed) {
             let socket = &mut self.writer.socket;
             let batch = self.reader.poll_batch(socket, &self.opened.limits, &self.opened.connection.input, context);
             let is_drained = matches!(&batch, Poll::Pending | Poll::Ready(Batch { is_drained: true, .. }));
@@ -172,10 +183,13 @@ impl<'a, S: Transport> Session<'a, S> {
         {
             return Err(self.call_failed(&failed));
         }
+        let welcomed = self.welcome().await;
+        self.unless_ended(welcomed)?;
         // Only the timers that are due now. One that becomes due during these calls waits for the next wakeup.
         for timer in self.opened.connection.take_due() {
             if self.opened.app.timers.claim(Some(self.opened.connection.id), &timer) {
-                self.fire(&timer).await?;
+                let fired = self.fire(&timer).await;
+                self.unless_ended(fired)?;
             }
         }
         if self.is_clients_turn {
@@ -256,6 +270,9 @@ impl<'a, S: Transport> Session<'a, S> {
 
     /// Write what is in the outbox, and what the connection has not got yet of its topics.
     async fn write(&mut self) -> Result<(), Close> {
+        if self.away.is_some() {
+            return self.opened.connection.outbox.take_close().map_or(Ok(()), Err);
+        }
         loop {
             self.writer.write(&self.opened.connection).await?;
             if !self.opened.connection.is_behind() {
@@ -278,6 +295,10 @@ impl<'a, S: Transport> Session<'a, S> {
         &mut self,
         mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>,
     ) -> Result<(), Close> {
+        if self.away.is_some() {
+            let result = call.await;
+            return self.called(result, None);
+        }
         let connection = &*self.opened.connection;
         let keepalive = self.opened.limits.keepalive.get();
         // A client of the protocol hears of the host also while a call takes long.
@@ -290,7 +311,7 @@ impl<'a, S: Transport> Session<'a, S> {
                     true => writer.write(connection).await,
                     false => {
                         alarm.as_mut().reset(Instant::now() + keepalive);
-                        writer.write_now(ToClient::Heartbeat.encoded(), connection).await
+                        writer.write_now(connection.heartbeat(), connection).await
                     }
                 };
                 if let Err(close) = written {
@@ -364,7 +385,7 @@ impl<'a, S: Transport> Session<'a, S> {
             return Err(Close::lost("the client did not answer a heartbeat"));
         }
         self.pinged_at = Some(now);
-        self.writer.write_now(ToClient::Heartbeat.encoded(), &self.opened.connection).await?;
+        self.writer.write_now(self.opened.connection.heartbeat(), &self.opened.connection).await?;
         self.alarm.as_mut().reset(next);
         Ok(())
     }

@@ -4,12 +4,12 @@ use hassock_frames::{Packed, Payload};
 use tokio::time::Instant;
 
 use super::run::Session;
-use super::transport::Transport;
 use crate::app::connection::{Close, Opened, SendError};
 use crate::app::{Amount, Start, TopicError, call};
 use crate::client_protocol::{Control, FromClient, ToClient, parse};
 use crate::module::FailedCall;
 use crate::module::payload;
+use crate::socket::Transport;
 
 /// Bytes of what a module says to a client whose request it refuses.
 const MAX_TEXT: usize = 1 << 10;
@@ -51,17 +51,28 @@ impl Refused<'_> {
 }
 
 impl<S: Transport> Session<'_, S> {
-    /// Handle what a client of the protocol has sent, in its order.
+    /// Handle what a client of the protocol has sent, in its order. Each message counts as handled before that, so that the
+    /// client does not send it again if its network fails meanwhile.
     pub(super) async fn spoken(&mut self, messages: Packed, end: Option<Close>, now: Instant) -> Result<(), Close> {
         let mut ready = Packed::default();
         for message in messages.iter() {
             match parse(message) {
-                Ok(FromClient::Message(payload)) => ready.push(payload),
+                Ok(FromClient::Message(payload)) => {
+                    ready.push(payload);
+                    self.count_handled();
+                }
+                Ok(FromClient::Control(Control::Heartbeat { received, reply }, _)) => {
+                    let heard = self.heard_of(received, reply).await;
+                    self.unless_ended(heard)?;
+                }
                 // Nobody is there any more who could get what was asked for.
                 Ok(FromClient::Control(..)) if end.is_some() => {}
                 Ok(FromClient::Control(control, payload)) => {
-                    self.hand_over(std::mem::take(&mut ready), None, now).await?;
-                    self.control(control, payload).await?;
+                    self.count_handled();
+                    let handed = self.hand_over(std::mem::take(&mut ready), None, now).await;
+                    self.unless_ended(handed)?;
+                    let done = self.control(control, payload).await;
+                    self.unless_ended(done)?;
                 }
                 Err(error) => {
                     self.hand_over(ready, None, now).await?;
@@ -70,6 +81,25 @@ impl<S: Transport> Session<'_, S> {
             }
         }
         self.hand_over(ready, end, now).await
+    }
+
+    fn count_handled(&self) {
+        if let Some(resumption) = self.opened.connection.resumption() {
+            resumption.handle(1);
+        }
+    }
+
+    /// The client is there, and may say what it has. It may want to hear of the host.
+    async fn heard_of(&mut self, received: Option<u64>, reply: bool) -> Result<(), Close> {
+        let connection = &self.opened.connection;
+        if let (Some(received), Some(resumption)) = (received, connection.resumption()) {
+            // What cannot be is of no use, and does no harm: a client that comes back with it gets another connection.
+            resumption.confirm(received);
+        }
+        match reply && self.away.is_none() {
+            true => self.writer.write_now(connection.heartbeat(), connection).await,
+            false => Ok(()),
+        }
     }
 
     async fn control(&mut self, control: Control, payload: Payload<'_>) -> Result<(), Close> {
@@ -92,41 +122,43 @@ impl<S: Transport> Session<'_, S> {
                 Ok(())
             }
             Control::Request { request } => self.request(request, payload).await,
-            Control::Heartbeat | Control::Other => Ok(()),
+            Control::Heartbeat { .. } | Control::Other => Ok(()),
         }
     }
 
     async fn subscribe(&mut self, request: u64, topic: &str, start: Start) -> Result<(), Close> {
         let Opened { app, connection, limits, .. } = self.opened;
         let mut answer = None;
-        self.ask(async {
-            answer = call::subscribe(app, connection, topic).await?;
+        let asked = self.ask(async {
+            answer = Some(call::subscribe(app, connection, topic).await?);
             Ok(())
-        })
-        .await?;
+        });
+        let ended = asked.await;
+        let Some(answer) = answer else { return ended };
         let refused = match &answer {
             None => Refused::NotSupported("the application does not let clients subscribe by themselves"),
             Some(Err(text)) => Refused::ByModule(text),
             Some(Ok(())) => {
                 let most = limits.topics_per_connection;
                 match app.topics.subscribe_from(connection, topic, start, Some(request), most) {
-                    Ok(_) => return Ok(()),
+                    Ok(_) => return ended,
                     Err(error) => Refused::Topic(error),
                 }
             }
         };
         self.refuse(request, refused);
-        Ok(())
+        ended
     }
 
     async fn request(&mut self, request: u64, question: Payload<'_>) -> Result<(), Close> {
         let Opened { app, connection, .. } = self.opened;
         let mut answer = None;
-        self.ask(async {
-            answer = call::request(app, connection, question).await?;
+        let asked = self.ask(async {
+            answer = Some(call::request(app, connection, question).await?);
             Ok(())
-        })
-        .await?;
+        });
+        let ended = asked.await;
+        let Some(answer) = answer else { return ended };
         let refused = match &answer {
             None => Refused::NotSupported("the application does not answer requests"),
             Some(Err(text)) => Refused::ByModule(text),
@@ -136,21 +168,22 @@ impl<S: Transport> Session<'_, S> {
                 match connection.outbox.push_spoken(reply) {
                     Ok(()) => {
                         app.traffic.sent(amount, 1);
-                        return Ok(());
+                        return ended;
                     }
                     Err(SendError::TooLarge) => Refused::TooLarge,
                     Err(error) => {
                         connection.outbox.fail(error);
-                        return Ok(());
+                        return ended;
                     }
                 }
             }
         };
         self.refuse(request, refused);
-        Ok(())
+        ended
     }
 
-    /// Call the module for the client, whose messages are written meanwhile.
+    /// Call the module for the client, whose messages are written meanwhile. If the client is lost during a call that returns,
+    /// the answer waits for the client.
     async fn ask(&mut self, call: impl Future<Output = Result<(), FailedCall>>) -> Result<(), Close> {
         let mut call = Box::pin(call);
         self.drive(call.as_mut()).await

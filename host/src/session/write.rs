@@ -12,9 +12,9 @@ use hassock_frames::Encoded;
 use tokio::time::error::Elapsed;
 use tokio_tungstenite::tungstenite::Error;
 
-use super::transport::Transport;
-use crate::app::connection::{Close, Connection, Next};
+use crate::app::connection::{Close, Connection, Interruption, Next};
 use crate::lazy_timeout::lazy_timeout;
+use crate::socket::Transport;
 
 /// How many frames are written with one system call.
 const FRAMES: usize = 64;
@@ -83,7 +83,28 @@ impl<S: Transport> Writer<S> {
             if let Some(tap) = connection.tap() {
                 self.queue.iter().for_each(|messages| tap.received(messages));
             }
+            if connection.note_written(&self.queue) {
+                self.queue.push_back(connection.heartbeat());
+            }
         }
+    }
+
+    /// Use another socket, or none. What was being written is forgotten.
+    pub(super) fn change_socket(&mut self, socket: S) {
+        *self = Self::new(socket, self.timeout);
+    }
+
+    /// Write these messages before all others: what the client gets first, and what it gets again.
+    pub(super) async fn write_again(
+        &mut self,
+        first: Option<Encoded>,
+        rest: VecDeque<Encoded>,
+        connection: &Connection,
+    ) -> Result<(), Close> {
+        self.queue.extend(first);
+        self.queue.extend(rest);
+        self.is_flushed = false;
+        self.flush_in_time(connection).await
     }
 
     /// Answer pings with the next write.
@@ -125,12 +146,16 @@ impl<S: Transport> Writer<S> {
         loop {
             self.has_progressed = false;
             let flush = poll_fn(|context| match self.poll_flush(context) {
-                Poll::Pending if connection.is_evicted(context.waker()) => Poll::Ready(None),
-                flushed => flushed.map(Some),
+                Poll::Pending => match connection.interruption(context.waker()) {
+                    Some(interruption) => Poll::Ready(Err(interruption)),
+                    None => Poll::Pending,
+                },
+                Poll::Ready(flushed) => Poll::Ready(Ok(flushed)),
             });
             match lazy_timeout(timeout, pin!(flush)).await {
-                Ok(Some(flushed)) => return self.observation(Ok(flushed)),
-                Ok(None) => return Err(self.give_up(connection)),
+                Ok(Ok(flushed)) => return self.observation(Ok(flushed)),
+                Ok(Err(Interruption::Evicted)) => return Err(self.give_up(connection)),
+                Ok(Err(Interruption::ClientIsBack)) => return Err(Close::replaced()),
                 // A client that reads slowly is not one that is gone. But it must not delay the end of its connection.
                 Err(_) if self.has_progressed && !connection.outbox.is_closing() => {}
                 Err(elapsed) => return self.observation(Err(elapsed)),

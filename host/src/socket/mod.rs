@@ -4,8 +4,10 @@ mod activation;
 mod listener;
 mod patient;
 mod stream;
+mod transport;
 
 pub(crate) use activation::note_inherited;
 pub use listener::{ListenError, Listener, SocketFile};
 pub(crate) use patient::PatientSocket;
 pub use stream::Socket;
+pub use transport::Transport;

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 
 use super::{Answer, Connect, Message, Received};
-use crate::session::Transport;
+use crate::socket::Transport;
 
 /// Any key will do (RFC 6455, section 4.1, is about caches); a fixed one makes the answer the same each time.
 const KEY: &str = "aGFzc29jayB0ZXN0a2l0IQ==";

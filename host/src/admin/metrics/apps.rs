@@ -46,7 +46,9 @@ impl Scrape {
         Family::new("closes", "Connections that have ended, by the side that closed and the code.")
             .counters(encoder, closes)?;
         Family::new("slow_clients", "Connections that ended because their client did not read.")
-            .counters(encoder, self.of(|app| app.traffic.slow))
+            .counters(encoder, self.of(|app| app.traffic.slow))?;
+        Family::new("away_connections", "Connections whose clients are away, and may come back within `resume_for`.")
+            .gauges(encoder, self.of(|app| app.traffic.away))
     }
 
     fn histories(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -77,6 +77,7 @@ mod tests {
             sent_bytes: 80,
             closed: vec![("client", "1000".to_owned(), 3)],
             slow: 1,
+            away: 2,
         };
         let figures = AppFigures {
             app: "chat".to_owned(),
@@ -177,6 +178,7 @@ mod tests {
             "hassock_sent_bytes_total{app=\"chat\"} 80",
             "hassock_closes_total{app=\"chat\",by=\"client\",code=\"1000\"} 3",
             "hassock_slow_clients_total{app=\"chat\"} 1",
+            "hassock_away_connections{app=\"chat\"} 2",
             "hassock_ending_connections{app=\"chat\"} 1",
             "hassock_topics{app=\"chat\"} 2",
             "hassock_subscriptions{app=\"chat\"} 3",

@@ -97,6 +97,12 @@ pub(super) struct Ask<'a> {
     pub(super) message: &'a Message,
 }
 
+/// `resumption-handler.resumed`
+pub(super) struct Resumed<'a> {
+    pub(super) connection: u64,
+    pub(super) request: &'a Request,
+}
+
 /// `migration.migrate`
 pub(super) struct Migrate<'a> {
     pub(super) from: &'a str,
@@ -220,6 +226,21 @@ impl Export for Ask<'_> {
 
     fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
         Ok(returned)
+    }
+}
+
+impl Export for Resumed<'_> {
+    const EXPORTED: Exported = Exported::Resumed;
+    type Returned = Result<(), String>;
+    type Value = ();
+
+    async fn call(self, instance: &mut Instance) -> wasmtime::Result<Self::Returned> {
+        let Some(handler) = &instance.resumption_handler else { return Ok(Ok(())) };
+        handler.call_resumed(&mut instance.store, self.connection, self.request).await
+    }
+
+    fn check(returned: Self::Returned, _: &AppLimits) -> Result<Self::Value, CallError> {
+        without_error(returned)
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use hassock_frames::{Packed, Payload};
 
 pub use direct::{closed_directly, open_directly, receive_directly};
-use export::{AppTimer, Ask, Check, Closed, ConnectionTimer, Export, Migrate, Open, Receive, Subscribe};
+use export::{AppTimer, Ask, Check, Closed, ConnectionTimer, Export, Migrate, Open, Receive, Resumed, Subscribe};
 use patience::Patience;
 pub(crate) use pool::Pool;
 use run::{Call, run};
@@ -114,6 +114,18 @@ pub async fn request(
     let version = versions::version_for(app, Some(connection)).await?;
     let message = &module::message(message);
     Call::new(app, &version, Some(connection)).serve(Ask { connection: connection.id, message }).await
+}
+
+/// `resumption-handler.resumed`. Nothing happens for a version without that export.
+///
+/// # Errors
+/// If the call did not return, or returned an error.
+pub async fn resumed(app: &Arc<App>, connection: &Arc<Connection>, request: &Request) -> Result<(), FailedCall> {
+    let version = versions::version_for(app, Some(connection)).await?;
+    if version.exports.resumption_handler.is_none() {
+        return Ok(());
+    }
+    Call::new(app, &version, Some(connection)).serve(Resumed { connection: connection.id, request }).await
 }
 
 /// `migration.migrate`: what `version` makes of an attachment of `from`. A version without that export returns the

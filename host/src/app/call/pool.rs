@@ -17,7 +17,7 @@ use crate::config::Duration;
 use crate::module::CallError;
 use crate::module::bindings::exports::hassock::host::handler::{Acceptance, Closing, Refusal, Request};
 use crate::module::bindings::exports::hassock::host::{
-    handler, migration, request_handler, self_test, subscription_handler, timer_handler,
+    handler, migration, request_handler, resumption_handler, self_test, subscription_handler, timer_handler,
 };
 
 /// `receive-packed`. The generated functions always make a stack of their own; this one can be called with and without.
@@ -38,6 +38,7 @@ pub(super) struct Instance {
     pub(super) timer_handler: Option<timer_handler::Guest>,
     pub(super) subscription_handler: Option<subscription_handler::Guest>,
     pub(super) request_handler: Option<request_handler::Guest>,
+    pub(super) resumption_handler: Option<resumption_handler::Guest>,
     pub(super) self_test: Option<self_test::Guest>,
     pub(super) migration: Option<migration::Guest>,
     calls: u32,
@@ -233,6 +234,7 @@ impl Pool {
             timer_handler: load!(timer_handler),
             subscription_handler: load!(subscription_handler),
             request_handler: load!(request_handler),
+            resumption_handler: load!(resumption_handler),
             self_test: load!(self_test),
             migration: load!(migration),
             store,

@@ -36,6 +36,9 @@ const TOO_SLOW: &str = "too slow: the outbox is full";
 /// The reason of an end for which the client takes no bytes.
 const STUCK: &str = "the client takes no more bytes";
 
+/// The code with which a client of `hassock.v1` gives up a socket from which nothing comes: "Timeout" in the IANA registry.
+const GAVE_UP: u16 = 3008;
+
 /// How a connection is to end, or has ended.
 #[derive(Debug, Clone)]
 pub struct Close {
@@ -133,6 +136,25 @@ impl Close {
     /// The client took no bytes for `write_timeout`.
     pub fn stuck() -> Self {
         Self::lost(STUCK)
+    }
+
+    /// The client is back with another socket, so the one that it had is of no use.
+    pub(crate) fn replaced() -> Self {
+        Self::lost("the client is back with another connection")
+    }
+
+    /// The client is back, and cannot go on with this connection.
+    pub(crate) fn abandoned() -> Self {
+        Self::lost("the client is back without what it had received")
+    }
+
+    /// Whether the client may come back: its network has failed, or it believes that.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self.by {
+            ClosedBy::Transport => true,
+            ClosedBy::Client => self.code == GAVE_UP,
+            ClosedBy::Module | ClosedBy::Host => false,
+        }
     }
 
     /// Whether the connection ends because its client does not read.

@@ -1,7 +1,7 @@
 //! One accepted WebSocket, as the rest of the host sees it.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,9 +16,10 @@ use parking_lot::Mutex;
 use super::close::Close;
 use super::outbox::{Outbox, Published};
 use super::protocol_client::ProtocolClient;
+use super::resumption::{Arrival, Resumption};
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
-use crate::client_protocol::{ClientState, Position, ToClient};
+use crate::client_protocol::{ClientState, Position, ResumeToken, ToClient};
 use crate::memory_budget::{MemoryBudget, Share, Use};
 
 /// A timer of a connection that is due.
@@ -30,6 +31,24 @@ pub struct DueTimer {
     pub generation: u64,
     /// The payload that the module gave with the timer.
     pub payload: Bytes,
+}
+
+/// Whether a client has had its connection before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IsBack {
+    /// It has had it before.
+    Yes,
+    /// The module has just opened it.
+    No,
+}
+
+/// Why a session is to give up what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// The host needs the memory.
+    Evicted,
+    /// The client is back, with another socket.
+    ClientIsBack,
 }
 
 /// What a client takes up of the bounds of the host: it is free again when the last clone is dropped.
@@ -66,12 +85,12 @@ pub struct Connection {
     is_traced: AtomicBool,
     /// It has not got everything yet that is kept of its topics.
     is_behind: AtomicBool,
-    /// What the module tells others about it.
-    presence: Mutex<Bytes>,
+    /// What the module tells others about it. Boxed, because most modules tell nothing.
+    presence: Mutex<Option<Box<Bytes>>>,
     /// What its client has said in the client protocol, if it speaks that.
     pub(crate) client: Option<Box<ProtocolClient>>,
     /// What the connection takes up of the bounds of the host.
-    _slot: Slot,
+    slot: Mutex<Slot>,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
     pub(crate) topics: Mutex<BTreeSet<Arc<str>>>,
     due: Mutex<Vec<DueTimer>>,
@@ -93,7 +112,7 @@ impl Connection {
     pub(crate) fn in_slot(id: u64, outbox_bytes: usize, memory: &Arc<MemoryBudget>, slot: Slot) -> Self {
         Self {
             id,
-            _slot: slot,
+            slot: Mutex::new(slot),
             input: memory.share(Use::Input),
             is_evicted: AtomicBool::new(false),
             is_traced: AtomicBool::new(false),
@@ -127,15 +146,63 @@ impl Connection {
         self
     }
 
+    /// The same, whose client may have the connection again after its network has failed. So many bytes are kept for it.
+    pub(crate) fn resumable(mut self, limit: usize, memory: &Arc<MemoryBudget>) -> Self {
+        if let Some(client) = &mut self.client {
+            client.resumption = Some(Resumption::new(limit, memory));
+        }
+        self
+    }
+
+    /// What the host keeps for the client, if it may have the connection again.
+    #[inline]
+    pub(crate) fn resumption(&self) -> Option<&Resumption> {
+        self.client.as_ref()?.resumption.as_ref()
+    }
+
+    /// Whether the token is that of this connection.
+    pub(crate) fn is_meant_by(&self, token: ResumeToken) -> bool {
+        self.resumption().is_some_and(|resumption| resumption.is_known_to(token.secret))
+    }
+
+    /// The client is back. False if the connection has ended meanwhile.
+    pub(crate) fn arrive(&self, arrival: Arrival) -> bool {
+        let has_arrived = self.resumption().is_some_and(|resumption| resumption.arrive(arrival));
+        self.wake();
+        has_arrived
+    }
+
+    /// Whether its client is away, and may come back.
+    pub(crate) fn is_away(&self) -> bool {
+        self.resumption().is_some_and(Resumption::is_away)
+    }
+
+    /// From now on, the connection takes up this of the bounds of the host.
+    pub(crate) fn occupy(&self, slot: Slot) {
+        *self.slot.lock() = slot;
+    }
+
+    /// These messages of the outbox are about to be written. Returns whether the client is to be asked what it has.
+    pub(crate) fn note_written(&self, messages: &VecDeque<Encoded>) -> bool {
+        let Some(resumption) = self.resumption() else { return false };
+        resumption.written(messages, &self.outbox.taken_published())
+    }
+
+    /// The connection ends, so its client cannot have it again.
+    pub(crate) fn end_resumption(&self) {
+        if let Some(resumption) = self.resumption() {
+            resumption.end();
+        }
+    }
+
     /// What the module tells others about it, if it does.
     pub(crate) fn presence(&self) -> Option<String> {
-        let presence = self.presence.lock();
-        (!presence.is_empty()).then(|| String::from_utf8_lossy(&presence).into_owned())
+        self.presence.lock().as_ref().map(|presence| String::from_utf8_lossy(presence).into_owned())
     }
 
     /// Tell others this about it from now on.
     pub(crate) fn set_presence(&self, presence: Bytes) {
-        *self.presence.lock() = presence;
+        *self.presence.lock() = (!presence.is_empty()).then(|| Box::new(presence));
     }
 
     /// Whether its client speaks the client protocol.
@@ -144,15 +211,32 @@ impl Connection {
         self.outbox.speaks()
     }
 
-    /// The first message to a client of the protocol, which gets a heartbeat so often.
-    pub(crate) fn greeting(&self, heartbeat: Duration) -> Option<Encoded> {
+    /// The first message to a client of the protocol, which gets a heartbeat so often. `is_back`: it has had this connection
+    /// before.
+    pub(crate) fn greeting(&self, heartbeat: Duration, is_back: IsBack) -> Option<Encoded> {
         let client = self.client.as_ref()?;
+        let (resumed, received) = match is_back {
+            IsBack::No => (client.has_asked().then_some(false), None),
+            IsBack::Yes => (Some(true), self.handled()),
+        };
         let connected = ToClient::Connected {
             connection: self.id,
             heartbeat: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
             subprotocol: client.subprotocol(),
+            resume: client.resumption.as_ref().map(|resumption| resumption.token(self.id)),
+            resumed,
+            received,
         };
         Some(connected.encoded())
+    }
+
+    /// What says to a client of the protocol that the host is there.
+    pub(crate) fn heartbeat(&self) -> Encoded {
+        ToClient::Heartbeat { received: self.handled() }.encoded()
+    }
+
+    fn handled(&self) -> Option<u64> {
+        self.resumption().map(Resumption::handled)
     }
 
     /// The position up to which the client has the messages of a topic, once.
@@ -199,15 +283,23 @@ impl Connection {
         is_first
     }
 
-    /// Whether the connection was [evicted](Self::evict). If not, `waker` is woken when it is.
-    pub(crate) fn is_evicted(&self, waker: &Waker) -> bool {
+    /// Why the session is to give up what it writes. If there is no reason, `waker` is woken when there is.
+    pub(crate) fn interruption(&self, waker: &Waker) -> Option<Interruption> {
         self.session.register(waker);
-        self.is_evicted.load(Ordering::Relaxed)
+        if self.is_evicted.load(Ordering::Relaxed) {
+            return Some(Interruption::Evicted);
+        }
+        self.resumption().is_some_and(Resumption::has_arrived).then_some(Interruption::ClientIsBack)
     }
 
     /// What the host keeps for the connection, without its timers: bytes for it alone, and published messages.
     pub(crate) fn memory(&self) -> (usize, Vec<Published>) {
-        let (outbox, published) = self.outbox.memory();
+        let (mut outbox, mut published) = self.outbox.memory();
+        if let Some(resumption) = self.resumption() {
+            let (unconfirmed, shared) = resumption.memory();
+            outbox += unconfirmed;
+            published.extend(shared);
+        }
         (self.input.bytes() + outbox + self.attachment.lock().len() + self.binding.bytes(), published)
     }
 

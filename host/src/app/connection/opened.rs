@@ -54,6 +54,7 @@ async fn finish(app: &Arc<App>, connection: &Arc<Connection>, close: Close) {
         app.context.memory.note_closed();
     }
     connection.outbox.shut();
+    connection.end_resumption();
     app.topics.unsubscribe_all(connection);
     app.timers.cancel_all(connection.id);
     // A failure is already in the log, and the connection does not exist any more.

@@ -310,6 +310,12 @@ impl Outbox {
         }
     }
 
+    /// The published messages among those that were taken and are being written.
+    pub(super) fn taken_published(&self) -> Vec<Published> {
+        let queue = self.queue.lock();
+        queue.published.get(..queue.taken_published as usize).unwrap_or_default().to_vec()
+    }
+
     /// Whether there are messages to take.
     pub(crate) fn has_messages(&self) -> bool {
         !self.queue.lock().messages.is_empty()
@@ -406,7 +412,7 @@ pub(crate) fn size(messages: &Encoded) -> usize {
 }
 
 /// What messages that nobody else has count for the memory budget, in bytes.
-fn in_memory(messages: &Encoded) -> usize {
+pub(super) fn in_memory(messages: &Encoded) -> usize {
     messages.as_bytes().len() + messages.frames() * MESSAGE_OVERHEAD
 }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
+use super::resumption::Resumption;
 use crate::client_protocol::{ClientState, Position};
 
 /// What the host knows of such a client.
@@ -14,11 +15,25 @@ pub(crate) struct ProtocolClient {
     since: Mutex<BTreeMap<String, Position>>,
     /// The subprotocol that the module chose.
     subprotocol: OnceLock<String>,
+    /// It has asked for a connection that it had before.
+    has_asked: bool,
+    /// If it may have this connection again.
+    pub(super) resumption: Option<Resumption>,
 }
 
 impl ProtocolClient {
     pub(super) fn new(state: ClientState) -> Self {
-        Self { since: Mutex::new(state.since), subprotocol: OnceLock::new() }
+        Self {
+            since: Mutex::new(state.since),
+            subprotocol: OnceLock::new(),
+            has_asked: state.resume.is_some(),
+            resumption: None,
+        }
+    }
+
+    /// Whether it has asked for a connection that it had before, and got this one instead.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked
     }
 
     pub(super) fn take_since(&self, topic: &str) -> Option<Position> {

@@ -258,7 +258,7 @@ impl Topics {
             };
             let topic = topic.lock();
             if topic.is_simple() {
-                return (topic.live.deliver(|_| Some(message), headers.except, dirty), None);
+                return (topic.live.deliver(|_| Some(message), headers.except, None, dirty), None);
             }
             topic.forms()
         };

@@ -71,11 +71,13 @@ impl Subscribers {
     }
 
     /// Queue a message for each subscriber except one, in the form for it. There is no form if the host has no memory for it.
+    /// If the message is kept, `late` gets those whose client is away and whose outbox is full: they get it later.
     #[inline]
     pub(super) fn deliver<'a>(
         &self,
         form: impl Fn(&Connection) -> Option<&'a Encoded>,
         except: Option<u64>,
+        mut late: Option<&mut Vec<Arc<Connection>>>,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> u32 {
         let (mut reached, mut known) = (0, 0);
@@ -88,6 +90,10 @@ impl Subscribers {
             match queued {
                 Ok(()) => reached += 1,
                 Err(SendError::Closing) => continue,
+                Err(SendError::Full) if late.is_some() && connection.is_away() => {
+                    late.iter_mut().for_each(|late| late.push(Arc::clone(connection)));
+                    continue;
+                }
                 // Too large: its outbox is still that of a config before.
                 Err(error) => connection.outbox.fail(error),
             }

@@ -277,6 +277,21 @@ impl Topic {
         }
     }
 
+    /// Let subscribers whose client is away get a message later, and what comes after it.
+    fn put_behind(&mut self, late: Vec<Arc<Connection>>, position: Option<Position>) {
+        let (Some(history), Some(position)) = (&mut self.history, position) else { return };
+        let is_any = !late.is_empty();
+        for connection in late {
+            self.live.remove(connection.id);
+            connection.fall_behind();
+            let offset = position.offset.saturating_sub(1);
+            history.behind.insert(connection.id, Behind { connection, offset });
+        }
+        if is_any {
+            self.refresh();
+        }
+    }
+
     /// Keep a message, and queue it for each subscriber. Returns how many it reached, and its position.
     pub(super) fn publish(
         &mut self,
@@ -292,7 +307,7 @@ impl Topic {
         let position = history.map(|history| history.append(message.plain, headers, Instant::now()));
         if !self.live.has_speaking() {
             let form = |connection: &Connection| Some(message.form(connection));
-            return (self.live.deliver(form, headers.except, dirty), position);
+            return (self.live.deliver(form, headers.except, None, dirty), position);
         }
         let header = topic_header(headers.topic, position, headers.id);
         let with_header = |message: &Encoded| ledger.keep(message.with_header(header.as_bytes()));
@@ -306,7 +321,9 @@ impl Topic {
             true => spoken.as_ref().map(|spoken| spoken.form(connection)),
             false => Some(message.form(connection)),
         };
-        let reached = self.live.deliver(form, headers.except, dirty);
+        let mut late = Vec::new();
+        let reached = self.live.deliver(form, headers.except, position.map(|_| &mut late), dirty);
+        self.put_behind(late, position);
         if let (Some(position), Some(excepted)) = (position, headers.except.and_then(|id| self.live.by_id.get(&id)))
             && excepted.speaks()
         {

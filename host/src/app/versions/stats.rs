@@ -23,6 +23,8 @@ pub enum Exported {
     Subscribe,
     /// `request-handler.request`
     Request,
+    /// `resumption-handler.resumed`
+    Resumed,
     /// `migration.migrate`
     Migrate,
     /// `self-test.check`
@@ -58,7 +60,7 @@ pub struct CallsReport {
 
 impl Exported {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Open,
         Self::Receive,
         Self::Closed,
@@ -66,6 +68,7 @@ impl Exported {
         Self::AppTimer,
         Self::Subscribe,
         Self::Request,
+        Self::Resumed,
         Self::Migrate,
         Self::Check,
     ];
@@ -80,6 +83,7 @@ impl Exported {
             Self::AppTimer => "app-timer",
             Self::Subscribe => "subscribe",
             Self::Request => "request",
+            Self::Resumed => "resumed",
             Self::Migrate => "migrate",
             Self::Check => "check",
         }

@@ -13,7 +13,8 @@ use crate::app::call::InstanceState;
 use crate::app::imports;
 use crate::config::Grant;
 use crate::module::bindings::exports::hassock::host::{
-    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+    handler, migration, packed_handler, request_handler, resumption_handler, self_test, subscription_handler,
+    timer_handler,
 };
 use crate::module::{Binary, Engine, LoadError, VersionId};
 
@@ -50,6 +51,7 @@ pub(in crate::app) struct Exports {
     pub(in crate::app) timer_handler: Option<timer_handler::GuestIndices>,
     pub(in crate::app) subscription_handler: Option<subscription_handler::GuestIndices>,
     pub(in crate::app) request_handler: Option<request_handler::GuestIndices>,
+    pub(in crate::app) resumption_handler: Option<resumption_handler::GuestIndices>,
     pub(in crate::app) self_test: Option<self_test::GuestIndices>,
     pub(in crate::app) migration: Option<migration::GuestIndices>,
 }
@@ -205,6 +207,10 @@ fn exports(file: &Path, component: &Component, pre: &InstancePre<InstanceState>)
             .then(|| request_handler::GuestIndices::new(pre))
             .transpose()
             .map_err(mismatch)?,
+        resumption_handler: has(RESUMPTION_HANDLER)
+            .then(|| resumption_handler::GuestIndices::new(pre))
+            .transpose()
+            .map_err(mismatch)?,
         self_test: has(SELF_TEST).then(|| self_test::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
         migration: has(MIGRATION).then(|| migration::GuestIndices::new(pre)).transpose().map_err(mismatch)?,
     })
@@ -239,6 +245,7 @@ const PACKED_HANDLER: &str = "hassock:host/packed-handler@0.1.0";
 const TIMER_HANDLER: &str = "hassock:host/timer-handler@0.1.0";
 const SUBSCRIPTION_HANDLER: &str = "hassock:host/subscription-handler@0.1.0";
 const REQUEST_HANDLER: &str = "hassock:host/request-handler@0.1.0";
+const RESUMPTION_HANDLER: &str = "hassock:host/resumption-handler@0.1.0";
 const SELF_TEST: &str = "hassock:host/self-test@0.1.0";
 const MIGRATION: &str = "hassock:host/migration@0.1.0";
 

@@ -188,6 +188,15 @@ impl Handler for Probe {
         Ok(())
     }
 
+    fn on_resume(&self, connection: Connection, request: &Request) -> Result<()> {
+        self.event(connection.id(), "resumed", request.path())?;
+        match request.query_value("resume").as_deref() {
+            Some("greet") => connection.send("welcome back"),
+            Some("fail") => bail!("told to"),
+            _ => Ok(()),
+        }
+    }
+
     fn on_close(&self, connection: Connection, closing: &Closing) -> Result<()> {
         if settings::get("closed").as_deref() == Some("slow") {
             std::thread::sleep(Duration::from_millis(50));
@@ -199,6 +208,9 @@ impl Handler for Probe {
     fn on_connection_timer(&self, connection: Connection, timer: &Timer) -> Result<()> {
         let fired = fired(timer)?;
         self.event(connection.id(), "timer", timer.name())?;
+        if timer.name() == "close" {
+            return connection.close(4000, "told to");
+        }
         match timer.name().strip_prefix("every ") {
             Some(seconds) => {
                 connection.set_timer(timer.name(), Duration::from_secs(seconds.parse().unwrap_or(1)), &"")?;

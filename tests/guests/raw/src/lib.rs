@@ -4,7 +4,8 @@
 
 use hassock_sdk::bindings;
 use hassock_sdk::bindings::exports::hassock::host::{
-    handler, migration, packed_handler, request_handler, self_test, subscription_handler, timer_handler,
+    handler, migration, packed_handler, request_handler, resumption_handler, self_test, subscription_handler,
+    timer_handler,
 };
 use hassock_sdk::bindings::hassock::host::{connections, types};
 
@@ -89,6 +90,12 @@ impl subscription_handler::Guest for Raw {
 impl request_handler::Guest for Raw {
     fn request(_: u64, message: types::Message) -> Result<types::Message, String> {
         Ok(message)
+    }
+}
+
+impl resumption_handler::Guest for Raw {
+    fn resumed(_: u64, _: resumption_handler::Request) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,151 @@
+//! How a client has its connection again after its network has failed.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use hassock_frames::Encoded;
+use parking_lot::Mutex;
+use subtle::ConstantTimeEq;
+
+use super::Slot;
+use super::outbox::Published;
+use super::unconfirmed::Unconfirmed;
+use crate::client_protocol::ResumeToken;
+use crate::memory_budget::MemoryBudget;
+use crate::module::bindings::hassock::host::types::Request;
+use crate::socket::Transport;
+
+/// A client that is back, with another socket.
+pub struct Arrival {
+    /// The socket.
+    pub socket: Box<dyn Transport>,
+    /// What was read behind the request.
+    pub read_ahead: Bytes,
+    /// What the client asked for.
+    pub request: Box<Request>,
+    /// How many messages the client has.
+    pub received: u64,
+    /// What the client takes up of the bounds of the host.
+    pub slot: Slot,
+}
+
+/// What the host keeps of a connection whose client may come back.
+pub(crate) struct Resumption {
+    /// Who knows it is the client.
+    secret: u128,
+    /// How many messages of the client were handled.
+    handled: AtomicU64,
+    is_away: AtomicBool,
+    unconfirmed: Mutex<Unconfirmed>,
+    door: Mutex<Door>,
+}
+
+/// Where a client comes back. Boxed, because it does so rarely.
+enum Door {
+    Open(Option<Box<Arrival>>),
+    /// The connection has ended.
+    Shut,
+}
+
+impl Resumption {
+    /// At most `limit` bytes are kept for the client.
+    pub(super) fn new(limit: usize, memory: &Arc<MemoryBudget>) -> Self {
+        Self {
+            secret: rand::random(),
+            handled: AtomicU64::new(0),
+            is_away: AtomicBool::new(false),
+            unconfirmed: Mutex::new(Unconfirmed::new(limit, memory)),
+            door: Mutex::new(Door::Open(None)),
+        }
+    }
+
+    /// The token of a connection, which its client keeps.
+    pub(super) fn token(&self, connection: u64) -> ResumeToken {
+        ResumeToken { connection, secret: self.secret }
+    }
+
+    /// Whether a client knows the secret. This takes the same time for each wrong one.
+    pub(super) fn is_known_to(&self, secret: u128) -> bool {
+        self.secret.to_le_bytes().ct_eq(&secret.to_le_bytes()).into()
+    }
+
+    /// These are about to be written, see [`Unconfirmed::add`]. Returns whether the client is to be asked what it has.
+    pub(super) fn written(&self, messages: &VecDeque<Encoded>, published: &[Published]) -> bool {
+        self.unconfirmed.lock().add(messages.iter(), published.iter().copied())
+    }
+
+    /// The client has so many messages. False if it cannot get what it has not.
+    pub(crate) fn confirm(&self, received: u64) -> bool {
+        self.unconfirmed.lock().confirm(received)
+    }
+
+    /// What a client with so many messages has to get again.
+    pub(crate) fn rest(&self, received: u64) -> VecDeque<Encoded> {
+        self.unconfirmed.lock().rest(received)
+    }
+
+    /// So many more messages of the client are handled, or are about to be.
+    pub(crate) fn handle(&self, messages: usize) {
+        self.handled.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
+    /// How many messages of the client are handled.
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client is away from now on.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
+    /// The client is back. False if the connection has ended meanwhile. One that came before, and that the session has not
+    /// seen yet, is gone.
+    pub(super) fn arrive(&self, arrival: Arrival) -> bool {
+        match &mut *self.door.lock() {
+            Door::Open(place) => {
+                *place = Some(Box::new(arrival));
+                true
+            }
+            Door::Shut => false,
+        }
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client is back.
+    pub(super) fn has_arrived(&self) -> bool {
+        matches!(&*self.door.lock(), Door::Open(Some(_)))
+    }
+
+    /// The client that is back, once.
+    pub(crate) fn take_arrival(&self) -> Option<Box<Arrival>> {
+        match &mut *self.door.lock() {
+            Door::Open(place) => place.take(),
+            Door::Shut => None,
+        }
+    }
+
+    /// The connection ends.
+    pub(super) fn end(&self) {
+        *self.door.lock() = Door::Shut;
+        self.unconfirmed.lock().clear();
+    }
+
+    /// What is in memory for the client, see [`Unconfirmed::memory`].
+    pub(super) fn memory(&self) -> (usize, Vec<Published>) {
+        self.unconfirmed.lock().memory()
+    }
+}
+
+impl fmt::Debug for Resumption {
+    /// Without the secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Resumption").field("handled", &self.handled).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! A client of `hassock.v1` that wants the connection again that it had before.
+
+use std::sync::Arc;
+
+use hassock_frames::Deflate;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::{HeaderMap, HeaderValue};
+
+use crate::app::App;
+use crate::app::connection::{Arrival, Close, Connection, Opened, Slot};
+use crate::client_protocol::{self, ClientState, ResumeToken};
+use crate::module::bindings::hassock::host::types::Request;
+use crate::socket::Transport;
+
+/// Who gets the socket of a handshake.
+pub(super) enum Admitted {
+    /// A connection that the module has accepted.
+    New(Opened),
+    /// A connection that the client had before.
+    Again(Return),
+}
+
+/// A client that comes back to its connection.
+pub(super) struct Return {
+    connection: Arc<Connection>,
+    request: Box<Request>,
+    received: u64,
+    slot: Slot,
+}
+
+/// The connection that the client had before, if it can have it again. One that it knows and cannot have ends: nobody will
+/// come back to it.
+pub(super) fn find(app: &App, state: Option<&ClientState>, deflate: Option<Deflate>) -> Option<Arc<Connection>> {
+    let state = state?;
+    let token: ResumeToken = state.resume.as_ref()?.parse().ok()?;
+    let connection = app.connections.get(token.connection).filter(|connection| connection.is_meant_by(token))?;
+    // What is queued for it may be compressed already.
+    let fits = connection.outbox.deflate() == deflate;
+    if fits && !connection.outbox.is_closing() && connection.resumption()?.confirm(state.received) {
+        return Some(connection);
+    }
+    connection.close(Close::abandoned());
+    None
+}
+
+impl Return {
+    pub(super) fn new(connection: Arc<Connection>, request: Request, received: u64, slot: Slot) -> Self {
+        Self { connection, request: Box::new(request), received, slot }
+    }
+
+    /// The header fields of the response. Those that the module chose were in the first one.
+    pub(super) fn headers() -> HeaderMap {
+        HeaderMap::from_iter([(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(client_protocol::NAME))])
+    }
+
+    /// Give the socket to the session of the connection. If that has ended meanwhile, the client loses the socket, comes
+    /// again, and gets another connection.
+    pub(super) fn arrive(self, socket: impl Transport, read_ahead: bytes::Bytes) {
+        let Self { connection, request, received, slot } = self;
+        let has_arrived = connection.arrive(Arrival { socket: Box::new(socket), read_ahead, request, received, slot });
+        if !has_arrived {
+            tracing::debug!(connection = connection.id, "a client came back too late");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A session without its client: the network has failed, and the client may come back.
+
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::link::Link;
+use super::read::Reader;
+use super::run::Session;
+use crate::app::connection::{Arrival, Close, IsBack, Opened, Resumption};
+use crate::app::{CountedAway, call};
+use crate::socket::Transport;
+
+/// The client is away.
+pub(super) struct Away {
+    /// How the connection was lost: it ends like this if the client does not come back.
+    pub(super) lost: Close,
+    _counted: CountedAway,
+}
+
+impl<S: Transport> Session<'_, S> {
+    /// What follows from the end of a socket, or of the connection. Returns the close if the connection ends, and none if it
+    /// waits for its client.
+    pub(super) fn end_or_wait(&mut self, close: Close) -> Option<Close> {
+        let connection = &self.opened.connection;
+        if !close.is_loss() || connection.resumption().is_none() || connection.outbox.is_closing() {
+            return Some(close);
+        }
+        self.wait_for_client(close);
+        None
+    }
+
+    /// The same for something that was done: nothing follows if the connection waits for its client.
+    pub(super) fn unless_ended(&mut self, done: Result<(), Close>) -> Result<(), Close> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(close) => self.end_or_wait(close).map_or(Ok(()), Err),
+        }
+    }
+
+    /// Do without a socket until the client comes back.
+    fn wait_for_client(&mut self, lost: Close) {
+        if self.away.is_some() {
+            return;
+        }
+        let Opened { app, connection, limits, .. } = self.opened;
+        tracing::debug!(app = %app.name, connection = connection.id, reason = %lost.reason, "the client is away");
+        self.away = Some(Box::new(Away { lost, _counted: app.traffic.goes_away() }));
+        if let Some(resumption) = connection.resumption() {
+            resumption.set_away(true);
+        }
+        self.writer.change_socket(Link::Away);
+        self.reader.release(&connection.input);
+        (self.paused_until, self.pinged_at) = (None, None);
+        self.alarm.as_mut().reset(Instant::now() + limits.resume_for.get());
+    }
+
+    /// Go on with the client if it is back. The module hears of it when the client has what it has missed.
+    pub(super) async fn welcome(&mut self) -> Result<(), Close> {
+        let Some(arrival) = self.opened.connection.resumption().and_then(Resumption::take_arrival) else {
+            return Ok(());
+        };
+        // Boxed, because each idle connection would keep the room for it.
+        Box::pin(self.go_on(*arrival)).await
+    }
+
+    async fn go_on(&mut self, arrival: Arrival) -> Result<(), Close> {
+        let Opened { app, connection, limits, .. } = self.opened;
+        let Arrival { socket, read_ahead, request, received, slot } = arrival;
+        // The host may not have noticed yet that the client was away.
+        self.wait_for_client(Close::replaced());
+        let Some(resumption) = connection.resumption().filter(|resumption| resumption.confirm(received)) else {
+            // More was written since the handshake than is kept. The client asks again, and gets another connection.
+            return Ok(());
+        };
+        tracing::debug!(app = %app.name, connection = connection.id, "the client is back");
+        self.away = None;
+        resumption.set_away(false);
+        connection.occupy(slot);
+        self.reader = Reader::new(limits.message_bytes.bytes(), connection.outbox.compression(), &read_ahead);
+        drop(read_ahead);
+        self.writer.change_socket(Link::Later(socket));
+        self.drained.store(false, Ordering::Relaxed);
+        let (now, keepalive) = (Instant::now(), limits.keepalive.get());
+        self.last_heard = now;
+        self.alarm.as_mut().reset(now + keepalive);
+        let greeting = connection.greeting(keepalive, IsBack::Yes);
+        self.writer.write_again(greeting, resumption.rest(received), connection).await?;
+        let mut call = Box::pin(call::resumed(app, connection, &request));
+        self.drive(call.as_mut()).await
+    }
+}
