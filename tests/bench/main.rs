@@ -7,6 +7,7 @@
 //! cargo run --release -p hassock-tests --bin bench polling
 //! cargo run --release -p hassock-tests --bin bench fronts [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench compression
+//! cargo run --release -p hassock-tests --bin bench histories [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
 //! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …]
@@ -30,6 +31,7 @@ mod contained;
 mod contest;
 mod fronts;
 mod growth;
+mod histories;
 mod instructions;
 mod interruptions;
 mod load;
@@ -51,6 +53,7 @@ use contained::{Attacking, Contained};
 use fronts::Fronts;
 use growth::Growth;
 use hassock::cli::Cli;
+use histories::Histories;
 use instructions::Instructions;
 use interruptions::Interruptions;
 use outbox::OutboxBench;
@@ -82,6 +85,7 @@ enum Other {
     Polling(Polling),
     Fronts(Fronts),
     Compression(Compression),
+    Histories(Histories),
     Instructions(Instructions),
     Chaos(Chaos),
     Interruptions(Interruptions),
@@ -133,6 +137,7 @@ fn main() -> ExitCode {
             Some(Other::Polling(polling)) => polling.measure().await,
             Some(Other::Fronts(fronts)) => fronts.measure().await,
             Some(Other::Compression(compression)) => compression.measure().await,
+            Some(Other::Histories(histories)) => histories.measure().await,
             Some(Other::Instructions(instructions)) => return instructions.run().await,
             Some(Other::Chaos(chaos)) => chaos.run().await,
             Some(Other::Interruptions(interruptions)) => interruptions.run().await,

@@ -61,6 +61,14 @@ impl Handler for Puppet {
         Ok(())
     }
 
+    fn on_resume(&self, connection: Connection, request: &Request) -> Result<()> {
+        note(&format!("{connection} resumed {}", request.path()));
+        match request.path() {
+            "/fail" => bail!("told to fail"),
+            _ => connection.send("welcome back"),
+        }
+    }
+
     fn on_connection_timer(&self, connection: Connection, timer: &Timer) -> Result<()> {
         note_timer(&connection.to_string(), timer)
     }

@@ -47,6 +47,18 @@ fn an_error_closes_the_connection_and_no_other() {
 }
 
 #[test]
+fn a_client_comes_back_to_its_connection() {
+    let host = host();
+    let client = client(&host);
+    client.resume("/again");
+    assert_eq!(seen(), ["1 resumed /again"]);
+    assert_eq!(texts(&client), ["welcome back"]);
+    client.resume("/fail");
+    assert_eq!(seen(), ["1 resumed /fail", "1 closed 1011 Host"]);
+    assert_eq!(log(&host), ["ERROR resumed failed: told to fail"]);
+}
+
+#[test]
 fn closed_comes_exactly_once_whoever_closes() {
     let host = host();
     let clients: Vec<MockClient> = (0..4).map(|_| client(&host)).collect();

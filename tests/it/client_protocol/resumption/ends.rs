@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hassock_tests::{Events, Speaker, eventually};
+use hassock_tests::{Events, Speaker, TestHost, app_with_database, eventually, guest, refused};
 use serde_json::json;
 
 use super::{away, config, host, lose, say};
@@ -118,4 +118,25 @@ async fn a_module_that_fails_to_resume_loses_the_connection() {
     assert_eq!(again.try_next().await.unwrap_err().code, 1011);
     let closed = events.wait("closed", 1).await;
     assert!(closed[0].starts_with("1011 Host the application failed"), "{closed:?}");
+}
+
+/// Otherwise clients could come and go, and leave any number of connections behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_are_away_take_up_their_places() {
+    let events = Events::new().await;
+    let config = app_with_database("probe", &guest("probe"), &events.url()) + &config("60s", "");
+    let host = TestHost::start(&format!("[limits]\nconnections_per_address = 3\n{config}")).await;
+    let mut gone = Vec::new();
+    for _ in 0..2 {
+        gone.push(lose(&host, Speaker::connect(&host.address(), "/probe").await).await);
+    }
+    let last = host.connect("/probe").await;
+    let (status, text) = refused(&host.address(), "/probe", |_| {}).await;
+    assert_eq!((status, text.as_str()), (429, "too many connections from your network address\n"));
+    last.close().await;
+    // The place of the new socket is that of the connection from now on, and the one before is free.
+    let again = gone[0].again(&host.address(), "/probe").await;
+    assert_eq!(again.connected["resumed"], true);
+    eventually("a place to be free", async || Speaker::with(&host.address(), "/probe", &["hassock.v1"]).await.is_ok())
+        .await;
 }
