@@ -44,6 +44,8 @@ fn make_room(state: &HostState) {
     if excess == 0 {
         return;
     }
+    // What is kept in case that a network fails goes before connections do.
+    let excess = excess.saturating_sub(state.routing().routes.apps().map(give_up_resumptions).sum());
     let consumers = state.routing().routes.apps().flat_map(consumers).collect();
     let evicted = evict_largest(consumers, excess);
     if evicted > 0 {
@@ -68,6 +70,17 @@ fn evict_largest(mut consumers: Vec<Consumer>, mut excess: usize) -> u64 {
         evicted += u64::from(consumer.connection.evict(Close::out_of_memory()));
     }
     evicted
+}
+
+/// Keep nothing for clients that are here, and may lose their network. Returns how many bytes that frees.
+fn give_up_resumptions(app: &Arc<App>) -> usize {
+    let mut freed = 0;
+    app.connections.each(|connection| {
+        if let Some(resumption) = connection.resumption().filter(|_| !connection.is_away()) {
+            freed += resumption.give_up();
+        }
+    });
+    freed
 }
 
 /// The connections of an app that use something that counts.

@@ -163,6 +163,11 @@ export class ReconnectingClient implements Client {
   private opened(header: Header): void {
     const again = this.wasOpen;
     const resumed = header.resumed === true;
+    if (resumed && !this.session) {
+      // More was sent meanwhile than is kept, so the connection cannot go on.
+      this.link?.close(1000, "");
+      return this.ended(1006, "");
+    }
     this.state = "open";
     this.wasOpen = true;
     this.connection = header.connection as number;
@@ -176,8 +181,8 @@ export class ReconnectingClient implements Client {
   }
 
   /** It is the connection from before. */
-  private goOn({ received }: Header): void {
-    this.session?.confirm(received);
+  private goOn(header: Header): void {
+    this.session?.goOn(header);
     for (const message of this.session?.rest ?? []) this.link?.send(message);
   }
 
@@ -225,7 +230,8 @@ export class ReconnectingClient implements Client {
       // Without a connection, what was sent on the one before is lost.
       if (this.state !== "open") this.leave();
     }
-    if (this.state === "open") this.link?.send(message);
+    if (this.state !== "open") return;
+    this.link?.send(message);
     if (this.session?.ask()) this.beat({ reply: true });
   }
 

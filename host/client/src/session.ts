@@ -3,7 +3,7 @@ import type { Header } from "./framing.js";
 /** A message as it is sent. */
 export type Encoded = string | Uint8Array<ArrayBuffer>;
 
-/** Of so many bytes a client wants to know whether they have arrived. */
+/** Of so many bytes, or of half of what it keeps, a client wants to know whether they have arrived. */
 const UNSURE = 1 << 16;
 
 /** What both sides have received on a connection that goes on when its network fails: what has not arrived is sent again. */
@@ -17,7 +17,7 @@ export class Session {
   private isAsking = false;
 
   constructor(
-    private readonly token: string,
+    private token: string,
     private readonly mostBytes: number,
   ) {}
 
@@ -36,8 +36,14 @@ export class Session {
 
   /** Returns whether the host has to be asked what has arrived. */
   ask(): boolean {
-    if (this.isAsking || this.bytes <= UNSURE) return false;
+    if (this.isAsking || this.bytes <= Math.min(UNSURE, this.mostBytes / 2)) return false;
     return (this.isAsking = true);
+  }
+
+  /** The connection goes on, and has another token for the next time. */
+  goOn({ resume, received }: Header): void {
+    if (typeof resume === "string") this.token = resume;
+    this.confirm(received);
   }
 
   /** So many messages have arrived at the host. */

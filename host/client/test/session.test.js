@@ -37,7 +37,8 @@ test("what has not arrived is sent again, in its order", async () => {
   const socket = await lose(world);
   assert.deepEqual(known(socket), { resume: TOKEN, received: 3 });
   own.send("d");
-  socket.connected({ resume: TOKEN, resumed: true, received: 2 });
+  const other = TOKEN.replace("ab", "cd");
+  socket.connected({ resume: other, resumed: true, received: 2 });
   assert.deepEqual(texts(socket.take()), ["c", "d"]);
   assert.deepEqual(opened, [
     { again: false, resumed: false },
@@ -46,7 +47,7 @@ test("what has not arrived is sent again, in its order", async () => {
   // It goes on counting, and may be lost again at once.
   socket.say(undefined, "four");
   const last = await lose(world);
-  assert.deepEqual(known(last), { resume: TOKEN, received: 4 });
+  assert.deepEqual(known(last), { resume: other, received: 4 }, "each socket has another token");
   last.connected({ resume: TOKEN, resumed: true, received: 2 });
   assert.deepEqual(texts(last.take()), ["c", "d"]);
 });
@@ -117,6 +118,22 @@ test("the host is asked what has arrived before too much is unsure, and what is 
   socket.connected({ resume: TOKEN });
   await settled();
   assert.deepEqual(socket.take(), []);
+});
+
+test("a client that has given up its connection does not go on with it", async () => {
+  const { world, client: own } = await resumable({ queue: { bytes: 1000 } });
+  own.send("x".repeat(900));
+  const socket = await lose(world);
+  assert.equal(socket.protocols.length, 2);
+  const subscription = own.subscribe("a topic that does not fit ".repeat(5), () => {});
+  socket.connected({ resume: TOKEN, resumed: true, received: 0 });
+  assert.deepEqual([socket.isClosed, socket.code, own.state], [true, 1000, "waiting"]);
+  await world.pass(1_000);
+  assert.equal(world.socket.protocols.length, 1);
+  world.socket.connected({ resume: TOKEN });
+  const [{ header }] = world.socket.take();
+  world.socket.say({ type: "subscribed", topic: header.topic, request: header.request, was_recovering: false, recovered: false });
+  await subscription.ready;
 });
 
 test("a link that is dead without a word is noticed when the network changes", async () => {

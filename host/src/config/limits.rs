@@ -110,7 +110,7 @@ pub struct AppLimits {
     /// Lines that one call may log: a module must not fill the disk. The rest is counted and left out.
     pub log_lines_per_call: u32,
     /// How long a connection of a client that speaks `hassock.v1` goes on without the client, which may come back and have it
-    /// again: it counts as a connection meanwhile, and its outbox, and up to `outbox_bytes` of what the client has not
+    /// again: it counts as a connection meanwhile, and its outbox, and up to twice `outbox_bytes` of what the client has not
     /// confirmed, are in memory. `"0s"` ends it at once.
     pub resume_for: Duration,
     /// A silent connection gets a ping after this time and is closed after twice this time: clients vanish without a

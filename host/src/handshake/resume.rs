@@ -7,7 +7,7 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue};
 
 use crate::app::App;
-use crate::app::connection::{Arrival, Close, Connection, Opened, Slot};
+use crate::app::connection::{Arrival, Close, Connection, Knows, Opened, Slot};
 use crate::client_protocol::{self, ClientState, ResumeToken};
 use crate::module::bindings::hassock::host::types::Request;
 use crate::socket::Transport;
@@ -33,13 +33,18 @@ pub(super) struct Return {
 pub(super) fn find(app: &App, state: Option<&ClientState>, deflate: Option<Deflate>) -> Option<Arc<Connection>> {
     let state = state?;
     let token: ResumeToken = state.resume.as_ref()?.parse().ok()?;
-    let connection = app.connections.get(token.connection).filter(|connection| connection.is_meant_by(token))?;
+    let connection = app.connections.get(token.connection)?;
+    let resumption = connection.resumption()?;
+    let knows = resumption.is_known_to(token.secret)?;
     // What is queued for it may be compressed already.
     let fits = connection.outbox.deflate() == deflate;
-    if fits && !connection.outbox.is_closing() && connection.resumption()?.confirm(state.received) {
+    if fits && !connection.outbox.is_closing() && resumption.confirm(state.received) {
         return Some(connection);
     }
-    connection.close(Close::abandoned());
+    // A handshake that comes late is not the last one of its client.
+    if knows == Knows::Current {
+        connection.close(Close::abandoned());
+    }
     None
 }
 

@@ -8,13 +8,15 @@ use super::link::Link;
 use super::read::Reader;
 use super::run::Session;
 use crate::app::connection::{Arrival, Close, IsBack, Opened, Resumption};
-use crate::app::{CountedAway, call};
+use crate::app::{CountedAway, call, versions};
 use crate::socket::Transport;
 
 /// The client is away.
 pub(super) struct Away {
     /// How the connection was lost: it ends like this if the client does not come back.
-    pub(super) lost: Close,
+    lost: Close,
+    /// When it ends.
+    until: Instant,
     _counted: CountedAway,
 }
 
@@ -45,14 +47,33 @@ impl<S: Transport> Session<'_, S> {
         }
         let Opened { app, connection, limits, .. } = self.opened;
         tracing::debug!(app = %app.name, connection = connection.id, reason = %lost.reason, "the client is away");
-        self.away = Some(Box::new(Away { lost, _counted: app.traffic.goes_away() }));
+        let until = Instant::now() + limits.resume_for.get();
+        self.away = Some(Box::new(Away { lost, until, _counted: app.traffic.goes_away() }));
         if let Some(resumption) = connection.resumption() {
             resumption.set_away(true);
         }
         self.writer.change_socket(Link::Away);
-        self.reader.release(&connection.input);
+        self.reader.forget();
+        connection.outbox.forget_taken();
         (self.paused_until, self.pinged_at) = (None, None);
-        self.alarm.as_mut().reset(Instant::now() + limits.resume_for.get());
+        // What has to be seen to from time to time is also seen to without a client.
+        self.alarm.as_mut().reset(until.min(Instant::now() + limits.keepalive.get()));
+    }
+
+    /// The alarm went off. If the client is away and did not come back in time, returns how the connection was lost.
+    pub(super) fn wait_longer(&mut self) -> Option<Close> {
+        let Opened { app, connection, limits, .. } = self.opened;
+        let (away, now) = (self.away.take()?, Instant::now());
+        if away.until <= now {
+            return Some(away.lost);
+        }
+        if versions::is_unsettled(app, connection) {
+            // No instance was free for its migration when it was woken.
+            connection.wake();
+        }
+        self.alarm.as_mut().reset(away.until.min(now + limits.keepalive.get()));
+        self.away = Some(away);
+        None
     }
 
     /// Go on with the client if it is back. The module hears of it when the client has what it has missed.
@@ -76,6 +97,7 @@ impl<S: Transport> Session<'_, S> {
         tracing::debug!(app = %app.name, connection = connection.id, "the client is back");
         self.away = None;
         resumption.set_away(false);
+        resumption.renew_secret();
         connection.occupy(slot);
         self.reader = Reader::new(limits.message_bytes.bytes(), connection.outbox.compression(), &read_ahead);
         drop(read_ahead);

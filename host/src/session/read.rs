@@ -103,6 +103,11 @@ impl Reader {
         let _ = share.resize(self.held());
     }
 
+    /// Keep nothing of what has come: the socket is gone. What was read before is still with the module.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(0, Compression::None, &[]);
+    }
+
     /// Keep nothing any more. The connection ends.
     pub(super) fn release(&mut self, share: &Share) {
         (self.decoder, self.is_over) = (Decoder::new(0, Compression::None), true);

@@ -138,8 +138,9 @@ impl<'a, S: Transport> Session<'a, S> {
                         false => self.hand_over(messages, end, now).await,
                     }
                 }
-                Event::Alarm => match self.away.take() {
-                    Some(away) => return away.lost,
+                Event::Alarm => match self.wait_longer() {
+                    Some(lost) => return lost,
+                    None if self.away.is_some() => Ok(()),
                     None => self.alarm().await,
                 },
             };
@@ -147,6 +148,10 @@ impl<'a, S: Transport> Session<'a, S> {
                 && let Some(close) = self.end_or_wait(close)
             {
                 return close;
+            }
+            if self.away.is_some() {
+                // Nothing of the client is in memory any more.
+                self.reader.recount(&self.opened.connection.input);
             }
         }
     }
@@ -275,7 +280,7 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         loop {
             self.writer.write(&self.opened.connection).await?;
-            if !self.opened.connection.is_behind() {
+            if !self.opened.connection.is_behind() || self.opened.connection.is_unsure() {
                 return Ok(());
             }
             self.opened.app.topics.catch_up(&self.opened.connection);
@@ -330,7 +335,9 @@ impl<'a, S: Transport> Session<'a, S> {
     /// What follows from a call, during which the connection may have been lost.
     fn called(&self, result: Result<(), FailedCall>, lost: Option<Close>) -> Result<(), Close> {
         let failed = result.err().map(|error| self.call_failed(&error));
-        match lost.or(failed) {
+        // A client that may come back must not find a connection whose module has failed.
+        let first = if self.opened.connection.resumption().is_some() { failed.or(lost) } else { lost.or(failed) };
+        match first {
             // The first close counts: a module that closes and then fails has closed.
             Some(close) => Err(self.opened.connection.outbox.take_close().unwrap_or(close)),
             None => Ok(()),

@@ -55,6 +55,9 @@ impl<S: Transport> Session<'_, S> {
     /// client does not send it again if its network fails meanwhile.
     pub(super) async fn spoken(&mut self, messages: Packed, end: Option<Close>, now: Instant) -> Result<(), Close> {
         let mut ready = Packed::default();
+        if let Some(resumption) = self.opened.connection.resumption() {
+            resumption.hear();
+        }
         for message in messages.iter() {
             match parse(message) {
                 Ok(FromClient::Message(payload)) => {
@@ -92,9 +95,13 @@ impl<S: Transport> Session<'_, S> {
     /// The client is there, and may say what it has. It may want to hear of the host.
     async fn heard_of(&mut self, received: Option<u64>, reply: bool) -> Result<(), Close> {
         let connection = &self.opened.connection;
-        if let (Some(received), Some(resumption)) = (received, connection.resumption()) {
-            // What cannot be is of no use, and does no harm: a client that comes back with it gets another connection.
-            resumption.confirm(received);
+        if let Some(resumption) = connection.resumption() {
+            match received {
+                // What cannot be is of no use, and does no harm: a client that comes back with it gets another connection.
+                Some(received) => drop(resumption.confirm(received)),
+                // It does not count, so it does not want to come back.
+                None => drop(resumption.give_up()),
+            }
         }
         match reply && self.away.is_none() {
             true => self.writer.write_now(connection.heartbeat(), connection).await,

@@ -75,6 +75,9 @@ impl<S: Transport> Writer<S> {
                 // The connection may have been closed as too slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
             }
+            if connection.is_unsure() && !connection.outbox.is_closing() {
+                return Ok(());
+            }
             match connection.outbox.next(&mut self.queue) {
                 Next::Messages => self.is_flushed = false,
                 Next::Close(close) => return Err(close),

@@ -19,7 +19,7 @@ use super::protocol_client::ProtocolClient;
 use super::resumption::{Arrival, Resumption};
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
-use crate::client_protocol::{ClientState, Position, ResumeToken, ToClient};
+use crate::client_protocol::{ClientState, Position, ToClient};
 use crate::memory_budget::{MemoryBudget, Share, Use};
 
 /// A timer of a connection that is due.
@@ -160,9 +160,9 @@ impl Connection {
         self.client.as_ref()?.resumption.as_ref()
     }
 
-    /// Whether the token is that of this connection.
-    pub(crate) fn is_meant_by(&self, token: ResumeToken) -> bool {
-        self.resumption().is_some_and(|resumption| resumption.is_known_to(token.secret))
+    /// Whether so much is not confirmed that the client should get nothing more before it has answered.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.resumption().is_some_and(Resumption::is_full)
     }
 
     /// The client is back. False if the connection has ended meanwhile.
@@ -346,7 +346,7 @@ impl Connection {
     pub(crate) async fn messages_or(&self, mut something_else: impl FnMut(&mut Context<'_>) -> bool) -> bool {
         poll_fn(|context| {
             self.session.register(context.waker());
-            match self.outbox.has_messages() {
+            match self.outbox.has_messages() && !self.is_unsure() {
                 true => Poll::Ready(true),
                 false if something_else(context) => Poll::Ready(false),
                 false => Poll::Pending,

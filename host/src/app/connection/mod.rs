@@ -20,6 +20,6 @@ pub(crate) use outbox::{MESSAGE_OVERHEAD, Next, Published, size};
 pub use outbox::{Outbox, SendError};
 pub use registry::Connections;
 pub use resumption::Arrival;
-pub(crate) use resumption::Resumption;
+pub(crate) use resumption::{Knows, Resumption};
 pub(crate) use version_binding::PreviousVersion;
 pub use version_binding::VersionBinding;

@@ -279,6 +279,11 @@ impl Outbox {
         queue.drop_messages();
     }
 
+    /// What was taken is not being written any more, and is kept elsewhere.
+    pub(crate) fn forget_taken(&self) {
+        self.queue.lock().release_taken();
+    }
+
     /// Behave as a full outbox, as if the client had read nothing for a long time, until the session next writes.
     pub fn fill(&self) {
         let mut queue = self.queue.lock();
@@ -291,10 +296,7 @@ impl Outbox {
     /// again. `messages` must be empty and receives the queued messages.
     pub(crate) fn next(&self, messages: &mut VecDeque<Encoded>) -> Next {
         let mut queue = self.queue.lock();
-        queue.bytes -= std::mem::take(&mut queue.taken);
-        queue.own -= std::mem::take(&mut queue.taken_own);
-        queue.forget_written();
-        queue.recount();
+        queue.release_taken();
         if !queue.messages.is_empty() {
             std::mem::swap(&mut queue.messages, messages);
             (queue.taken, queue.taken_own) = (queue.bytes, queue.own);
@@ -381,6 +383,14 @@ impl Queue {
         self.messages = VecDeque::new();
         (self.bytes, self.own) = (self.taken, self.taken_own);
         self.published.truncate(self.taken_published as usize);
+        self.recount();
+    }
+
+    /// What was taken is written, or is not to be written any more.
+    fn release_taken(&mut self) {
+        self.bytes -= std::mem::take(&mut self.taken);
+        self.own -= std::mem::take(&mut self.taken_own);
+        self.forget_written();
         self.recount();
     }
 

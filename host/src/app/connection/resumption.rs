@@ -34,13 +34,28 @@ pub struct Arrival {
 
 /// What the host keeps of a connection whose client may come back.
 pub(crate) struct Resumption {
-    /// Who knows it is the client.
-    secret: u128,
+    secrets: Mutex<Secrets>,
     /// How many messages of the client were handled.
     handled: AtomicU64,
     is_away: AtomicBool,
     unconfirmed: Mutex<Unconfirmed>,
     door: Mutex<Door>,
+}
+
+/// Who knows one of them is the client. There is a new one for each socket, so that a handshake that comes late has none.
+struct Secrets {
+    current: u128,
+    /// The one before, until the client has said something: it may not have got the current one.
+    previous: Option<u128>,
+}
+
+/// Which secret a client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Knows {
+    /// That of its last socket.
+    Current,
+    /// That of the socket before.
+    Previous,
 }
 
 /// Where a client comes back. Boxed, because it does so rarely.
@@ -54,7 +69,7 @@ impl Resumption {
     /// At most `limit` bytes are kept for the client.
     pub(super) fn new(limit: usize, memory: &Arc<MemoryBudget>) -> Self {
         Self {
-            secret: rand::random(),
+            secrets: Mutex::new(Secrets { current: rand::random(), previous: None }),
             handled: AtomicU64::new(0),
             is_away: AtomicBool::new(false),
             unconfirmed: Mutex::new(Unconfirmed::new(limit, memory)),
@@ -64,12 +79,26 @@ impl Resumption {
 
     /// The token of a connection, which its client keeps.
     pub(super) fn token(&self, connection: u64) -> ResumeToken {
-        ResumeToken { connection, secret: self.secret }
+        ResumeToken { connection, secret: self.secrets.lock().current }
     }
 
-    /// Whether a client knows the secret. This takes the same time for each wrong one.
-    pub(super) fn is_known_to(&self, secret: u128) -> bool {
-        self.secret.to_le_bytes().ct_eq(&secret.to_le_bytes()).into()
+    /// Whether a client knows a secret. This takes the same time for each wrong one.
+    pub(crate) fn is_known_to(&self, secret: u128) -> Option<Knows> {
+        let secrets = self.secrets.lock();
+        let is = |other: u128| bool::from(other.to_le_bytes().ct_eq(&secret.to_le_bytes()));
+        let is_previous = secrets.previous.is_some_and(is);
+        if is(secrets.current) { Some(Knows::Current) } else { is_previous.then_some(Knows::Previous) }
+    }
+
+    /// The client is back, and gets another secret.
+    pub(crate) fn renew_secret(&self) {
+        let mut secrets = self.secrets.lock();
+        secrets.previous = Some(std::mem::replace(&mut secrets.current, rand::random()));
+    }
+
+    /// The client has said something, so it knows its secret.
+    pub(crate) fn hear(&self) {
+        self.secrets.lock().previous = None;
     }
 
     /// These are about to be written, see [`Unconfirmed::add`]. Returns whether the client is to be asked what it has.
@@ -80,6 +109,17 @@ impl Resumption {
     /// The client has so many messages. False if it cannot get what it has not.
     pub(crate) fn confirm(&self, received: u64) -> bool {
         self.unconfirmed.lock().confirm(received)
+    }
+
+    /// Whether the client should get nothing more before it has answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.unconfirmed.lock().is_full()
+    }
+
+    /// The client does not confirm what it has, or there is no memory for what it has not confirmed. Returns how many bytes that
+    /// frees.
+    pub(crate) fn give_up(&self) -> usize {
+        self.unconfirmed.lock().give_up()
     }
 
     /// What a client with so many messages has to get again.
@@ -134,7 +174,7 @@ impl Resumption {
     /// The connection ends.
     pub(super) fn end(&self) {
         *self.door.lock() = Door::Shut;
-        self.unconfirmed.lock().clear();
+        self.unconfirmed.lock().give_up();
     }
 
     /// What is in memory for the client, see [`Unconfirmed::memory`].

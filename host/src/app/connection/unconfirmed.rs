@@ -9,8 +9,8 @@ use super::outbox::{MESSAGE_OVERHEAD, Published, in_memory, size};
 use crate::memory_budget::{MemoryBudget, OutOfMemory, Share, Use};
 
 /// The messages that were written, or are being written, and that the client has not confirmed. They are counted from the
-/// first message of the connection. If there are more than the bound allows, or than there is memory for, the oldest are
-/// forgotten: a client that needs those cannot come back.
+/// first message of the connection. If there is no memory for them, or the client does not confirm anything, they are given up,
+/// and the client cannot come back.
 #[derive(Debug)]
 pub(super) struct Unconfirmed {
     messages: VecDeque<Entry>,
@@ -26,6 +26,8 @@ pub(super) struct Unconfirmed {
     share: Share,
     /// The client was asked to confirm what it has.
     is_asked: bool,
+    /// Nothing is kept any more.
+    is_given_up: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,17 @@ struct Entry {
 impl Unconfirmed {
     pub(super) fn new(limit: usize, memory: &Arc<MemoryBudget>) -> Self {
         let share = memory.share(Use::Outbox);
-        Self { messages: VecDeque::new(), before: 0, sent: 0, bytes: 0, own: 0, limit, share, is_asked: false }
+        Self {
+            messages: VecDeque::new(),
+            before: 0,
+            sent: 0,
+            bytes: 0,
+            own: 0,
+            limit,
+            share,
+            is_asked: false,
+            is_given_up: false,
+        }
     }
 
     /// These are about to be written. `published` are those among them that were published and are not short, in the same
@@ -49,6 +61,9 @@ impl Unconfirmed {
         messages: impl Iterator<Item = &'a Encoded>,
         published: impl Iterator<Item = Published>,
     ) -> bool {
+        if self.is_given_up {
+            return false;
+        }
         let mut published = published.peekable();
         for messages in messages {
             let address = messages.as_bytes().as_ptr().addr();
@@ -60,19 +75,24 @@ impl Unconfirmed {
             self.own += own;
             self.messages.push_back(Entry { messages: messages.clone(), own, published });
         }
-        while self.bytes > self.limit || self.share.resize(self.own) == Err(OutOfMemory) {
-            if !self.forget_first() {
-                break;
-            }
+        if self.share.resize(self.own) == Err(OutOfMemory) {
+            self.give_up();
+            return false;
         }
         let asks = !self.is_asked && self.bytes > self.limit / 2;
         self.is_asked |= asks;
         asks
     }
 
-    /// The client has so many messages. False if that cannot be: it has more than were sent, or fewer than are known.
+    /// Whether so much is not confirmed that the client should get nothing more before it has answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_asked && self.bytes >= self.limit
+    }
+
+    /// The client has so many messages. False if that cannot be: it has more than were sent, or fewer than are known, or nothing
+    /// is kept for it.
     pub(super) fn confirm(&mut self, received: u64) -> bool {
-        if received < self.before || received > self.sent {
+        if self.is_given_up || received < self.before || received > self.sent {
             return false;
         }
         self.is_asked = false;
@@ -98,12 +118,15 @@ impl Unconfirmed {
         (self.own, self.messages.iter().filter_map(|entry| entry.published).collect())
     }
 
-    /// Keep nothing any more.
-    pub(super) fn clear(&mut self) {
+    /// Keep nothing any more. Returns how many bytes that frees.
+    pub(super) fn give_up(&mut self) -> usize {
+        let own = self.own;
         while self.forget_first() {}
         self.messages = VecDeque::new();
+        (self.is_given_up, self.is_asked) = (true, false);
         // Less is never refused.
         let _ = self.share.resize(0);
+        own
     }
 
     fn forget_first(&mut self) -> bool {
@@ -155,23 +178,36 @@ mod tests {
         assert!(!unconfirmed.confirm(3), "what it has confirmed is gone");
         assert!(unconfirmed.confirm(4));
         assert_eq!(texts(&unconfirmed.rest(4)), ["e"]);
-        unconfirmed.clear();
+        assert!(unconfirmed.give_up() > 0);
         assert_eq!((unconfirmed.bytes, unconfirmed.own, unconfirmed.share.bytes()), (0, 0, 0));
-        assert!(!unconfirmed.confirm(4), "nothing is kept after the end");
+        assert!(!unconfirmed.confirm(4), "nothing is kept for it");
     }
 
     #[test]
-    fn it_is_asked_at_half_of_the_bound_and_the_oldest_are_forgotten_beyond_it() {
+    fn a_client_is_asked_at_half_of_the_bound_and_gets_nothing_beyond_it_before_it_answers() {
         let mut unconfirmed = unconfirmed(10 * (MESSAGE_OVERHEAD + 1));
-        let asked: Vec<_> = (0..10).map(|_| add(&mut unconfirmed, &["a"])).collect();
+        let asked: Vec<_> = (0..9).map(|_| add(&mut unconfirmed, &["a"])).collect();
         assert_eq!(asked.iter().position(|asked| *asked), Some(5));
         assert_eq!(asked.iter().filter(|asked| **asked).count(), 1, "it is asked once");
+        assert!(!unconfirmed.is_full());
         add(&mut unconfirmed, &["b"]);
-        assert!(!unconfirmed.confirm(0) && unconfirmed.confirm(1));
-        assert_eq!(texts(&unconfirmed.rest(1)).concat(), "aaaaaaaaab");
-        assert!(unconfirmed.confirm(11));
-        (0..5).for_each(|_| assert!(!add(&mut unconfirmed, &["c"])));
+        assert!(unconfirmed.is_full());
+        assert_eq!(texts(&unconfirmed.rest(0)).concat(), "aaaaaaaaab", "nothing is forgotten");
+        assert!(unconfirmed.confirm(9));
+        assert!(!unconfirmed.is_full());
+        (0..4).for_each(|_| assert!(!add(&mut unconfirmed, &["c"])));
         assert!(add(&mut unconfirmed, &["c"]), "it is asked again");
+    }
+
+    #[test]
+    fn without_memory_nothing_is_kept_and_no_other_connection_is_harmed() {
+        let mut unconfirmed = Unconfirmed::new(1 << 30, &MemoryBudget::new(64 << 10));
+        let long = "x".repeat(10 << 10);
+        for _ in 0..10 {
+            add(&mut unconfirmed, &[&long]);
+        }
+        assert!(unconfirmed.is_given_up && !unconfirmed.confirm(0));
+        assert_eq!((unconfirmed.bytes, unconfirmed.share.bytes()), (0, 0));
     }
 
     #[test]

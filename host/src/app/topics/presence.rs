@@ -95,16 +95,28 @@ impl Presence {
     }
 }
 
-/// Queue a message for each subscriber that speaks the client protocol. There is none if the host has no memory for it.
-pub(super) fn tell(subscribers: &Subscribers, message: Option<&Encoded>, dirty: &mut Vec<Arc<Connection>>) {
+/// Queue a message for each subscriber that speaks the client protocol. There is none if the host has no memory for it. Returns
+/// those whose outbox is full, and which the topic may leave behind.
+pub(super) fn tell(
+    subscribers: &Subscribers,
+    message: Option<&Encoded>,
+    may_leave: impl Fn(&Connection) -> bool,
+    dirty: &mut Vec<Arc<Connection>>,
+) -> Vec<Arc<Connection>> {
+    let mut late = Vec::new();
     for connection in subscribers.by_id.values().filter(|connection| connection.speaks()) {
         let queued = match message {
             Some(message) => connection.outbox.push_published(message.clone()),
             None => Err(SendError::OutOfMemory),
         };
-        queued.unwrap_or_else(|error| connection.outbox.fail(error));
+        match queued {
+            Err(SendError::Full) if may_leave(connection) => late.push(Arc::clone(connection)),
+            Err(error) => connection.outbox.fail(error),
+            Ok(()) => {}
+        }
         dirty.push(Arc::clone(connection));
     }
+    late
 }
 
 fn member(connection: &Arc<Connection>) -> Member {

@@ -71,7 +71,8 @@ impl Subscribers {
     }
 
     /// Queue a message for each subscriber except one, in the form for it. There is no form if the host has no memory for it.
-    /// If the message is kept, `late` gets those whose client is away and whose outbox is full: they get it later.
+    /// If the message is kept, `late` gets those whose outbox is full, and whose connection goes on when their network fails, as it may
+    /// just have done: they get it later.
     #[inline]
     pub(super) fn deliver<'a>(
         &self,
@@ -90,7 +91,7 @@ impl Subscribers {
             match queued {
                 Ok(()) => reached += 1,
                 Err(SendError::Closing) => continue,
-                Err(SendError::Full) if late.is_some() && connection.is_away() => {
+                Err(SendError::Full) if late.is_some() && connection.resumption().is_some() => {
                     late.iter_mut().for_each(|late| late.push(Arc::clone(connection)));
                     continue;
                 }

@@ -133,8 +133,13 @@ impl Topic {
     pub(super) fn tell_changes(&mut self, name: &str, ledger: &Ledger, dirty: &mut Vec<Arc<Connection>>) {
         let Some(mut presence) = self.presence.take() else { return };
         if presence.has_changes() {
+            let keeps = self.history.is_some();
+            let may_leave = |connection: &Connection| keeps && connection.resumption().is_some();
             let message = presence.take_changes(name, self.count(), self.members().into_iter());
-            presence::tell(&self.live, ledger.keep(message).as_ref(), dirty);
+            let late = presence::tell(&self.live, ledger.keep(message).as_ref(), may_leave, dirty);
+            // They learn who is there when they have everything.
+            let offset = self.history.as_ref().map_or(0, |history| history.position().offset);
+            self.put_behind(late, offset, dirty);
         }
         self.presence = Some(presence);
     }
@@ -277,19 +282,17 @@ impl Topic {
         }
     }
 
-    /// Let subscribers whose client is away get a message later, and what comes after it.
-    fn put_behind(&mut self, late: Vec<Arc<Connection>>, position: Option<Position>) {
-        let (Some(history), Some(position)) = (&mut self.history, position) else { return };
-        let is_any = !late.is_empty();
+    /// Let subscribers get later what comes after an offset.
+    fn put_behind(&mut self, late: Vec<Arc<Connection>>, offset: u64, dirty: &mut Vec<Arc<Connection>>) {
+        let Some(history) = self.history.as_mut().filter(|_| !late.is_empty()) else { return };
         for connection in late {
             self.live.remove(connection.id);
             connection.fall_behind();
-            let offset = position.offset.saturating_sub(1);
+            // The client may be back, and the session asleep.
+            dirty.push(Arc::clone(&connection));
             history.behind.insert(connection.id, Behind { connection, offset });
         }
-        if is_any {
-            self.refresh();
-        }
+        self.refresh();
     }
 
     /// Keep a message, and queue it for each subscriber. Returns how many it reached, and its position.
@@ -323,7 +326,9 @@ impl Topic {
         };
         let mut late = Vec::new();
         let reached = self.live.deliver(form, headers.except, position.map(|_| &mut late), dirty);
-        self.put_behind(late, position);
+        if let Some(position) = position {
+            self.put_behind(late, position.offset.saturating_sub(1), dirty);
+        }
         if let (Some(position), Some(excepted)) = (position, headers.except.and_then(|id| self.live.by_id.get(&id)))
             && excepted.speaks()
         {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hassock_tests::{Events, Speaker, TestHost, app_with_database, eventually, guest, refused};
+use hassock_tests::{Events, Proxy, Speaker, TestHost, app_with_database, eventually, guest, note, refused, unlock};
 use serde_json::json;
 
 use super::{away, config, host, lose, say};
@@ -135,8 +135,37 @@ async fn those_that_are_away_take_up_their_places() {
     assert_eq!((status, text.as_str()), (429, "too many connections from your network address\n"));
     last.close().await;
     // The place of the new socket is that of the connection from now on, and the one before is free.
-    let again = gone[0].again(&host.address(), "/probe").await;
-    assert_eq!(again.connected["resumed"], true);
-    eventually("a place to be free", async || Speaker::with(&host.address(), "/probe", &["hassock.v1"]).await.is_ok())
-        .await;
+    let state = gone[0].state(|_| {});
+    let mut again = None;
+    eventually("a place to be free", async || {
+        again = Speaker::with(&host.address(), "/probe", &["hassock.v1", &state]).await.ok();
+        again.is_some()
+    })
+    .await;
+    assert_eq!(again.unwrap().connected["resumed"], true);
+    let connects = async || Speaker::with(&host.address(), "/probe", &["hassock.v1"]).await.is_ok();
+    eventually("another place to be free", connects).await;
+}
+
+/// The call fails after the network, so the client must not find a connection that goes on as if nothing had happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_fails_ends_it_whether_the_client_is_there_or_not() {
+    let events = Events::new().await;
+    let host = events.host(&config("60s", "call_timeout = \"2s\"\n")).await;
+    let proxy = Proxy::start(&host.address()).await;
+    let mut speaker = Speaker::connect(&proxy.address, "/probe").await;
+    let (known, id) = (speaker.known(), speaker.connected["connection"].clone());
+    let mut other = Speaker::connect(&host.address(), "/probe").await;
+    let lock = events.lock().await;
+    speaker.send(&note("never").to_string()).await;
+    proxy.cut();
+    // Something to write, which fails, because the call does not look at the socket.
+    for _ in 0..3 {
+        other.send(&json!({ "send-to": { "id": id, "text": "x" } }).to_string()).await;
+    }
+    assert!(speaker.try_next().await.is_err());
+    let closed = events.wait("closed", 1).await;
+    assert!(closed[0].starts_with("1011 Host the application took too long"), "{closed:?}");
+    unlock(lock).await;
+    assert_eq!(known.again(&host.address(), "/probe").await.connected["resumed"], false);
 }
