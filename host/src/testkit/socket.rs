@@ -1,14 +1,17 @@
 //! The client's side of a WebSocket: the same over in-memory buffers and over TCP.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use hassock_transcript::spoken::PROTOCOL;
+use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
@@ -26,6 +29,12 @@ use crate::socket::Transport;
 
 /// Any key will do (RFC 6455, section 4.1, is about caches); a fixed one makes the answer the same each time.
 const KEY: &str = "aGFzc29jayB0ZXN0a2l0IQ==";
+
+/// The header of a heartbeat, as the host writes it, and as it is answered.
+const HEARTBEAT: &str = "{\"type\":\"heartbeat\"}";
+
+/// Answers heartbeats for a client that speaks `hassock.v1`. It does not keep the connection open.
+type HeartbeatAnswers = mpsc::WeakUnboundedSender<WriteOrder>;
 
 /// One end of a connection. When it is dropped, the connection breaks.
 pub(crate) struct Socket {
@@ -85,7 +94,8 @@ pub(crate) async fn connect(
     let upgraded = hyper::upgrade::on(&mut response).await.map_err(failed)?;
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
     let (orders, wanted) = mpsc::unbounded_channel();
-    tokio::spawn(attend(socket, Arc::clone(&inbox), wanted));
+    let answers = connect.speaks.is_some().then(|| orders.downgrade());
+    tokio::spawn(attend(socket, Arc::clone(&inbox), wanted, answers));
     Ok((answer, Some(Socket { inbox, orders })))
 }
 
@@ -100,27 +110,55 @@ fn request(authority: &str, connect: &Connect) -> Result<Request<Empty<Bytes>>, 
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, KEY);
+    if let Some(since) = &connect.speaks {
+        request = request.header(SEC_WEBSOCKET_PROTOCOL, offer(since));
+    }
     for (name, value) in &connect.headers {
         request = request.header(name, value);
     }
     request.body(Empty::new()).map_err(|error| format!("the request cannot be sent: {error}"))
 }
 
+/// What a client that speaks `hassock.v1` offers.
+fn offer(since: &BTreeMap<String, String>) -> String {
+    match since.is_empty() {
+        true => PROTOCOL.to_owned(),
+        false => {
+            let state = serde_json::json!({ "since": since }).to_string();
+            format!("{PROTOCOL}, {PROTOCOL}.{}", BASE64_URL_SAFE_NO_PAD.encode(state))
+        }
+    }
+}
+
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Read and write until the connection is over. Both at once: a host that waits for us to read reads nothing.
-async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<WriteOrder>) {
+async fn attend(
+    socket: Stream,
+    inbox: Arc<Inbox>,
+    orders: mpsc::UnboundedReceiver<WriteOrder>,
+    answers: Option<HeartbeatAnswers>,
+) {
     let (writer, reader) = socket.split();
     tokio::select! {
-        () = read(reader, &inbox) => {}
+        () = read(reader, &inbox, answers) => {}
         () = write(writer, &inbox, orders) => {}
     }
     inbox.change(|state| state.over = true);
 }
 
-async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox) {
+async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox, answers: Option<HeartbeatAnswers>) {
     let mut is_closed = false;
     while let Some(frame) = reader.next().await {
+        if let (Ok(Frame::Text(text)), Some(answers)) = (&frame, &answers)
+            && text.starts_with(HEARTBEAT)
+        {
+            // Without a sender, the client has gone.
+            if let Some(orders) = answers.upgrade() {
+                let _ = orders.send(WriteOrder::Send(Frame::text(format!("{HEARTBEAT}\n"))));
+            }
+            continue;
+        }
         inbox.change(|state| match frame {
             Ok(Frame::Text(text)) => state.push(Message::Text(text.as_str().to_owned())),
             Ok(Frame::Binary(data)) => state.push(Message::Binary(data.into())),

@@ -7,7 +7,7 @@ use hassock::commands::test::{InProcess, Remote};
 use hassock_tests::raw::Frame;
 use hassock_tests::raw::opcode::{FIN, PING, PONG};
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows,
     StatementFault,
 };
 
@@ -146,6 +146,10 @@ impl<B: Tapped> Backend for Recorder<B> {
 
     fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError> {
         self.backend.execute_batch(database, statements)
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        self.backend.publish(publication)
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), BackendError> {

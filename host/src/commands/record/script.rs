@@ -92,7 +92,7 @@ fn action(event: Event) -> Option<Action> {
 /// A request. Strings of the traffic that look like placeholders are escaped.
 fn asked(request: RecordedRequest) -> Connect {
     let headers = request.headers.into_iter().map(|(name, value)| (name, escape(&value))).collect();
-    Connect { target: escape(&request.target), headers, id: None }
+    Connect { target: escape(&request.target), headers, ..Connect::default() }
 }
 
 /// JSON that is expected: redacted values may be anything, and other strings are escaped.

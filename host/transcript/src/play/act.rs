@@ -2,9 +2,10 @@
 
 use super::reason::{Absence, Reason};
 use super::{Mode, Player, unplayable};
-use crate::backend::{Answer, BackendError, Message};
+use crate::backend::{Answer, BackendError, Connect, Message};
 use crate::compare::{self, Mismatch};
 use crate::format::{Action, ConnectStep, Fault, Outcome, Payload, Step, Table, TextPattern};
+use crate::spoken::with_header;
 
 /// The status of a request for a WebSocket that was accepted.
 pub(super) const ACCEPTED: u16 = 101;
@@ -25,7 +26,10 @@ impl Player<'_> {
     fn perform(&mut self, step: &Step) -> Result<(), Reason> {
         match &step.action {
             Action::Connect(connect) => self.connect(step, connect),
+            Action::Return(connect) => self.return_client(step, connect),
             Action::Send { client, payload } => self.send(client, payload),
+            Action::Say { client, said } => self.say(client, said),
+            Action::Publish(publish) => self.publish(step, publish),
             Action::Disconnect { client, .. } | Action::Vanish { client } => self.leave(step, client),
             Action::Sql { database, statement, expected } => self.sql(step, database, statement, expected.as_ref()),
             Action::Script { database, file } => self.script(database, file),
@@ -36,6 +40,7 @@ impl Player<'_> {
             Action::Fail(fault) => self.fail(fault),
             Action::Set { key, value } => self.backend.set(key, value).map_err(unplayable),
             Action::Expect { .. }
+            | Action::Hear { .. }
             | Action::Nothing { .. }
             | Action::Skip { .. }
             | Action::Closed { .. }
@@ -44,11 +49,20 @@ impl Player<'_> {
     }
 
     fn connect(&mut self, step: &Step, connect: &ConnectStep) -> Result<(), Reason> {
-        let filled = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
-        let answer = self.backend.connect(&connect.client, &filled).map_err(unplayable)?;
+        let request = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
+        self.ask(step, connect, request)
+    }
+
+    /// Send a request, and look at the answer.
+    pub(super) fn ask(&mut self, step: &Step, connect: &ConnectStep, request: Connect) -> Result<(), Reason> {
+        let name = &connect.client;
+        let mut answer = self.backend.connect(name, &request).map_err(unplayable)?;
         match answer.status {
-            ACCEPTED => self.clients.accepted(&connect.client),
-            _ => self.clients.refused(&connect.client),
+            ACCEPTED => {
+                self.clients.accepted(name, request);
+                self.begin_speech(name, &mut answer)?;
+            }
+            _ => self.clients.refused(name, request),
         }
         match (check_answer(connect, &answer), self.mode) {
             (Err(_), Mode::Bless) => {
@@ -61,14 +75,23 @@ impl Player<'_> {
 
     fn send(&mut self, client: &str, payload: &Payload) -> Result<(), Reason> {
         self.clients.open(client)?;
-        let message = match payload {
+        let message = self.message(payload)?;
+        let message = match self.clients.speech(client) {
+            Some(_) => with_header(None, message),
+            None => message,
+        };
+        self.backend.send(client, message).map_err(|error| self.not_open(client, error))
+    }
+
+    /// The message that a payload stands for.
+    pub(super) fn message(&self, payload: &Payload) -> Result<Message, Reason> {
+        Ok(match payload {
             Payload::Text(text) => {
                 Message::Text(super::payload::message(text, &self.captures).map_err(Reason::Capture)?)
             }
             Payload::Binary(bytes) => Message::Binary(bytes.clone()),
             Payload::File(path) => Message::Binary(self.read(path)?),
-        };
-        self.backend.send(client, message).map_err(|error| self.not_open(client, error))
+        })
     }
 
     fn leave(&mut self, step: &Step, client: &str) -> Result<(), Reason> {
@@ -134,7 +157,7 @@ impl Player<'_> {
     }
 
     /// A client that the backend says is not open: tell how it was closed, if that came meanwhile.
-    fn not_open(&mut self, name: &str, error: BackendError) -> Reason {
+    pub(super) fn not_open(&mut self, name: &str, error: BackendError) -> Reason {
         let line = self.last_action;
         let close = self.clients.get(name).and_then(|client| {
             client.fetch_all(name, self.backend, line).ok()?;
@@ -147,7 +170,7 @@ impl Player<'_> {
 /// The client whose connection, if it has one, ends with the step.
 fn leaving(action: &Action) -> Option<&str> {
     match action {
-        Action::Connect(connect) => Some(&connect.client),
+        Action::Connect(connect) | Action::Return(connect) => Some(&connect.client),
         Action::Disconnect { client, .. } | Action::Vanish { client } => Some(client),
         _ => None,
     }
