@@ -29,14 +29,15 @@ pub fn heard(expected: &Heard, got: &Spoken, captures: &mut Captures) -> Result<
 
 /// The message as a transcript has it, in which every value is exact.
 pub fn spoken(got: &Spoken) -> String {
-    let body = super::show_message(&body_of(got));
-    match header_of(got) {
-        None => format!("({}) {body}", Json::Object(got.header.clone())).trim_end().to_owned(),
-        Some(header) => {
-            let body = if has_body(&header) { format!(" {body}") } else { String::new() };
-            written(&Heard { header, body: None }) + &body
+    let shown = || super::show_message(&body_of(got));
+    let (header, body) = match header_of(got) {
+        Some(header) => (written(&Heard { header: header.clone(), body: None }), has_body(&header).then(shown)),
+        None => {
+            let is_empty = got.payload == Message::Text(String::new());
+            (format!("({})", Json::Object(got.header.clone())), (!is_empty).then(shown))
         }
-    }
+    };
+    body.map_or(header.clone(), |body| format!("{header} {body}"))
 }
 
 /// The header that expects exactly this one. None if a transcript cannot expect it: of a kind that is not known, or with a

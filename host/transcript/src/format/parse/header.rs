@@ -135,9 +135,10 @@ fn closing(cursor: &mut Cursor<'_>) -> Result<(Header, &'static [&'static str]),
     if !option(cursor, "after") {
         return Ok((Header::Closing(Reconnect::After(None)), &["after"]));
     }
+    let here = *cursor;
     let text = cursor.take_while(|char| char != ')').trim_end_matches(is_blank);
     let time = humantime::parse_duration(text)
-        .map_err(|error| cursor.error(format!("expected a time such as `1s` after `after`: {error}")))?;
+        .map_err(|error| here.error(format!("expected a time such as `1s` after `after`: {error}")))?;
     Ok((Header::Closing(Reconnect::After(Some(time))), &[]))
 }
 

@@ -166,7 +166,10 @@ fn mistakes_in_a_header() {
     check_error("ann > (subscribe a last x)", "25: expected a number of messages after `last`");
     check_error("ann > (subscribe a last 1", &format!("26: expected `)` {inside}"));
     check_error("ann > (subscribe a) b", "21: expected the end of the line after `)`, not `b`");
-    check_error("ann > (subscribe a)\n  b", "");
+    assert_eq!(
+        error(&format!("{ANN}ann > (subscribe a)\n  b")),
+        "5:3: a header that has no message takes no further lines; a step of its own begins at the line's first column"
+    );
 }
 
 #[test]
@@ -203,8 +206,6 @@ fn mistakes_in_what_is_heard() {
 
 #[test]
 fn mistakes_in_positions() {
-    let known = "(captured so far: `p1` and `p2`)";
-    let _ = known;
     let position = "expected a position: `${NAME=string}` to capture it, a captured `${NAME}`, `${any}`, or one such as `1b2f4c-17`";
     check_error("ann < (a at here) x", &format!("13: {position}"));
     check_error("ann < (a at) x", &format!("12: {position}"));
@@ -216,7 +217,7 @@ fn mistakes_in_positions() {
     let since = "expected a position: `${NAME}`, which an earlier step has captured, or one such as `1b2f4c-17`";
     check_error("ann > (subscribe a since ${p=string})", &format!("26: {since}"));
     check_error("ann > (subscribe a since x)", &format!("26: {since}"));
-    check_error("connect bob / hassock.v1\n  @since: a", "");
+    assert_eq!(error("connect bob / hassock.v1\n  @since: a"), format!("2:12: {since}"));
     assert_eq!(
         error("connect bob /\n  @since: a 1-1"),
         "2:3: only a client that speaks `hassock.v1` has positions: `connect NAME /PATH hassock.v1`"
