@@ -249,7 +249,8 @@ impl TestHost {
     }
 
     fn client(&self, answer: Answer, socket: Socket) -> Client {
-        let id = self.host.newest_id();
+        // A connection that is resumed is not the newest.
+        let id = socket.told_id().unwrap_or_else(|| self.host.newest_id());
         Client::new(Rc::clone(&self.host), answer, socket, id)
     }
 }

@@ -88,6 +88,40 @@ ann < {\"ok\": []}
     passes(TOPICS, transcript).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_returns_in_time_has_its_connection_again() {
+    let transcript = r#"
+connect ann /probe?topic=kept hassock.v1
+ann < (subscribed kept)
+ann > {"attach": {"has": "been here"}}
+ann < {"ok": "${any}"}
+ann vanishes
+publish (kept at ${p1=string}) one
+ann returns resumed
+ann < (kept at ${p1}) one
+ann > "attachment"
+ann < {"ok": {"has": "been here"}}
+ann > (request) "attachment"
+ann < (reply) {"has": "been here"}
+
+# Not after its own close frame.
+ann disconnects
+ann returns
+ann < (subscribed kept at ${p1} recovered)
+ann > "attachment"
+ann < {"ok": {"opened": "${number}"}}
+
+# And not later.
+ann vanishes
+publish (kept) two
+advance 3s
+ann returns
+ann < (subscribed kept at ${p1} recovered)
+ann < (kept) two
+"#;
+    passes(&format!("{TOPICS}[apps.probe.limits]\nresume_for = \"2s\"\n"), transcript).await;
+}
+
 const TOO_LONG: &str = "
 connect ann /probe?topic=short hassock.v1
 ann < (subscribed short)

@@ -39,6 +39,17 @@ pub struct Connect {
     /// None if the client does not speak `hassock.v1`. Otherwise the positions that it has, by topic; in a transcript `${NAME}`
     /// stands for what was captured. Whoever reads its messages sees their headers, but for heartbeats, which are answered.
     pub speaks: Option<BTreeMap<String, String>>,
+    /// How the client, which speaks `hassock.v1`, has its connection from before again. Not part of a transcript.
+    pub resume: Option<Resume>,
+}
+
+/// What a client says that wants its connection from before again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// What the host has told it.
+    pub token: String,
+    /// How many messages it has received on the connection.
+    pub received: u64,
 }
 
 /// A message that another program publishes.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use data::{
-    Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows, StatementFault,
+    Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Resume, Rows, StatementFault,
 };
 
 /// Why a step could not be played. The text says what to do.

@@ -163,6 +163,8 @@ pub struct ConnectStep {
 pub enum Outcome {
     /// It is accepted, with these header fields of the answer, indented below: `< sec-websocket-protocol: v2`.
     Accepted(Vec<(String, TextPattern)>),
+    /// `alice returns resumed`: it is the connection from before.
+    Resumed,
     /// `connect eve /chat refused 403`, `… refused 403 /regex/`, `… refused 403 the exact body`.
     Refused {
         /// The status of HTTP.

@@ -1,6 +1,7 @@
 //! Steps that do something.
 
 use super::reason::{Absence, Reason};
+use super::speech::Speech;
 use super::{Mode, Player, unplayable};
 use crate::backend::{Answer, BackendError, Connect, Message};
 use crate::compare::{self, Mismatch};
@@ -50,23 +51,34 @@ impl Player<'_> {
 
     fn connect(&mut self, step: &Step, connect: &ConnectStep) -> Result<(), Reason> {
         let request = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
-        self.ask(step, connect, request)
+        self.ask(step, connect, request, None)
     }
 
     /// Send a request, and look at the answer.
-    pub(super) fn ask(&mut self, step: &Step, connect: &ConnectStep, request: Connect) -> Result<(), Reason> {
+    pub(super) fn ask(
+        &mut self,
+        step: &Step,
+        connect: &ConnectStep,
+        request: Connect,
+        before: Option<Speech>,
+    ) -> Result<(), Reason> {
         let name = &connect.client;
+        let mut is_resumed = false;
         let mut answer = self.backend.connect(name, &request).map_err(unplayable)?;
         match answer.status {
             ACCEPTED => {
                 self.clients.accepted(name, request);
-                self.begin_speech(name, &mut answer)?;
+                is_resumed = self.begin_speech(name, &mut answer, before)?;
             }
-            _ => self.clients.refused(name, request),
+            _ => {
+                self.clients.refused(name, request);
+                self.clients.keep_speech(name, before);
+            }
         }
-        match (check_answer(connect, &answer), self.mode) {
+        let checked = check_resumption(connect, &answer, is_resumed).and_then(|()| check_answer(connect, &answer));
+        match (checked, self.mode) {
             (Err(_), Mode::Bless) => {
-                self.correct_connect(step, connect, &answer);
+                self.correct_connect(step, connect, &answer, is_resumed);
                 Ok(())
             }
             (result, _) => result,
@@ -77,7 +89,7 @@ impl Player<'_> {
         self.clients.open(client)?;
         let message = self.message(payload)?;
         let message = match self.clients.speech(client) {
-            Some(_) => with_header(None, message),
+            Some(speech) => speech.keep_sent(with_header(None, message)),
             None => message,
         };
         self.backend.send(client, message).map_err(|error| self.not_open(client, error))
@@ -176,15 +188,27 @@ fn leaving(action: &Action) -> Option<&str> {
     }
 }
 
+/// Whether it is the connection from before, if the host has accepted the client.
+fn check_resumption(connect: &ConnectStep, answer: &Answer, is_resumed: bool) -> Result<(), Reason> {
+    let is_expected = connect.outcome == Outcome::Resumed;
+    if answer.status != ACCEPTED || is_expected == is_resumed || matches!(connect.outcome, Outcome::Refused { .. }) {
+        return Ok(());
+    }
+    let shown = |is_resumed| if is_resumed { "resumed" } else { "a new connection" };
+    let mismatch = Mismatch::new(shown(is_expected), shown(is_resumed));
+    Err(Reason::Resumption { client: connect.client.clone(), mismatch })
+}
+
 fn check_answer(connect: &ConnectStep, answer: &Answer) -> Result<(), Reason> {
     let client = connect.client.clone();
     match &connect.outcome {
-        Outcome::Accepted(_) if answer.status != ACCEPTED => {
+        Outcome::Accepted(_) | Outcome::Resumed if answer.status != ACCEPTED => {
             Err(Reason::Refused { client, mismatch: Mismatch::new("accepted", refused(answer.status, &answer.body)) })
         }
         Outcome::Accepted(headers) => {
             headers.iter().try_for_each(|(name, expected)| header(connect, answer, name, expected))
         }
+        Outcome::Resumed => Ok(()),
         Outcome::Refused { status, body } if answer.status == ACCEPTED => {
             let expected = refused(*status, &body.as_ref().map(shown).unwrap_or_default());
             Err(Reason::Accepted { client, mismatch: Mismatch::new(expected, "accepted") })

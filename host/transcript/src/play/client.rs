@@ -109,6 +109,13 @@ impl Clients {
         self.0.get_mut(name)?.speech.as_mut()
     }
 
+    /// It speaks as before: it has not got another connection.
+    pub(super) fn keep_speech(&mut self, name: &str, speech: Option<Speech>) {
+        if let (Some(client), Some(speech)) = (self.0.get_mut(name), speech) {
+            client.speech = Some(speech);
+        }
+    }
+
     /// Whatever state it is in; none if it never asked.
     pub(super) fn get(&mut self, name: &str) -> Option<&mut Client> {
         self.0.get_mut(name)

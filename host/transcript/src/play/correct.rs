@@ -78,10 +78,11 @@ impl Player<'_> {
         self.insert(name, usize::MAX);
     }
 
-    pub(super) fn correct_connect(&mut self, step: &Step, connect: &ConnectStep, answer: &Answer) {
+    pub(super) fn correct_connect(&mut self, step: &Step, connect: &ConnectStep, answer: &Answer, is_resumed: bool) {
         let outcome = match (&connect.outcome, answer.status) {
+            (_, ACCEPTED) if is_resumed => Outcome::Resumed,
             (Outcome::Accepted(headers), ACCEPTED) => Outcome::Accepted(correct_headers(headers, answer)),
-            (Outcome::Refused { .. }, ACCEPTED) => Outcome::Accepted(Vec::new()),
+            (Outcome::Refused { .. } | Outcome::Resumed, ACCEPTED) => Outcome::Accepted(Vec::new()),
             (Outcome::Refused { body: None, .. }, status) => Outcome::Refused { status, body: None },
             (Outcome::Refused { body: Some(body), .. }, status) if body_matches(body, &answer.body) => {
                 Outcome::Refused { status, body: Some(body.clone()) }

@@ -32,7 +32,7 @@ pub(super) fn request(connect: &Connect, captures: &Captures) -> Result<Connect,
             .map(|(topic, position)| Ok((filled(topic)?, filled(position)?)))
             .collect::<Result<_, BackendError>>()
     });
-    Ok(Connect { target, headers, id: connect.id, speaks: speaks.transpose()? })
+    Ok(Connect { target, headers, id: connect.id, speaks: speaks.transpose()?, resume: None })
 }
 
 /// A statement.

@@ -55,6 +55,8 @@ pub enum Reason {
     Refusal { client: String, mismatch: Mismatch },
     #[error("the answer to `{client}` has another header field `{name}` than expected")]
     Header { client: String, name: String, mismatch: Mismatch },
+    #[error("`{client}` has another connection than expected")]
+    Resumption { client: String, mismatch: Mismatch },
     #[error("the rows of database `{database}` are not those that were expected")]
     Rows { database: String, mismatch: Mismatch },
     #[error("the message that was published has another position than expected")]
@@ -119,6 +121,7 @@ impl Reason {
             | Self::Accepted { mismatch, .. }
             | Self::Refusal { mismatch, .. }
             | Self::Header { mismatch, .. }
+            | Self::Resumption { mismatch, .. }
             | Self::Rows { mismatch, .. }
             | Self::Published { mismatch }
             | Self::NoFailedCall { mismatch, .. } => Some(mismatch),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::client::Got;
 use super::reason::Reason;
 use super::{Mode, Player, unplayable};
-use crate::backend::{Answer, BackendError, Connect, Message, Publication, Received};
+use crate::backend::{Answer, BackendError, Connect, Message, Publication, Received, Resume};
 use crate::bless::kept_position;
 use crate::compare::{Mismatch, fill, same_position};
 use crate::format::{Action, ConnectStep, Publish, Said, Start, Step};
@@ -17,7 +17,7 @@ use crate::spoken::{PROTOCOL, Spoken, with_header};
 const CHOSEN: &str = "sec-websocket-protocol";
 
 /// What a client that speaks `hassock.v1` keeps.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Speech {
     /// Where it is in each topic with a history.
     positions: BTreeMap<String, String>,
@@ -25,6 +25,12 @@ pub(super) struct Speech {
     requests: u64,
     /// The numbers of those that have no answer.
     unanswered: VecDeque<u64>,
+    /// With what it has its connection again; none if the host does not let it.
+    token: Option<String>,
+    /// How many messages it has received on the connection.
+    received: u64,
+    /// The messages that it has sent on the connection.
+    sent: Vec<Message>,
 }
 
 impl Speech {
@@ -36,6 +42,9 @@ impl Speech {
     /// Read a message, and keep what a client keeps.
     pub(super) fn hear(&mut self, message: Message) -> Result<Got, BackendError> {
         let mut spoken = Spoken::read(message).map_err(|error| BackendError(error.to_string()))?;
+        if spoken.kind() != Some("closing") {
+            self.received += 1;
+        }
         if spoken.header.is_empty() {
             return Ok(Got::Message(spoken.payload));
         }
@@ -47,6 +56,18 @@ impl Speech {
             spoken.header.remove("request");
         }
         Ok(Got::Spoken(spoken))
+    }
+
+    /// Keep a message that is about to be sent: the host may not receive it.
+    pub(super) fn keep_sent(&mut self, message: Message) -> Message {
+        if self.token.is_some() {
+            self.sent.push(message.clone());
+        }
+        message
+    }
+
+    fn resume(&self) -> Option<Resume> {
+        self.token.clone().map(|token| Resume { token, received: self.received })
     }
 
     fn keep_position(&mut self, spoken: &Spoken) {
@@ -68,9 +89,15 @@ impl Speech {
 impl Player<'_> {
     /// Take the first message of a connection. It says which subprotocol the module has chosen, which is what the transcript
     /// means by the header field.
-    pub(super) fn begin_speech(&mut self, client: &str, answer: &mut Answer) -> Result<(), Reason> {
+    /// Returns whether it is the connection from before, with what the client kept of that.
+    pub(super) fn begin_speech(
+        &mut self,
+        client: &str,
+        answer: &mut Answer,
+        before: Option<Speech>,
+    ) -> Result<bool, Reason> {
         if self.clients.speech(client).is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let is_chosen = |(name, value): &(String, String)| name == CHOSEN && value == PROTOCOL;
         if !answer.headers.iter().any(is_chosen) {
@@ -87,24 +114,38 @@ impl Player<'_> {
         }
         let chosen = first.text("subprotocol").map(|chosen| (CHOSEN.to_owned(), chosen.to_owned()));
         answer.headers.extend(chosen);
-        Ok(())
+        let is_resumed = first.header.get("resumed").and_then(Json::as_bool) == Some(true);
+        self.clients.keep_speech(client, before.filter(|_| is_resumed));
+        let Some(speech) = self.clients.speech(client) else { return Ok(is_resumed) };
+        speech.token = first.text("resume").map(str::to_owned);
+        if is_resumed {
+            let has = first.header.get("received").and_then(Json::as_u64).and_then(|has| usize::try_from(has).ok());
+            let missing = speech.sent.get(has.unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
+            for message in missing {
+                self.backend.send(client, message).map_err(|error| self.not_open(client, error))?;
+            }
+        }
+        Ok(is_resumed)
     }
 
     /// Connect again with the same request, and with the positions that the client has by now.
     pub(super) fn return_client(&mut self, step: &Step, connect: &ConnectStep) -> Result<(), Reason> {
         let changes = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
         let mut request = Connect { id: changes.id, ..Connect::default() };
+        let mut before = None;
         if let Some(client) = self.clients.get(&connect.client) {
             request.target.clone_from(&client.request.target);
             request.headers.clone_from(&client.request.headers);
             request.speaks = client.speech.as_ref().map(|speech| speech.positions.clone());
+            request.resume = client.speech.as_ref().and_then(Speech::resume);
+            before.clone_from(&client.speech);
         }
         request.headers.retain(|(name, _)| !changes.headers.iter().any(|(changed, _)| changed == name));
         request.headers.extend(changes.headers);
         if let (Some(positions), Some(changed)) = (&mut request.speaks, changes.speaks) {
             positions.extend(changed);
         }
-        self.ask(step, connect, request)
+        self.ask(step, connect, request, before)
     }
 
     pub(super) fn say(&mut self, client: &str, said: &Said) -> Result<(), Reason> {
@@ -131,7 +172,10 @@ impl Player<'_> {
             header.insert("request".to_owned(), speech.next_request().into());
         }
         header.extend(fields.into_iter().map(|(name, value): (&str, Json)| (name.to_owned(), value)));
-        let message = with_header(Some(&Json::Object(header)), payload);
+        let mut message = with_header(Some(&Json::Object(header)), payload);
+        if let Some(speech) = self.clients.speech(client) {
+            message = speech.keep_sent(message);
+        }
         self.backend.send(client, message).map_err(|error| self.not_open(client, error))
     }
 

@@ -15,6 +15,9 @@ use crate::spoken::PROTOCOL;
 /// Ids are exact in JavaScript.
 const IDS: u64 = 1 << 53;
 
+/// Behind `returns`: the connection is the one from before.
+const RESUMED: &str = "resumed";
+
 /// The header fields that make the handshake, and why a transcript cannot have them.
 const OF_HANDSHAKE: [(&str, &str); 9] = [
     ("connection", "the handshake itself has it"),
@@ -55,7 +58,16 @@ pub(super) fn returns(
     scope: &Scope,
 ) -> Result<Action, ParseError> {
     let speech = scope.speech(&client);
-    let mut connect = ConnectStep { client, request: Connect::default(), outcome: outcome(cursor, &[])? };
+    let mut ahead = cursor;
+    ahead.skip_blanks();
+    let outcome = match ahead.word() {
+        RESUMED if speech == Speech::Protocol => {
+            ahead.expect_end("`resumed`")?;
+            Outcome::Resumed
+        }
+        _ => outcome(cursor, if speech == Speech::Protocol { &[RESUMED] } else { &[] })?,
+    };
+    let mut connect = ConnectStep { client, request: Connect::default(), outcome };
     for line in &block.more {
         detail(*line, &mut connect, speech, scope)?;
     }

@@ -59,6 +59,7 @@ fn a_client_returns_with_what_is_different() {
     let step = |request, outcome| Action::Return(ConnectStep { client: "ann".to_owned(), request, outcome });
     check(&step(Connect::default(), Outcome::Accepted(Vec::new())), "ann returns");
     check(&step(Connect::default(), Outcome::Refused { status: 409, body: None }), "ann returns refused 409");
+    check(&step(Connect::default(), Outcome::Resumed), "ann returns resumed");
     let request =
         Connect { speaks: Some(BTreeMap::from([("room:1".to_owned(), "${p2}".to_owned())])), ..Connect::default() };
     check(&step(request, Outcome::Accepted(Vec::new())), "ann returns\n  @since: room:1 ${p2}");

@@ -76,6 +76,9 @@ fn returns(connect: &ConnectStep) -> String {
 fn answered(connect: &ConnectStep) -> String {
     let request = &connect.request;
     let mut text = String::new();
+    if connect.outcome == Outcome::Resumed {
+        text.push_str(" resumed");
+    }
     if let Outcome::Refused { status, body } = &connect.outcome {
         text.push_str(&format!(" refused {status}"));
         body.iter().for_each(|body| text.push_str(&format!(" {}", pattern(body))));

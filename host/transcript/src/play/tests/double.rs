@@ -98,7 +98,10 @@ impl Backend for Double {
         // Most tests ask for the same path.
         let target = Some(format!(" {}", connect.target)).filter(|target| target != " /chat").unwrap_or_default();
         let speaks = connect.speaks.as_ref().map(|since| format!(" speaking since {since:?}")).unwrap_or_default();
-        let reaction = self.act(format!("connect {client}{target}{headers}{speaks}"))?;
+        let resume = connect.resume.as_ref();
+        let resume = resume.map(|resume| format!(" resuming {} after {}", resume.token, resume.received));
+        let resume = resume.unwrap_or_default();
+        let reaction = self.act(format!("connect {client}{target}{headers}{speaks}{resume}"))?;
         Ok(reaction.answer.unwrap_or(Answer { status: 101, headers: Vec::new(), body: String::new() }))
     }
 

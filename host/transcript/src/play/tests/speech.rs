@@ -271,3 +271,53 @@ fn a_transcript_is_corrected_without_positions_that_change() {
         ann < (closing reconnect after 1s)\nann closed 1012\n";
     assert_eq!(corrected(before, &backend), after);
 }
+
+/// An answer, and the first message with these fields.
+fn resumable(fields: &str, more: impl IntoIterator<Item = Received>) -> Reaction {
+    let answer = Reaction::answer(101, &[("sec-websocket-protocol", "hassock.v1")], "");
+    answer.with([connected(fields)].into_iter().chain(more).map(|received| ("ann", received)))
+}
+
+#[test]
+fn a_client_that_returns_may_have_its_connection_again() {
+    let reactions = || {
+        [
+            resumable(",\"resume\":\"t1\"", [subscribed(3, NEW)]),
+            then([("ann", host("", "a"))]),
+            then([]),
+            then([]),
+            // The host has not received the second message.
+            resumable(",\"resume\":\"t2\",\"resumed\":true,\"received\":1", [published(4, "x")]),
+            then([("ann", host("{\"type\":\"reply\",\"request\":1}", "b"))]),
+            then([]),
+            resumable(",\"resume\":\"t3\",\"resumed\":false", [subscribed(4, RECOVERED)]),
+            then([]),
+            resumable("", []),
+        ]
+    };
+    let text = "connect ann /chat hassock.v1\nann < (subscribed a)\nann > a\nann < a\nann > (request) b\nann vanishes\n\
+        ann returns resumed\nann < (a) x\nann < (reply) b\nann vanishes\nann returns\nann < (subscribed a recovered)\n\
+        ann vanishes\nann returns\n";
+    let mut backend = Double::new(reactions());
+    passes(text, &mut backend);
+    assert_eq!(
+        backend.done,
+        [
+            "connect ann speaking since {}",
+            "ann > \na",
+            "ann > {\"type\":\"request\",\"request\":1}\nb",
+            "ann vanishes",
+            "connect ann speaking since {\"a\": \"1b-3\"} resuming t1 after 2",
+            "ann > {\"type\":\"request\",\"request\":1}\nb",
+            "ann vanishes",
+            "connect ann speaking since {\"a\": \"1b-4\"} resuming t2 after 4",
+            "ann vanishes",
+            "connect ann speaking since {\"a\": \"1b-4\"} resuming t3 after 1",
+        ]
+    );
+    let wrong = text.replacen("ann returns resumed", "ann returns", 1);
+    let (said, mismatch) = fails(&wrong, &mut Double::new(reactions()));
+    assert_eq!(said, "7: `ann` has another connection than expected");
+    assert_eq!(mismatch, Some(("a new connection".to_owned(), "resumed".to_owned())));
+    assert_eq!(corrected(&wrong, &Double::new(reactions())), text);
+}
