@@ -16,6 +16,7 @@ mod mistakes;
 mod outbox;
 mod recorder;
 mod reports;
+mod speech;
 mod url;
 
 /// All examples.

@@ -41,6 +41,7 @@ pub(super) fn publish(app: &App, query: PublishQuery, message: &[u8]) -> Result<
         }
     };
     let options = PublishOptions { id: query.id.as_deref(), ..PublishOptions::default() };
+    app.recorder.published(&query.topic, options.id, payload);
     let Publication { reached, position, is_duplicate } = app.publish(&query.topic, payload, options)?;
     Ok(Published { app: app.name.to_string(), topic: query.topic, reached, position, duplicate: is_duplicate })
 }

@@ -212,6 +212,8 @@ fn deliver(
     content: &Content,
     options: PublishOptions<'_>,
 ) -> Result<Published, ApiError> {
-    let Publication { reached, position, is_duplicate } = app.publish(topic.valid()?, content.payload(), options)?;
+    let topic = topic.valid()?;
+    app.recorder.published(topic, options.id, content.payload());
+    let Publication { reached, position, is_duplicate } = app.publish(topic, content.payload(), options)?;
     Ok(Published { reached, position, duplicate: is_duplicate })
 }

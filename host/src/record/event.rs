@@ -1,5 +1,7 @@
 //! The events of a recording, as its reader gets them: one JSON object per line, without what must not leave the host.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -40,6 +42,9 @@ pub enum Event {
         id: u64,
         /// The header fields of the answer that the module chose; a value is none if it was redacted.
         answer: Vec<(String, Option<String>)>,
+        /// Only if the client speaks `hassock.v1`: the positions that it had from before, by topic.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<BTreeMap<String, String>>,
     },
     /// A client asked and did not get it.
     Refused {
@@ -66,6 +71,37 @@ pub enum Event {
         client: String,
         /// The message.
         message: Received,
+    },
+    /// A client that speaks `hassock.v1` asks the host for something, or asks the module.
+    Said {
+        /// The client.
+        client: String,
+        /// The header of the message.
+        header: Json,
+        /// Its payload.
+        message: Sent,
+    },
+    /// A client that speaks `hassock.v1` gets a message that has a header.
+    Heard {
+        /// The client.
+        client: String,
+        /// The header; the text `redacted` stands for each redacted value.
+        header: Json,
+        /// The redacted values of the header, as JSON Pointers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redacted: Vec<String>,
+        /// The payload.
+        message: Received,
+    },
+    /// Another program is about to publish a message.
+    Published {
+        /// The topic.
+        topic: String,
+        /// The name of the message within its topic.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// The message.
+        message: Sent,
     },
     /// A timer is about to be fired.
     Fired,

@@ -6,6 +6,7 @@
 mod event;
 mod reader;
 mod redact;
+mod speakers;
 #[cfg(test)]
 mod tests;
 

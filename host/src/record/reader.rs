@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Entry, Event};
 use super::redact::Redaction;
+use super::speakers::Speakers;
 use crate::app::App;
 use crate::app::recording::{End, Next, RecordOptions, Recording};
 use crate::config::Size;
@@ -20,6 +21,7 @@ pub(crate) struct Reader {
     app: Arc<App>,
     recording: Arc<Recording>,
     redaction: Redaction,
+    speakers: Speakers,
     /// Cancelled when the host takes no more connections.
     draining: CancellationToken,
     /// What was not read yet and is in no queue.
@@ -37,6 +39,7 @@ impl Reader {
         let first = Event::Began { app: app.name.to_string(), version, connections: options.connections, clock };
         let reader = Self {
             redaction: Redaction::new(&app.setup().config.record),
+            speakers: Speakers::default(),
             app: Arc::clone(app),
             recording,
             draining,
@@ -79,7 +82,10 @@ impl Reader {
         }
         while lines.len() < CHUNK && !self.is_over {
             match self.recording.next() {
-                Next::RawEvent(at, event) => write(&mut lines, at, self.redaction.event(event)),
+                Next::RawEvent(at, event) => {
+                    let events = self.speakers.events(event, &self.redaction);
+                    events.into_iter().for_each(|event| write(&mut lines, at, event));
+                }
                 Next::Nothing => break,
                 Next::End(end) => {
                     self.is_over = true;

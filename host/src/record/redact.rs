@@ -61,6 +61,7 @@ impl Redaction {
                 request: self.request(&request),
                 id,
                 answer: self.answer(&answer),
+                since: None,
             },
             RawEvent::Refused { client, request, status, body } => Event::Refused {
                 client: client.to_string(),
@@ -73,6 +74,9 @@ impl Redaction {
             }
             RawEvent::Received { client, message } => {
                 Event::Received { client: client.to_string(), message: self.received(&message) }
+            }
+            RawEvent::Published { topic, id, message } => {
+                Event::Published { topic: self.text(topic), id, message: self.sent(message) }
             }
             RawEvent::Fired => Event::Fired,
             RawEvent::Ended { client, close } => Event::Ended {
@@ -124,14 +128,14 @@ impl Redaction {
         told.collect()
     }
 
-    fn sent(&self, message: Message) -> Sent {
+    pub(super) fn sent(&self, message: Message) -> Sent {
         match message {
             Message::Text(text) => Sent::Text(self.redacted(&text).unwrap_or(text)),
             Message::Binary(data) => Sent::Binary(self.binary(data)),
         }
     }
 
-    fn received(&self, message: &Encoded) -> Received {
+    pub(super) fn received(&self, message: &Encoded) -> Received {
         let Some(text) = message.as_text() else { return Received::Binary(self.binary(message.payload().into())) };
         match serde_json::from_str(text) {
             Ok(mut value) => {
@@ -180,7 +184,7 @@ impl Redaction {
     }
 
     /// Replace the values of secret fields. Returns where they are, as JSON Pointers.
-    fn redact_json(&self, json: &mut Json) -> Vec<String> {
+    pub(super) fn redact_json(&self, json: &mut Json) -> Vec<String> {
         let mut redacted = Vec::new();
         if !self.fields.is_empty() {
             self.redact_below(json, &mut String::new(), &mut redacted);

@@ -236,6 +236,7 @@ fn requests_and_answers_keep_their_secrets() {
         },
         id: 7,
         answer: vec![("set-cookie".to_owned(), None), ("x-room".to_owned(), Some("a".to_owned()))],
+        since: None,
     };
     assert_eq!(redaction(&["token"]).event(event), expected);
 }
@@ -288,6 +289,7 @@ fn read(recording: &Recording) -> Vec<String> {
             Next::RawEvent(_, RawEvent::Refused { client, status, .. }) => format!("{client} refused {status}"),
             Next::RawEvent(_, RawEvent::Sent { client, .. }) => format!("{client} sent"),
             Next::RawEvent(_, RawEvent::Received { client, .. }) => format!("{client} received"),
+            Next::RawEvent(_, RawEvent::Published { topic, .. }) => format!("{topic} published"),
             Next::RawEvent(_, RawEvent::Fired) => "fired".to_owned(),
             Next::RawEvent(_, RawEvent::Ended { client, .. }) => format!("{client} ended"),
             Next::Nothing => return words,

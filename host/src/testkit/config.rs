@@ -78,7 +78,8 @@ impl Draft {
 
     /// Set a key of the only app, or `apps.NAME.…`, `databases.…` or `limits.…`.
     pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), TestError> {
-        let mut parts: Vec<&str> = key.split('.').collect();
+        let words = words(key);
+        let mut parts: Vec<&str> = words.iter().map(String::as_str).collect();
         // What a test does must never reach a real database.
         if let ["databases", _, "url"] = parts.as_slice() {
             return Err(TestError(format!("`{key}`: databases are in memory here; their other keys can be set")));
@@ -143,6 +144,21 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+/// The words of a key. Those that have dots or other signs stand in quotation marks, as in a config.
+fn words(key: &str) -> Vec<String> {
+    let Ok(mut table) = format!("{key} = 0").parse::<Table>() else {
+        return key.split('.').map(str::to_owned).collect();
+    };
+    let mut words = Vec::new();
+    while let Some((word, value)) = std::mem::take(&mut table).into_iter().next() {
+        words.push(word);
+        if let Value::Table(inner) = value {
+            table = inner;
+        }
+    }
+    words
 }
 
 /// A value as it stands in a config: `"hello"`, `5`, `[1, 2]`.

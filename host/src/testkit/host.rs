@@ -11,7 +11,7 @@ use super::database::TestDatabase;
 use super::faults::{call_error, failed_call};
 use super::in_process_host::InProcessHost;
 use super::socket::Socket;
-use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, TestError};
+use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Publication, TestError};
 use crate::database::DatabaseError;
 use crate::sim::Failure;
 
@@ -124,7 +124,7 @@ impl TestHost {
         self.host.swap(app, module.as_ref())
     }
 
-    /// Change a key of the config, as a reload does: `settings.greeting`, `limits.outbox_bytes`, or
+    /// Change a key of the config, as a reload does: `settings.greeting`, `limits.outbox_bytes`, `topics."room:*".history`, or
     /// `apps.NAME.…` with several apps. The value is written as in the config: `"\"hello\""`, `"5"`.
     ///
     /// # Errors
@@ -145,6 +145,15 @@ impl TestHost {
         applied.map_err(|error| TestError(error.to_string()))?;
         self.draft = draft;
         Ok(())
+    }
+
+    /// Publish a message as another program does, with `hassock publish` or the API. Returns its position, if the topic has a
+    /// history.
+    ///
+    /// # Errors
+    /// If there is no such app, or the message is too large or not valid.
+    pub fn publish(&self, publication: &Publication) -> Result<Option<String>, TestError> {
+        self.host.publish(publication)
     }
 
     /// Make the next statement of a module in a database fail. If it belongs to a transaction, that is rolled back.
@@ -240,7 +249,8 @@ impl TestHost {
     }
 
     fn client(&self, answer: Answer, socket: Socket) -> Client {
-        let id = self.host.newest_id();
+        // A connection that is resumed is not the newest.
+        let id = socket.told_id().unwrap_or_else(|| self.host.newest_id());
         Client::new(Rc::clone(&self.host), answer, socket, id)
     }
 }

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 
+use hassock_frames::Payload;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::Dispatch;
 
 use super::log::Log;
 use super::socket::{self, Socket};
-use super::{Answer, Connect, LogLine, TestError};
+use super::{Answer, Connect, LogLine, Message, Publication, TestError};
 use crate::app::connection::{Connection, Slot};
-use crate::app::{App, HostContext, Observer};
+use crate::app::{App, HostContext, Observer, PublishOptions};
 use crate::config::Config;
+use crate::database::MAX_TOPIC;
 use crate::deploy::{self, Control, Databases, Rollout};
 use crate::external::ExternalWork;
 use crate::handshake::Client;
@@ -167,6 +169,23 @@ impl InProcessHost {
             Some(name) => TestError(format!("there is no app `{name}`; there is {}", names())),
             None => TestError(format!("say which app: there are {}", names())),
         })
+    }
+
+    /// Publish a message as another program does. Returns its position.
+    pub(super) fn publish(&self, publication: &Publication) -> Result<Option<String>, TestError> {
+        let app = self.app(publication.app.as_deref())?;
+        let topic = &publication.topic;
+        if !(1..=MAX_TOPIC).contains(&topic.len()) {
+            return Err(TestError(format!("a topic has 1 to {MAX_TOPIC} bytes, and not {}", topic.len())));
+        }
+        let payload = match &publication.message {
+            Message::Text(text) => Payload::text(text),
+            Message::Binary(bytes) => Payload::binary(bytes),
+        };
+        let options = PublishOptions { id: publication.id.as_deref(), ..PublishOptions::default() };
+        let published = self.work(async { app.publish(topic, payload, options) });
+        let published = published.map_err(|error| TestError(error.to_string()))?;
+        Ok(published.position.map(|position| position.to_string()))
     }
 
     /// Drop the idle instances of an app.

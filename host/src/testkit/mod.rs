@@ -1,7 +1,7 @@
 //! Tests of modules, in Rust: a whole host in one thread, with virtual clients, a virtual clock, databases in memory,
 //! and faults on demand. [`TestHost::builder`] is the way in. Transcripts (`hassock test`) are played on the same
 //! host, and their steps have the same names: `connect`, `send`, `disconnect`, `vanish`, `closed`, `advance`, `swap`,
-//! `set`, `fail_sql`, `fail_call`, `fail_instances`, `fail_outbox`, `failed`.
+//! `set`, `publish`, `fail_sql`, `fail_call`, `fail_instances`, `fail_outbox`, `failed`.
 //!
 //! Reading order: `host` (what a test says) → `in_process_host` (the runtime with a paused clock) → `client` →
 //! `socket` (the client's side of a WebSocket, which also works over TCP).
@@ -19,7 +19,9 @@ pub(crate) mod socket;
 
 use std::fmt;
 
-pub use hassock_transcript::backend::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received};
+pub use hassock_transcript::backend::{
+    Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received,
+};
 
 pub use crate::database::{BatchError, DatabaseError, RowSet, Value};
 pub use builder::TestHostBuilder;

@@ -1,14 +1,18 @@
 //! The client's side of a WebSocket: the same over in-memory buffers and over TCP.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use hassock_transcript::backend::Resume;
+use hassock_transcript::spoken::{PROTOCOL, Spoken};
+use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
@@ -26,6 +30,42 @@ use crate::socket::Transport;
 
 /// Any key will do (RFC 6455, section 4.1, is about caches); a fixed one makes the answer the same each time.
 const KEY: &str = "aGFzc29jayB0ZXN0a2l0IQ==";
+
+/// Answers heartbeats for a client that speaks `hassock.v1`. It does not keep the connection open.
+struct HeartbeatAnswers {
+    orders: mpsc::WeakUnboundedSender<WriteOrder>,
+    /// How many messages have come on the connection, which may have had other sockets before.
+    received: u64,
+}
+
+impl HeartbeatAnswers {
+    /// Count a message. Returns whether it was a heartbeat, which nobody else sees.
+    fn is_answered(&mut self, frame: &Frame) -> bool {
+        let message = match frame {
+            Frame::Text(text) => Message::Text(text.as_str().to_owned()),
+            Frame::Binary(_) => {
+                self.received += 1;
+                return false;
+            }
+            _ => return false,
+        };
+        let Ok(spoken) = Spoken::read(message) else { return false };
+        match spoken.kind() {
+            Some("heartbeat") => {
+                let answer = serde_json::json!({ "type": "heartbeat", "received": self.received });
+                // Without a sender, the client has gone.
+                if let Some(orders) = self.orders.upgrade() {
+                    let _ = orders.send(WriteOrder::Send(Frame::text(format!("{answer}\n"))));
+                }
+                return true;
+            }
+            Some("connected") if spoken.header.get("resumed") != Some(&true.into()) => self.received = 0,
+            Some("connected" | "closing") => {}
+            _ => self.received += 1,
+        }
+        false
+    }
+}
 
 /// One end of a connection. When it is dropped, the connection breaks.
 pub(crate) struct Socket {
@@ -85,7 +125,11 @@ pub(crate) async fn connect(
     let upgraded = hyper::upgrade::on(&mut response).await.map_err(failed)?;
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
     let (orders, wanted) = mpsc::unbounded_channel();
-    tokio::spawn(attend(socket, Arc::clone(&inbox), wanted));
+    let answers = connect.speaks.is_some().then(|| HeartbeatAnswers {
+        orders: orders.downgrade(),
+        received: connect.resume.as_ref().map_or(0, |resume| resume.received),
+    });
+    tokio::spawn(attend(socket, Arc::clone(&inbox), wanted, answers));
     Ok((answer, Some(Socket { inbox, orders })))
 }
 
@@ -100,27 +144,52 @@ fn request(authority: &str, connect: &Connect) -> Result<Request<Empty<Bytes>>, 
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, KEY);
+    if let Some(since) = &connect.speaks {
+        request = request.header(SEC_WEBSOCKET_PROTOCOL, offer(since, connect.resume.as_ref()));
+    }
     for (name, value) in &connect.headers {
         request = request.header(name, value);
     }
     request.body(Empty::new()).map_err(|error| format!("the request cannot be sent: {error}"))
 }
 
+/// What a client that speaks `hassock.v1` offers.
+fn offer(since: &BTreeMap<String, String>, resume: Option<&Resume>) -> String {
+    let state = match resume {
+        None if since.is_empty() => return PROTOCOL.to_owned(),
+        None => serde_json::json!({ "since": since }),
+        Some(Resume { token, received }) => {
+            serde_json::json!({ "since": since, "resume": token, "received": received })
+        }
+    };
+    format!("{PROTOCOL}, {PROTOCOL}.{}", BASE64_URL_SAFE_NO_PAD.encode(state.to_string()))
+}
+
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Read and write until the connection is over. Both at once: a host that waits for us to read reads nothing.
-async fn attend(socket: Stream, inbox: Arc<Inbox>, orders: mpsc::UnboundedReceiver<WriteOrder>) {
+async fn attend(
+    socket: Stream,
+    inbox: Arc<Inbox>,
+    orders: mpsc::UnboundedReceiver<WriteOrder>,
+    answers: Option<HeartbeatAnswers>,
+) {
     let (writer, reader) = socket.split();
     tokio::select! {
-        () = read(reader, &inbox) => {}
+        () = read(reader, &inbox, answers) => {}
         () = write(writer, &inbox, orders) => {}
     }
     inbox.change(|state| state.over = true);
 }
 
-async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox) {
+async fn read(mut reader: SplitStream<Stream>, inbox: &Inbox, mut answers: Option<HeartbeatAnswers>) {
     let mut is_closed = false;
     while let Some(frame) = reader.next().await {
+        if let (Ok(frame), Some(answers)) = (&frame, &mut answers)
+            && answers.is_answered(frame)
+        {
+            continue;
+        }
         inbox.change(|state| match frame {
             Ok(Frame::Text(text)) => state.push(Message::Text(text.as_str().to_owned())),
             Ok(Frame::Binary(data)) => state.push(Message::Binary(data.into())),
@@ -195,6 +264,14 @@ impl Socket {
     /// What came next.
     pub(crate) fn take(&self) -> Option<Received> {
         self.inbox.state.lock().received.pop_front()
+    }
+
+    /// The id of the connection, if a client that speaks `hassock.v1` has been told it and nobody has taken that message.
+    pub(crate) fn told_id(&self) -> Option<u64> {
+        let state = self.inbox.state.lock();
+        let Some(Received::Message(message)) = state.received.front() else { return None };
+        let spoken = Spoken::read(message.clone()).ok().filter(|spoken| spoken.kind() == Some("connected"))?;
+        spoken.header.get("connection")?.as_u64()
     }
 
     /// The next message, if there is one before the end.

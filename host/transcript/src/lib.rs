@@ -14,6 +14,7 @@ pub mod diff;
 pub mod format;
 pub mod play;
 pub mod report;
+pub mod spoken;
 pub mod stable;
 mod text;
 

@@ -49,6 +49,10 @@ fn each_file_that_is_damaged_has_all_properties() {
 fn there_is_a_step_of_each_kind() {
     let kinds = [
         "Connect",
+        "Return",
+        "Say",
+        "Hear",
+        "Publish",
         "Send",
         "Expect",
         "Nothing",

@@ -1,7 +1,7 @@
 //! A recording is a test: it passes when it is played in-process with the same module.
 
 use futures_util::SinkExt;
-use hassock_tests::{Client, Process, Site, example, guest, hassock, refused};
+use hassock_tests::{Client, Process, Site, Speaker, example, guest, hassock, refused};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -86,6 +86,58 @@ async fn a_recorded_session_of_everything_passes_inside() {
     second.socket.close(Some(frame)).await.unwrap();
     recorded(process).await;
     host.stop().await;
+    replay(&site).await;
+}
+
+/// Clients of `hassock.v1`, one of which drops and comes back, and what another program publishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_recovery_passes_inside() {
+    let topics = "[apps.probe.topics.\"kept*\"]\nhistory = 10\n";
+    let site = site("probe", &guest("probe"), topics);
+    let host = site.serve().await;
+    // It is in the past of the recording, so the positions of the replay are others.
+    site.put("message", "before");
+    assert_eq!(site.run("publish probe kept-early message").await.code, Some(0));
+    let process = record(&site, "probe", " --connections 3").await;
+    let mut ann = Speaker::connect(&host.address, "/probe?topic=kept").await;
+    assert_eq!(ann.next().await.header["type"], "subscribed");
+    let mut bob = Speaker::connect(&host.address, "/probe").await;
+    bob.probe(json!({ "publish": { "topic": "kept", "text": "one" } })).await;
+    let position = ann.next().await.position();
+    drop(ann);
+    // The module would be told how many it has reached, which depends on when the host notices that a client has gone.
+    for (id, text) in [("2", "two"), ("3", "three ${x}")] {
+        site.put("message", text);
+        assert_eq!(site.run(&format!("publish probe kept message --id {id}")).await.code, Some(0));
+    }
+    let mut ann = Speaker::since(&host.address, "/probe?topic=kept", json!({ "kept": position })).await;
+    assert_eq!(ann.next().await.header["recovered"], true);
+    assert_eq!([ann.next().await.payload, ann.next().await.payload], ["two", "three ${x}"]);
+    assert_eq!(ann.subscribe("kept", json!({ "last": 1 })).await["type"], "subscribed");
+    assert_eq!(ann.next().await.payload, "three ${x}");
+    assert_eq!(ann.subscribe("secret", json!({})).await["code"], "refused");
+    assert_eq!(ann.request("\"attachment\"").await.header["type"], "reply");
+    ann.send("hello").await;
+    assert_eq!(ann.next().await.payload, "hello");
+    ann.probe(json!({ "timer": { "name": "t", "after_ms": 300, "text": "rang" } })).await;
+    assert!(ann.next().await.payload.contains("rang"));
+    ann.send(&json!({ "close": { "code": 3000, "reason": "enough" } }).to_string()).await;
+    assert_eq!(ann.next().await.header["type"], "closing");
+    bob.client.close().await;
+    recorded(process).await;
+    host.stop().await;
+    let text = std::fs::read_to_string(site.file(FILE)).unwrap();
+    for line in [
+        "connect c1 /probe?topic=kept hassock.v1\n",
+        "c1 < (subscribed kept at ${p1=string})\n",
+        "publish probe (kept id 3) three $${x}\n",
+        "connect c3 /probe?topic=kept hassock.v1\n  @since: kept ${p2}\n",
+        "c3 < (subscribed kept at ${p2} recovered)\n",
+        "c3 > (subscribe secret)\n",
+        "c3 < (closing reconnect after 1s)\nc3 closed 3000 enough\n",
+    ] {
+        assert!(text.contains(line), "{line}is not in:\n{text}");
+    }
     replay(&site).await;
 }
 

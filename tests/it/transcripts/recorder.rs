@@ -7,9 +7,10 @@ use hassock::commands::test::{InProcess, Remote};
 use hassock_tests::raw::Frame;
 use hassock_tests::raw::opcode::{FIN, PING, PONG};
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows,
     StatementFault,
 };
+use hassock_transcript::spoken::{PROTOCOL, Spoken};
 
 /// A backend that keeps the bytes that its clients got.
 pub(super) trait Tapped: Backend {
@@ -35,7 +36,7 @@ pub(super) struct Tape {
     pub(super) answer: Answer,
     /// The head of a 101, without its `date`.
     pub(super) head: String,
-    /// All bytes after the head, without pongs, which only a backend over sockets asks for, and without repeated pings,
+    /// All bytes after the head, or the messages of a client that speaks `hassock.v1`; without pongs, which only a backend over sockets asks for, and without repeated pings,
     /// because their number depends on the time.
     pub(super) frames: Vec<u8>,
 }
@@ -64,7 +65,10 @@ impl<B: Tapped> Recorder<B> {
         answer.headers.retain(|(name, _)| name != "date");
         let bytes = self.backend.bytes(&client);
         let accepted = answer.status == 101;
-        let (head, frames) = if accepted { split(&bytes) } else { (String::new(), Vec::new()) };
+        let (head, mut frames) = if accepted { split(&bytes) } else { (String::new(), Vec::new()) };
+        if answer.headers.iter().any(|(_, value)| value == PROTOCOL) {
+            frames = without_positions(&frames);
+        }
         self.finished.push(Tape { client, answer, head, frames });
     }
 }
@@ -90,6 +94,26 @@ fn without_pongs(bytes: &[u8]) -> Vec<u8> {
     }
     assert!(rest.is_empty(), "half a frame at the end: {rest:?}");
     kept
+}
+
+/// The payloads of a client that speaks `hassock.v1`, without heartbeats, and without the positions and ids in the headers: they
+/// are different each time.
+fn without_positions(bytes: &[u8]) -> Vec<u8> {
+    let messages = frames(bytes).into_iter().filter(|frame| matches!(frame.first & 0x0f, 1 | 2));
+    let spoken = messages.map(|frame| match frame.first & 0x0f {
+        1 => Spoken::read(Message::Text(String::from_utf8(frame.payload).unwrap())).unwrap(),
+        _ => Spoken::read(Message::Binary(frame.payload)).unwrap(),
+    });
+    let told = spoken.filter(|spoken| spoken.kind() != Some("heartbeat"));
+    let plain = told.map(|mut spoken| {
+        for field in ["position", "id"] {
+            if let Some(value) = spoken.header.get_mut(field) {
+                *value = field.into();
+            }
+        }
+        format!("{spoken:?}\n")
+    });
+    plain.collect::<String>().into_bytes()
 }
 
 /// The length of the first frame with its head; none if it is incomplete.
@@ -146,6 +170,10 @@ impl<B: Tapped> Backend for Recorder<B> {
 
     fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError> {
         self.backend.execute_batch(database, statements)
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        self.backend.publish(publication)
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), BackendError> {

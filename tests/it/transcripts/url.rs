@@ -14,7 +14,9 @@ async fn transcripts_pass_against_a_running_host() {
     let folder = Folder::example("chat");
     let mut played = 0;
     for file in folder.transcripts().into_iter().filter(|file| is_wireable(&read(file))) {
-        let host = TestHost::start(&app_with_database("chat", &example("chat"), "sqlite::memory:")).await;
+        let chat = app_with_database("chat", &example("chat"), "sqlite::memory:");
+        let topics = "[apps.chat.topics.\"room:*\"]\nhistory = 200\npresence = true\n";
+        let host = TestHost::start(&format!("{chat}{topics}")).await;
         let arguments = format!(". {} --url ws://{} --wait 30s", file.display(), host.address());
         let finished = folder.test(&arguments).await;
         assert_said(&finished, 0, &["1 passed, 0 failed in "]);

@@ -9,6 +9,7 @@ mod queue;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use hassock_frames::Payload;
 
 pub(crate) use queue::{End, Next, PendingHandshake, RawEvent, Recording, Tap};
 
@@ -51,6 +52,14 @@ impl Recorder {
     pub(crate) fn fired(&self) {
         if let Some(recording) = &*self.0.load() {
             recording.fired();
+        }
+    }
+
+    /// A program that is neither a client nor the module is about to publish. Rows of an outbox are not told: they belong to
+    /// whoever has inserted them.
+    pub(crate) fn published(&self, topic: &str, id: Option<&str>, payload: Payload<'_>) {
+        if let Some(recording) = &*self.0.load() {
+            recording.published(topic, id, payload);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hassock_frames::{Encoded, Packed};
+use hassock_frames::{Encoded, Packed, Payload};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -53,6 +53,7 @@ pub(crate) enum RawEvent {
     Refused { client: Arc<str>, request: Box<Request>, status: StatusCode, body: Bytes },
     Sent { client: Arc<str>, message: Message },
     Received { client: Arc<str>, message: Encoded },
+    Published { topic: String, id: Option<String>, message: Message },
     Fired,
     Ended { client: Arc<str>, close: Close },
 }
@@ -135,6 +136,12 @@ impl Recording {
     /// A timer is about to be fired.
     pub(crate) fn fired(&self) {
         self.note(0, || RawEvent::Fired);
+    }
+
+    /// Another program is about to publish.
+    pub(crate) fn published(&self, topic: &str, id: Option<&str>, payload: Payload<'_>) {
+        let (topic, id, bytes) = (topic.to_owned(), id.map(str::to_owned), payload.as_bytes().len());
+        self.note(bytes, || RawEvent::Published { topic, id, message: message(payload) });
     }
 
     /// There will be no more connections. Open connections are recorded until they end.

@@ -3,6 +3,7 @@
 mod file;
 mod progress;
 mod script;
+mod spoken;
 #[cfg(test)]
 mod tests;
 

@@ -36,7 +36,7 @@ impl Counted {
         match event {
             Event::Connected { .. } => Self::Connection,
             Event::Refused { .. } => Self::Refusal,
-            Event::Sent { .. } | Event::Received { .. } => Self::Message,
+            Event::Sent { .. } | Event::Received { .. } | Event::Said { .. } | Event::Heard { .. } => Self::Message,
             _ => Self::Nothing,
         }
     }

@@ -1,12 +1,15 @@
 //! Turns the events of a recording into a transcript: each event becomes a step, and the time between them `advance`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hassock_transcript::backend::Connect;
 use hassock_transcript::format::placeholder::{Kind, escape, placeholder};
-use hassock_transcript::format::{Action, ConnectStep, Expected, Outcome, Payload, TextPattern, step};
+use hassock_transcript::format::{Action, ConnectStep, Expected, Outcome, Payload, Publish, TextPattern, step};
 use hassock_transcript::stable::stable_pattern;
 use serde_json::Value as Json;
+
+use super::spoken::{self, Positions};
 
 use crate::record::{EndedBy, Entry, Event, Received, RecordedRequest, Sent};
 
@@ -19,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Script {
     /// How far `advance` has moved the transcript's clock.
     clock: Duration,
+    positions: Positions,
+    /// The app that is recorded.
+    app: String,
 }
 
 impl Script {
@@ -27,12 +33,16 @@ impl Script {
         let now = Duration::from_micros(entry.at);
         let passed = now.saturating_sub(self.clock);
         match entry.event {
-            Event::Began { app, version, clock, .. } => head(&app, &version, &clock),
+            Event::Began { app, version, clock, .. } => {
+                let head = head(&app, &version, &clock);
+                self.app = app;
+                head
+            }
             Event::Fired => self.advance(passed),
             Event::Complete | Event::CutShort | Event::TooSlow { .. } => String::new(),
             event => {
                 let time = if passed >= PAUSE { self.advance(passed) } else { String::new() };
-                time + &skip(&event) + &action(event).map(|action| line(&action)).unwrap_or_default()
+                time + &skip(&event) + &self.action(event).map(|action| line(&action)).unwrap_or_default()
             }
         }
     }
@@ -43,6 +53,45 @@ impl Script {
         let time = Duration::from_millis(whole);
         self.clock += time;
         if time.is_zero() { String::new() } else { line(&Action::Advance(time)) }
+    }
+
+    /// The step for an event; none for an event that is not a step.
+    fn action(&mut self, event: Event) -> Option<Action> {
+        match event {
+            Event::Connected { client, request, id, answer, since } => {
+                let value = |value: Option<String>| value.map_or_else(TextPattern::anything, TextPattern::Exact);
+                let answer = answer.into_iter().map(|(name, content)| (name, value(content))).collect();
+                let outcome = Outcome::Accepted(answer);
+                let speaks = since.map(|since| self.since(&since));
+                let request = Connect { id: Some(id), speaks, ..asked(request) };
+                Some(Action::Connect(ConnectStep { client, request, outcome }))
+            }
+            Event::Refused { client, request, status, body } => {
+                let outcome = Outcome::Refused { status, body: stable_pattern(body.trim()) };
+                Some(Action::Connect(ConnectStep { client, request: asked(request), outcome }))
+            }
+            Event::Sent { client, message } => Some(Action::Send { client, payload: payload(message) }),
+            Event::Received { client, message } => Some(Action::Expect { client, expected: expected(message) }),
+            Event::Said { client, header, message } => spoken::said(client, &header, message, &self.positions),
+            Event::Heard { client, header, redacted, message } => {
+                spoken::heard(client, header, redacted, message, &mut self.positions)
+            }
+            Event::Published { topic, id, message } => Some(Action::Publish(Publish {
+                app: Some(self.app.clone()),
+                topic: escape(&topic),
+                id: id.as_deref().map(escape),
+                position: None,
+                payload: payload(message),
+            })),
+            Event::Ended { client, by, code, reason } => Some(ended(client, by, code, &reason)),
+            Event::Began { .. } | Event::Fired | Event::Complete | Event::CutShort | Event::TooSlow { .. } => None,
+        }
+    }
+
+    /// Where a client was when it connected.
+    fn since(&self, since: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let said = |(topic, position): (&String, &String)| (escape(topic), self.positions.said(topic, position));
+        since.iter().map(said).collect()
     }
 }
 
@@ -68,31 +117,10 @@ fn skip(event: &Event) -> String {
     }
 }
 
-/// The step for an event; none for an event that is not a step.
-fn action(event: Event) -> Option<Action> {
-    match event {
-        Event::Connected { client, request, id, answer } => {
-            let value = |value: Option<String>| value.map_or_else(TextPattern::anything, TextPattern::Exact);
-            let answer = answer.into_iter().map(|(name, content)| (name, value(content))).collect();
-            let outcome = Outcome::Accepted(answer);
-            let request = Connect { id: Some(id), ..asked(request) };
-            Some(Action::Connect(ConnectStep { client, request, outcome }))
-        }
-        Event::Refused { client, request, status, body } => {
-            let outcome = Outcome::Refused { status, body: stable_pattern(body.trim()) };
-            Some(Action::Connect(ConnectStep { client, request: asked(request), outcome }))
-        }
-        Event::Sent { client, message } => Some(Action::Send { client, payload: payload(message) }),
-        Event::Received { client, message } => Some(Action::Expect { client, expected: expected(message) }),
-        Event::Ended { client, by, code, reason } => Some(ended(client, by, code, &reason)),
-        Event::Began { .. } | Event::Fired | Event::Complete | Event::CutShort | Event::TooSlow { .. } => None,
-    }
-}
-
 /// A request. Strings of the traffic that look like placeholders are escaped.
 fn asked(request: RecordedRequest) -> Connect {
     let headers = request.headers.into_iter().map(|(name, value)| (name, escape(&value))).collect();
-    Connect { target: escape(&request.target), headers, id: None }
+    Connect { target: escape(&request.target), headers, ..Connect::default() }
 }
 
 /// JSON that is expected: redacted values may be anything, and other strings are escaped.
@@ -115,14 +143,14 @@ fn escape_all(json: &mut Json) {
     }
 }
 
-fn payload(message: Sent) -> Payload {
+pub(super) fn payload(message: Sent) -> Payload {
     match message {
         Sent::Text(text) => Payload::Text(escape(&text)),
         Sent::Binary(data) => Payload::Binary(data),
     }
 }
 
-fn expected(message: Received) -> Expected {
+pub(super) fn expected(message: Received) -> Expected {
     match message {
         Received::Text(text) => Expected::Text(escape(&text)),
         // The whole message is redacted, and it need not be JSON.

@@ -65,7 +65,7 @@ fn each_event_is_its_step() {
             "# recorded from chat x (version 0123456789ab) at 2026-01-31T12:00:00.000Z\nclock 2026-01-31T12:00:00.000Z\n",
         ),
         (
-            Event::Connected { client: client(), request: asked(), id: 17, answer },
+            Event::Connected { client: client(), request: asked(), id: 17, answer, since: None },
             "connect c1 /a?b=c\n  user-agent: t\n  @id: 17\n  < sec-websocket-protocol: v2\n  < set-cookie: /.*/\n  \
              < location: text \"/a\"\n",
         ),
@@ -107,6 +107,77 @@ fn each_event_is_its_step() {
     }
 }
 
+#[test]
+fn positions_become_placeholders() {
+    let mut script = Script::default();
+    let client = || "c1".to_owned();
+    let heard = |header: serde_json::Value, payload: &str| {
+        let message = Received::Text(payload.to_owned());
+        Event::Heard { client: client(), header, redacted: Vec::new(), message }
+    };
+    let said = |header: serde_json::Value| Event::Said { client: client(), header, message: Sent::Text(String::new()) };
+    let connected = |topic: &str, position: &str| Event::Connected {
+        client: client(),
+        request: RecordedRequest { target: "/a".to_owned(), headers: Vec::new() },
+        id: 1,
+        answer: Vec::new(),
+        since: Some([(topic.to_owned(), position.to_owned())].into()),
+    };
+    let began =
+        Event::Began { app: "chat".to_owned(), version: "0".to_owned(), connections: 1, clock: "now".to_owned() };
+    let subscribed = |more: serde_json::Value| {
+        let mut header = json!({ "type": "subscribed", "topic": "a", "was_recovering": true, "recovered": true });
+        header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        heard(header, "")
+    };
+    let published = |topic: &str, id: Option<&str>| Event::Published {
+        topic: topic.to_owned(),
+        id: id.map(str::to_owned),
+        message: Sent::Text("hi".to_owned()),
+    };
+    for (event, expected) in [
+        (began, "# recorded from chat (version 0) at now\nclock now\n"),
+        (connected("a", "1b-3"), "connect c1 /a hassock.v1\n  @since: a 1b-3\n  @id: 1\n"),
+        (subscribed(json!({ "position": "1b-3" })), "c1 < (subscribed a at ${p1=string} recovered)\n"),
+        (
+            heard(json!({ "topic": "a", "position": "1b-4", "id": "k k" }), "x"),
+            "c1 < (a at ${p2=string} id \"k k\") x\n",
+        ),
+        (heard(json!({ "topic": "b", "position": "1b-4" }), "${x}"), "c1 < (b at ${p3=string}) $${x}\n"),
+        (heard(json!({ "topic": "b" }), ""), "c1 < (b) text\n"),
+        (connected("a", "1b-4"), "connect c1 /a hassock.v1\n  @since: a ${p2}\n  @id: 1\n"),
+        (subscribed(json!({ "request": 9, "position": "1b-4" })), "c1 < (subscribed a at ${p2} recovered)\n"),
+        (
+            heard(json!({ "type": "position", "topic": "a", "position": "1b-5" }), ""),
+            "c1 < (position a at ${p4=string})\n",
+        ),
+        (heard(json!({ "type": "reply", "request": 9 }), "yes"), "c1 < (reply) yes\n"),
+        (
+            heard(json!({ "type": "error", "request": 9, "code": "refused", "message": "no" }), ""),
+            "c1 < (error refused) no\n",
+        ),
+        (heard(json!({ "type": "closing", "reconnect": false, "after": 0 }), ""), "c1 < (closing)\n"),
+        (heard(json!({ "type": "dance" }), ""), ""),
+        (
+            said(json!({ "type": "subscribe", "request": 1, "topic": "a", "since": "1b-5" })),
+            "c1 > (subscribe a since ${p4})\n",
+        ),
+        (said(json!({ "type": "subscribe", "request": 1, "topic": "c", "last": 5 })), "c1 > (subscribe c last 5)\n"),
+        (said(json!({ "type": "unsubscribe", "topic": "a" })), "c1 > (unsubscribe a)\n"),
+        (said(json!({ "type": "request", "request": 1 })), "c1 > (request) text\n"),
+        (said(json!({ "type": "dance" })), ""),
+        (published("a", Some("k")), "publish chat (a id k) hi\n"),
+        (published("${a}", None), "publish chat ($${a}) hi\n"),
+    ] {
+        assert_eq!(script.lines(entry(Duration::ZERO, event)), expected);
+    }
+    let header = json!({ "type": "presence", "topic": "a", "count": 1, "members": [{ "data": "redacted" }] });
+    let redacted = vec!["/members/0/data".to_owned()];
+    let told = Event::Heard { client: client(), header, redacted, message: Received::Text(String::new()) };
+    let expected = "c1 < (presence a) {\"count\":1,\"members\":[{\"data\":\"${any}\"}]}\n";
+    assert_eq!(script.lines(entry(Duration::ZERO, told)), expected);
+}
+
 fn tally(events: &[Event]) -> Tally {
     let mut tally = Tally::default();
     events.iter().for_each(|event| tally.add(Counted::of(event)));
@@ -116,7 +187,8 @@ fn tally(events: &[Event]) -> Tally {
 #[test]
 fn connections_refusals_and_messages_are_counted() {
     let asked = || RecordedRequest { target: "/".to_owned(), headers: Vec::new() };
-    let connected = Event::Connected { client: "c1".to_owned(), request: asked(), id: 1, answer: Vec::new() };
+    let connected =
+        Event::Connected { client: "c1".to_owned(), request: asked(), id: 1, answer: Vec::new(), since: None };
     let refused = Event::Refused { client: "c2".to_owned(), request: asked(), status: 403, body: String::new() };
     let received = Event::Received { client: "c1".to_owned(), message: Received::Text("a".to_owned()) };
     let events = [connected, refused, said("a"), received, Event::Fired, Event::Complete];

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows,
     StatementFault,
 };
 use hassock_transcript::compare::text_cell;
@@ -87,6 +87,10 @@ impl Backend for InProcess {
     fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError> {
         let done = self.host.database(database).map_err(unplayable)?.execute_batch(statements);
         done.map_err(|error| BackendError(error.to_string()))
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        self.host.publish(publication).map_err(unplayable)
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), BackendError> {

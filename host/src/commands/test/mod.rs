@@ -19,8 +19,8 @@ use hassock_transcript::report::{self, Finished, Verdict, junit};
 use tokio::task::spawn_blocking;
 
 pub use self::in_process::InProcess;
-pub use self::remote::{BadUrl, Remote, Url, in_process_only};
-use self::target::Target;
+pub use self::remote::{BadUrl, Publisher, Remote, Url, in_process_only};
+use self::target::{RunningHost, Target};
 use super::print::print;
 use super::{CONFIG_FILE, CommandError};
 use crate::build::build;
@@ -51,6 +51,9 @@ pub struct TestArgs {
     /// With --url: how long an expected message may take
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "5s", requires = "url")]
     pub wait: Duration,
+    /// With --url: the config that the host was started with. Steps that publish use its admin listener, as `hassock publish` does
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub config: Option<PathBuf>,
     /// Do not build the modules first
     #[arg(long)]
     pub no_build: bool,
@@ -124,7 +127,9 @@ pub async fn run(args: TestArgs) -> Result<(), TestsError> {
     let target = match &args.url {
         Some(url) => {
             url.reach(args.wait).await.map_err(TestsError::Absent)?;
-            Target::Running(url.clone(), args.wait)
+            let publisher = args.config.as_deref().map(Publisher::of_config).transpose();
+            let publisher = publisher.map_err(|error| TestsError::Prepare(Box::new(error)))?;
+            Target::Running(RunningHost { url: url.clone(), wait: args.wait, publisher })
         }
         None => in_process(&args).await?,
     };

@@ -10,10 +10,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hassock_transcript::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows,
     StatementFault,
 };
 use hassock_transcript::format::{Action, Fault};
@@ -23,10 +24,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::in_process::never_accepted;
+use crate::admin::{Client, ClientError, MessageKind, NewMessage};
+use crate::commands::CommandError;
 use crate::testkit::socket::{self, Socket};
 
 /// The longest time that a remote `advance` waits. Inside this process, time costs nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Why nothing is published.
+pub(super) const NO_PUBLISHER: &str = "`publish` needs the admin listener of the running host: name the config that the host was \
+    started with, `--config FILE`";
 
 /// Where a host listens: `ws://127.0.0.1:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +54,12 @@ pub struct Remote {
     url: Url,
     response_timeout: Duration,
     clients: HashMap<String, Socket>,
+    publisher: Option<Publisher>,
 }
+
+/// Publishes through the admin listener of the host, as `hassock publish` does.
+#[derive(Debug, Clone)]
+pub struct Publisher(Arc<Client>);
 
 impl FromStr for Url {
     type Err = BadUrl;
@@ -90,6 +102,45 @@ impl Url {
     }
 }
 
+impl Publisher {
+    /// For the host that was started with a config.
+    ///
+    /// # Errors
+    /// If the config does not name its admin listener, or its token cannot be used.
+    pub fn of_config(config: &Path) -> Result<Self, CommandError> {
+        Ok(Self(Arc::new(Client::of_config(config)?)))
+    }
+
+    async fn publish(&self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        let failed = |error: ClientError| BackendError(error.to_string());
+        let app = match &publication.app {
+            Some(app) => app.clone(),
+            None => self.only_app().await?,
+        };
+        let (kind, bytes) = match &publication.message {
+            Message::Text(text) => (MessageKind::Text, text.clone().into()),
+            Message::Binary(bytes) => (MessageKind::Binary, bytes.clone().into()),
+        };
+        let message = NewMessage { topic: &publication.topic, kind, id: publication.id.as_deref(), bytes };
+        let published = self.0.publish(&app, message).await.map_err(failed)?;
+        Ok(published.position.map(|position| position.to_string()))
+    }
+
+    async fn only_app(&self) -> Result<String, BackendError> {
+        let apps = self.0.apps().await.map_err(|error| BackendError(error.to_string()))?;
+        match apps.as_slice() {
+            [only] => Ok(only.app.clone()),
+            apps => {
+                let names: Vec<&str> = apps.iter().map(|app| app.app.as_str()).collect();
+                Err(BackendError(format!(
+                    "say which app, as `publish APP (TOPIC) …`: there are `{}`",
+                    names.join("`, `")
+                )))
+            }
+        }
+    }
+}
+
 impl Remote {
     /// Play against the host at an address. An expectation waits for `response_timeout`.
     ///
@@ -98,7 +149,13 @@ impl Remote {
     pub fn new(url: Url, response_timeout: Duration) -> Result<Self, BackendError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| BackendError(format!("the runtime cannot be made: {error}")))?;
-        Ok(Self { runtime, url, response_timeout, clients: HashMap::new() })
+        Ok(Self { runtime, url, response_timeout, clients: HashMap::new(), publisher: None })
+    }
+
+    /// The same with a way to publish.
+    #[must_use]
+    pub fn publishing(self, publisher: Publisher) -> Self {
+        Self { publisher: Some(publisher), ..self }
     }
 
     /// All bytes that the host has written to a client, its answer to the request included.
@@ -156,7 +213,11 @@ pub fn in_process_only(action: &Action) -> Option<&'static str> {
         Action::Advance(time) if *time > LONGEST_WAIT => Some("advance by more than a minute"),
         Action::Advance(_)
         | Action::Connect(_)
+        | Action::Return(_)
         | Action::Send { .. }
+        | Action::Say { .. }
+        | Action::Hear { .. }
+        | Action::Publish(_)
         | Action::Expect { .. }
         | Action::Nothing { .. }
         | Action::Skip { .. }
@@ -164,6 +225,11 @@ pub fn in_process_only(action: &Action) -> Option<&'static str> {
         | Action::Vanish { .. }
         | Action::Closed { .. } => None,
     }
+}
+
+/// Whether a step can be played against a running host only with a [`Publisher`].
+pub(super) fn needs_publisher(action: &Action) -> bool {
+    matches!(action, Action::Publish(_))
 }
 
 fn refused(step: &str) -> BackendError {
@@ -224,6 +290,13 @@ impl Backend for Remote {
 
     fn execute_batch(&mut self, _: &str, _: &str) -> Result<(), BackendError> {
         Err(refused("sql"))
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        let Some(publisher) = &self.publisher else { return Err(BackendError(NO_PUBLISHER.to_owned())) };
+        let published = self.runtime.block_on(publisher.publish(publication))?;
+        self.settle();
+        Ok(published)
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), BackendError> {

@@ -14,6 +14,7 @@ use hassock_transcript::play::{Mode, Played, play};
 use hassock_transcript::report::{Finished, Verdict};
 use parking_lot::Mutex;
 
+use super::remote::NO_PUBLISHER;
 use super::target::Target;
 use crate::testkit::TestError;
 
@@ -25,6 +26,7 @@ pub(super) enum SetupError {
     Host(TestError),
     Backend(BackendError),
     InProcessOnly { line: usize, step: &'static str },
+    NoPublisher { line: usize },
     Unwritable(std::io::Error),
 }
 
@@ -119,6 +121,7 @@ impl SetupError {
                 None,
                 format!("`{step}` works only inside this process: play this transcript without --url"),
             ),
+            Self::NoPublisher { line } => (Some(line), None, NO_PUBLISHER.to_owned()),
         };
         Verdict::Error { line, column, message }
     }

@@ -7,7 +7,7 @@ use hassock_transcript::Backend;
 use hassock_transcript::format::{Action, Fault, Transcript};
 
 use super::in_process::InProcess;
-use super::remote::{Remote, Url, in_process_only};
+use super::remote::{Publisher, Remote, Url, in_process_only, needs_publisher};
 use super::suite::SetupError;
 use crate::testkit::TestHostBuilder;
 
@@ -18,8 +18,17 @@ pub(super) enum Target {
     App(TestHostBuilder),
     /// A host in this process with one module, which is granted each database that a transcript names.
     Module(TestHostBuilder),
-    /// A running host. An expectation waits for this time.
-    Running(Url, Duration),
+    /// A running host.
+    Running(RunningHost),
+}
+
+/// A running host that transcripts are played against.
+#[derive(Clone)]
+pub(super) struct RunningHost {
+    pub(super) url: Url,
+    /// How long an expectation waits.
+    pub(super) wait: Duration,
+    pub(super) publisher: Option<Publisher>,
 }
 
 impl Target {
@@ -28,9 +37,9 @@ impl Target {
         let mut builder = match self {
             Self::App(builder) => builder.clone(),
             Self::Module(builder) => granted(builder.clone(), transcript),
-            Self::Running(url, patience) => {
+            Self::Running(host) => {
                 refuse_in_process_only(transcript)?;
-                return Ok(Box::new(Remote::new(url.clone(), *patience).map_err(SetupError::Backend)?));
+                return Ok(Box::new(host.backend(transcript)?));
             }
         };
         if let Some(seed) = transcript.seed {
@@ -40,6 +49,18 @@ impl Target {
             builder = builder.now(now);
         }
         Ok(Box::new(InProcess::new(builder.build().map_err(SetupError::Host)?)))
+    }
+}
+
+impl RunningHost {
+    fn backend(&self, transcript: &Transcript) -> Result<Remote, SetupError> {
+        let remote = Remote::new(self.url.clone(), self.wait).map_err(SetupError::Backend)?;
+        let publishes = transcript.steps.iter().find(|step| needs_publisher(&step.action));
+        match (&self.publisher, publishes) {
+            (Some(publisher), _) => Ok(remote.publishing(publisher.clone())),
+            (None, None) => Ok(remote),
+            (None, Some(step)) => Err(SetupError::NoPublisher { line: step.line }),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plain data that goes to a backend and comes from it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -35,6 +36,33 @@ pub struct Connect {
     pub headers: Vec<(String, String)>,
     /// The id that the host gives to the connection, if no other connection has had it. Later ids follow it.
     pub id: Option<u64>,
+    /// None if the client does not speak `hassock.v1`. Otherwise the positions that it has, by topic; in a transcript `${NAME}`
+    /// stands for what was captured. Whoever reads its messages sees their headers, but for heartbeats, which are answered.
+    pub speaks: Option<BTreeMap<String, String>>,
+    /// How the client, which speaks `hassock.v1`, has its connection from before again. Not part of a transcript.
+    pub resume: Option<Resume>,
+}
+
+/// What a client says that wants its connection from before again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// What the host has told it.
+    pub token: String,
+    /// How many messages it has received on the connection.
+    pub received: u64,
+}
+
+/// A message that another program publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The name of the app; none if there is only one.
+    pub app: Option<String>,
+    /// The topic.
+    pub topic: String,
+    /// Names the message within its topic, so that it is published once.
+    pub id: Option<String>,
+    /// The message.
+    pub message: Message,
 }
 
 /// The response to a request for a WebSocket.
@@ -143,6 +171,20 @@ impl Connect {
     #[must_use]
     pub fn subprotocol(self, name: impl Into<String>) -> Self {
         self.header("sec-websocket-protocol", name)
+    }
+
+    /// Speak `hassock.v1`, without a position from before.
+    #[must_use]
+    pub fn speaking(mut self) -> Self {
+        self.speaks.get_or_insert_default();
+        self
+    }
+
+    /// Speak `hassock.v1`, and have a position in a topic from before.
+    #[must_use]
+    pub fn since(mut self, topic: impl Into<String>, position: impl Into<String>) -> Self {
+        self.speaks.get_or_insert_default().insert(topic.into(), position.into());
+        self
     }
 
     /// Ask for an id; see [`id`](field@Self::id).

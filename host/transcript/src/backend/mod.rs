@@ -5,7 +5,9 @@ mod data;
 use std::path::Path;
 use std::time::Duration;
 
-pub use data::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows, StatementFault};
+pub use data::{
+    Answer, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Resume, Rows, StatementFault,
+};
 
 /// Why a step could not be played. The text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +65,13 @@ pub trait Backend {
     /// # Errors
     /// If there is no such database, or one of them fails.
     fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError>;
+
+    /// Publish a message as another program does, and run everything that follows from it. Returns its position, if the topic
+    /// keeps it.
+    ///
+    /// # Errors
+    /// If it is refused, or the backend does not know how to publish.
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError>;
 
     /// Let time pass, and run everything that becomes due meanwhile.
     ///

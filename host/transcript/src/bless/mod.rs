@@ -1,9 +1,11 @@
 //! Correcting a transcript so that it tells what really happens.
 
+mod heard;
 mod merge;
 
 use std::ops::RangeInclusive;
 
+pub use heard::{kept as kept_position, merge_heard};
 pub use merge::{merge_message, merge_table};
 
 #[cfg(test)]

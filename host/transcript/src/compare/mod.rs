@@ -1,6 +1,7 @@
 //! Whether what came is what was expected, and if not, where it begins to differ.
 
 mod fill;
+mod heard;
 mod json;
 mod show;
 mod table;
@@ -13,6 +14,7 @@ use crate::backend::Message;
 use crate::format::{Expected, TextPattern};
 
 pub use fill::{fill, fill_message};
+pub use heard::{body_of, has_body, header_of, heard, same_position, spoken};
 pub(super) use json::{equal, matches};
 pub use show::{message as show_message, written};
 pub use table::{cell_matches, table, text_cell};

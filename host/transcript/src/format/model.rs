@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 
+use super::header::{Heard, Publish, Said};
 use crate::backend::{CallFault, Connect, StatementFault};
 
 /// A whole file.
@@ -33,6 +34,9 @@ pub struct Step {
 pub enum Action {
     /// `connect alice /chat?room=lobby`
     Connect(ConnectStep),
+    /// `alice returns`: the client connects again with the same request. The step says only what is different now. A client
+    /// that speaks `hassock.v1` says which positions it has.
+    Return(ConnectStep),
     /// `alice > MESSAGE`: the client sends.
     Send {
         /// The client's name.
@@ -47,6 +51,22 @@ pub enum Action {
         /// The message.
         expected: Expected,
     },
+    /// `alice > (subscribe room:1)`: a client that speaks `hassock.v1` asks the host for something.
+    Say {
+        /// The client's name.
+        client: String,
+        /// What it asks for.
+        said: Said,
+    },
+    /// `alice < (room:1) MESSAGE`: the next message that a client that speaks `hassock.v1` receives, if it has a header.
+    Hear {
+        /// The client's name.
+        client: String,
+        /// The message with its header.
+        heard: Heard,
+    },
+    /// `publish (room:1) MESSAGE`: another program publishes.
+    Publish(Publish),
     /// `alice nothing`: the client has received nothing that earlier steps did not expect, and its connection is open.
     Nothing {
         /// The client's name.
@@ -131,7 +151,8 @@ pub struct ConnectStep {
     /// What the transcript calls the client.
     pub client: String,
     /// The request: header fields are indented below (`origin: https://example.org`), and so is the id of the
-    /// connection (`@id: 17`), which recorded sessions have because modules may show ids.
+    /// connection (`@id: 17`), which recorded sessions have because modules may show ids. `hassock.v1` behind the target: the
+    /// client speaks it, and may say which positions it has (`@since: room:1 ${p1}`). The target is empty in `alice returns`.
     pub request: Connect,
     /// What is expected.
     pub outcome: Outcome,
@@ -142,6 +163,8 @@ pub struct ConnectStep {
 pub enum Outcome {
     /// It is accepted, with these header fields of the answer, indented below: `< sec-websocket-protocol: v2`.
     Accepted(Vec<(String, TextPattern)>),
+    /// `alice returns resumed`: it is the connection from before.
+    Resumed,
     /// `connect eve /chat refused 403`, `… refused 403 /regex/`, `… refused 403 the exact body`.
     Refused {
         /// The status of HTTP.

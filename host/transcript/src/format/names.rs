@@ -1,7 +1,8 @@
 //! Names, and how error messages list them.
 
 /// The words that begin a step, or stand before the first step. No client can have such a name.
-pub(super) const KEYWORDS: [&str; 9] = ["connect", "sql", "advance", "swap", "fail", "failed", "set", "seed", "clock"];
+pub(super) const KEYWORDS: [&str; 10] =
+    ["connect", "publish", "sql", "advance", "swap", "fail", "failed", "set", "seed", "clock"];
 
 /// The calls of a module, as the WIT names its exports.
 pub(super) const CALLS: [&str; 7] = ["open", "receive", "closed", "connection-timer", "app-timer", "migrate", "check"];

@@ -1,6 +1,7 @@
 //! Texts of transcripts, and how they are parsed.
 
 mod errors;
+mod headers;
 mod messages;
 mod steps;
 mod writing;

@@ -1,10 +1,12 @@
 //! Steps that do something.
 
 use super::reason::{Absence, Reason};
+use super::speech::Speech;
 use super::{Mode, Player, unplayable};
-use crate::backend::{Answer, BackendError, Message};
+use crate::backend::{Answer, BackendError, Connect, Message};
 use crate::compare::{self, Mismatch};
 use crate::format::{Action, ConnectStep, Fault, Outcome, Payload, Step, Table, TextPattern};
+use crate::spoken::with_header;
 
 /// The status of a request for a WebSocket that was accepted.
 pub(super) const ACCEPTED: u16 = 101;
@@ -25,7 +27,10 @@ impl Player<'_> {
     fn perform(&mut self, step: &Step) -> Result<(), Reason> {
         match &step.action {
             Action::Connect(connect) => self.connect(step, connect),
+            Action::Return(connect) => self.return_client(step, connect),
             Action::Send { client, payload } => self.send(client, payload),
+            Action::Say { client, said } => self.say(client, said),
+            Action::Publish(publish) => self.publish(step, publish),
             Action::Disconnect { client, .. } | Action::Vanish { client } => self.leave(step, client),
             Action::Sql { database, statement, expected } => self.sql(step, database, statement, expected.as_ref()),
             Action::Script { database, file } => self.script(database, file),
@@ -36,6 +41,7 @@ impl Player<'_> {
             Action::Fail(fault) => self.fail(fault),
             Action::Set { key, value } => self.backend.set(key, value).map_err(unplayable),
             Action::Expect { .. }
+            | Action::Hear { .. }
             | Action::Nothing { .. }
             | Action::Skip { .. }
             | Action::Closed { .. }
@@ -44,15 +50,35 @@ impl Player<'_> {
     }
 
     fn connect(&mut self, step: &Step, connect: &ConnectStep) -> Result<(), Reason> {
-        let filled = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
-        let answer = self.backend.connect(&connect.client, &filled).map_err(unplayable)?;
+        let request = super::payload::request(&connect.request, &self.captures).map_err(unplayable)?;
+        self.ask(step, connect, request, None)
+    }
+
+    /// Send a request, and look at the answer.
+    pub(super) fn ask(
+        &mut self,
+        step: &Step,
+        connect: &ConnectStep,
+        request: Connect,
+        before: Option<Speech>,
+    ) -> Result<(), Reason> {
+        let name = &connect.client;
+        let mut is_resumed = false;
+        let mut answer = self.backend.connect(name, &request).map_err(unplayable)?;
         match answer.status {
-            ACCEPTED => self.clients.accepted(&connect.client),
-            _ => self.clients.refused(&connect.client),
+            ACCEPTED => {
+                self.clients.accepted(name, request);
+                is_resumed = self.begin_speech(name, &mut answer, before)?;
+            }
+            _ => {
+                self.clients.refused(name, request);
+                self.clients.keep_speech(name, before);
+            }
         }
-        match (check_answer(connect, &answer), self.mode) {
+        let checked = check_resumption(connect, &answer, is_resumed).and_then(|()| check_answer(connect, &answer));
+        match (checked, self.mode) {
             (Err(_), Mode::Bless) => {
-                self.correct_connect(step, connect, &answer);
+                self.correct_connect(step, connect, &answer, is_resumed);
                 Ok(())
             }
             (result, _) => result,
@@ -61,14 +87,23 @@ impl Player<'_> {
 
     fn send(&mut self, client: &str, payload: &Payload) -> Result<(), Reason> {
         self.clients.open(client)?;
-        let message = match payload {
+        let message = self.message(payload)?;
+        let message = match self.clients.speech(client) {
+            Some(speech) => speech.keep_sent(with_header(None, message)),
+            None => message,
+        };
+        self.backend.send(client, message).map_err(|error| self.not_open(client, error))
+    }
+
+    /// The message that a payload stands for.
+    pub(super) fn message(&self, payload: &Payload) -> Result<Message, Reason> {
+        Ok(match payload {
             Payload::Text(text) => {
                 Message::Text(super::payload::message(text, &self.captures).map_err(Reason::Capture)?)
             }
             Payload::Binary(bytes) => Message::Binary(bytes.clone()),
             Payload::File(path) => Message::Binary(self.read(path)?),
-        };
-        self.backend.send(client, message).map_err(|error| self.not_open(client, error))
+        })
     }
 
     fn leave(&mut self, step: &Step, client: &str) -> Result<(), Reason> {
@@ -134,7 +169,7 @@ impl Player<'_> {
     }
 
     /// A client that the backend says is not open: tell how it was closed, if that came meanwhile.
-    fn not_open(&mut self, name: &str, error: BackendError) -> Reason {
+    pub(super) fn not_open(&mut self, name: &str, error: BackendError) -> Reason {
         let line = self.last_action;
         let close = self.clients.get(name).and_then(|client| {
             client.fetch_all(name, self.backend, line).ok()?;
@@ -147,21 +182,33 @@ impl Player<'_> {
 /// The client whose connection, if it has one, ends with the step.
 fn leaving(action: &Action) -> Option<&str> {
     match action {
-        Action::Connect(connect) => Some(&connect.client),
+        Action::Connect(connect) | Action::Return(connect) => Some(&connect.client),
         Action::Disconnect { client, .. } | Action::Vanish { client } => Some(client),
         _ => None,
     }
 }
 
+/// Whether it is the connection from before, if the host has accepted the client.
+fn check_resumption(connect: &ConnectStep, answer: &Answer, is_resumed: bool) -> Result<(), Reason> {
+    let is_expected = connect.outcome == Outcome::Resumed;
+    if answer.status != ACCEPTED || is_expected == is_resumed || matches!(connect.outcome, Outcome::Refused { .. }) {
+        return Ok(());
+    }
+    let shown = |is_resumed| if is_resumed { "resumed" } else { "a new connection" };
+    let mismatch = Mismatch::new(shown(is_expected), shown(is_resumed));
+    Err(Reason::Resumption { client: connect.client.clone(), mismatch })
+}
+
 fn check_answer(connect: &ConnectStep, answer: &Answer) -> Result<(), Reason> {
     let client = connect.client.clone();
     match &connect.outcome {
-        Outcome::Accepted(_) if answer.status != ACCEPTED => {
+        Outcome::Accepted(_) | Outcome::Resumed if answer.status != ACCEPTED => {
             Err(Reason::Refused { client, mismatch: Mismatch::new("accepted", refused(answer.status, &answer.body)) })
         }
         Outcome::Accepted(headers) => {
             headers.iter().try_for_each(|(name, expected)| header(connect, answer, name, expected))
         }
+        Outcome::Resumed => Ok(()),
         Outcome::Refused { status, body } if answer.status == ACCEPTED => {
             let expected = refused(*status, &body.as_ref().map(shown).unwrap_or_default());
             Err(Reason::Accepted { client, mismatch: Mismatch::new(expected, "accepted") })

@@ -1,14 +1,14 @@
 //! The same steps if what came is right: how the text has to be corrected.
 
 use super::act::{ACCEPTED, body_matches, header_values};
-use super::client::Fetch;
-use super::reason::{Close, Reason};
+use super::client::{Fetch, Got};
+use super::reason::Reason;
 use super::verify::close_matches;
 use super::{Player, is_expectation, unplayable};
-use crate::backend::{Answer, Message, Received, Rows};
+use crate::backend::{Answer, Rows};
 use crate::bless::{self, Blessing};
 use crate::compare;
-use crate::format::{Action, ConnectStep, Expected, Outcome, Step, Table, TextPattern, step as step_text};
+use crate::format::{Action, ConnectStep, Expected, Heard, Outcome, Step, Table, TextPattern, step as step_text};
 use crate::stable::stable_pattern;
 
 /// What became of a message that is expected.
@@ -21,10 +21,19 @@ enum Course {
     Changed,
 }
 
+/// A message that a step expects.
+enum Wanted {
+    Message(Expected),
+    Heard(Heard),
+}
+
 impl Player<'_> {
     pub(super) fn correct(&mut self, step: &Step, after: &[Step]) -> Result<(), Reason> {
         match &step.action {
-            Action::Expect { client, expected } => self.correct_message(step, client, expected, after),
+            Action::Expect { client, expected } => {
+                self.correct_message(step, client, &Wanted::Message(expected.clone()), after)
+            }
+            Action::Hear { client, heard } => self.correct_message(step, client, &Wanted::Heard(heard.clone()), after),
             Action::Nothing { client } => self.correct_nothing(step, client),
             Action::Skip { client } => self.skip(client),
             Action::Closed { client, code, reason } => self.correct_close(step, client, *code, reason.as_ref()),
@@ -69,17 +78,23 @@ impl Player<'_> {
         self.insert(name, usize::MAX);
     }
 
-    pub(super) fn correct_connect(&mut self, step: &Step, connect: &ConnectStep, answer: &Answer) {
+    pub(super) fn correct_connect(&mut self, step: &Step, connect: &ConnectStep, answer: &Answer, is_resumed: bool) {
         let outcome = match (&connect.outcome, answer.status) {
+            (_, ACCEPTED) if is_resumed => Outcome::Resumed,
             (Outcome::Accepted(headers), ACCEPTED) => Outcome::Accepted(correct_headers(headers, answer)),
-            (Outcome::Refused { .. }, ACCEPTED) => Outcome::Accepted(Vec::new()),
+            (Outcome::Refused { .. } | Outcome::Resumed, ACCEPTED) => Outcome::Accepted(Vec::new()),
             (Outcome::Refused { body: None, .. }, status) => Outcome::Refused { status, body: None },
             (Outcome::Refused { body: Some(body), .. }, status) if body_matches(body, &answer.body) => {
                 Outcome::Refused { status, body: Some(body.clone()) }
             }
             (_, status) => Outcome::Refused { status, body: exact(answer.body.trim()) },
         };
-        self.replace(step, &Action::Connect(ConnectStep { outcome, ..connect.clone() }));
+        let corrected = ConnectStep { outcome, ..connect.clone() };
+        let action = match &step.action {
+            Action::Return(_) => Action::Return(corrected),
+            _ => Action::Connect(corrected),
+        };
+        self.replace(step, &action);
     }
 
     pub(super) fn correct_rows(&mut self, step: &Step, table: &Table, rows: &Rows) {
@@ -90,8 +105,8 @@ impl Player<'_> {
         }
     }
 
-    fn correct_message(&mut self, step: &Step, name: &str, expected: &Expected, after: &[Step]) -> Result<(), Reason> {
-        let with_file = self.with_file(expected)?;
+    fn correct_message(&mut self, step: &Step, name: &str, wanted: &Wanted, after: &[Step]) -> Result<(), Reason> {
+        let with_file = self.wanted_with_file(wanted)?;
         if let Some(client) = self.clients.get(name)
             && client.pending().next().is_none()
         {
@@ -103,13 +118,16 @@ impl Player<'_> {
                 self.insert(name, after);
                 if let Some(message) = self.take_message(name, step) {
                     // It was found to match, with the same captures.
-                    let _ = compare::message(&with_file, &message, &mut self.captures);
+                    with_file.matches(&message, &mut self.captures);
                 }
             }
             Course::Changed => {
                 if let Some(message) = self.take_message(name, step) {
-                    let expected = bless::merge_message(expected, &message, &mut self.captures);
-                    self.replace(step, &Action::Expect { client: name.to_owned(), expected });
+                    let action = corrected(name, Some(wanted), message, &mut self.captures);
+                    match action {
+                        Some(action) => self.replace(step, &action),
+                        None => self.delete(step),
+                    }
                 }
             }
         }
@@ -117,11 +135,11 @@ impl Player<'_> {
     }
 
     /// Compare with all that came, and with what the next steps expect, to tell a new message from a changed one.
-    fn course(&mut self, name: &str, expected: &Expected, after: &[Step]) -> Result<Course, Reason> {
+    fn course(&mut self, name: &str, expected: &Wanted, after: &[Step]) -> Result<Course, Reason> {
         let later = self.expected_later(name, after)?;
         let Some(client) = self.clients.get(name) else { return Ok(Course::Stayed) };
-        let messages: Vec<&Message> = client.messages().collect();
-        let matches = |expected, message| compare::message(expected, message, &mut self.captures.clone()).is_ok();
+        let messages: Vec<&Got> = client.messages().collect();
+        let matches = |expected: &Wanted, message: &Got| expected.matches(message, &mut self.captures.clone());
         let Some(first) = messages.first() else { return Ok(Course::Stayed) };
         if matches(expected, first) {
             return Ok(Course::Came { after: 0 });
@@ -137,10 +155,13 @@ impl Player<'_> {
     }
 
     /// What the same client is expected to get until something is done again.
-    fn expected_later(&self, name: &str, after: &[Step]) -> Result<Vec<Expected>, Reason> {
+    fn expected_later(&self, name: &str, after: &[Step]) -> Result<Vec<Wanted>, Reason> {
         let block = after.iter().map(|step| &step.action).take_while(|action| is_expectation(action));
         let expected = block.filter_map(|action| match action {
-            Action::Expect { client, expected } if client == name => Some(self.with_file(expected)),
+            Action::Expect { client, expected } if client == name => {
+                Some(self.with_file(expected).map(Wanted::Message))
+            }
+            Action::Hear { client, heard } if client == name => Some(self.with_file_of(heard).map(Wanted::Heard)),
             _ => None,
         });
         expected.collect()
@@ -170,8 +191,8 @@ impl Player<'_> {
             self.insert(name, messages);
         }
         match self.clients.get(name).and_then(|client| client.take()) {
-            Some((_, Received::Closed { code: got, reason: text })) => {
-                let close = Close { code: got, reason: text };
+            Some((_, Got::Closed(close))) => {
+                let got = close.code;
                 self.failed_calls.expect_close(name, got);
                 if !close_matches(&close, code, reason) {
                     let kept = reason.filter(|reason| compare::text(reason, &close.reason).is_ok());
@@ -191,26 +212,31 @@ impl Player<'_> {
         let mut blessings = Vec::new();
         for _ in 0..count {
             let Some((caused_at, received)) = client.take() else { break };
-            if let Received::Closed { code, .. } = &received {
-                self.failed_calls.expect_close(name, *code);
+            if let Got::Closed(close) = &received {
+                self.failed_calls.expect_close(name, close.code);
             }
             client.taken_at = client.taken_at.max(caused_at);
-            let action = unexpected(name, received, &mut self.captures);
-            blessings.push(Blessing::InsertAfter { line: client.taken_at, text: text(&action) });
+            if let Some(action) = corrected(name, None, received, &mut self.captures) {
+                blessings.push(Blessing::InsertAfter { line: client.taken_at, text: text(&action) });
+            }
         }
         self.blessings.extend(blessings);
     }
 
-    fn take_message(&mut self, name: &str, step: &Step) -> Option<Message> {
+    fn take_message(&mut self, name: &str, step: &Step) -> Option<Got> {
         let client = self.clients.get(name)?;
         client.taken_at = step.last_line;
-        match client.take()?.1 {
-            Received::Message(message) => Some(message),
-            Received::Closed { .. } => None,
+        client.take().map(|(_, got)| got).filter(|got| !matches!(got, Got::Closed(_)))
+    }
+
+    fn wanted_with_file(&self, wanted: &Wanted) -> Result<Wanted, Reason> {
+        match wanted {
+            Wanted::Message(expected) => self.with_file(expected).map(Wanted::Message),
+            Wanted::Heard(heard) => self.with_file_of(heard).map(Wanted::Heard),
         }
     }
 
-    fn replace(&mut self, step: &Step, action: &Action) {
+    pub(super) fn replace(&mut self, step: &Step, action: &Action) {
         self.blessings.push(Blessing::Replace { lines: step.line..=step.last_line, text: text(action) });
     }
 
@@ -220,14 +246,39 @@ impl Player<'_> {
     }
 }
 
-fn unexpected(name: &str, received: Received, captures: &mut compare::Captures) -> Action {
-    let client = name.to_owned();
-    match received {
-        Received::Message(message) => {
-            let nothing = Expected::Text(String::new());
-            Action::Expect { client, expected: bless::merge_message(&nothing, &message, captures) }
+impl Wanted {
+    /// Whether it is this message; then, what it captures is captured.
+    fn matches(&self, got: &Got, captures: &mut compare::Captures) -> bool {
+        match (self, got) {
+            (Self::Message(expected), Got::Message(message)) => compare::message(expected, message, captures).is_ok(),
+            (Self::Heard(heard), Got::Spoken(spoken)) => compare::heard(heard, spoken, captures).is_ok(),
+            _ => false,
         }
-        Received::Closed { code, reason } => Action::Closed { client, code, reason: stable_pattern(&reason) },
+    }
+}
+
+/// The step that expects what a client got, with what still matches of what was expected before. None for a message that a
+/// transcript cannot expect.
+fn corrected(name: &str, before: Option<&Wanted>, got: Got, captures: &mut compare::Captures) -> Option<Action> {
+    let client = name.to_owned();
+    match got {
+        Got::Message(message) => {
+            let nothing = Expected::Text(String::new());
+            let before = match before {
+                Some(Wanted::Message(expected)) => expected,
+                _ => &nothing,
+            };
+            Some(Action::Expect { client, expected: bless::merge_message(before, &message, captures) })
+        }
+        Got::Spoken(spoken) => {
+            let before = match before {
+                Some(Wanted::Heard(heard)) => Some(heard),
+                _ => None,
+            };
+            let heard = bless::merge_heard(before, &spoken, captures)?;
+            Some(Action::Hear { client, heard })
+        }
+        Got::Closed(close) => Some(Action::Closed { client, code: close.code, reason: stable_pattern(&close.reason) }),
     }
 }
 

@@ -9,6 +9,7 @@ mod failed;
 mod log;
 mod payload;
 mod reason;
+mod speech;
 mod verify;
 
 use std::path::Path;
@@ -161,12 +162,16 @@ impl Player<'_> {
 fn is_expectation(action: &Action) -> bool {
     match action {
         Action::Expect { .. }
+        | Action::Hear { .. }
         | Action::Nothing { .. }
         | Action::Skip { .. }
         | Action::Closed { .. }
         | Action::Failed { .. } => true,
         Action::Connect(_)
+        | Action::Return(_)
         | Action::Send { .. }
+        | Action::Say { .. }
+        | Action::Publish(_)
         | Action::Disconnect { .. }
         | Action::Vanish { .. }
         | Action::Sql { .. }
@@ -182,7 +187,7 @@ fn is_expectation(action: &Action) -> bool {
 fn expects_failure(action: &Action) -> bool {
     match action {
         Action::Closed { .. } | Action::Failed { .. } => true,
-        Action::Connect(connect) => matches!(connect.outcome, Outcome::Refused { .. }),
+        Action::Connect(connect) | Action::Return(connect) => matches!(connect.outcome, Outcome::Refused { .. }),
         _ => false,
     }
 }

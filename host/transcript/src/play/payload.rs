@@ -26,7 +26,13 @@ pub(super) fn request(connect: &Connect, captures: &Captures) -> Result<Connect,
     }
     let headers = connect.headers.iter().map(|(name, value)| Ok((name.clone(), filled(value)?)));
     let headers = headers.collect::<Result<_, BackendError>>()?;
-    Ok(Connect { target, headers, id: connect.id })
+    let speaks = connect.speaks.as_ref().map(|since| {
+        since
+            .iter()
+            .map(|(topic, position)| Ok((filled(topic)?, filled(position)?)))
+            .collect::<Result<_, BackendError>>()
+    });
+    Ok(Connect { target, headers, id: connect.id, speaks: speaks.transpose()?, resume: None })
 }
 
 /// A statement.

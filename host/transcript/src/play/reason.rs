@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::backend::{BackendError, FailedCall, LogLine, Message};
-use crate::compare::{Mismatch, show_message};
+use crate::backend::{BackendError, FailedCall, LogLine};
+use crate::compare::Mismatch;
 
 /// The number of messages that a sentence quotes. The first messages show what floods a client.
 const QUOTED: usize = 5;
@@ -55,8 +55,12 @@ pub enum Reason {
     Refusal { client: String, mismatch: Mismatch },
     #[error("the answer to `{client}` has another header field `{name}` than expected")]
     Header { client: String, name: String, mismatch: Mismatch },
+    #[error("`{client}` has another connection than expected")]
+    Resumption { client: String, mismatch: Mismatch },
     #[error("the rows of database `{database}` are not those that were expected")]
     Rows { database: String, mismatch: Mismatch },
+    #[error("the message that was published has another position than expected")]
+    Published { mismatch: Mismatch },
     #[error("the message cannot be sent: {0}; an earlier step captures it with `${{NAME=any}}`")]
     Capture(String),
     #[error("{} cannot be read: {error}", path.display())]
@@ -83,8 +87,8 @@ pub struct Close {
 /// What a client got that no step expects. There is something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
-    /// The messages.
-    pub messages: Vec<Message>,
+    /// The messages, as a transcript has them.
+    pub messages: Vec<String>,
     /// The close after them.
     pub close: Option<Close>,
 }
@@ -117,7 +121,9 @@ impl Reason {
             | Self::Accepted { mismatch, .. }
             | Self::Refusal { mismatch, .. }
             | Self::Header { mismatch, .. }
+            | Self::Resumption { mismatch, .. }
             | Self::Rows { mismatch, .. }
+            | Self::Published { mismatch }
             | Self::NoFailedCall { mismatch, .. } => Some(mismatch),
             Self::NotNothing { .. }
             | Self::Unread { .. }
@@ -175,7 +181,7 @@ impl Unread {
     }
 
     fn quoted(&self) -> String {
-        let mut quoted: Vec<String> = self.messages.iter().take(QUOTED).map(quote).collect();
+        let mut quoted: Vec<String> = self.messages.iter().take(QUOTED).map(|message| one_line(message)).collect();
         if self.messages.len() > QUOTED {
             quoted.push("…".to_owned());
         }
@@ -188,10 +194,6 @@ fn count(messages: usize) -> String {
         1 => "1 message".to_owned(),
         count => format!("{count} messages"),
     }
-}
-
-fn quote(message: &Message) -> String {
-    one_line(&show_message(message))
 }
 
 /// At most so much of a text, on one line.

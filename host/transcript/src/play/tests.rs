@@ -5,6 +5,7 @@ mod double;
 mod failed_calls;
 mod failures;
 mod order;
+mod speech;
 
 use double::Double;
 

@@ -1,17 +1,17 @@
 //! Steps that expect something: whether it came.
 
 use super::act::shown;
-use super::client::Fetch;
+use super::client::{Fetch, Got};
 use super::reason::{Absence, Close, Reason};
 use super::{Player, unplayable};
-use crate::backend::Received;
-use crate::compare::{self, Mismatch, show_message, written};
-use crate::format::{Action, Expected, TextPattern};
+use crate::compare::{self, Mismatch, written};
+use crate::format::{Action, Expected, Heard, TextPattern, heard as written_heard};
 
 impl Player<'_> {
     pub(super) fn verify(&mut self, action: &Action) -> Result<(), Reason> {
         match action {
             Action::Expect { client, expected } => self.expect_message(client, expected),
+            Action::Hear { client, heard } => self.expect_heard(client, heard),
             Action::Nothing { client } => self.expect_nothing(client),
             Action::Skip { client } => self.skip(client),
             Action::Closed { client, code, reason } => self.expect_close(client, *code, reason.as_ref()),
@@ -43,18 +43,43 @@ impl Player<'_> {
         }
     }
 
+    /// The same of a message with a header.
+    pub(super) fn with_file_of(&self, heard: &Heard) -> Result<Heard, Reason> {
+        let body = heard.body.as_ref().map(|body| self.with_file(body)).transpose()?;
+        Ok(Heard { header: heard.header.clone(), body })
+    }
+
     fn expect_message(&mut self, client: &str, expected: &Expected) -> Result<(), Reason> {
         let expected = self.with_file(expected)?;
-        let name = client.to_owned();
+        let shown = written(&expected);
+        let compared = match self.next_message(client, &shown)? {
+            Got::Message(message) => compare::message(&expected, &message, &mut self.captures),
+            other => Err(Mismatch::new(shown, other.shown())),
+        };
+        compared.map_err(|mismatch| Reason::Message { client: client.to_owned(), mismatch })
+    }
+
+    fn expect_heard(&mut self, client: &str, heard: &Heard) -> Result<(), Reason> {
+        let expected = self.with_file_of(heard)?;
+        let shown = written_heard(heard);
+        let compared = match self.next_message(client, &shown)? {
+            Got::Spoken(spoken) => compare::heard(&expected, &spoken, &mut self.captures),
+            other => Err(Mismatch::new(shown, other.shown())),
+        };
+        compared.map_err(|mismatch| Reason::Message { client: client.to_owned(), mismatch })
+    }
+
+    /// The next message of a client that is expected to get one.
+    fn next_message(&mut self, client: &str, expected: &str) -> Result<Got, Reason> {
         match self.next(client) {
-            Ok(Some(Received::Message(message))) => compare::message(&expected, &message, &mut self.captures)
-                .map_err(|mismatch| Reason::Message { client: name, mismatch }),
-            Ok(Some(Received::Closed { code, reason })) => Err(closed_instead(name, Close { code, reason }, &expected)),
-            Ok(None) => {
-                let mismatch = Mismatch::new(written(&expected), "nothing");
-                Err(Reason::NoMessage { client: name, mismatch, delay: self.backend.delay() })
+            Ok(Some(Got::Closed(close))) | Err(Reason::Gone { absence: Absence::Closed(close), .. }) => {
+                Err(closed_instead(client, close, expected))
             }
-            Err(Reason::Gone { absence: Absence::Closed(close), .. }) => Err(closed_instead(name, close, &expected)),
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => {
+                let mismatch = Mismatch::new(expected, "nothing");
+                Err(Reason::NoMessage { client: client.to_owned(), mismatch, delay: self.backend.delay() })
+            }
             Err(reason) => Err(reason),
         }
     }
@@ -77,27 +102,24 @@ impl Player<'_> {
                 let mismatch = Mismatch::new(expected, "nothing");
                 Err(Reason::NotClosed { client, mismatch, delay: self.backend.delay() })
             }
-            Some(Received::Message(message)) => {
-                Err(Reason::MessageInstead { client, mismatch: Mismatch::new(expected, show_message(&message)) })
+            Some(message @ (Got::Message(_) | Got::Spoken(_))) => {
+                Err(Reason::MessageInstead { client, mismatch: Mismatch::new(expected, message.shown()) })
             }
-            Some(Received::Closed { code: got, reason: text }) => {
-                let close = Close { code: got, reason: text };
-                match close_matches(&close, code, reason) {
-                    true => {
-                        self.failed_calls.expect_close(&client, code);
-                        Ok(())
-                    }
-                    false => {
-                        let mismatch = Mismatch::new(expected, format!("closed {close}"));
-                        Err(Reason::Closed { client, mismatch })
-                    }
+            Some(Got::Closed(close)) => match close_matches(&close, code, reason) {
+                true => {
+                    self.failed_calls.expect_close(&client, code);
+                    Ok(())
                 }
-            }
+                false => {
+                    let mismatch = Mismatch::new(expected, format!("closed {close}"));
+                    Err(Reason::Closed { client, mismatch })
+                }
+            },
         }
     }
 
     /// What a client got next.
-    fn next(&mut self, name: &str) -> Result<Option<Received>, Reason> {
+    fn next(&mut self, name: &str) -> Result<Option<Got>, Reason> {
         let line = self.last_action;
         let client = self.clients.present(name)?;
         if client.pending().next().is_none() {
@@ -119,7 +141,7 @@ fn expected_close(code: u16, reason: Option<&TextPattern>) -> String {
     }
 }
 
-fn closed_instead(client: String, close: Close, expected: &Expected) -> Reason {
-    let mismatch = Mismatch::new(written(expected), format!("closed {close}"));
-    Reason::ClosedInstead { client, close: Box::new(close), mismatch }
+fn closed_instead(client: &str, close: Close, expected: &str) -> Reason {
+    let mismatch = Mismatch::new(expected, format!("closed {close}"));
+    Reason::ClosedInstead { client: client.to_owned(), close: Box::new(close), mismatch }
 }

@@ -7,7 +7,7 @@ use super::ParseError;
 pub(super) const COMMENT_ADVICE: &str = "a comment has a line of its own";
 
 /// The rest of a line, and where it begins. A copy keeps a place to return to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor<'a> {
     line: usize,
     column: usize,

@@ -2,8 +2,10 @@
 
 mod cursor;
 mod detail;
+mod header;
 mod message;
 mod step;
+mod table;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -111,16 +113,35 @@ fn blocks(text: &str) -> Result<Vec<Block<'_>>, ParseError> {
     Ok(blocks)
 }
 
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// The messages of the module, and nothing else.
+    Plain,
+    /// `hassock.v1`
+    Protocol,
+}
+
 /// The names that steps may use.
 #[derive(Debug, Default)]
 struct Scope {
     clients: BTreeSet<String>,
+    /// Those that speak `hassock.v1`.
+    speaking: BTreeSet<String>,
     captured: BTreeSet<String>,
 }
 
 impl Scope {
-    fn connect(&mut self, client: &str) {
+    fn connect(&mut self, client: &str, speech: Speech) {
         self.clients.insert(client.to_owned());
+        match speech {
+            Speech::Plain => drop(self.speaking.remove(client)),
+            Speech::Protocol => drop(self.speaking.insert(client.to_owned())),
+        }
+    }
+
+    fn speech(&self, client: &str) -> Speech {
+        if self.speaking.contains(client) { Speech::Protocol } else { Speech::Plain }
     }
 
     fn knows_client(&self, client: &str) -> bool {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::super::model::{Action, Fault, Transcript};
 use super::super::names::{CALLS, KEYWORDS, did_you_mean, nearest, one_of};
 use super::cursor::{Cursor, Lines};
-use super::{Block, ParseError, Scope, detail, message};
+use super::{Block, ParseError, Scope, Speech, detail, header, message, table};
 use crate::backend::{CallFault, StatementFault};
 
 /// What may stand after a client's name.
-const VERBS: [&str; 7] = [">", "<", "nothing", "skips", "disconnects", "vanishes", "closed"];
+const VERBS: [&str; 8] = [">", "<", "nothing", "skips", "disconnects", "vanishes", "returns", "closed"];
 
 /// The longest time of `advance`: more than a year is a typing error.
 const LONGEST_ADVANCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -25,7 +25,8 @@ pub(super) fn action(block: &Block<'_>, scope: &mut Scope) -> Result<Action, Par
     let mut cursor = block.head;
     match cursor.name() {
         Some("connect") => detail::connect(block, cursor, scope),
-        Some("sql") => detail::sql(block, cursor, scope),
+        Some("publish") => header::publish(block, cursor, scope),
+        Some("sql") => table::sql(block, cursor, scope),
         Some(word @ "advance") => one_line(block, word).and_then(|()| advance(cursor)),
         Some(word @ "swap") => one_line(block, word).and_then(|()| swap(cursor)),
         Some(word @ "fail") => one_line(block, word).and_then(|()| fail(cursor, scope)),
@@ -53,7 +54,14 @@ fn of_client(block: &Block<'_>, client: &str, mut cursor: Cursor<'_>, scope: &mu
     }
     scope.expect_client(client, block.head)?;
     let name = client.to_owned();
+    if let Some(cursor) = header_of(client, verb, cursor, scope) {
+        return match verb {
+            ">" => header::say(block, name, cursor, scope),
+            _ => header::hear(block, name, cursor, scope),
+        };
+    }
     match verb {
+        "returns" => detail::returns(block, name, cursor, scope),
         ">" => Ok(Action::Send { client: name, payload: message::payload(&Lines::of(cursor, &block.more), scope)? }),
         "<" => {
             Ok(Action::Expect { client: name, expected: message::expected(&Lines::of(cursor, &block.more), scope)? })
@@ -63,6 +71,13 @@ fn of_client(block: &Block<'_>, client: &str, mut cursor: Cursor<'_>, scope: &mu
             short(name, verb, cursor)
         }
     }
+}
+
+/// Behind the parenthesis that begins a header, if there is one.
+fn header_of<'a>(client: &str, verb: &str, mut cursor: Cursor<'a>, scope: &Scope) -> Option<Cursor<'a>> {
+    cursor.skip_blanks();
+    let is_header = matches!(verb, "<" | ">") && scope.speech(client) == Speech::Protocol && cursor.eat("(");
+    is_header.then_some(cursor)
 }
 
 /// The steps of a client that have one line.
@@ -158,10 +173,11 @@ fn fail(cursor: Cursor<'_>, scope: &Scope) -> Result<Action, ParseError> {
 fn set(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
     cursor.skip_blanks();
     let here = cursor;
-    let key = cursor.take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'));
-    if key.split('.').any(str::is_empty) {
-        return Err(here.error("expected a key of the config after `set`, such as `settings.greeting`"));
-    }
+    let key = key(&mut cursor).ok_or_else(|| {
+        here.error(
+            "expected a key of the config after `set`, such as `settings.greeting` or `topics.\"room:*\".history`",
+        )
+    })?;
     cursor.skip_blanks();
     if !cursor.eat("=") {
         return Err(cursor.error(format!("expected `= VALUE` after `set {key}`")));
@@ -171,6 +187,26 @@ fn set(mut cursor: Cursor<'_>) -> Result<Action, ParseError> {
         return Err(cursor.error(format!("expected a value as TOML after `set {key} =`, such as `5` or `\"text\"`")));
     }
     Ok(Action::Set { key: key.to_owned(), value: cursor.rest().to_owned() })
+}
+
+/// Words of a key between dots, each plain or in quotation marks, as TOML has them.
+fn key<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
+    let begin = *cursor;
+    loop {
+        let here = *cursor;
+        if cursor.eat("\"") {
+            cursor.take_while(|char| char != '"' && char != '\\');
+            cursor.eat("\"").then_some(())?;
+        } else {
+            cursor.take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-'));
+        }
+        if *cursor == here {
+            return None;
+        }
+        if !cursor.eat(".") {
+            return begin.rest().get(..begin.rest().len() - cursor.rest().len());
+        }
+    }
 }
 
 /// After `failed`.

@@ -17,8 +17,9 @@ fn check_third(line: &str, expected: &str) {
     check(&format!("{ALICE}{line}"), expected);
 }
 
-const VERBS: &str = "expected `>`, `<`, `nothing`, `skips`, `disconnects`, `vanishes` or `closed` after `alice`";
-const KEYWORDS: &str = "`connect`, `sql`, `advance`, `swap`, `fail`, `failed`, `set`, `seed` or `clock`";
+const VERBS: &str =
+    "expected `>`, `<`, `nothing`, `skips`, `disconnects`, `vanishes`, `returns` or `closed` after `alice`";
+const KEYWORDS: &str = "`connect`, `publish`, `sql`, `advance`, `swap`, `fail`, `failed`, `set`, `seed` or `clock`";
 const KINDS: &str = "`any`, `string`, `number`, `boolean`, `array`, `object` or `/REGEX/`";
 const NAME: &str = "a letter or `_`, then letters, digits, `_`, `.` or `-`";
 const LITERAL: &str = "for a literal `${` write `$${`";
@@ -148,7 +149,7 @@ fn connecting() {
     check("connect a /#x", "1:12: `#` cannot stand in the path of a request; write `%23`");
     check(
         "connect a / refuse 403",
-        "1:13: expected `refused STATUS`, or the end of the line if the host is to accept the client",
+        "1:13: expected `hassock.v1`, `refused STATUS`, or the end of the line if the host is to accept the client",
     );
     let status = "expected a status of HTTP from 200 to 599 after `refused`, such as `403`";
     check("connect a / refused", &format!("1:20: {status}"));
@@ -160,7 +161,7 @@ fn connecting() {
 #[test]
 fn lines_below_a_connection() {
     let check_below = |line: &str, expected: &str| check(&format!("connect a /\n  {line}"), &format!("2:{expected}"));
-    let expected = "expected the name of a header field, `@id: N` or `< NAME: VALUE`";
+    let expected = "expected the name of a header field, `@id: N`, `@since: TOPIC POSITION` or `< NAME: VALUE`";
     check_below("é: a", &format!("3: {expected}"));
     check_below("< : a", &format!("5: {expected}"));
     check_below("origin", "9: expected `: VALUE` after the header field `origin`");
@@ -178,7 +179,7 @@ fn lines_below_a_connection() {
         );
     }
     check_below("a: b\u{1}", "7: a control character cannot stand in a header field");
-    check_below("@ip: 1", "3: expected `@id: N`; a header field begins with a letter");
+    check_below("@ip: 1", "3: expected `@id: N` or `@since: TOPIC POSITION`; a header field begins with a letter");
     check_below("@id: 0", "8: expected an id from 1 to 9007199254740991 after `@id:`");
     check_below("@id: 9007199254740992", "8: expected an id from 1 to 9007199254740991 after `@id:`");
     check("connect a /\n  @id: 1\n  @id: 2", "3:3: a second `@id`; a connection has one");
@@ -389,7 +390,7 @@ fn faults() {
 
 #[test]
 fn settings() {
-    let key = "expected a key of the config after `set`, such as `settings.greeting`";
+    let key = "expected a key of the config after `set`, such as `settings.greeting` or `topics.\"room:*\".history`";
     check("set", &format!("1:4: {key}"));
     check("set a..b = 1", &format!("1:5: {key}"));
     check("set a b", "1:7: expected `= VALUE` after `set a`");

@@ -1,5 +1,6 @@
 //! From [`Transcript`] to text: the inverse of [`parse`](super::parse).
 
+mod header;
 mod table;
 mod text;
 
@@ -7,6 +8,8 @@ use std::time::SystemTime;
 
 use super::model::{Action, ConnectStep, Fault, Outcome, TextPattern, Transcript};
 use crate::backend::{CallFault, StatementFault};
+use crate::spoken::PROTOCOL;
+pub use header::heard;
 use text::{exact, expected, lines, pattern, payload};
 
 /// The whole file. Reading it gives the same transcript, but for the numbers of lines.
@@ -35,6 +38,10 @@ pub fn step(action: &Action) -> String {
         Action::Connect(connect) => self::connect(connect),
         Action::Send { client, payload } => format!("{client} >{}", self::payload(payload)),
         Action::Expect { client, expected } => format!("{client} <{}", self::expected(expected)),
+        Action::Return(connect) => returns(connect),
+        Action::Say { client, said } => format!("{client} > {}", header::said(said)),
+        Action::Hear { client, heard } => format!("{client} < {}", header::heard(heard)),
+        Action::Publish(publish) => header::publish(publish),
         Action::Nothing { client } => format!("{client} nothing"),
         Action::Skip { client } => format!("{client} skips"),
         Action::Disconnect { client, close } => disconnect(client, close.as_ref()),
@@ -57,13 +64,30 @@ pub fn step(action: &Action) -> String {
 
 fn connect(connect: &ConnectStep) -> String {
     let request = &connect.request;
-    let mut text = format!("connect {} {}", connect.client, request.target);
+    let speaks = request.speaks.as_ref().map(|_| format!(" {PROTOCOL}")).unwrap_or_default();
+    format!("connect {} {}{speaks}{}", connect.client, request.target, answered(connect))
+}
+
+fn returns(connect: &ConnectStep) -> String {
+    format!("{} returns{}", connect.client, answered(connect))
+}
+
+/// What is expected, and the lines below.
+fn answered(connect: &ConnectStep) -> String {
+    let request = &connect.request;
+    let mut text = String::new();
+    if connect.outcome == Outcome::Resumed {
+        text.push_str(" resumed");
+    }
     if let Outcome::Refused { status, body } = &connect.outcome {
         text.push_str(&format!(" refused {status}"));
         body.iter().for_each(|body| text.push_str(&format!(" {}", pattern(body))));
     }
     for (name, value) in &request.headers {
         text.push_str(&format!("\n  {name}:{}{value}", if value.is_empty() { "" } else { " " }));
+    }
+    for (topic, position) in request.speaks.iter().flatten() {
+        text.push_str(&format!("\n  @since: {} {position}", header::word(topic)));
     }
     if let Some(id) = request.id {
         text.push_str(&format!("\n  @id: {id}"));

@@ -83,7 +83,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Whether a text is read as itself, and not as JSON, bytes or a file.
 fn is_plain(text: &str) -> bool {
-    !text.starts_with(['{', '[', '"'])
+    // A parenthesis would begin a header.
+    !text.starts_with(['{', '[', '"', '('])
         && !["text", "hex", "file"].iter().any(|word| begins_word(text, word))
         && is_visible(text)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Path;
 use crate::backend::{
-    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Received, Rows,
+    Answer, Backend, BackendError, CallFault, Connect, Cost, FailedCall, LogLine, Message, Publication, Received, Rows,
     StatementFault,
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Reaction {
     messages: Vec<(&'static str, Received)>,
     answer: Option<Answer>,
     rows: Option<Rows>,
+    position: Option<&'static str>,
     error: Option<&'static str>,
     log: Vec<LogLine>,
     failed_calls: Vec<FailedCall>,
@@ -44,6 +45,16 @@ impl Reaction {
         let owned = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
         let rows = Rows { columns: owned(columns), rows: rows.iter().map(|row| owned(row)).collect() };
         Self { rows: Some(rows), ..Self::default() }
+    }
+
+    /// The same with these messages.
+    pub(super) fn with(mut self, messages: impl IntoIterator<Item = (&'static str, Received)>) -> Self {
+        self.messages.extend(messages);
+        self
+    }
+
+    pub(super) fn position(position: &'static str) -> Self {
+        Self { position: Some(position), ..Self::default() }
     }
 
     pub(super) fn error(error: &'static str) -> Self {
@@ -86,7 +97,11 @@ impl Backend for Double {
         let headers = connect.headers.iter().map(|(name, value)| format!(" {name}: {value}")).collect::<String>();
         // Most tests ask for the same path.
         let target = Some(format!(" {}", connect.target)).filter(|target| target != " /chat").unwrap_or_default();
-        let reaction = self.act(format!("connect {client}{target}{headers}"))?;
+        let speaks = connect.speaks.as_ref().map(|since| format!(" speaking since {since:?}")).unwrap_or_default();
+        let resume = connect.resume.as_ref();
+        let resume = resume.map(|resume| format!(" resuming {} after {}", resume.token, resume.received));
+        let resume = resume.unwrap_or_default();
+        let reaction = self.act(format!("connect {client}{target}{headers}{speaks}{resume}"))?;
         Ok(reaction.answer.unwrap_or(Answer { status: 101, headers: Vec::new(), body: String::new() }))
     }
 
@@ -121,6 +136,12 @@ impl Backend for Double {
 
     fn execute_batch(&mut self, database: &str, statements: &str) -> Result<(), BackendError> {
         self.act(format!("sql {database}: file with {statements}")).map(drop)
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Option<String>, BackendError> {
+        let Publication { app, topic, id, message } = publication;
+        let reaction = self.act(format!("publish {app:?} {topic} {id:?}: {message}"))?;
+        Ok(reaction.position.map(str::to_owned))
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), BackendError> {
