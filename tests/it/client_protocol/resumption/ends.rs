@@ -136,13 +136,9 @@ async fn those_that_are_away_take_up_their_places() {
     last.close().await;
     // The place of the new socket is that of the connection from now on, and the one before is free.
     let state = gone[0].state(|_| {});
-    let mut again = None;
-    eventually("a place to be free", async || {
-        again = Speaker::with(&host.address(), "/probe", &["hassock.v1", &state]).await.ok();
-        again.is_some()
-    })
-    .await;
-    assert_eq!(again.unwrap().connected["resumed"], true);
+    let returns = async || Speaker::with(&host.address(), "/probe", &["hassock.v1", &state]).await.ok();
+    let is_back = async || returns().await.is_some_and(|again| again.connected["resumed"] == true);
+    eventually("a place to be free", is_back).await;
     let connects = async || Speaker::with(&host.address(), "/probe", &["hassock.v1"]).await.is_ok();
     eventually("another place to be free", connects).await;
 }
