@@ -17,6 +17,10 @@ pub enum HandshakeOutcome {
     OutOfMemory,
     /// The host is stopping.
     Stopping,
+    /// The client has no token, or one that is not accepted.
+    Unauthorized,
+    /// The keys of tokens could not be fetched.
+    NoKeys,
     /// Pages of the origin may not connect.
     Origin,
     /// The request was for a host that is not served.
@@ -41,13 +45,15 @@ pub struct HandshakeCounts([AtomicU64; HandshakeOutcome::ALL.len()]);
 
 impl HandshakeOutcome {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Accepted,
         Self::Refused,
         Self::Failed,
         Self::Busy,
         Self::OutOfMemory,
         Self::Stopping,
+        Self::Unauthorized,
+        Self::NoKeys,
         Self::Origin,
         Self::Host,
         Self::TooMany,
@@ -67,6 +73,8 @@ impl HandshakeOutcome {
             Self::Busy => "busy",
             Self::OutOfMemory => "out-of-memory",
             Self::Stopping => "stopping",
+            Self::Unauthorized => "unauthorized",
+            Self::NoKeys => "no-keys",
             Self::Origin => "origin",
             Self::Host => "host",
             Self::TooMany => "too-many",

@@ -7,6 +7,7 @@ import { Link } from "./link.js";
 import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
 import { Requests } from "./requests.js";
+import { Tokens, UNAUTHORIZED } from "./token.js";
 import { Topics } from "./topics.js";
 import type { Client, Data, Events, Handler, Options, Payload, RequestOptions, SubscribeOptions, Subscription } from "./types.js";
 
@@ -28,6 +29,7 @@ export class ReconnectingClient implements Client {
   private readonly nextNumber = counter();
   private readonly topics = new Topics(this.emitter, this.nextNumber);
   private readonly requests: Requests;
+  private readonly tokens: Tokens;
   private readonly queue: Queue;
   private readonly backoff: Backoff;
   private readonly stopWaking: () => void;
@@ -46,6 +48,7 @@ export class ReconnectingClient implements Client {
   ) {
     const { backoff, queue } = options;
     this.requests = new Requests(environment);
+    this.tokens = new Tokens(environment, options.token, this.nextNumber, (error) => this.failed("token", error));
     this.queue = new Queue(queue?.messages, queue?.bytes);
     this.backoff = new Backoff(environment, backoff?.base, backoff?.cap);
     this.stopWaking = environment.onWake(() => this.wake());
@@ -98,19 +101,23 @@ export class ReconnectingClient implements Client {
   private async attempt(): Promise<void> {
     this.state = "connecting";
     try {
-      const url = await this.address();
+      const [url, token] = await Promise.all([this.address(), this.options.token?.()]);
       // The page may have closed the client meanwhile.
       if (this.isClosed()) return;
-      const protocols = offer(this.topics.positions(), this.options.protocols ?? []);
+      const protocols = offer(this.topics.positions(), this.options.protocols ?? [], token);
       this.link = new Link(this.environment, url, protocols, this.options.connectTimeout ?? 15_000, {
         received: (message) => this.received(message),
         ended: (code, reason) => this.ended(code, reason),
       });
     } catch (error) {
       if (this.isClosed()) return;
-      this.emitter.emit("error", new Failure("url", `cannot connect: ${String(error)}`));
+      this.failed("url", error);
       this.ended(1006, "");
     }
+  }
+
+  private failed(code: string, error: unknown): void {
+    this.emitter.emit("error", new Failure(code, `${code === "url" ? "cannot connect" : "there is no other token"}: ${String(error)}`));
   }
 
   private received(message: string | ArrayBuffer): void {
@@ -143,6 +150,8 @@ export class ReconnectingClient implements Client {
         return this.refused(header);
       case "heartbeat":
         return this.tell({ type: "heartbeat" });
+      case "token":
+        return this.tokens.accepted(header.expires, (header) => this.tell(header));
       case "closing":
         this.closing = header;
     }
@@ -155,6 +164,7 @@ export class ReconnectingClient implements Client {
     this.connection = header.connection as number;
     this.link?.expect((header.heartbeat as number) + LATENESS);
     this.backoff.opened();
+    this.tokens.accepted(header.expires, (header) => this.tell(header));
     this.topics.connected((header) => this.tell(header));
     for (const waiting of this.queue.take()) this.write(waiting);
     this.emitter.emit("open", { connection: this.connection, subprotocol: header.subprotocol as string | undefined, again });
@@ -162,6 +172,7 @@ export class ReconnectingClient implements Client {
 
   private refused({ request, code, message }: Header): void {
     const failure = new Failure(String(code), String(message));
+    if (this.tokens.refused(request)) return this.emitter.emit("error", failure);
     if (this.requests.reject(request as number, failure)) return;
     if (this.topics.refused(request, failure) && failure.code !== "closing") this.emitter.emit("error", failure);
   }
@@ -189,8 +200,11 @@ export class ReconnectingClient implements Client {
     const wasOpen = state === "open";
     this.link = this.closing = this.connection = undefined;
     this.topics.disconnected();
+    this.tokens.disconnected();
     this.queue.again(this.requests.disconnected());
-    if (closing?.reconnect === false) return this.finish(code, reason);
+    const isOver = closing?.reconnect === false || code === UNAUTHORIZED;
+    // Another token may do.
+    if (isOver && !(code === UNAUTHORIZED && this.options.token)) return this.finish(code, reason);
     const after = closing?.after as number | undefined;
     const next = this.backoff.next(after);
     this.notBefore = this.environment.now() + (after ?? 0);
@@ -220,6 +234,7 @@ export class ReconnectingClient implements Client {
     this.link = this.connection = undefined;
     this.stopWaiting();
     this.stopWaking();
+    this.tokens.disconnected();
     const unsent = this.queue.take().filter(({ request }) => request === undefined).length;
     this.requests.close();
     this.topics.close();

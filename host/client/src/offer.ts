@@ -4,9 +4,9 @@ export const NAME = "hassock.v1";
 /** The host reads at most 16 KiB of a request, with whatever cookies there are. */
 const MOST = 4096;
 
-/** The subprotocols that a client offers: that of the host, what the client knows from before, and those of the module. The
- *  positions are the most important first: as many as there is room for. */
-export function offer(since: Iterable<[topic: string, position: string]>, protocols: string[]): string[] {
+/** The subprotocols that a client offers: that of the host, what the client knows from before and its token, and those of the
+ *  module. The positions are the most important first: as many as there is room for. */
+export function offer(since: Iterable<[topic: string, position: string]>, protocols: string[], token?: string): string[] {
   const known: Record<string, string> = {};
   let room = MOST;
   for (const [topic, position] of since) {
@@ -15,8 +15,9 @@ export function offer(since: Iterable<[topic: string, position: string]>, protoc
     if (room < 0) break;
     known[topic] = position;
   }
-  const state = Object.keys(known).length ? [`${NAME}.${base64url(JSON.stringify({ since: known }))}`] : [];
-  return [NAME, ...state, ...protocols];
+  const state = { since: Object.keys(known).length ? known : undefined, token };
+  const json = JSON.stringify(state);
+  return [NAME, ...(json === "{}" ? [] : [`${NAME}.${base64url(json)}`]), ...protocols];
 }
 
 function base64url(text: string): string {

@@ -28,7 +28,7 @@ test("each message of a client is written", () => {
 });
 
 test("each handshake offers what the client knows", () => {
-  for (const { since, protocols, offered } of vectors.offers) {
-    assert.deepEqual(offer(Object.entries(since), protocols), offered);
+  for (const { since, token, protocols, offered } of vectors.offers) {
+    assert.deepEqual(offer(Object.entries(since), protocols, token), offered);
   }
 });

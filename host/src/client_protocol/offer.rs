@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::{NAME, Position};
+use super::{ClientToken, NAME, Position};
 
 /// What a client knows from a connection before this one. It comes as another subprotocol, because a browser lets a page set
 /// nothing else but the address, which is written to logs: `hassock.v1.` and base64url of JSON, without padding.
@@ -15,6 +15,9 @@ pub(crate) struct ClientState {
     /// The position up to which the client has the messages of a topic.
     #[serde(default)]
     pub(crate) since: BTreeMap<String, Position>,
+    /// A token, for the host alone.
+    #[serde(default)]
+    pub(crate) token: Option<ClientToken>,
 }
 
 /// The subprotocols that a client offers.
@@ -68,7 +71,9 @@ mod tests {
         let offer = offered(state("{\"since\":{\"room:1\":\"a-7\"},\"later\":1}")).unwrap();
         assert_eq!(offer.subprotocols, ["chat"]);
         let since = BTreeMap::from([("room:1".to_owned(), Position { epoch: 10, offset: 7 })]);
-        assert_eq!(offer.state, Some(ClientState { since }));
+        assert_eq!(offer.state, Some(ClientState { since, token: None }));
+        let token = offered(state("{\"token\":\"a.b.c\"}")).unwrap().state.unwrap().token;
+        assert_eq!(token.unwrap().expose(), "a.b.c");
     }
 
     #[test]

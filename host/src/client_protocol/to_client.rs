@@ -59,6 +59,16 @@ pub(crate) enum ToClient<'a> {
         /// The subprotocol that the module chose.
         #[serde(skip_serializing_if = "Option::is_none")]
         subprotocol: Option<&'a str>,
+        /// Milliseconds until the client's token expires, if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<u64>,
+    },
+    /// The token is accepted, and is used from now on.
+    Token {
+        request: u64,
+        /// Milliseconds until it expires, if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<u64>,
     },
     /// The connection is subscribed. What was missed comes next.
     Subscribed {

@@ -28,6 +28,7 @@ struct Vector {
 #[derive(Deserialize)]
 struct OfferVector {
     since: std::collections::BTreeMap<String, Position>,
+    token: Option<String>,
     protocols: Vec<String>,
     offered: Vec<String>,
 }
@@ -102,7 +103,9 @@ fn header(header: &Value) -> String {
             connection: header["connection"].as_u64().unwrap(),
             heartbeat: header["heartbeat"].as_u64().unwrap(),
             subprotocol: text("subprotocol"),
+            expires: header["expires"].as_u64(),
         },
+        Some("token") => ToClient::Token { request: request.unwrap(), expires: header["expires"].as_u64() },
         Some("subscribed") => ToClient::Subscribed {
             topic,
             request,
@@ -117,7 +120,8 @@ fn header(header: &Value) -> String {
         Some("position") => ToClient::Position { topic, position: position(&header["position"]).unwrap() },
         Some("reply") => ToClient::Reply { request: request.unwrap() },
         Some("error") => {
-            let code = ["refused", "closing"].into_iter().find(|code| text("code") == Some(code)).unwrap();
+            let code =
+                ["refused", "closing", "invalid-token"].into_iter().find(|code| text("code") == Some(code)).unwrap();
             ToClient::Error { request: request.unwrap(), code, message: text("message").unwrap() }
         }
         Some("heartbeat") => ToClient::Heartbeat,
@@ -138,6 +142,7 @@ fn control(header: &Value) -> Control {
         }
         "unsubscribe" => Control::Unsubscribe { topic },
         "request" => Control::Request { request },
+        "token" => Control::Token { request, token: header["token"].as_str().unwrap().into() },
         "heartbeat" => Control::Heartbeat,
         other => panic!("{other} is not a message of a client"),
     }
@@ -180,8 +185,11 @@ fn the_host_reads_those_of_clients() {
 
 #[test]
 fn the_host_reads_what_clients_offer() {
-    for OfferVector { since, protocols, offered: offer } in vectors().offers {
-        let expected = offer::Offer { subprotocols: protocols, state: Some(ClientState { since }) };
+    for OfferVector { since, token, protocols, offered: offer } in vectors().offers {
+        let expected = Offer {
+            subprotocols: protocols,
+            state: Some(ClientState { since, token: token.as_deref().map(Into::into) }),
+        };
         assert_eq!(offered(offer), Ok(expected));
     }
 }

@@ -10,7 +10,7 @@ use super::event::{Entry, Event};
 use super::redact::Redaction;
 use crate::app::App;
 use crate::app::recording::{End, Next, RecordOptions, Recording};
-use crate::config::Size;
+use crate::config::{AppConfig, Size};
 
 /// Bytes of lines that go together.
 const CHUNK: usize = 16 << 10;
@@ -36,7 +36,7 @@ impl Reader {
         let version = app.versions.serving().id.to_string();
         let first = Event::Began { app: app.name.to_string(), version, connections: options.connections, clock };
         let reader = Self {
-            redaction: Redaction::new(&app.setup().config.record),
+            redaction: redaction(&app.setup().config),
             app: Arc::clone(app),
             recording,
             draining,
@@ -110,6 +110,10 @@ impl Drop for Reader {
         self.app.recorder.stop(&self.recording);
         tracing::info!(app = %self.app.name, "recording ended");
     }
+}
+
+fn redaction(config: &AppConfig) -> Redaction {
+    Redaction::new(&config.record).and_places(config.auth.as_ref())
 }
 
 fn write(lines: &mut Vec<u8>, at: Duration, event: Event) {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::event::{EndedBy, Event, Received, RecordedRequest, Sent};
 use crate::app::recording::RawEvent;
-use crate::config::{RecordConfig, SECRET_PARAMETERS};
+use crate::config::{AuthConfig, RecordConfig, SECRET_PARAMETERS, TokenPlace};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
 
 /// Stands for a redacted value.
@@ -19,13 +19,17 @@ const REDACTED: &str = "redacted";
 const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"];
 
 /// How a subprotocol begins that is, or announces, a token. The third is that of Kubernetes.
-const TOKENS: [&str; 7] = ["bearer", "token", "base64url.bearer", "access_token", "access-token", "auth", "jwt"];
+const TOKENS: [&str; 8] =
+    ["bearer", "token", "base64url.bearer", "access_token", "access-token", "auth", "jwt", "hassock.token."];
 
 /// The length from which a subprotocol with a digit counts as a token. The longest registered name has 32 bytes and no digit.
 const LEAST_TOKEN: usize = 32;
 
 /// Header fields with credentials, which are always redacted.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+
+/// Stands for a message in which a client of `hassock.v1` sends a token.
+const TOKEN_MESSAGE: &str = "{\"type\":\"token\",\"request\":0,\"token\":\"redacted\"}\n";
 
 /// The names of what is redacted, in lower case: capital letters do not matter.
 pub(super) struct Redaction {
@@ -47,6 +51,16 @@ impl Redaction {
                 .collect(),
             fields: named(&config.redact_fields).collect(),
         }
+    }
+
+    /// The same, with the parameters in which an app expects tokens.
+    pub(super) fn and_places(mut self, auth: Option<&AuthConfig>) -> Self {
+        let places = auth.into_iter().flat_map(|auth| &auth.token_from);
+        self.parameters.extend(places.filter_map(|place| match place {
+            TokenPlace::Query(name) => Some(name.to_lowercase()),
+            TokenPlace::Header | TokenPlace::Cookie(_) | TokenPlace::Subprotocol => None,
+        }));
+        self
     }
 
     fn redacts_field(&self, field: &str) -> bool {
@@ -126,6 +140,8 @@ impl Redaction {
 
     fn sent(&self, message: Message) -> Sent {
         match message {
+            Message::Text(text) if is_token_message(text.as_bytes()) => Sent::Text(TOKEN_MESSAGE.to_owned()),
+            Message::Binary(data) if is_token_message(&data) => Sent::Text(TOKEN_MESSAGE.to_owned()),
             Message::Text(text) => Sent::Text(self.redacted(&text).unwrap_or(text)),
             Message::Binary(data) => Sent::Binary(self.binary(data)),
         }
@@ -218,6 +234,17 @@ impl Redaction {
             _ => {}
         }
     }
+}
+
+/// Whether a message is one in which a client of `hassock.v1` sends a token: the header of a message is a line.
+fn is_token_message(message: &[u8]) -> bool {
+    let Some(header) = message.split(|byte| *byte == b'\n').next().filter(|header| header.len() < message.len()) else {
+        return false;
+    };
+    let header: Option<Json> = serde_json::from_slice(header).ok();
+    header.is_some_and(|header| {
+        header.get("type").and_then(Json::as_str) == Some("token") && header.get("token").is_some()
+    })
 }
 
 fn is_own(name: &str) -> bool {

@@ -4,6 +4,7 @@
 mod close_handshake;
 mod rate_limiter;
 mod read;
+mod refresh;
 mod run;
 mod spoken;
 mod transport;

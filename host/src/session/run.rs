@@ -58,6 +58,12 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
     tokio::join!(close_handshake, opened.finish(close.clone()));
 }
 
+/// The time, or that at which the token of the client expires, if that is earlier.
+fn not_after_the_token(due: Instant, opened: &Opened) -> Instant {
+    let closes = opened.connection.token.as_ref().and_then(|token| token.closes());
+    closes.map_or(due, |closes| closes.min(due))
+}
+
 pub(super) struct Session<'a, S> {
     pub(super) opened: &'a Opened,
     reader: Reader,
@@ -90,7 +96,7 @@ impl<'a, S: Transport> Session<'a, S> {
         let now = Instant::now();
         Self {
             rate: RateLimiter::new(limits.messages_per_second, now),
-            alarm: Box::pin(sleep_until(now + limits.keepalive.get())),
+            alarm: Box::pin(sleep_until(not_after_the_token(now + limits.keepalive.get(), opened))),
             writer: Writer::new(socket, limits.write_timeout.get()),
             reader,
             paused_until: None,
@@ -209,7 +215,7 @@ impl<'a, S: Transport> Session<'a, S> {
         self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);
-            self.alarm.as_mut().reset(resume);
+            self.set_alarm(resume);
         }
         if let Some(tap) = self.opened.connection.tap() {
             tap.sent(&batch.messages);
@@ -303,6 +309,11 @@ impl<'a, S: Transport> Session<'a, S> {
             result = &mut call => (result, None),
             lost = pump => (call.await, Some(lost)),
         };
+        // Heartbeats during the call have set the alarm without regard to the token: it must not end a call.
+        let due = not_after_the_token(self.alarm.deadline(), self.opened);
+        if due < self.alarm.deadline() {
+            self.alarm.as_mut().reset(due);
+        }
         self.called(result, lost)
     }
 
@@ -327,9 +338,12 @@ impl<'a, S: Transport> Session<'a, S> {
             self.opened.connection.wake();
         }
         let now = Instant::now();
+        if self.opened.connection.token.as_ref().and_then(|token| token.closes()).is_some_and(|closes| closes <= now) {
+            return Err(Close::token_expired());
+        }
         if let Some(until) = self.paused_until {
             if until > now {
-                self.alarm.as_mut().reset(until);
+                self.set_alarm(until);
                 return Ok(());
             }
             // Nothing was read meanwhile, so its silence says nothing.
@@ -342,6 +356,11 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         let keepalive = self.opened.limits.keepalive.get();
         if self.opened.connection.speaks() {
+            // The alarm may have been for a token that has been replaced.
+            if let Some(answered_by) = self.pinged_at.map(|pinged_at| pinged_at + keepalive).filter(|by| *by > now) {
+                self.set_alarm(answered_by);
+                return Ok(());
+            }
             return Box::pin(self.heartbeat(now + keepalive, now)).await;
         }
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
@@ -353,7 +372,7 @@ impl<'a, S: Transport> Session<'a, S> {
             self.writer.ping(&self.opened.connection).await?;
             due = now + keepalive;
         }
-        self.alarm.as_mut().reset(due);
+        self.set_alarm(due);
         Ok(())
     }
 
@@ -365,7 +384,12 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         self.pinged_at = Some(now);
         self.writer.write_now(ToClient::Heartbeat.encoded(), &self.opened.connection).await?;
-        self.alarm.as_mut().reset(next);
+        self.set_alarm(next);
         Ok(())
+    }
+
+    /// Ring then, or earlier if the token of the client expires before.
+    fn set_alarm(&mut self, due: Instant) {
+        self.alarm.as_mut().reset(not_after_the_token(due, self.opened));
     }
 }

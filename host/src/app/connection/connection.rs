@@ -16,8 +16,10 @@ use parking_lot::Mutex;
 use super::close::Close;
 use super::outbox::{Outbox, Published};
 use super::protocol_client::ProtocolClient;
+use super::token_in_use::TokenInUse;
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
+use crate::auth::Verified;
 use crate::client_protocol::{ClientState, Position, ToClient};
 use crate::memory_budget::{MemoryBudget, Share, Use};
 
@@ -70,6 +72,8 @@ pub struct Connection {
     presence: Mutex<Bytes>,
     /// What its client has said in the client protocol, if it speaks that.
     pub(crate) client: Option<Box<ProtocolClient>>,
+    /// The token that its client has shown. Boxed: most connections have none.
+    pub(crate) token: Option<Box<TokenInUse>>,
     /// What the connection takes up of the bounds of the host.
     _slot: Slot,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
@@ -100,6 +104,7 @@ impl Connection {
             is_behind: AtomicBool::new(false),
             presence: Mutex::default(),
             client: None,
+            token: None,
             outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
@@ -127,6 +132,12 @@ impl Connection {
         self
     }
 
+    /// The same, whose client has shown a token.
+    pub(crate) fn entitled(mut self, verified: Option<&Verified>) -> Self {
+        self.token = verified.map(|verified| Box::new(TokenInUse::new(verified)));
+        self
+    }
+
     /// What the module tells others about it, if it does.
     pub(crate) fn presence(&self) -> Option<String> {
         let presence = self.presence.lock();
@@ -151,6 +162,7 @@ impl Connection {
             connection: self.id,
             heartbeat: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
             subprotocol: client.subprotocol(),
+            expires: self.token.as_ref().and_then(|token| token.expires()),
         };
         Some(connected.encoded())
     }

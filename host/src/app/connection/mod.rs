@@ -7,6 +7,7 @@ mod opened;
 mod outbox;
 mod protocol_client;
 mod registry;
+mod token_in_use;
 mod version_binding;
 
 pub(crate) use close::side_name;

@@ -1,0 +1,38 @@
+//! The token of a client, verified before the module is asked.
+
+use std::time::SystemTime;
+
+use crate::app::Setup;
+use crate::auth::{self, AuthError, Presented, Verified};
+use crate::client_protocol::Offer;
+use crate::module::bindings::hassock::host::types::Request;
+
+/// Verify the token of a request, if the app demands one. The request has its claims afterwards, and no token among its
+/// subprotocols. None if the client has no token and needs none.
+///
+/// # Errors
+/// Why it does not get in.
+pub(super) async fn authenticate(
+    setup: &Setup,
+    request: &mut Request,
+    offer: &mut Offer,
+    now: SystemTime,
+) -> Result<Option<Verified>, AuthError> {
+    let state = offer.state.as_mut().and_then(|state| state.token.take()).map(String::from);
+    let Some(authenticator) = &setup.auth else { return Ok(None) };
+    let presented = Presented {
+        query: request.query.as_deref(),
+        headers: &request.headers,
+        subprotocols: &mut offer.subprotocols,
+        state,
+    };
+    let token = auth::find(authenticator.places(), presented);
+    auth::strip(&mut request.headers);
+    let verified = match token {
+        Some(token) => Some(authenticator.verify(&token, now).await?),
+        None if authenticator.is_required() => return Err(AuthError::Missing),
+        None => None,
+    };
+    request.claims = verified.as_ref().map(|verified| verified.claims.clone());
+    Ok(verified)
+}
