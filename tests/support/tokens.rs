@@ -94,6 +94,12 @@ impl TokenMaker {
         Self { id: Some(id.to_owned()), ..self }
     }
 
+    /// The same without a key id.
+    #[must_use]
+    pub fn anonymous(self) -> Self {
+        Self { id: None, ..self }
+    }
+
     /// A token with these claims.
     pub fn token(&self, claims: &Value) -> String {
         let mut header = json!({ "alg": self.algorithm, "typ": "JWT" });
