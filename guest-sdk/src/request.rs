@@ -85,10 +85,21 @@ impl Request {
     ///     admin: bool,
     /// }
     ///
-    /// # fn on_open(request: &Request) -> Result<Acceptance, Refusal> {
-    /// let Some(claims) = request.claims::<Claims>()? else { return Err(Refusal::new(403, "log in first")) };
-    /// # let _ = (claims.sub, claims.admin);
-    /// # Ok(Acceptance::new())
+    /// # #[derive(Default)]
+    /// # struct Chat;
+    /// # impl Handler for Chat {
+    /// # type Message<'a> = MessageRef<'a>;
+    /// fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+    ///     let Some(claims) = request.claims::<Claims>()? else {
+    ///         // A browser hides the status of a handshake from its page, but not the code of a close.
+    ///         connection.close(4401, "log in first")?;
+    ///         return Ok(Acceptance::new());
+    ///     };
+    ///     // …
+    /// #    let _ = (claims.sub, claims.admin);
+    ///     Ok(Acceptance::new())
+    /// }
+    /// #     fn on_message(&self, _: Connection, _: MessageRef<'_>) -> Result<()> { Ok(()) }
     /// # }
     /// ```
     ///

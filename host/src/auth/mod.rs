@@ -15,5 +15,5 @@ mod verify;
 
 pub(crate) use authenticator::Authenticator;
 pub(crate) use error::AuthError;
-pub(crate) use places::{Presented, find, strip};
+pub(crate) use places::{CHOICE, Presented, find, strip};
 pub(crate) use verify::{Expiry, Verified};

@@ -6,6 +6,10 @@ use crate::config::TokenPlace;
 /// How a subprotocol begins that is a token: a browser lets a page set nothing else but the address.
 const OFFERED: &str = "hassock.token.";
 
+/// What a page offers beside its token, so that the host can choose something: a browser does not accept an answer that chooses
+/// nothing, and the token itself does not belong into one.
+pub(crate) const CHOICE: &str = "hassock.token";
+
 /// What a request has beside its address and its header fields.
 pub(crate) struct Presented<'a> {
     /// The query of the address.
@@ -39,7 +43,8 @@ pub(crate) fn find(places: &[TokenPlace], mut presented: Presented<'_>) -> Optio
 /// which may have one.
 pub(crate) fn strip(headers: &mut [(String, String)]) {
     let is_secret = |offer: &str| {
-        offer.starts_with(OFFERED)
+        offer == CHOICE
+            || offer.starts_with(OFFERED)
             || offer.strip_prefix(client_protocol::NAME).is_some_and(|rest| rest.starts_with('.'))
     };
     for (_, value) in headers.iter_mut().filter(|(name, _)| name == "sec-websocket-protocol") {
@@ -50,7 +55,7 @@ pub(crate) fn strip(headers: &mut [(String, String)]) {
 
 fn take_offered(subprotocols: &mut Vec<String>) -> Option<String> {
     let token = subprotocols.iter().find_map(|offered| offered.strip_prefix(OFFERED)).map(str::to_owned);
-    subprotocols.retain(|offered| !offered.starts_with(OFFERED));
+    subprotocols.retain(|offered| offered != CHOICE && !offered.starts_with(OFFERED));
     token
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
-use super::authentication::authenticate;
+use super::authentication::{authenticate, choose};
 use super::client::{header, resolve, to_contract};
 use super::decision::{Entered, decide, turn_down};
 use super::{Client, Pending, compression, health, library, page, public};
@@ -203,6 +203,7 @@ async fn hand_over(
     match outcome {
         Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
+            choose(&setup, request.headers(), switch.headers_mut());
             switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
             switch.extensions_mut().insert(HandshakeOutcome::Accepted);
             *accepted.lock() = Some(Pending { opened, upgrade: hyper::upgrade::on(request) });

@@ -23,7 +23,7 @@ async fn a_token_comes_from_each_place() {
     let token = |user: &str| maker().for_seconds(user, 60);
     let header = ("authorization", format!("bearer {}", token("header")));
     let cookie = ("cookie", format!("a=1; session={}; b=2", token("cookie")));
-    let offer = ("sec-websocket-protocol", format!("hassock.token.{}", token("offer")));
+    let offer = ("sec-websocket-protocol", format!("hassock.token, hassock.token.{}", token("offer")));
     let plain = "/probe?open=claims";
     let query = format!("{plain}&jwt={}", token("query"));
     for (path, fields, user) in [
@@ -70,6 +70,13 @@ async fn a_token_among_the_subprotocols_is_not_for_the_module() {
     assert_eq!(client.response.headers()["sec-websocket-protocol"], "chat.v1");
     let mut client = connect(&host, "/probe?open=offered", &[offer]).await.unwrap();
     assert_eq!(client.text().await, "chat.v1");
+    // A browser does not accept an answer that chooses none of what its page offers.
+    let offer = ("sec-websocket-protocol", format!("hassock.token, hassock.token.{token}"));
+    let client = connect(&host, "/probe", &[offer]).await.unwrap();
+    assert_eq!(client.response.headers()["sec-websocket-protocol"], "hassock.token");
+    let offer = ("sec-websocket-protocol", format!("hassock.token, chat.v1, hassock.token.{token}"));
+    let client = connect(&host, "/probe", &[offer]).await.unwrap();
+    assert_eq!(client.response.headers()["sec-websocket-protocol"], "chat.v1", "the module chooses first");
 
     let said = state(&json!({ "token": token }).to_string());
     let offers = ["hassock.v1", said.as_str(), "chat.v1"];

@@ -109,7 +109,7 @@ async fn an_outage_of_the_keys_is_one_line() {
         server.asked() >= 2
     })
     .await;
-    let lines = host.logs("the keys of tokens cannot be fetched", 1).await;
+    let lines = host.logs("the keys of tokens cannot be fetched; those", 1).await;
     assert_eq!((lines.len(), &lines[0]["level"], &lines[0]["app"]), (1, &json!("WARN"), &json!("probe")));
     assert!(lines[0]["url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{lines:?}");
     server.serve_keys(&[&maker]);

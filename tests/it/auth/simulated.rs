@@ -12,7 +12,7 @@ use super::*;
 fn folder(auth: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hassock.toml");
-    std::fs::write(&file, format!("{}[apps.probe.auth]\n{auth}", app("probe", &guest("probe")))).unwrap();
+    std::fs::write(&file, config(auth)).unwrap();
     (folder, file)
 }
 
