@@ -68,8 +68,8 @@ pub struct Connection {
     is_traced: AtomicBool,
     /// It has not got everything yet that is kept of its topics.
     is_behind: AtomicBool,
-    /// What the module tells others about it.
-    presence: Mutex<Bytes>,
+    /// What the module tells others about it. Boxed: most connections have nothing of it.
+    presence: Mutex<Option<Box<Bytes>>>,
     /// What its client has said in the client protocol, if it speaks that.
     pub(crate) client: Option<Box<ProtocolClient>>,
     /// The token that its client has shown. Boxed: most connections have none.
@@ -141,12 +141,12 @@ impl Connection {
     /// What the module tells others about it, if it does.
     pub(crate) fn presence(&self) -> Option<String> {
         let presence = self.presence.lock();
-        (!presence.is_empty()).then(|| String::from_utf8_lossy(&presence).into_owned())
+        presence.as_ref().map(|presence| String::from_utf8_lossy(presence).into_owned())
     }
 
     /// Tell others this about it from now on.
     pub(crate) fn set_presence(&self, presence: Bytes) {
-        *self.presence.lock() = presence;
+        *self.presence.lock() = (!presence.is_empty()).then(|| Box::new(presence));
     }
 
     /// Whether its client speaks the client protocol.
