@@ -3,6 +3,7 @@
 mod book;
 mod expiry;
 mod keys;
+mod page;
 mod places;
 mod secrecy;
 mod sets;
