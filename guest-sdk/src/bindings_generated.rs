@@ -65,6 +65,9 @@ pub mod hassock {
                 pub subprotocols: _rt::Vec<_rt::String>,
                 /// Whether the client used TLS, to the host itself or to a proxy that the host trusts.
                 pub secure: bool,
+                /// What the client's token says, if the config of the app demands one (`[apps.NAME.auth]`): the claims as the JSON object
+                /// that the token has, after the host has verified it. `none` without a token.
+                pub claims: ::core::option::Option<_rt::String>,
             }
             impl ::core::fmt::Debug for Request {
                 fn fmt(
@@ -78,6 +81,7 @@ pub mod hassock {
                         .field("remote-address", &self.remote_address)
                         .field("subprotocols", &self.subprotocols)
                         .field("secure", &self.secure)
+                        .field("claims", &self.claims)
                         .finish()
                 }
             }
@@ -6885,10 +6889,13 @@ pub mod exports {
                     arg10: *mut u8,
                     arg11: usize,
                     arg12: i32,
+                    arg13: i32,
+                    arg14: *mut u8,
+                    arg15: usize,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result14 = {
+                        let result15 = {
                             let len0 = arg2;
                             let bytes0 = _rt::Vec::from_raw_parts(
                                 arg1.cast(),
@@ -6989,29 +6996,45 @@ pub mod exports {
                                     remote_address: _rt::string_lift(bytes9),
                                     subprotocols: result13,
                                     secure: _rt::bool_lift(arg12 as u8),
+                                    claims: match arg13 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let len14 = arg15;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    arg14.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
                                 },
                             )
                         };
-                        let ptr15 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result14 {
+                        let ptr16 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result15 {
                             Ok(_) => {
-                                *ptr15.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr16.add(0).cast::<u8>() = (0i32) as u8;
                             }
                             Err(e) => {
-                                *ptr15.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec16 = (e.into_bytes()).into_boxed_slice();
-                                let ptr16 = vec16.as_ptr().cast::<u8>();
-                                let len16 = vec16.len();
-                                ::core::mem::forget(vec16);
-                                *ptr15
+                                *ptr16.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec17 = (e.into_bytes()).into_boxed_slice();
+                                let ptr17 = vec17.as_ptr().cast::<u8>();
+                                let len17 = vec17.len();
+                                ::core::mem::forget(vec17);
+                                *ptr16
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len16;
-                                *ptr15
+                                    .cast::<usize>() = len17;
+                                *ptr16
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr16.cast_mut();
+                                    .cast::<*mut u8>() = ptr17.cast_mut();
                             }
                         };
-                        ptr15
+                        ptr16
                     }
                 }
                 #[doc(hidden)]
@@ -7054,10 +7077,11 @@ pub mod exports {
                         "C" fn export_resumed(arg0 : i64, arg1 : * mut u8, arg2 : usize,
                         arg3 : i32, arg4 : * mut u8, arg5 : usize, arg6 : * mut u8, arg7
                         : usize, arg8 : * mut u8, arg9 : usize, arg10 : * mut u8, arg11 :
-                        usize, arg12 : i32,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        usize, arg12 : i32, arg13 : i32, arg14 : * mut u8, arg15 :
+                        usize,) -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_resumed_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5,
-                        arg6, arg7, arg8, arg9, arg10, arg11, arg12) } } #[unsafe
-                        (export_name =
+                        arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13, arg14, arg15)
+                        } } #[unsafe (export_name =
                         "cabi_post_hassock:host/resumption-handler@0.1.0#resumed")]
                         unsafe extern "C" fn _post_return_resumed(arg0 : * mut u8,) {
                         unsafe { $($path_to_types)*:: __post_return_resumed::<$ty >
@@ -7337,10 +7361,13 @@ pub mod exports {
                     arg10: *mut u8,
                     arg11: usize,
                     arg12: i32,
+                    arg13: i32,
+                    arg14: *mut u8,
+                    arg15: usize,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result14 = {
+                        let result15 = {
                             let len0 = arg2;
                             let bytes0 = _rt::Vec::from_raw_parts(
                                 arg1.cast(),
@@ -7441,197 +7468,213 @@ pub mod exports {
                                     remote_address: _rt::string_lift(bytes9),
                                     subprotocols: result13,
                                     secure: _rt::bool_lift(arg12 as u8),
+                                    claims: match arg13 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let len14 = arg15;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    arg14.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
                                 },
                             )
                         };
-                        let ptr15 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result14 {
+                        let ptr16 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result15 {
                             Ok(e) => {
-                                *ptr15.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr16.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::hassock::host::types::Acceptance {
-                                    subprotocol: subprotocol16,
-                                    headers: headers16,
-                                    topics: topics16,
-                                    attachment: attachment16,
+                                    subprotocol: subprotocol17,
+                                    headers: headers17,
+                                    topics: topics17,
+                                    attachment: attachment17,
                                 } = e;
-                                match subprotocol16 {
+                                match subprotocol17 {
                                     Some(e) => {
-                                        *ptr15
+                                        *ptr16
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec17 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr17 = vec17.as_ptr().cast::<u8>();
-                                        let len17 = vec17.len();
-                                        ::core::mem::forget(vec17);
-                                        *ptr15
+                                        let vec18 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr18 = vec18.as_ptr().cast::<u8>();
+                                        let len18 = vec18.len();
+                                        ::core::mem::forget(vec18);
+                                        *ptr16
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len17;
-                                        *ptr15
+                                            .cast::<usize>() = len18;
+                                        *ptr16
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr17.cast_mut();
+                                            .cast::<*mut u8>() = ptr18.cast_mut();
                                     }
                                     None => {
-                                        *ptr15
+                                        *ptr16
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
-                                let vec21 = headers16;
-                                let len21 = vec21.len();
-                                let layout21 = _rt::alloc::Layout::from_size_align(
-                                        vec21.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                let vec22 = headers17;
+                                let len22 = vec22.len();
+                                let layout22 = _rt::alloc::Layout::from_size_align(
+                                        vec22.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result21, _cleanup21) = wit_bindgen::rt::Cleanup::new(
-                                    layout21,
+                                let (result22, _cleanup22) = wit_bindgen::rt::Cleanup::new(
+                                    layout22,
                                 );
-                                if let Some(cleanup) = _cleanup21 {
+                                if let Some(cleanup) = _cleanup22 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec21.into_iter().enumerate() {
-                                    let base = result21
+                                for (i, e) in vec22.into_iter().enumerate() {
+                                    let base = result22
                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let (t18_0, t18_1) = e;
-                                        let vec19 = (t18_0.into_bytes()).into_boxed_slice();
-                                        let ptr19 = vec19.as_ptr().cast::<u8>();
-                                        let len19 = vec19.len();
-                                        ::core::mem::forget(vec19);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len19;
-                                        *base.add(0).cast::<*mut u8>() = ptr19.cast_mut();
-                                        let vec20 = (t18_1.into_bytes()).into_boxed_slice();
+                                        let (t19_0, t19_1) = e;
+                                        let vec20 = (t19_0.into_bytes()).into_boxed_slice();
                                         let ptr20 = vec20.as_ptr().cast::<u8>();
                                         let len20 = vec20.len();
                                         ::core::mem::forget(vec20);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len20;
+                                        *base.add(0).cast::<*mut u8>() = ptr20.cast_mut();
+                                        let vec21 = (t19_1.into_bytes()).into_boxed_slice();
+                                        let ptr21 = vec21.as_ptr().cast::<u8>();
+                                        let len21 = vec21.len();
+                                        ::core::mem::forget(vec21);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len21;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr20.cast_mut();
+                                            .cast::<*mut u8>() = ptr21.cast_mut();
                                     }
                                 }
-                                *ptr15
+                                *ptr16
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len21;
-                                *ptr15
+                                    .cast::<usize>() = len22;
+                                *ptr16
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result21;
-                                let vec23 = topics16;
-                                let len23 = vec23.len();
-                                let layout23 = _rt::alloc::Layout::from_size_align(
-                                        vec23.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result22;
+                                let vec24 = topics17;
+                                let len24 = vec24.len();
+                                let layout24 = _rt::alloc::Layout::from_size_align(
+                                        vec24.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result23, _cleanup23) = wit_bindgen::rt::Cleanup::new(
-                                    layout23,
+                                let (result24, _cleanup24) = wit_bindgen::rt::Cleanup::new(
+                                    layout24,
                                 );
-                                if let Some(cleanup) = _cleanup23 {
+                                if let Some(cleanup) = _cleanup24 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec23.into_iter().enumerate() {
-                                    let base = result23
+                                for (i, e) in vec24.into_iter().enumerate() {
+                                    let base = result24
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec22 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr22 = vec22.as_ptr().cast::<u8>();
-                                        let len22 = vec22.len();
-                                        ::core::mem::forget(vec22);
+                                        let vec23 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr23 = vec23.as_ptr().cast::<u8>();
+                                        let len23 = vec23.len();
+                                        ::core::mem::forget(vec23);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len22;
-                                        *base.add(0).cast::<*mut u8>() = ptr22.cast_mut();
+                                            .cast::<usize>() = len23;
+                                        *base.add(0).cast::<*mut u8>() = ptr23.cast_mut();
                                     }
                                 }
-                                *ptr15
+                                *ptr16
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len23;
-                                *ptr15
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result23;
-                                let vec24 = <_ as Into<_rt::Vec<_>>>::into(attachment16)
-                                    .into_boxed_slice();
-                                let ptr24 = vec24.as_ptr().cast::<u8>();
-                                let len24 = vec24.len();
-                                ::core::mem::forget(vec24);
-                                *ptr15
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len24;
-                                *ptr15
+                                *ptr16
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result24;
+                                let vec25 = <_ as Into<_rt::Vec<_>>>::into(attachment17)
+                                    .into_boxed_slice();
+                                let ptr25 = vec25.as_ptr().cast::<u8>();
+                                let len25 = vec25.len();
+                                ::core::mem::forget(vec25);
+                                *ptr16
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len25;
+                                *ptr16
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr24.cast_mut();
+                                    .cast::<*mut u8>() = ptr25.cast_mut();
                             }
                             Err(e) => {
-                                *ptr15.add(0).cast::<u8>() = (1i32) as u8;
+                                *ptr16.add(0).cast::<u8>() = (1i32) as u8;
                                 let super::super::super::super::hassock::host::types::Refusal {
-                                    status: status25,
-                                    headers: headers25,
-                                    body: body25,
+                                    status: status26,
+                                    headers: headers26,
+                                    body: body26,
                                 } = e;
-                                *ptr15
+                                *ptr16
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<u16>() = (_rt::as_i32(status25)) as u16;
-                                let vec29 = headers25;
-                                let len29 = vec29.len();
-                                let layout29 = _rt::alloc::Layout::from_size_align(
-                                        vec29.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<u16>() = (_rt::as_i32(status26)) as u16;
+                                let vec30 = headers26;
+                                let len30 = vec30.len();
+                                let layout30 = _rt::alloc::Layout::from_size_align(
+                                        vec30.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result29, _cleanup29) = wit_bindgen::rt::Cleanup::new(
-                                    layout29,
+                                let (result30, _cleanup30) = wit_bindgen::rt::Cleanup::new(
+                                    layout30,
                                 );
-                                if let Some(cleanup) = _cleanup29 {
+                                if let Some(cleanup) = _cleanup30 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec29.into_iter().enumerate() {
-                                    let base = result29
+                                for (i, e) in vec30.into_iter().enumerate() {
+                                    let base = result30
                                         .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let (t26_0, t26_1) = e;
-                                        let vec27 = (t26_0.into_bytes()).into_boxed_slice();
-                                        let ptr27 = vec27.as_ptr().cast::<u8>();
-                                        let len27 = vec27.len();
-                                        ::core::mem::forget(vec27);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len27;
-                                        *base.add(0).cast::<*mut u8>() = ptr27.cast_mut();
-                                        let vec28 = (t26_1.into_bytes()).into_boxed_slice();
+                                        let (t27_0, t27_1) = e;
+                                        let vec28 = (t27_0.into_bytes()).into_boxed_slice();
                                         let ptr28 = vec28.as_ptr().cast::<u8>();
                                         let len28 = vec28.len();
                                         ::core::mem::forget(vec28);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len28;
+                                        *base.add(0).cast::<*mut u8>() = ptr28.cast_mut();
+                                        let vec29 = (t27_1.into_bytes()).into_boxed_slice();
+                                        let ptr29 = vec29.as_ptr().cast::<u8>();
+                                        let len29 = vec29.len();
+                                        ::core::mem::forget(vec29);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len29;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr28.cast_mut();
+                                            .cast::<*mut u8>() = ptr29.cast_mut();
                                     }
                                 }
-                                *ptr15
+                                *ptr16
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len29;
-                                *ptr15
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result29;
-                                let vec30 = (body25.into_bytes()).into_boxed_slice();
-                                let ptr30 = vec30.as_ptr().cast::<u8>();
-                                let len30 = vec30.len();
-                                ::core::mem::forget(vec30);
-                                *ptr15
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len30;
-                                *ptr15
+                                *ptr16
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result30;
+                                let vec31 = (body26.into_bytes()).into_boxed_slice();
+                                let ptr31 = vec31.as_ptr().cast::<u8>();
+                                let len31 = vec31.len();
+                                ::core::mem::forget(vec31);
+                                *ptr16
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len31;
+                                *ptr16
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr30.cast_mut();
+                                    .cast::<*mut u8>() = ptr31.cast_mut();
                             }
                         };
-                        ptr15
+                        ptr16
                     }
                 }
                 #[doc(hidden)]
@@ -7935,12 +7978,14 @@ pub mod exports {
                         export_open(arg0 : i64, arg1 : * mut u8, arg2 : usize, arg3 :
                         i32, arg4 : * mut u8, arg5 : usize, arg6 : * mut u8, arg7 :
                         usize, arg8 : * mut u8, arg9 : usize, arg10 : * mut u8, arg11 :
-                        usize, arg12 : i32,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        usize, arg12 : i32, arg13 : i32, arg14 : * mut u8, arg15 :
+                        usize,) -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_open_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5,
-                        arg6, arg7, arg8, arg9, arg10, arg11, arg12) } } #[unsafe
-                        (export_name = "cabi_post_hassock:host/handler@0.1.0#open")]
-                        unsafe extern "C" fn _post_return_open(arg0 : * mut u8,) { unsafe
-                        { $($path_to_types)*:: __post_return_open::<$ty > (arg0) } }
+                        arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13, arg14, arg15)
+                        } } #[unsafe (export_name =
+                        "cabi_post_hassock:host/handler@0.1.0#open")] unsafe extern "C"
+                        fn _post_return_open(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_open::<$ty > (arg0) } }
                         #[unsafe (export_name = "hassock:host/handler@0.1.0#receive")]
                         unsafe extern "C" fn export_receive(arg0 : i64, arg1 : * mut u8,
                         arg2 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
@@ -8242,115 +8287,116 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4660] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4668] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae#\x01A\x02\x01A'\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb6#\x01A\x02\x01A'\x01\
 B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06binar\
 y\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\x01\
-ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\x09\x0ere\
-mote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\x0b\x01r\x04\
-\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\0\x0aacce\
-ptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07refusal\x03\
-\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09closed-by\x03\0\
-\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\x03\0\x18\
-hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\x07messa\
-ge\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0dconnecti\
-on-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x03\
-\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0boutbox\
--full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05error\x03\
-\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04send\x01\x09\
-\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\x0b\x01\
-j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-packed\x01\
-\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\x01\x0f\
-\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01@\x02\x02\
-id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\x07\x01\
-@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0aattachme\
-nt\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/connections@0\
-.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\
-\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0ftoo-ma\
-ny-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\x05e\
-rror\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01m\x05\
-\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\x03\
-now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01k\
-\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
-ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
-h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
-\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
-\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07mi\
-ssing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\x06\
-member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09subs\
-cribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1f\
-\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\x05\x01\
-@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05topics\x07m\
-essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x01\
-@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01%\x01j\
-\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
-'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
-@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
-\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\x02\x03\x02\
-\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\
-\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05b\
-ytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01\
-s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\x01r\x02\x07\
-columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0daffected-ro\
-wsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06denied\x01s\0\x10\
-unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\
-\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\
-\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01\
-i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[static]database.ope\
-n\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09statements\x0apa\
-rameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\x0c\x01\x0e\x01\
-@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18[method]databas\
-e.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\0\x1a\x04\0\
-\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09statements\x0a\
-parameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01@\x03\x04self\
-\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transaction.execute\x01\
-\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\0\x1f\x04\0\x1b\
-[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\x1f\x04\0\x1a[\
-static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollback\x01!\x03\0\x16\
-hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-\
-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01\
-s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08\
-schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04n\
-ames\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\
-\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0d\
-set-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\
-\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05de\
-bug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07mes\
-sages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\
-\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\
-\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\
-\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\
-\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.\
-2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
-\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\x01j\x01\x03\x01s\x01@\x03\x02\
-id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ereceive-packed\x01\x05\x04\0!hass\
-ock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\x01\x04\0\x0dconn\
-ection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnection\x01\x04names\x07paylo\
-ad\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01@\x02\x04names\x07payload\x02\0\
-\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:host/timer-handler@0.1.0\x05\x0c\
-\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01j\0\x01s\x01@\x02\
-\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x04\0'hassock:host/subscri\
-ption-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\
-\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02\
-id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\x04\0\"hassock:host/request\
--handler@0.1.0\x05\x0e\x02\x03\0\0\x07request\x01B\x07\x02\x03\x02\x01\x01\x04\0\
-\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x02\x01j\0\x01\
-s\x01@\x02\x02id\x01\x07request\x03\0\x04\x04\0\x07resumed\x01\x05\x04\0%hassock\
-:host/resumption-handler@0.1.0\x05\x10\x01B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05\
-check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x11\x01B\x04\x01p}\x01j\x01\
-\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\0\x07migrate\x01\x02\
-\x04\0\x1chassock:host/migration@0.1.0\x05\x12\x02\x03\0\0\x0aacceptance\x02\x03\
-\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\x01\x04\0\x0dcon\
-nection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\
-\x0f\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x13\x04\0\x0aacceptance\x03\0\x06\
-\x02\x03\x02\x01\x14\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\x15\x04\0\x07clo\
-sing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07request\x05\0\x0c\x04\0\
-\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08messages\x0e\0\x0f\x04\
-\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\x04\0\x06closed\x01\
-\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x16\x04\0\"hassock:host/complete-mo\
-dule@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ks\x01o\x02ss\x01p\x08\x01ps\x01r\x07\x04paths\x05query\x07\x07headers\x09\x0ere\
+mote-addresss\x0csubprotocols\x0a\x06secure\x7f\x06claims\x07\x04\0\x07request\x03\
+\0\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\
+\x04\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\
+\x07refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09\
+closed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\
+\x13\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\
+\0\0\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\
+\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\
+\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\
+\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\
+\x05error\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\
+\x04send\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send\
+-many\x01\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0b\
+send-packed\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-f\
+ullness\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\
+\x01@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\
+\x01\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\
+\x0aattachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/c\
+onnections@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\
+\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\
+\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\
+\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\
+\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01\
+q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\
+\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\
+\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0f\
+publish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\
+\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\
+\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07\
+missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\
+\x06member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09\
+subscribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\
+\0\x1f\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\
+\x05\x01@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05top\
+ics\x07message\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\
+\x05\x01@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01\
+%\x01j\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07his\
+tory\x01'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\
+\x01)\x01@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topi\
+cs\0+\x04\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\
+\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07bool\
+ean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04tex\
+t\x01s\0\x05bytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09\
+timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\
+\x01r\x02\x07columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0d\
+affected-rowsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06deni\
+ed\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0acon\
+straint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05\
+other\x01s\0\x04\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransac\
+tion\x03\x01\x01i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[sta\
+tic]database.open\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09\
+statements\x0aparameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\
+\x0c\x01\x0e\x01@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18\
+[method]database.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\
+\0\x1a\x04\0\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09\
+statements\x0aparameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01\
+@\x03\x04self\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transac\
+tion.execute\x01\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\
+\0\x1f\x04\0\x1b[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\
+\x1f\x04\0\x1a[static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollb\
+ack\x01!\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\
+\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timer\
+s\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08\
+every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0a\
+connection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\
+\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
+load\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04name\
+s\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\
+\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\
+\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host\
+/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/\
+about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05e\
+rror\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\
+\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\
+\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0d\
+connection-id\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\x01\
+j\x01\x03\x01s\x01@\x03\x02id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ereceiv\
+e-packed\x01\x05\x04\0!hassock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\
+\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnec\
+tion\x01\x04names\x07payload\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01@\x02\
+\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:host/\
+timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\
+\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x04\
+\0'hassock:host/subscription-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\
+\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\
+\x03\x01s\x01@\x02\x02id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\x04\0\
+\"hassock:host/request-handler@0.1.0\x05\x0e\x02\x03\0\0\x07request\x01B\x07\x02\
+\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x0f\x04\0\x07req\
+uest\x03\0\x02\x01j\0\x01s\x01@\x02\x02id\x01\x07request\x03\0\x04\x04\0\x07resu\
+med\x01\x05\x04\0%hassock:host/resumption-handler@0.1.0\x05\x10\x01B\x03\x01j\0\x01\
+s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x11\
+\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\
+\0\x07migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x12\x02\x03\0\0\x0a\
+acceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\
+\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\
+\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x13\x04\0\x0aacc\
+eptance\x03\0\x06\x02\x03\x02\x01\x14\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\
+\x15\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07reque\
+st\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08me\
+ssages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\
+\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x16\x04\0\"hass\
+ock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\
+\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen\
+-rust\x060.61.1";
         };
     };
 }
@@ -8363,89 +8409,89 @@ pub use __export_complete_module_impl as export_module;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3629] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x1b\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3637] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8f\x1b\x01A\x02\x01\
 A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
 \x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
-\0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x06\x04paths\x05query\x07\x07headers\
-\x09\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x04\0\x07request\x03\0\
-\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aattachment\x02\x04\
-\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04bodys\x04\0\x07\
-refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transport\x04\0\x09clo\
-sed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07closing\x03\0\x13\
-\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnection-id\x02\x03\0\0\
-\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\x01\x01\x04\0\x0d\
-connection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x02\x03\x02\
-\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknown-connection\0\0\x0b\
-outbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invalid\x01s\0\x04\0\x05er\
-ror\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\0\x08\x04\0\x04se\
-nd\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\0\x09send-many\x01\
-\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\x04\0\x0bsend-pa\
-cked\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0foutbox-fullness\
-\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\x10\x01\
-@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p}\x01j\x01\x12\x01\
-\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\x0a\
-attachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/conne\
-ctions@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\
-\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\0\x0f\
-too-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\x04\0\
-\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\x01\
-m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\
-\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01\
-k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\x0e\x01\
-ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0fpublis\
-h-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\x04\
-\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\0\
-\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07mi\
-ssing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\x06\
-member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09subs\
-cribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\0\x1f\
-\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\x05\x01\
-@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05topics\x07m\
-essage\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\x05\x01\
-@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01%\x01j\
-\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07history\x01\
-'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\x01)\x01\
-@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\
-\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\x02\x03\x02\
-\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\
-\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05b\
-ytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09timestamp\x01\
-s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\x01r\x02\x07\
-columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0daffected-ro\
-wsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06denied\x01s\0\x10\
-unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\
-\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\
-\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransaction\x03\x01\x01\
-i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[static]database.ope\
-n\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09statements\x0apa\
-rameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\x0c\x01\x0e\x01\
-@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18[method]databas\
-e.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\0\x1a\x04\0\
-\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09statements\x0a\
-parameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01@\x03\x04self\
-\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transaction.execute\x01\
-\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\0\x1f\x04\0\x1b\
-[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\x1f\x04\0\x1a[\
-static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollback\x01!\x03\0\x16\
-hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-\
-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01\
-s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08\
-schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04n\
-ames\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\
-\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0d\
-set-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\
-\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05de\
-bug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07mes\
-sages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\
-\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\
-\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\
-\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\
-\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.\
-2.0-rc.1\x05\x0a\x04\0Bhassock:host/complete-module-with-all-of-its-exports-remo\
-ved@0.1.0\x04\0\x0b5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
-ndgen-rust\x060.61.1";
+\0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x07\x04paths\x05query\x07\x07headers\
+\x09\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x06claims\x07\x04\0\x07\
+request\x03\0\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aat\
+tachment\x02\x04\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04\
+bodys\x04\0\x07refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transpo\
+rt\x04\0\x09closed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07\
+closing\x03\0\x13\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnect\
+ion-id\x02\x03\0\0\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\
+\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\
+\0\x02\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknow\
+n-connection\0\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invali\
+d\x01s\0\x04\0\x05error\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\
+\0\x08\x04\0\x04send\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\
+\0\x09send-many\x01\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\
+\x04\0\x0bsend-packed\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0f\
+outbox-fullness\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05cl\
+ose\x01\x10\x01@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p\
+}\x01j\x01\x12\x01\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\
+\x02\x02id\x01\x0aattachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1e\
+hassock:host/connections@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnec\
+tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
+wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
+too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
+sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
+ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
+t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
+ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
+story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
+\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
+ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
+s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02i\
+d\x01\x04data\x10\x04\0\x06member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05\
+topics\0\x1d\x04\0\x09subscribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05\
+topics\x05start\x0b\0\x1f\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\
+\x1e\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\
+\"\x01@\x03\x05topics\x07message\x03\x06except\x01\0!\x04\0\x0epublish-except\x01\
+#\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\
+\x0cpublish-with\x01%\x01j\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05li\
+mity\0&\x04\0\x07history\x01'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\
+\0(\x04\0\x07members\x01)\x01@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\
+\x01@\x01\x05topics\0+\x04\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.\
+1.0\x05\x05\x01B+\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04\
+null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decim\
+al\x01s\0\x04text\x01s\0\x05bytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08dat\
+etime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01\
+p\x04\x01p\x06\x01r\x02\x07columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01\
+kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01\
+q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exhaust\
+ed\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-l\
+ost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\
+\0\x0btransaction\x03\x01\x01i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\
+\0\x15[static]database.open\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04se\
+lf\x14\x09statements\x0aparameters\x06\0\x15\x04\0\x16[method]database.query\x01\
+\x16\x01j\x01\x0c\x01\x0e\x01@\x03\x04self\x14\x09statements\x0aparameters\x06\0\
+\x17\x04\0\x18[method]database.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01\
+@\x01\x04self\x14\0\x1a\x04\0\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\
+\x04self\x1c\x09statements\x0aparameters\x06\0\x15\x04\0\x19[method]transaction.\
+query\x01\x1d\x01@\x03\x04self\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b\
+[method]transaction.execute\x01\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topic\
+s\x07message\x01\0\x1f\x04\0\x1b[method]transaction.publish\x01\x20\x01@\x01\x0b\
+transaction\x19\0\x1f\x04\0\x1a[static]transaction.commit\x01!\x04\0\x1c[static]\
+transaction.rollback\x01!\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\
+\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0f\
+too-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08\
+after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\
+\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03\
+set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\
+\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\
+\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\
+\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
+\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16has\
+sock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hass\
+ock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\
+\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03g\
+et\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-al\
+l\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x04\0Bhassock:host/compl\
+ete-module-with-all-of-its-exports-removed@0.1.0\x04\0\x0b5\x01\0/complete-modul\
+e-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -105,8 +105,8 @@ impl From<types::Closing> for Closing {
 
 impl From<types::Request> for Request {
     fn from(request: types::Request) -> Self {
-        let types::Request { path, query, headers, remote_address, subprotocols, secure } = request;
-        Self { path, query, headers, remote_address, subprotocols, secure }
+        let types::Request { path, query, headers, remote_address, subprotocols, secure, claims } = request;
+        Self { path, query, headers, remote_address, subprotocols, secure, claims }
     }
 }
 

@@ -1,5 +1,9 @@
 //! The request for a WebSocket.
 
+use serde::Deserialize;
+
+use crate::{Context, Result};
+
 /// The HTTP request that asks for a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -9,6 +13,7 @@ pub struct Request {
     pub(crate) remote_address: String,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) secure: bool,
+    pub(crate) claims: Option<String>,
 }
 
 impl Request {
@@ -67,6 +72,48 @@ impl Request {
     pub fn secure(&self) -> bool {
         self.secure
     }
+
+    /// What the client's token says, as the application's own type; `None` if it has shown none. The host has verified the token
+    /// as the app's config demands (`[apps.NAME.auth]`), so the claims can be trusted.
+    ///
+    /// ```no_run
+    /// # use hassock_sdk::prelude::*;
+    /// #[derive(serde::Deserialize)]
+    /// struct Claims {
+    ///     sub: String,
+    ///     #[serde(default)]
+    ///     admin: bool,
+    /// }
+    ///
+    /// # #[derive(Default)]
+    /// # struct Chat;
+    /// # impl Handler for Chat {
+    /// # type Message<'a> = MessageRef<'a>;
+    /// fn on_open(&self, connection: Connection, request: &Request) -> Result<Acceptance, Refusal> {
+    ///     let Some(claims) = request.claims::<Claims>()? else {
+    ///         // A browser hides the status of a handshake from its page, but not the code of a close.
+    ///         connection.close(4401, "log in first")?;
+    ///         return Ok(Acceptance::new());
+    ///     };
+    ///     // …
+    /// #    let _ = (claims.sub, claims.admin);
+    ///     Ok(Acceptance::new())
+    /// }
+    /// #     fn on_message(&self, _: Connection, _: MessageRef<'_>) -> Result<()> { Ok(()) }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `serde_json::Error` if the claims are not of that type.
+    pub fn claims<'a, T: Deserialize<'a>>(&'a self) -> Result<Option<T>> {
+        let claims = self.claims.as_deref().map(serde_json::from_str).transpose();
+        claims.context("the claims of the token are not as expected")
+    }
+
+    /// The same as text: the JSON object that the token has.
+    pub fn claims_text(&self) -> Option<&str> {
+        self.claims.as_deref()
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +128,7 @@ mod tests {
             remote_address: "192.0.2.7:50412".into(),
             subprotocols: Vec::new(),
             secure: false,
+            claims: None,
         }
     }
 
@@ -101,6 +149,21 @@ mod tests {
         let request = request(Some("a=a%ffb&b=é%"), &[]);
         assert_eq!(request.query_value("a").as_deref(), Some("a\u{fffd}b"));
         assert_eq!(request.query_value("b").as_deref(), Some("é%"));
+    }
+
+    #[test]
+    fn claims_are_read_as_a_type() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Claims<'a> {
+            sub: &'a str,
+        }
+        let mut request = request(None, &[]);
+        assert_eq!(request.claims::<Claims<'_>>().unwrap(), None);
+        request.claims = Some("{\"sub\":\"u7\",\"exp\":1}".to_owned());
+        assert_eq!(request.claims::<Claims<'_>>().unwrap(), Some(Claims { sub: "u7" }));
+        assert_eq!(request.claims_text(), Some("{\"sub\":\"u7\",\"exp\":1}"));
+        let error = request.claims::<Vec<u8>>().unwrap_err();
+        assert!(error.is::<serde_json::Error>(), "{error:?}");
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub enum HandshakeOutcome {
     OutOfMemory,
     /// The host is stopping.
     Stopping,
+    /// The client has no token, or one that is not accepted.
+    Unauthorized,
+    /// The keys of tokens could not be fetched.
+    NoKeys,
     /// Pages of the origin may not connect.
     Origin,
     /// The request was for a host that is not served.
@@ -43,7 +47,7 @@ pub struct HandshakeCounts([AtomicU64; HandshakeOutcome::ALL.len()]);
 
 impl HandshakeOutcome {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Accepted,
         Self::Resumed,
         Self::Refused,
@@ -51,6 +55,8 @@ impl HandshakeOutcome {
         Self::Busy,
         Self::OutOfMemory,
         Self::Stopping,
+        Self::Unauthorized,
+        Self::NoKeys,
         Self::Origin,
         Self::Host,
         Self::TooMany,
@@ -71,6 +77,8 @@ impl HandshakeOutcome {
             Self::Busy => "busy",
             Self::OutOfMemory => "out-of-memory",
             Self::Stopping => "stopping",
+            Self::Unauthorized => "unauthorized",
+            Self::NoKeys => "no-keys",
             Self::Origin => "origin",
             Self::Host => "host",
             Self::TooMany => "too-many",

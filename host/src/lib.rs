@@ -15,6 +15,7 @@ pub mod config;
 mod external;
 mod handshake_counts;
 mod histogram;
+mod http_client;
 mod lazy_timeout;
 mod memory_budget;
 mod notices;
@@ -28,6 +29,8 @@ mod text;
 mod token;
 
 mod api_counts;
+
+mod auth;
 
 pub mod database;
 pub mod module;

@@ -6,6 +6,7 @@
 
 mod admin;
 mod api;
+mod auth;
 mod book;
 mod client;
 mod client_protocol;

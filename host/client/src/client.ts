@@ -8,6 +8,7 @@ import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
 import { Requests } from "./requests.js";
 import { type Encoded, Session } from "./session.js";
+import { Tokens, UNAUTHORIZED } from "./token.js";
 import { Topics } from "./topics.js";
 import type { Client, Data, Events, Handler, Options, Payload, RequestOptions, SubscribeOptions, Subscription } from "./types.js";
 
@@ -32,6 +33,7 @@ export class ReconnectingClient implements Client {
   private readonly nextNumber = counter();
   private readonly topics = new Topics(this.emitter, this.nextNumber);
   private readonly requests: Requests;
+  private readonly tokens: Tokens;
   private readonly queue: Queue;
   private readonly backoff: Backoff;
   private readonly stopWaking: () => void;
@@ -52,6 +54,7 @@ export class ReconnectingClient implements Client {
   ) {
     const { backoff, queue } = options;
     this.requests = new Requests(environment);
+    this.tokens = new Tokens(environment, options.token, this.nextNumber, (error) => this.failed("token", error));
     this.queue = new Queue(queue?.messages, queue?.bytes);
     this.backoff = new Backoff(environment, backoff?.base, backoff?.cap);
     this.stopWaking = environment.onWake(() => this.wake());
@@ -104,19 +107,24 @@ export class ReconnectingClient implements Client {
   private async attempt(): Promise<void> {
     this.state = "connecting";
     try {
-      const url = await this.address();
+      const [url, token] = await Promise.all([this.address(), this.options.token?.()]);
       // The page may have closed the client meanwhile.
       if (this.isClosed()) return;
-      const protocols = offer(this.topics.positions(), this.options.protocols ?? [], this.session?.state);
+      const before = { ...this.session?.state, token };
+      const protocols = offer(this.topics.positions(), this.options.protocols ?? [], before);
       this.link = new Link(this.environment, url, protocols, this.options.connectTimeout ?? 15_000, {
         received: (message) => this.received(message),
         ended: (code, reason) => this.ended(code, reason),
       });
     } catch (error) {
       if (this.isClosed()) return;
-      this.emitter.emit("error", new Failure("url", `cannot connect: ${String(error)}`));
+      this.failed("url", error);
       this.ended(1006, "");
     }
+  }
+
+  private failed(code: string, error: unknown): void {
+    this.emitter.emit("error", new Failure(code, `${code === "url" ? "cannot connect" : "there is no other token"}: ${String(error)}`));
   }
 
   private received(message: string | ArrayBuffer): void {
@@ -150,6 +158,8 @@ export class ReconnectingClient implements Client {
         return this.refused(header);
       case "heartbeat":
         return this.heard(header);
+      case "token":
+        return this.tokens.accepted(header.expires, (header) => this.tell(header));
       case "closing":
         this.closing = header;
     }
@@ -173,6 +183,7 @@ export class ReconnectingClient implements Client {
     this.connection = header.connection as number;
     this.link?.expect((header.heartbeat as number) + LATENESS);
     this.backoff.opened();
+    this.tokens.accepted(header.expires, (header) => this.tell(header));
     if (resumed) this.goOn(header);
     else this.begin(header);
     for (const waiting of this.queue.take()) this.write(waiting);
@@ -202,6 +213,7 @@ export class ReconnectingClient implements Client {
 
   private refused({ request, code, message }: Header): void {
     const failure = new Failure(String(code), String(message));
+    if (this.tokens.refused(request)) return this.emitter.emit("error", failure);
     if (this.requests.reject(request as number, failure)) return;
     if (this.topics.refused(request, failure) && failure.code !== "closing") this.emitter.emit("error", failure);
   }
@@ -247,7 +259,10 @@ export class ReconnectingClient implements Client {
     this.link = this.closing = this.connection = undefined;
     // A connection that the host has closed does not go on.
     if (closing || !this.session) this.leave();
-    if (closing?.reconnect === false) return this.finish(code, reason);
+    this.tokens.disconnected();
+    const isOver = closing?.reconnect === false || code === UNAUTHORIZED;
+    // Another token may do.
+    if (isOver && !(code === UNAUTHORIZED && this.options.token)) return this.finish(code, reason);
     const after = closing?.after as number | undefined;
     const next = this.backoff.next(after);
     this.notBefore = this.environment.now() + (after ?? 0);
@@ -284,6 +299,7 @@ export class ReconnectingClient implements Client {
     this.link = this.session = this.connection = undefined;
     this.stopWaiting();
     this.stopWaking();
+    this.tokens.disconnected();
     const unsent = this.queue.take().filter(({ request }) => request === undefined).length;
     this.requests.close();
     this.topics.close();

@@ -6,8 +6,9 @@ export const NAME = "hassock.v1";
 /** The host reads at most 16 KiB of a request, with whatever cookies there are. */
 const MOST = 4096;
 
-/** The subprotocols that a client offers: that of the host, what the client knows from before, and those of the module. The
- *  positions are the most important first: as many as there is room for. `before` is what it knows of its last connection. */
+/** The subprotocols that a client offers: that of the host, what the client knows from before and its token, and those of the
+ *  module. The positions are the most important first: as many as there is room for. `before` is what it knows of its last
+ *  connection, and its token. */
 export function offer(since: Iterable<[topic: string, position: string]>, protocols: string[], before: Header = {}): string[] {
   const known: Record<string, string> = {};
   let room = MOST;
@@ -17,9 +18,9 @@ export function offer(since: Iterable<[topic: string, position: string]>, protoc
     if (room < 0) break;
     known[topic] = position;
   }
-  const state = Object.keys(known).length ? { ...before, since: known } : before;
-  const offered = Object.keys(state).length ? [`${NAME}.${base64url(JSON.stringify(state))}`] : [];
-  return [NAME, ...offered, ...protocols];
+  const state = { since: Object.keys(known).length ? known : undefined, ...before };
+  const json = JSON.stringify(state);
+  return [NAME, ...(json === "{}" ? [] : [`${NAME}.${base64url(json)}`]), ...protocols];
 }
 
 function base64url(text: string): string {

@@ -43,6 +43,9 @@ export type Handler = (data: Payload, message: Message) => void;
 export interface Options {
   /** Subprotocols for the module, beside that of the host. */
   protocols?: string[];
+  /** Returns the token that the client shows, a JSON Web Token. It is called for each attempt to connect, and before the token
+   *  expires: the next one goes over the connection. */
+  token?: () => string | Promise<string>;
   /** The wait before another attempt is random, below `base` the first time, and below twice as much each further time, but
    *  below `cap`. Milliseconds: 500 and 30,000. */
   backoff?: { base?: number; cap?: number };
@@ -82,7 +85,7 @@ export interface Subscription {
 }
 
 /** What goes wrong. `code` is one of the host's, such as `refused`, or one of the library's:
- *  `disconnected`, `timeout`, `queue-full`, `closed`, `invalid-topic`, `invalid-position`, `subscribed`, `protocol`, `url`. */
+ *  `disconnected`, `timeout`, `queue-full`, `closed`, `invalid-topic`, `invalid-position`, `subscribed`, `protocol`, `url`, `token`. */
 export interface HassockError extends Error {
   readonly code: string;
 }

@@ -1,7 +1,7 @@
 //! The context that all apps of a host share.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +33,11 @@ impl HostContext {
             Some(Observer::Simulation(sim)) => Some(sim),
             _ => None,
         }
+    }
+
+    /// The time of day, for what was written with one: the times of tokens. Spans are measured with `Instant`.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.simulation().map_or_else(SystemTime::now, |sim| sim.clock.now())
     }
 
     /// A number that tells the histories of this run apart from those of others: less than 2^53, random except in a

@@ -7,6 +7,7 @@ use std::thread;
 use tokio::sync::Semaphore;
 
 use super::call::Pool;
+use crate::auth::Authenticator;
 use crate::config::{AppConfig, AppLimits};
 use crate::database::{Handle, OpenError};
 
@@ -28,6 +29,8 @@ pub struct Setup {
     pub grants: BTreeMap<String, Handle>,
     /// The names of all databases, granted or not. They tell a missing grant from a wrong name.
     pub databases: BTreeSet<String>,
+    /// What clients have to show, if anything.
+    pub(crate) auth: Option<Arc<Authenticator>>,
     /// How many bytes a module may pass to the host at once, as the host keeps them.
     pub(crate) host_call_bytes: usize,
     /// The turns of calls that compute for longer than a tick.
@@ -37,8 +40,14 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The setup that a config describes, with the database handles that it grants.
-    pub fn new(config: &AppConfig, grants: BTreeMap<String, Handle>, databases: BTreeSet<String>) -> Arc<Self> {
+    /// The setup that a config describes, with the database handles that it grants and what it demands of
+    /// tokens.
+    pub(crate) fn new(
+        config: &AppConfig,
+        grants: BTreeMap<String, Handle>,
+        databases: BTreeSet<String>,
+        auth: Option<Arc<Authenticator>>,
+    ) -> Arc<Self> {
         let statement = grants.values().map(Handle::max_statement_bytes).max().unwrap_or(0);
         let limits = &config.limits;
         let largest = statement.max(limits.outbox_bytes.bytes()).max(limits.attachment_bytes.bytes());
@@ -48,6 +57,7 @@ impl Setup {
             limits: Arc::new(config.limits.clone()),
             grants,
             databases,
+            auth,
             turns: Arc::new(Semaphore::new(turns(limits.computing_calls))),
             pool: Pool::new(config.limits.instances),
         })
@@ -63,7 +73,7 @@ impl Setup {
         for (name, handle) in &self.grants {
             grants.insert(name.clone(), handle.reading().await?);
         }
-        Ok(Self::new(&self.config, grants, self.databases.clone()))
+        Ok(Self::new(&self.config, grants, self.databases.clone(), self.auth.clone()))
     }
 
     /// The close code for an error that the module returned.

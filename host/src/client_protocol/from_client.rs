@@ -4,11 +4,11 @@ use hassock_frames::Payload;
 use memchr::memchr;
 use serde::Deserialize;
 
-use super::Position;
+use super::{ClientToken, Position};
 
-/// The longest header of a message from a client, in bytes: a name of a topic has at most 256, each of which may be written
-/// as six.
-const MAX_HEADER: usize = 4 << 10;
+/// The longest header of a message from a client, in bytes: a token has at most 12 KiB. A name of a topic has at most 256, each of
+/// which may be written as six.
+const MAX_HEADER: usize = 16 << 10;
 
 /// A message from a client.
 #[derive(Debug, PartialEq)]
@@ -39,6 +39,12 @@ pub(crate) enum Control {
     Request {
         /// The client's number for the answer.
         request: u64,
+    },
+    /// Use another token from now on.
+    Token {
+        /// The client's number for the answer.
+        request: u64,
+        token: ClientToken,
     },
     /// The client is there.
     Heartbeat {
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn other_messages_are_refused() {
-        let long = format!("{{\"type\":\"unsubscribe\",\"topic\":\"{}\"}}\n", "x".repeat(5_000));
+        let long = format!("{{\"type\":\"unsubscribe\",\"topic\":\"{}\"}}\n", "x".repeat(17_000));
         for (text, error) in [
             ("", NotOfTheProtocol::NoHeader),
             ("hello", NotOfTheProtocol::NoHeader),

@@ -9,15 +9,17 @@ mod offer;
 mod position;
 mod resume_token;
 mod to_client;
+mod token;
 #[cfg(test)]
 mod vectors;
 
 pub(crate) use from_client::{Control, FromClient, NotOfTheProtocol, parse};
-pub(crate) use offer::{ClientState, offered};
+pub(crate) use offer::{ClientState, Offer, offered};
 pub use position::Position;
 pub(crate) use resume_token::ResumeToken;
 pub use to_client::{Gap, Member};
 pub(crate) use to_client::{ToClient, topic_header};
+pub(crate) use token::ClientToken;
 
 /// The name of the subprotocol.
 pub(crate) const NAME: &str = "hassock.v1";

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::{NAME, Position};
+use super::{ClientToken, NAME, Position};
 
 /// What a client knows from a connection before this one. It comes as another subprotocol, because a browser lets a page set
 /// nothing else but the address, which is written to logs: `hassock.v1.` and base64url of JSON, without padding.
@@ -20,6 +20,9 @@ pub(crate) struct ClientState {
     /// How many messages the client has received on that connection.
     #[serde(default)]
     pub(crate) received: u64,
+    /// A token, for the host alone.
+    #[serde(default)]
+    pub(crate) token: Option<ClientToken>,
 }
 
 /// The subprotocols that a client offers.
@@ -77,6 +80,8 @@ mod tests {
         let offer = offered(state("{\"resume\":\"17-ab\",\"received\":3}")).unwrap();
         let resume = Some("17-ab".to_owned());
         assert_eq!(offer.state, Some(ClientState { resume, received: 3, ..ClientState::default() }));
+        let token = offered(state("{\"token\":\"a.b.c\"}")).unwrap().state.unwrap().token;
+        assert_eq!(token.unwrap().expose(), "a.b.c");
     }
 
     #[test]

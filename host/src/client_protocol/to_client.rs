@@ -59,6 +59,9 @@ pub(crate) enum ToClient<'a> {
         /// The subprotocol that the module chose.
         #[serde(skip_serializing_if = "Option::is_none")]
         subprotocol: Option<&'a str>,
+        /// Milliseconds until the client's token expires, if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<u64>,
         /// With this the client can have the connection again.
         #[serde(skip_serializing_if = "Option::is_none")]
         resume: Option<ResumeToken>,
@@ -68,6 +71,13 @@ pub(crate) enum ToClient<'a> {
         /// How many messages of the client were handled, if this is the connection that it had before.
         #[serde(skip_serializing_if = "Option::is_none")]
         received: Option<u64>,
+    },
+    /// The token is accepted, and is used from now on.
+    Token {
+        request: u64,
+        /// Milliseconds until it expires, if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<u64>,
     },
     /// The connection is subscribed. What was missed comes next.
     Subscribed {

@@ -103,10 +103,12 @@ fn header(header: &Value) -> String {
             connection: header["connection"].as_u64().unwrap(),
             heartbeat: header["heartbeat"].as_u64().unwrap(),
             subprotocol: text("subprotocol"),
+            expires: header["expires"].as_u64(),
             resume: text("resume").map(|token| token.parse().unwrap()),
             resumed: header["resumed"].as_bool(),
             received: header["received"].as_u64(),
         },
+        Some("token") => ToClient::Token { request: request.unwrap(), expires: header["expires"].as_u64() },
         Some("subscribed") => ToClient::Subscribed {
             topic,
             request,
@@ -121,7 +123,8 @@ fn header(header: &Value) -> String {
         Some("position") => ToClient::Position { topic, position: position(&header["position"]).unwrap() },
         Some("reply") => ToClient::Reply { request: request.unwrap() },
         Some("error") => {
-            let code = ["refused", "closing"].into_iter().find(|code| text("code") == Some(code)).unwrap();
+            let code =
+                ["refused", "closing", "invalid-token"].into_iter().find(|code| text("code") == Some(code)).unwrap();
             ToClient::Error { request: request.unwrap(), code, message: text("message").unwrap() }
         }
         Some("heartbeat") => ToClient::Heartbeat { received: header["received"].as_u64() },
@@ -142,6 +145,7 @@ fn control(header: &Value) -> Control {
         }
         "unsubscribe" => Control::Unsubscribe { topic },
         "request" => Control::Request { request },
+        "token" => Control::Token { request, token: header["token"].as_str().unwrap().into() },
         "heartbeat" => Control::Heartbeat {
             received: header["received"].as_u64(),
             reply: header["reply"].as_bool().unwrap_or_default(),
@@ -188,7 +192,7 @@ fn the_host_reads_those_of_clients() {
 #[test]
 fn the_host_reads_what_clients_offer() {
     for OfferVector { state, protocols, offered: offer } in vectors().offers {
-        let expected = offer::Offer { subprotocols: protocols, state: Some(state) };
+        let expected = Offer { subprotocols: protocols, state: Some(state) };
         assert_eq!(offered(offer), Ok(expected));
     }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppLimits, CompressionConfig, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy, TopicConfig,
+    AppLimits, AuthConfig, CompressionConfig, Duration, Paths, RecordConfig, RollbackConfig, Setting, SwapPolicy,
+    TopicConfig,
 };
 
 /// One application: where it is served, its module, and what the module may use.
@@ -48,6 +49,8 @@ pub struct AppConfig {
     pub keep_versions: usize,
     /// When the host takes a new version back without being asked.
     pub rollback: RollbackConfig,
+    /// Which tokens clients have to show.
+    pub auth: Option<AuthConfig>,
     /// Messages that the test page offers to send to the app: at most 32, each of at most 4 KiB, because they are part of
     /// the page.
     pub samples: Vec<String>,
@@ -86,6 +89,7 @@ impl Default for AppConfig {
             pinned_versions: 8,
             keep_versions: 3,
             rollback: RollbackConfig::default(),
+            auth: None,
             samples: Vec::new(),
             record: RecordConfig::default(),
             compression: CompressionConfig::default(),

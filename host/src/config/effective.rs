@@ -68,6 +68,10 @@ fn shown(key: &str, value: &str) -> String {
     if (is_token || key.starts_with("traces.headers.")) && !value.contains("${") {
         return HIDDEN.to_owned();
     }
+    let is_variable = value.starts_with("\"${") && value.find('}') == Some(value.len() - 2);
+    if key.starts_with("apps.") && key.ends_with(".auth.hmac_secret") && !is_variable {
+        return HIDDEN.to_owned();
+    }
     match key.split_once(".settings.") {
         // A variable shows only its name.
         Some((_, name)) if is_secret(name) && !value.contains("${") => HIDDEN.to_owned(),

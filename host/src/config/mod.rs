@@ -7,7 +7,9 @@
 mod admin;
 mod api;
 mod app;
+mod auth;
 mod cache;
+mod check_auth;
 mod check_listeners;
 mod compression;
 mod conceal;
@@ -45,6 +47,7 @@ use serde::{Deserialize, Serialize};
 pub use admin::{AdminAddress, AdminConfig};
 pub use api::{ApiConfig, ApiTokenConfig, AppsOfAToken, Scope};
 pub use app::{AppConfig, Grant};
+pub use auth::{Audience, AuthConfig, NotAPlace, TokenAlgorithm, TokenPlace};
 pub use cache::CacheConfig;
 pub use compression::CompressionConfig;
 pub use database::DatabaseConfig;

@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::{
     AdminAddress, AdminConfig, AppConfig, Config, DatabaseConfig, Duration, Locator, MAX_OUTBOX_BATCH, Problems, Size,
-    TracesConfig, api, check_listeners, conceal,
+    TracesConfig, api, check_auth, check_listeners, conceal,
 };
 
 /// The schemes of databases that the host can open.
@@ -16,7 +16,7 @@ const DATABASE_SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 const MIN_SPAN: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Longer than any version lives.
-const MAX_SPAN: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+pub(super) const MAX_SPAN: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
 /// The test page shows them all in one row of buttons.
 const MAX_SAMPLES: usize = 32;
@@ -232,6 +232,9 @@ fn app_config(report: &mut Report<'_>, key: &str, app: &AppConfig) {
         report.add(&format!("{key}.compression.level"), "must be 1 to 9");
     }
     topics(report, &format!("{key}.topics"), app);
+    if let Some(auth) = &app.auth {
+        check_auth::validate(report, &format!("{key}.auth"), auth);
+    }
     app_limits(report, &format!("{key}.limits"), app);
 }
 

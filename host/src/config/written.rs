@@ -3,7 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use super::{
-    AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Sample, Secret, Share, Size, SocketMode, Url,
+    AdminAddress, Duration, ListenAddress, ListenAddresses, Paths, Proxy, Sample, Secret, Share, Size, SocketMode,
+    TokenPlace, Url,
 };
 
 /// A value as it is written in a config.
@@ -31,3 +32,4 @@ written!(ListenAddresses, |listen| listen.0.iter().map(ToString::to_string).coll
 written!(AdminAddress, |address| address.to_string().trim_start_matches("http://").to_owned());
 written!(ListenAddress, ToString::to_string);
 written!(Proxy, ToString::to_string);
+written!(TokenPlace, ToString::to_string);

@@ -81,7 +81,7 @@ fn of_the_databases(config: &Config, old: &Config) -> Vec<String> {
     there.chain(gone.map(|name| format!("the database `{name}` is gone"))).collect()
 }
 
-/// Whether anything but the path and the module has changed for an app.
+/// Whether anything but the path, the module and the tokens has changed for an app.
 pub(super) fn has_new_setup(config: &Config, old: &Config, name: &str) -> bool {
     let (new, before) = (config.apps.get(name), old.apps.get(name));
     let databases_changed =
@@ -94,5 +94,5 @@ pub(super) fn has_new_setup(config: &Config, old: &Config, name: &str) -> bool {
 }
 
 fn setup_part(app: &AppConfig) -> AppConfig {
-    AppConfig { path: Default::default(), module: Default::default(), build: None, ..app.clone() }
+    AppConfig { path: Default::default(), module: Default::default(), build: None, auth: None, ..app.clone() }
 }

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::app::Setup;
+use crate::auth::Authenticator;
 use crate::config::{AppConfig, Config, Grant, Problem};
 use crate::database::{Access, Database, Handle, OpenError};
 
@@ -44,6 +45,7 @@ pub(super) async fn set_up(
     name: &str,
     app: &AppConfig,
     databases: &Databases,
+    auth: Option<Arc<Authenticator>>,
 ) -> Result<Arc<Setup>, Vec<Problem>> {
     let (mut handles, mut problems) = (BTreeMap::<String, Handle>::new(), Vec::new());
     for (database, grant) in &app.databases {
@@ -58,7 +60,7 @@ pub(super) async fn set_up(
         }
     }
     let known: BTreeSet<String> = config.databases.keys().cloned().collect();
-    if problems.is_empty() { Ok(Setup::new(app, handles, known)) } else { Err(problems) }
+    if problems.is_empty() { Ok(Setup::new(app, handles, known, auth)) } else { Err(problems) }
 }
 
 /// How long the calls of a config may use a database after a new config has removed it: the last call of a connection

@@ -5,6 +5,7 @@
 //! and `follow` (files that change). Which version serves which connection is in [`app::versions`](crate::app::versions).
 
 mod api_tokens;
+mod auth;
 mod changes;
 mod control;
 mod databases;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::api_tokens::ApiTokens;
+use super::auth;
 use super::changes;
 use super::databases::{self, Databases, set_up};
 use super::gate::{self, Candidate, GateError, Meanwhile, Source};
@@ -177,7 +178,8 @@ impl Plan {
     ) -> Result<(), Vec<Problem>> {
         let refused = |error| module_problems(config, name, error);
         let version = compiled.map_err(|error| refused(error.into()))?;
-        let setup = set_up(config, name, new, &self.databases).await?;
+        let auth = auth::load(config, name, new, None)?;
+        let setup = set_up(config, name, new, &self.databases, auth).await?;
         if self.has_databases(new) {
             gate::admit(name, &version, &setup, running.context).await.map_err(refused)?;
         }
@@ -201,9 +203,14 @@ impl Plan {
         let read = compiled.map_err(|error| refused(error.into()))?;
         // A file that has not changed does not replace a version that was deployed by hand or rolled back.
         let version = Some(read).filter(|version| version.id != app.versions.file());
-        let setup = match running.config {
-            Some(old) if !changes::has_new_setup(config, old, name) => None,
-            _ => Some(set_up(config, name, new, &self.databases).await?),
+        let before = app.setup();
+        let auth = auth::load(config, name, new, before.auth.as_ref())?;
+        // A file of keys may hold others although the config is as it was.
+        let is_as_before = !auth::has_changed(auth.as_ref(), before.auth.as_ref());
+        let is_set_up_anew = running.config.is_none_or(|old| changes::has_new_setup(config, old, name));
+        let setup = match is_as_before && !is_set_up_anew {
+            true => None,
+            false => Some(set_up(config, name, new, &self.databases, auth).await?),
         };
         let effective = setup.clone().unwrap_or_else(|| app.setup());
         // Versions that go on serving have to fit the new grants too.
@@ -220,7 +227,10 @@ impl Plan {
         if let Some(old) = running.config.and_then(|old| old.apps.get(name)).filter(|old| old.path != new.path) {
             self.changes.push(format!("the app `{name}` is at {} now, not at {}", new.path, old.path));
         }
-        if setup.is_some() {
+        if !is_as_before {
+            self.changes.push(format!("the app `{name}` demands other tokens, or none"));
+        }
+        if is_set_up_anew {
             self.changes.push(format!("the app `{name}` has other grants, limits, settings or origins"));
         }
         if let Some(version) = &version {

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | 200, 304 | the test page, the client library, a file of an app under development, or the health of the host |
 //! | 400 | the WebSocket handshake is malformed, or the state that a client of `hassock.v1` sends with it |
+//! | 401 | the client has no token, or one that is not accepted (`[apps.NAME.auth]`) |
 //! | 403 | pages of this origin may not connect |
 //! | 404 | no app has that path |
 //! | 421 | the request is for another host than those in `hosts` |
 //! | 426 | plain HTTP to the path of a WebSocket, or a protocol version that is not 13 |
 //! | 429 | the address has too many connections |
 //! | 500 | the module's `open` trapped, or returned a response that is not valid |
-//! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping, or has no memory left |
+//! | 503 | the module's `open` took too long, or all its instances are busy; or the host is stopping, has no memory left, or cannot fetch the keys of tokens |
 //!
 //! Modules may refuse with other statuses.
 
@@ -19,12 +20,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER,
-    SEC_WEBSOCKET_VERSION, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
+use crate::auth::AuthError;
 use crate::handshake_counts::{HandshakeCounts, HandshakeOutcome};
 use crate::memory_budget::{MemoryBudget, Use};
 use crate::module::bindings::hassock::host::types::Refusal;
@@ -83,6 +85,18 @@ pub(super) fn wrong_origin(origin: &str) -> Answer {
         StatusCode::FORBIDDEN,
         format!("pages of {origin} may not connect here; the app's key `origins` does not allow them\n"),
     )
+}
+
+/// RFC 6750, section 3: a client that has shown no token is not told of an error in it.
+pub(super) fn unauthorized(error: AuthError) -> Answer {
+    let challenge = match error {
+        AuthError::NoKeys => return retry_later(HandshakeOutcome::NoKeys, format!("{error}\n")),
+        AuthError::Missing => "Bearer",
+        _ => "Bearer error=\"invalid_token\"",
+    };
+    let mut answer = turned_down(HandshakeOutcome::Unauthorized, StatusCode::UNAUTHORIZED, format!("{error}\n"));
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    answer
 }
 
 /// RFC 9110, section 15.5.20.

@@ -43,5 +43,6 @@ pub(super) fn to_contract(request: &http::Request<Incoming>, client: &Client) ->
         remote_address: client.address.to_string(),
         subprotocols: subprotocols::offered(request.headers()),
         secure: client.is_secure,
+        claims: None,
     }
 }

@@ -2,6 +2,7 @@
 //! check and the module decide whether it is accepted.
 
 mod answer;
+mod authentication;
 mod client;
 mod compression;
 mod decision;

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::app::App;
 use crate::app::connection::{Arrival, Close, Connection, Knows, Opened, Slot};
+use crate::auth::Verified;
 use crate::client_protocol::{self, ClientState, ResumeToken};
 use crate::module::bindings::hassock::host::types::Request;
 use crate::socket::Transport;
@@ -30,14 +31,19 @@ pub(super) struct Return {
 
 /// The connection that the client had before, if it can have it again. One that it knows and cannot have ends: nobody will
 /// come back to it.
-pub(super) fn find(app: &App, state: Option<&ClientState>, deflate: Option<Deflate>) -> Option<Arc<Connection>> {
+pub(super) fn find(
+    app: &App,
+    state: Option<&ClientState>,
+    deflate: Option<Deflate>,
+    verified: Option<&Verified>,
+) -> Option<Arc<Connection>> {
     let state = state?;
     let token: ResumeToken = state.resume.as_ref()?.parse().ok()?;
     let connection = app.connections.get(token.connection)?;
     let resumption = connection.resumption()?;
     let knows = resumption.is_known_to(token.secret)?;
     // What is queued for it may be compressed already.
-    let fits = connection.outbox.deflate() == deflate;
+    let fits = connection.outbox.deflate() == deflate && is_still_entitled(&connection, verified);
     if fits && !connection.outbox.is_closing() && resumption.confirm(state.received) {
         return Some(connection);
     }
@@ -46,6 +52,16 @@ pub(super) fn find(app: &App, state: Option<&ClientState>, deflate: Option<Defla
         connection.close(Close::abandoned());
     }
     None
+}
+
+/// Whether the token that the client shows now is of the same subject as the one before. It counts from now on.
+fn is_still_entitled(connection: &Connection, verified: Option<&Verified>) -> bool {
+    match (&connection.token, verified) {
+        (None, None) => true,
+        (Some(in_use), Some(verified)) => in_use.replace(verified).is_ok(),
+        // The module knows whether the client has shown one.
+        _ => false,
+    }
 }
 
 impl Return {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hassock_frames::Deflate;
 use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -12,6 +11,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::{self, Answer};
+use super::authentication::{authenticate, choose};
 use super::client::{header, resolve, to_contract};
 use super::decision::{Entered, decide, turn_down};
 use super::resume::{Admitted, Return};
@@ -19,7 +19,7 @@ use super::{Client, Pending, compression, health, library, page, public, resume}
 use crate::app::connection::{Connection, Opened, Slot};
 use crate::app::recording::PendingHandshake;
 use crate::app::{App, Setup, call};
-use crate::client_protocol::{self, ClientState};
+use crate::client_protocol;
 use crate::handshake_counts::HandshakeOutcome;
 use crate::host_state::{HostState, RoutingTable};
 use crate::module::bindings::hassock::host::types::Request;
@@ -165,7 +165,7 @@ async fn hand_over(
     if let Some(trace) = trace {
         trace.continue_in(&mut contract.headers);
     }
-    let offer = match client_protocol::offered(std::mem::take(&mut contract.subprotocols)) {
+    let mut offer = match client_protocol::offered(std::mem::take(&mut contract.subprotocols)) {
         Ok(offer) => offer,
         Err(reason) => {
             let answer = answer::unreadable_state(&reason);
@@ -173,10 +173,19 @@ async fn hand_over(
             return answer;
         }
     };
+    let verified = match authenticate(&setup, &mut contract, &mut offer, state.context.now()).await {
+        Ok(verified) => verified,
+        Err(error) => {
+            tracing::info!(app = %app.name, %peer, "refused: {error}");
+            let answer = answer::unauthorized(error);
+            note_refusal(asking, &answer).await;
+            return answer;
+        }
+    };
     contract.subprotocols = offer.subprotocols;
     let agreed = compression::agree(&setup.config.compression, request.headers());
     let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
-    if let Some(connection) = resume::find(app, offer.state.as_ref(), deflate) {
+    if let Some(connection) = resume::find(app, offer.state.as_ref(), deflate, verified.as_ref()) {
         switch.headers_mut().extend(Return::headers());
         switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
         switch.extensions_mut().insert(HandshakeOutcome::Resumed);
@@ -185,7 +194,9 @@ async fn hand_over(
         *accepted.lock() = Some(Pending { admitted, upgrade: hyper::upgrade::on(request) });
         return switch;
     }
-    let outcome = match enter(app, &setup, id, client.slot, deflate, offer.state) {
+    let outcome = match enter(app, &setup, id, client.slot, |connection| {
+        connection.deflating(deflate).entitled(verified.as_ref()).speaking(offer.state)
+    }) {
         Some(entered) => {
             if let Some(trace) = trace {
                 entered.connection.trace();
@@ -202,6 +213,7 @@ async fn hand_over(
     match outcome {
         Ok((opened, headers)) => {
             switch.headers_mut().extend(headers);
+            choose(&setup, request.headers(), switch.headers_mut());
             switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
             switch.extensions_mut().insert(HandshakeOutcome::Accepted);
             *accepted.lock() = Some(Pending { admitted: Admitted::New(opened), upgrade: hyper::upgrade::on(request) });
@@ -270,11 +282,10 @@ fn enter(
     setup: &Setup,
     id: u64,
     slot: Slot,
-    deflate: Option<Deflate>,
-    spoken: Option<ClientState>,
+    agreed: impl FnOnce(Connection) -> Connection,
 ) -> Option<Entered> {
     let connection = Connection::in_slot(id, setup.limits.outbox_bytes.bytes(), &app.context.memory, slot);
-    let connection = connection.deflating(deflate).speaking(spoken);
+    let connection = agreed(connection);
     let connection = match setup.limits.resume_for.get().is_zero() {
         true => connection,
         false => connection.resumable(setup.limits.outbox_bytes.bytes(), &app.context.memory),

@@ -11,7 +11,7 @@ use super::redact::Redaction;
 use super::speakers::Speakers;
 use crate::app::App;
 use crate::app::recording::{End, Next, RecordOptions, Recording};
-use crate::config::Size;
+use crate::config::{AppConfig, Size};
 
 /// Bytes of lines that go together.
 const CHUNK: usize = 16 << 10;
@@ -38,7 +38,7 @@ impl Reader {
         let version = app.versions.serving().id.to_string();
         let first = Event::Began { app: app.name.to_string(), version, connections: options.connections, clock };
         let reader = Self {
-            redaction: Redaction::new(&app.setup().config.record),
+            redaction: redaction(&app.setup().config),
             speakers: Speakers::default(),
             app: Arc::clone(app),
             recording,
@@ -116,6 +116,10 @@ impl Drop for Reader {
         self.app.recorder.stop(&self.recording);
         tracing::info!(app = %self.app.name, "recording ended");
     }
+}
+
+fn redaction(config: &AppConfig) -> Redaction {
+    Redaction::new(&config.record).and_places(config.auth.as_ref())
 }
 
 fn write(lines: &mut Vec<u8>, at: Duration, event: Event) {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::event::{EndedBy, Event, Received, RecordedRequest, Sent};
 use crate::app::recording::RawEvent;
-use crate::config::{RecordConfig, SECRET_PARAMETERS};
+use crate::config::{AuthConfig, RecordConfig, SECRET_PARAMETERS, TokenPlace};
 use crate::module::bindings::hassock::host::types::{ClosedBy, Message, Request};
 
 /// Stands for a redacted value.
@@ -19,7 +19,8 @@ const REDACTED: &str = "redacted";
 const OWN_FIELDS: [&str; 4] = ["host", "connection", "upgrade", "content-length"];
 
 /// How a subprotocol begins that is, or announces, a token. The third is that of Kubernetes.
-const TOKENS: [&str; 7] = ["bearer", "token", "base64url.bearer", "access_token", "access-token", "auth", "jwt"];
+const TOKENS: [&str; 8] =
+    ["bearer", "token", "base64url.bearer", "access_token", "access-token", "auth", "jwt", "hassock.token."];
 
 /// The length from which a subprotocol with a digit counts as a token. The longest registered name has 32 bytes and no digit.
 const LEAST_TOKEN: usize = 32;
@@ -47,6 +48,16 @@ impl Redaction {
                 .collect(),
             fields: named(&config.redact_fields).collect(),
         }
+    }
+
+    /// The same, with the parameters in which an app expects tokens.
+    pub(super) fn and_places(mut self, auth: Option<&AuthConfig>) -> Self {
+        let places = auth.into_iter().flat_map(|auth| &auth.token_from);
+        self.parameters.extend(places.filter_map(|place| match place {
+            TokenPlace::Query(name) => Some(name.to_lowercase()),
+            TokenPlace::Header | TokenPlace::Cookie(_) | TokenPlace::Subprotocol => None,
+        }));
+        self
     }
 
     fn redacts_field(&self, field: &str) -> bool {

@@ -138,6 +138,7 @@ mod tests {
             remote_address: "127.0.0.1:1".to_owned(),
             subprotocols: offered.iter().map(|name| (*name).to_owned()).collect(),
             secure: false,
+            claims: None,
         };
         let mut answer = HeaderMap::new();
         answer.insert("sec-websocket-protocol", HeaderValue::from_static("hassock.v1"));

@@ -20,6 +20,7 @@ fn request(query: Option<&str>, headers: &[(&str, &str)]) -> Request {
         remote_address: "127.0.0.1:1".to_owned(),
         subprotocols: Vec::new(),
         secure: false,
+        claims: None,
     }
 }
 

@@ -57,7 +57,7 @@ impl<S: Transport> Session<'_, S> {
         connection.outbox.forget_taken();
         (self.paused_until, self.pinged_at) = (None, None);
         // What has to be seen to from time to time is also seen to without a client.
-        self.alarm.as_mut().reset(until.min(Instant::now() + limits.keepalive.get()));
+        self.set_alarm(until.min(Instant::now() + limits.keepalive.get()));
     }
 
     /// The alarm went off. If the client is away and did not come back in time, returns how the connection was lost.
@@ -67,11 +67,14 @@ impl<S: Transport> Session<'_, S> {
         if away.until <= now {
             return Some(away.lost);
         }
+        if self.has_expired(now) {
+            return Some(Close::token_expired());
+        }
         if versions::is_unsettled(app, connection) {
             // No instance was free for its migration when it was woken.
             connection.wake();
         }
-        self.alarm.as_mut().reset(away.until.min(now + limits.keepalive.get()));
+        self.set_alarm(away.until.min(now + limits.keepalive.get()));
         self.away = Some(away);
         None
     }
@@ -105,7 +108,7 @@ impl<S: Transport> Session<'_, S> {
         self.drained.store(false, Ordering::Relaxed);
         let (now, keepalive) = (Instant::now(), limits.keepalive.get());
         self.last_heard = now;
-        self.alarm.as_mut().reset(now + keepalive);
+        self.set_alarm(now + keepalive);
         let greeting = connection.greeting(keepalive, IsBack::Yes);
         self.writer.write_again(greeting, resumption.rest(received), connection).await?;
         let mut call = Box::pin(call::resumed(app, connection, &request));

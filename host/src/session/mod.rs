@@ -6,6 +6,7 @@ mod close_handshake;
 mod link;
 mod rate_limiter;
 mod read;
+mod refresh;
 mod run;
 mod spoken;
 mod write;

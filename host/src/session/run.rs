@@ -60,6 +60,12 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
     tokio::join!(close_handshake, opened.finish(close.clone()));
 }
 
+/// The time, or that at which the token of the client expires, if that is earlier.
+fn not_after_the_token(due: Instant, opened: &Opened) -> Instant {
+    let closes = opened.connection.token.as_ref().and_then(|token| token.closes());
+    closes.map_or(due, |closes| closes.min(due))
+}
+
 pub(super) struct Session<'a, S> {
     pub(super) opened: &'a Opened,
     pub(super) reader: Reader,
@@ -94,7 +100,7 @@ impl<'a, S: Transport> Session<'a, S> {
         let now = Instant::now();
         Self {
             rate: RateLimiter::new(limits.messages_per_second, now),
-            alarm: Box::pin(sleep_until(now + limits.keepalive.get())),
+            alarm: Box::pin(sleep_until(not_after_the_token(now + limits.keepalive.get(), opened))),
             writer: Writer::new(socket, limits.write_timeout.get()),
             reader,
             paused_until: None,
@@ -228,7 +234,7 @@ impl<'a, S: Transport> Session<'a, S> {
         self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
         if let Some(resume) = self.rate.count(batch.messages.len(), now) {
             self.paused_until = Some(resume);
-            self.alarm.as_mut().reset(resume);
+            self.set_alarm(resume);
         }
         if let Some(tap) = self.opened.connection.tap() {
             tap.sent(&batch.messages);
@@ -329,6 +335,11 @@ impl<'a, S: Transport> Session<'a, S> {
             result = &mut call => (result, None),
             lost = pump => (call.await, Some(lost)),
         };
+        // Heartbeats during the call have set the alarm without regard to the token: it must not end a call.
+        let due = not_after_the_token(self.alarm.deadline(), self.opened);
+        if due < self.alarm.deadline() {
+            self.alarm.as_mut().reset(due);
+        }
         self.called(result, lost)
     }
 
@@ -355,9 +366,12 @@ impl<'a, S: Transport> Session<'a, S> {
             self.opened.connection.wake();
         }
         let now = Instant::now();
+        if self.has_expired(now) {
+            return Err(Close::token_expired());
+        }
         if let Some(until) = self.paused_until {
             if until > now {
-                self.alarm.as_mut().reset(until);
+                self.set_alarm(until);
                 return Ok(());
             }
             // Nothing was read meanwhile, so its silence says nothing.
@@ -370,6 +384,11 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         let keepalive = self.opened.limits.keepalive.get();
         if self.opened.connection.speaks() {
+            // The alarm may have been for a token that has been replaced.
+            if let Some(answered_by) = self.pinged_at.map(|pinged_at| pinged_at + keepalive).filter(|by| *by > now) {
+                self.set_alarm(answered_by);
+                return Ok(());
+            }
             return Box::pin(self.heartbeat(now + keepalive, now)).await;
         }
         let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
@@ -381,7 +400,7 @@ impl<'a, S: Transport> Session<'a, S> {
             self.writer.ping(&self.opened.connection).await?;
             due = now + keepalive;
         }
-        self.alarm.as_mut().reset(due);
+        self.set_alarm(due);
         Ok(())
     }
 
@@ -393,7 +412,17 @@ impl<'a, S: Transport> Session<'a, S> {
         }
         self.pinged_at = Some(now);
         self.writer.write_now(self.opened.connection.heartbeat(), &self.opened.connection).await?;
-        self.alarm.as_mut().reset(next);
+        self.set_alarm(next);
         Ok(())
+    }
+
+    /// Whether the token of the client counts no more.
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        self.opened.connection.token.as_ref().and_then(|token| token.closes()).is_some_and(|closes| closes <= now)
+    }
+
+    /// Ring then, or earlier if the token of the client expires before.
+    pub(super) fn set_alarm(&mut self, due: Instant) {
+        self.alarm.as_mut().reset(not_after_the_token(due, self.opened));
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::run::Session;
 use crate::app::connection::{Close, Opened, SendError};
 use crate::app::{Amount, Start, TopicError, call};
+use crate::auth::AuthError;
 use crate::client_protocol::{Control, FromClient, ToClient, parse};
 use crate::module::FailedCall;
 use crate::module::payload;
@@ -16,13 +17,15 @@ const MAX_TEXT: usize = 1 << 10;
 
 /// Why the host does not do what a client asks for.
 #[derive(Debug, Clone, Copy)]
-enum Refused<'a> {
+pub(super) enum Refused<'a> {
     /// The module has no function for it.
     NotSupported(&'static str),
     /// The module does not want it, and says why.
     ByModule(&'a str),
     /// The host cannot.
     Topic(TopicError),
+    /// The token is not accepted.
+    Token(AuthError),
     /// The answer does not fit into the outbox.
     TooLarge,
 }
@@ -36,6 +39,8 @@ impl Refused<'_> {
             Self::Topic(TopicError::InvalidName) => "invalid-topic",
             Self::Topic(TopicError::TooMany) => "too-many-topics",
             Self::Topic(TopicError::Forgotten) => "closing",
+            Self::Token(AuthError::NoKeys) => "unavailable",
+            Self::Token(_) => "invalid-token",
             Self::TooLarge => "too-large",
         }
     }
@@ -45,6 +50,7 @@ impl Refused<'_> {
             Self::NotSupported(text) => (*text).to_owned(),
             Self::ByModule(text) => text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default().to_owned(),
             Self::Topic(error) => error.to_string(),
+            Self::Token(error) => error.to_string(),
             Self::TooLarge => "the answer is larger than `outbox_bytes`".to_owned(),
         }
     }
@@ -128,6 +134,7 @@ impl<S: Transport> Session<'_, S> {
                 }
                 Ok(())
             }
+            Control::Token { request, token } => self.refresh(request, &token).await,
             Control::Request { request } => self.request(request, payload).await,
             Control::Heartbeat { .. } | Control::Other => Ok(()),
         }
@@ -191,12 +198,12 @@ impl<S: Transport> Session<'_, S> {
 
     /// Call the module for the client, whose messages are written meanwhile. If the client is lost during a call that returns,
     /// the answer waits for the client.
-    async fn ask(&mut self, call: impl Future<Output = Result<(), FailedCall>>) -> Result<(), Close> {
+    pub(super) async fn ask(&mut self, call: impl Future<Output = Result<(), FailedCall>>) -> Result<(), Close> {
         let mut call = Box::pin(call);
         self.drive(call.as_mut()).await
     }
 
-    fn refuse(&self, request: u64, refused: Refused<'_>) {
+    pub(super) fn refuse(&self, request: u64, refused: Refused<'_>) {
         let outbox = &self.opened.connection.outbox;
         let error = ToClient::Error { request, code: refused.code(), message: &refused.text() };
         outbox.push_spoken(error.encoded()).unwrap_or_else(|error| outbox.fail(error));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::TestError;
+use super::{TestError, token};
 use crate::config::{CompileMode, Config, Locator, Problems};
 
 /// The database that a bare module is granted in any case.
@@ -114,6 +114,7 @@ impl Draft {
         for database in databases.filter_map(|(_, database)| database.as_table_mut()) {
             database.insert("url".to_owned(), in_memory());
         }
+        token::simplify(&mut table);
         let text = toml::to_string(&table).map_err(|error| TestError(error.to_string()))?;
         let mut config = Config::parse(&self.file, &text).map_err(|Problems(problems)| {
             // Their lines are those of a text that nobody has seen.
@@ -188,4 +189,5 @@ fn put(place: &mut Value, path: &[&str], value: Value) -> Result<(), TestError> 
 fn is_secret(key: &str) -> bool {
     (key.starts_with("databases.") && key.ends_with(".url"))
         || (key.starts_with("api.tokens.") && key.ends_with(".token"))
+        || (key.starts_with("apps.") && key.ends_with(".auth.hmac_secret"))
 }

@@ -11,7 +11,7 @@ use super::database::TestDatabase;
 use super::faults::{call_error, failed_call};
 use super::in_process_host::InProcessHost;
 use super::socket::Socket;
-use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Publication, TestError};
+use super::{Answer, CallFault, Connect, Cost, FailedCall, LogLine, Publication, TestError, token};
 use crate::database::DatabaseError;
 use crate::sim::Failure;
 
@@ -102,6 +102,13 @@ impl TestHost {
     /// The time of the virtual clock.
     pub fn now(&self) -> SystemTime {
         self.host.now()
+    }
+
+    /// A token with these claims, for an app that demands tokens: `Connect::to("/chat").header("authorization", "Bearer …")`.
+    /// Whatever the config says about keys, `issuer` and `audience`, a simulated host accepts tokens that are made here. They
+    /// expire as others do, by the virtual clock.
+    pub fn token(&self, claims: &serde_json::Value) -> String {
+        token::sign(claims)
     }
 
     /// One of its databases.

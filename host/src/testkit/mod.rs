@@ -16,6 +16,7 @@ mod host;
 mod in_process_host;
 mod log;
 pub(crate) mod socket;
+mod token;
 
 use std::fmt;
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use hassock_tests::workspace;
 
 /// Where the host asks for the time of day, and why that may jump.
-const TIME_OF_DAY: [(&str, &str); 3] = [
+const TIME_OF_DAY: [(&str, &str); 4] = [
+    ("app/context.rs", "is compared with the times of tokens, which are times of day"),
     ("app/tails.rs", "says when a message was published, to the person who looks"),
     ("module/cache.rs", "marks when a file was used, which decides only which one is removed first"),
     ("record/reader.rs", "names the time at which a recording began"),

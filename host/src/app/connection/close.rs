@@ -9,6 +9,7 @@
 //! | 1011 | a call of the module failed: it trapped, reached a limit or returned an error | reconnect later |
 //! | 1012 | the version was rolled back, and the version before it cannot read the attachment | reconnect at once |
 //! | 1013 | the client reads too slowly, the app is too busy, or the host has no memory left | reconnect with backoff |
+//! | 4401 | the token has expired | reconnect with another token |
 //!
 //! Clients and modules may close with other codes. The host never sends 1005 and 1006; they tell a module that the
 //! close frame had no code, or that there was no close frame.
@@ -69,6 +70,11 @@ impl Close {
     /// The config does not contain the app any more.
     pub fn app_gone() -> Self {
         Self::host(1001, "the application is gone")
+    }
+
+    /// The token of the client has expired, and it has sent no other one.
+    pub(crate) fn token_expired() -> Self {
+        Self::host(4401, "the token has expired")
     }
 
     /// The outbox overflowed.

@@ -17,8 +17,10 @@ use super::close::Close;
 use super::outbox::{Outbox, Published};
 use super::protocol_client::ProtocolClient;
 use super::resumption::{Arrival, Resumption};
+use super::token_in_use::TokenInUse;
 use super::version_binding::VersionBinding;
 use crate::app::recording::Tap;
+use crate::auth::Verified;
 use crate::client_protocol::{ClientState, Position, ToClient};
 use crate::memory_budget::{MemoryBudget, Share, Use};
 
@@ -85,10 +87,12 @@ pub struct Connection {
     is_traced: AtomicBool,
     /// It has not got everything yet that is kept of its topics.
     is_behind: AtomicBool,
-    /// What the module tells others about it. Boxed, because most modules tell nothing.
+    /// What the module tells others about it. Boxed: most connections have nothing of it.
     presence: Mutex<Option<Box<Bytes>>>,
     /// What its client has said in the client protocol, if it speaks that.
     pub(crate) client: Option<Box<ProtocolClient>>,
+    /// The token that its client has shown. Boxed: most connections have none.
+    pub(crate) token: Option<Box<TokenInUse>>,
     /// What the connection takes up of the bounds of the host.
     slot: Mutex<Slot>,
     /// The topics that the connection is subscribed to. Lock this after the topics' own lock, never before.
@@ -119,6 +123,7 @@ impl Connection {
             is_behind: AtomicBool::new(false),
             presence: Mutex::default(),
             client: None,
+            token: None,
             outbox: Outbox::new(outbox_bytes, memory),
             attachment: Mutex::default(),
             binding: VersionBinding::default(),
@@ -143,6 +148,12 @@ impl Connection {
             self.outbox = self.outbox.speaking();
             self.client = Some(Box::new(ProtocolClient::new(state)));
         }
+        self
+    }
+
+    /// The same, whose client has shown a token.
+    pub(crate) fn entitled(mut self, verified: Option<&Verified>) -> Self {
+        self.token = verified.map(|verified| Box::new(TokenInUse::new(verified)));
         self
     }
 
@@ -223,6 +234,7 @@ impl Connection {
             connection: self.id,
             heartbeat: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
             subprotocol: client.subprotocol(),
+            expires: self.token.as_ref().and_then(|token| token.expires()),
             resume: client.resumption.as_ref().map(|resumption| resumption.token(self.id)),
             resumed,
             received,

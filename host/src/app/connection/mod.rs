@@ -8,6 +8,7 @@ mod outbox;
 mod protocol_client;
 mod registry;
 mod resumption;
+mod token_in_use;
 mod unconfirmed;
 mod version_binding;
 

@@ -149,6 +149,12 @@ impl Handler for Probe {
                     "secure": request.secure(),
                 }))?;
             }
+            Some("claims") => match request.claims_text() {
+                Some(claims) => connection.send(claims)?,
+                // A browser hides the status of a handshake from its page, but not the code of a close.
+                None => connection.close(4401, "log in first")?,
+            },
+            Some("offered") => connection.send(request.header("sec-websocket-protocol").unwrap_or_default())?,
             Some("close") => connection.close(3001, "at once")?,
             Some("strange-status") => return Err(Refusal::new(200, "?")),
             Some("many-fields") => {

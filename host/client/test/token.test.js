@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { client, connected, settled } from "./fake.js";
+
+/** A callback that returns `t1`, `t2`, and so on. */
+function tokens() {
+  let made = 0;
+  return () => `t${++made}`;
+}
+
+/** The token of an attempt to connect. */
+const shown = ({ protocols }) => JSON.parse(Buffer.from(protocols[1].slice("hassock.v1.".length), "base64url")).token;
+
+test("each attempt shows a token of its own", async () => {
+  const { world } = await client({ token: tokens() });
+  assert.equal(shown(world.socket), "t1");
+  world.socket.end();
+  await world.pass(250);
+  assert.equal(shown(world.socket), "t2");
+});
+
+test("a token is replaced over the connection before it expires", async () => {
+  const { world, client: own, events } = await client({ token: tokens() });
+  world.socket.connected({ expires: 600_000 });
+  let told = [];
+  for (const [expires, before] of [[600_000, 60_000], [1000, 200]]) {
+    for (let rest = expires - before - 1; rest > 0; rest -= 20_000) {
+      await world.pass(Math.min(rest, 20_000));
+      world.socket.say({ type: "heartbeat" });
+    }
+    told = world.socket.take().filter(({ header }) => header.type === "token");
+    assert.deepEqual(told, []);
+    await world.pass(1);
+    told = world.socket.take().filter(({ header }) => header.type === "token");
+    assert.equal(told.length, 1);
+    world.socket.say({ type: "token", request: told[0].header.request, expires: 1000 });
+  }
+  assert.equal(told[0].header.token, "t3");
+  assert.deepEqual([own.state, world.sockets.length, events.length], ["open", 1, 0]);
+});
+
+test("a token that does not expire is not replaced", async () => {
+  const { world } = await client({ token: tokens() });
+  world.socket.connected();
+  await world.pass(30_000);
+  assert.deepEqual(world.socket.take(), []);
+});
+
+test("a token that is refused is an error, and the next connection has another one", async () => {
+  const { world, client: own, events } = await client({ token: tokens() });
+  world.socket.connected({ expires: 1000 });
+  await world.pass(800);
+  const [{ header }] = world.socket.take();
+  world.socket.say({ type: "error", request: header.request, code: "invalid-token", message: "no" });
+  assert.equal(events[0][1].code, "invalid-token");
+  assert.equal(own.state, "open");
+  world.socket.say({ type: "closing", reconnect: false, after: 0 });
+  world.socket.end(4401, "the token has expired");
+  assert.equal(own.state, "waiting");
+  assert.deepEqual(events.at(-1), ["reconnecting", { attempt: 1, delay: 0 }]);
+  await world.pass(0);
+  assert.equal(shown(world.socket), "t3");
+  // Not in a loop.
+  world.socket.connected().end(4401, "log in first");
+  assert.deepEqual(events.at(-1), ["reconnecting", { attempt: 2, delay: 500 }]);
+});
+
+test("a client without a callback stays away after 4401", async () => {
+  const { world, client: own } = await connected();
+  world.socket.end(4401, "the token has expired");
+  assert.equal(own.state, "closed");
+  await world.pass(600_000);
+  assert.equal(world.sockets.length, 1);
+});
+
+test("a callback may fail", async () => {
+  let calls = 0;
+  const token = async () => {
+    calls += 1;
+    if (calls === 2) throw new Error("no session");
+    return "t";
+  };
+  const { world, client: own, events } = await client({ token });
+  world.socket.connected({ expires: 1000 });
+  await world.pass(900);
+  assert.equal(events[0][1].code, "token");
+  assert.match(events[0][1].message, /no session/);
+  assert.equal(own.state, "open");
+});
+
+test("a connection that ends meanwhile gets no token", async () => {
+  let resolve;
+  let calls = 0;
+  const token = () => (++calls === 2 ? new Promise((done) => (resolve = done)) : "t");
+  const { world, client: own } = await client({ token });
+  const [first] = world.sockets;
+  first.connected({ expires: 1000 });
+  await world.pass(900);
+  first.end();
+  await world.pass(250);
+  world.socket.connected();
+  resolve("late");
+  await settled();
+  assert.deepEqual([first.take(), world.socket.take()], [[], []]);
+  own.close();
+  assert.equal(world.timers.size, 0);
+});
