@@ -40,6 +40,9 @@ pub struct Interruptions {
     /// How many messages all publishers together send in a second.
     #[arg(long, default_value_t = 100)]
     rate: usize,
+    /// Clients want their connections again (`resume_for`), and not only what they have missed.
+    #[arg(long)]
+    resume: bool,
     /// What decides everything that is random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -86,7 +89,7 @@ impl Interruptions {
 
     async fn run_one(&self, meanwhile: Meanwhile) {
         let began = Instant::now();
-        let host = TestHost::start(&config()).await;
+        let host = TestHost::start(&self.config()).await;
         let world = Arc::new(World {
             address: Mutex::new(host.address()),
             said: Default::default(),
@@ -96,11 +99,13 @@ impl Interruptions {
         let pause = Duration::from_secs_f64(PUBLISHERS as f64 / self.rate.max(1) as f64);
         let publishing: JoinSet<()> =
             (0..PUBLISHERS).map(|publisher| publish(Arc::clone(&world), publisher, pause)).collect();
-        let trouble = tokio::spawn(trouble(Arc::clone(&world), host, meanwhile));
+        let trouble = tokio::spawn(trouble(Arc::clone(&world), host, meanwhile, self.config()));
         let listening: JoinSet<()> = (0..self.clients)
             .map(|client| {
                 let random = StdRng::seed_from_u64(self.seed ^ (client as u64) << 32);
-                Listener::new(random).live(Arc::clone(&world), self.interruptions)
+                let mut listener = Listener::new(random);
+                listener.wants_it_again = self.resume;
+                listener.live(Arc::clone(&world), self.interruptions)
             })
             .collect();
         listening.join_all().await;
@@ -113,10 +118,19 @@ impl Interruptions {
         println!("{:>9} subscriptions recovered by the last host, gaps {:?}", history.recovered, history.gaps);
         world.tally.assert_nothing_is_wrong(meanwhile == Meanwhile::Restarts);
     }
+
+    /// A history that is large enough for everything that is published while a client is away.
+    fn config(&self) -> String {
+        let limits = "[limits]\nmax_connections = 20000\nconnections_per_address = 20000\ndrain_window = \"100ms\"\n";
+        let granted = "[databases.main]\nurl = \"sqlite::memory:\"\n";
+        let topics = "databases = { main = \"read-write\" }\n[apps.probe.topics.\"numbers\"]\nhistory = 20000\nkeep = \"60s\"\nhistory_bytes = \"16MiB\"\n";
+        let resume = if self.resume { "limits.resume_for = \"30s\"\n" } else { "" };
+        format!("{limits}{granted}{}{resume}{topics}", app("probe", &guest("probe")))
+    }
 }
 
 /// Make trouble until the clients are done. Returns the host, and how often there was any.
-async fn trouble(world: Arc<World>, mut host: TestHost, meanwhile: Meanwhile) -> (TestHost, usize) {
+async fn trouble(world: Arc<World>, mut host: TestHost, meanwhile: Meanwhile, config: String) -> (TestHost, usize) {
     let mut happened = 0;
     while !world.is_over() {
         match meanwhile {
@@ -131,7 +145,7 @@ async fn trouble(world: Arc<World>, mut host: TestHost, meanwhile: Meanwhile) ->
                 sleep(Duration::from_secs(2)).await;
                 happened += 1;
                 host.drain().await;
-                host = TestHost::start(&config()).await;
+                host = TestHost::start(&config).await;
                 *world.address.lock() = host.address();
             }
         }
@@ -147,12 +161,4 @@ fn version(number: usize) -> Vec<u8> {
     bytes.extend([0, name.len() as u8 + 1, name.len() as u8]);
     bytes.extend(name.as_bytes());
     bytes
-}
-
-/// A history that is large enough for everything that is published while a client is away.
-fn config() -> String {
-    let limits = "[limits]\nmax_connections = 20000\nconnections_per_address = 20000\ndrain_window = \"100ms\"\n";
-    let granted = "[databases.main]\nurl = \"sqlite::memory:\"\n";
-    let topics = "databases = { main = \"read-write\" }\n[apps.probe.topics.\"numbers\"]\nhistory = 20000\nkeep = \"60s\"\nhistory_bytes = \"16MiB\"\n";
-    format!("{limits}{granted}{}{topics}", app("probe", &guest("probe")))
 }

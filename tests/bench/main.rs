@@ -10,7 +10,7 @@
 //! cargo run --release -p hassock-tests --bin bench histories [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench instructions [--record]
 //! cargo run --release -p hassock-tests --bin bench chaos [--seed N]
-//! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …]
+//! cargo run --release -p hassock-tests --bin bench interruptions [nothing|swaps|restarts …] [--resume]
 //! cargo run --release -p hassock-tests --bin bench contained [ATTACK …] [--rounds N]
 //! cargo run --release -p hassock-tests --bin bench outbox [--rows N] [--kills N] [--seed N]
 //! cargo run --release -p hassock-tests --bin bench soak MINUTES

@@ -9,6 +9,7 @@ mod expectations;
 mod failed_calls;
 mod faults;
 mod harm;
+mod histories;
 mod outbox;
 mod settings;
 mod swaps;

@@ -200,12 +200,25 @@ impl Known {
     /// # Panics
     /// If that is refused.
     pub async fn again_with(&self, address: &str, path: &str, change: impl FnOnce(&mut Value)) -> Speaker {
-        let again = Speaker::with(address, path, &["hassock.v1", &self.state(change)]).await;
-        let mut again = again.unwrap_or_else(|error| panic!("{path} is refused: {error}"));
+        let again = self.try_again_with(address, path, change).await;
+        again.unwrap_or_else(|error| panic!("{path} is refused: {error}"))
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// If that is refused.
+    pub async fn try_again_with(
+        &self,
+        address: &str,
+        path: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Speaker, Error> {
+        let mut again = Speaker::with(address, path, &["hassock.v1", &self.state(change)]).await?;
         if again.connected["resumed"] == true {
             (again.received, again.requests) = (self.received, self.requests);
         }
-        again
+        Ok(again)
     }
 
     /// The subprotocol that says so.

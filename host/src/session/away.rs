@@ -50,7 +50,7 @@ impl<S: Transport> Session<'_, S> {
         let until = Instant::now() + limits.resume_for.get();
         self.away = Some(Box::new(Away { lost, until, _counted: app.traffic.goes_away() }));
         if let Some(resumption) = connection.resumption() {
-            resumption.set_away(true);
+            resumption.goes_away();
         }
         self.writer.change_socket(Link::Away);
         self.reader.forget();
@@ -99,8 +99,7 @@ impl<S: Transport> Session<'_, S> {
         };
         tracing::debug!(app = %app.name, connection = connection.id, "the client is back");
         self.away = None;
-        resumption.set_away(false);
-        resumption.renew_secret();
+        resumption.comes_back();
         connection.occupy(slot);
         self.reader = Reader::new(limits.message_bytes.bytes(), connection.outbox.compression(), &read_ahead);
         drop(read_ahead);

@@ -1,6 +1,7 @@
 //! A connection after the handshake: one task reads batches, lets the module handle them in order, and writes the
 //! messages in the outbox.
 
+mod alarm;
 mod away;
 mod close_handshake;
 mod link;

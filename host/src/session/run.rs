@@ -11,6 +11,7 @@ use hassock_frames::Packed;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::alarm::not_after_the_token;
 use super::away::Away;
 use super::close_handshake::close_handshake;
 use super::link::Link;
@@ -58,12 +59,6 @@ async fn end(writer: Writer<impl Transport>, reader: Reader, opened: Opened, clo
         let _ = connection.input.resize(0);
     };
     tokio::join!(close_handshake, opened.finish(close.clone()));
-}
-
-/// The time, or that at which the token of the client expires, if that is earlier.
-fn not_after_the_token(due: Instant, opened: &Opened) -> Instant {
-    let closes = opened.connection.token.as_ref().and_then(|token| token.closes());
-    closes.map_or(due, |closes| closes.min(due))
 }
 
 pub(super) struct Session<'a, S> {
@@ -357,72 +352,5 @@ impl<'a, S: Transport> Session<'a, S> {
 
     fn call_failed(&self, failed: &FailedCall) -> Close {
         Close::call_failed(failed, self.opened.app.setup().error_close_code())
-    }
-
-    /// Resume reading, or see to the keepalive: ping a silent client, and give it up if it stays silent.
-    async fn alarm(&mut self) -> Result<(), Close> {
-        if versions::is_unsettled(&self.opened.app, &self.opened.connection) {
-            // No instance was free for its migration when it was woken, and it has said nothing since.
-            self.opened.connection.wake();
-        }
-        let now = Instant::now();
-        if self.has_expired(now) {
-            return Err(Close::token_expired());
-        }
-        if let Some(until) = self.paused_until {
-            if until > now {
-                self.set_alarm(until);
-                return Ok(());
-            }
-            // Nothing was read meanwhile, so its silence says nothing.
-            self.paused_until = None;
-            (self.last_heard, self.pinged_at) = (now, None);
-        }
-        if std::mem::take(&mut self.reader.has_heard) {
-            // A large message may take longer than the keepalive.
-            (self.last_heard, self.pinged_at) = (now, None);
-        }
-        let keepalive = self.opened.limits.keepalive.get();
-        if self.opened.connection.speaks() {
-            // The alarm may have been for a token that has been replaced.
-            if let Some(answered_by) = self.pinged_at.map(|pinged_at| pinged_at + keepalive).filter(|by| *by > now) {
-                self.set_alarm(answered_by);
-                return Ok(());
-            }
-            return Box::pin(self.heartbeat(now + keepalive, now)).await;
-        }
-        let mut due = self.pinged_at.unwrap_or(self.last_heard) + keepalive;
-        if due <= now {
-            if self.pinged_at.is_some() {
-                return Err(Close::lost("the client did not answer a ping"));
-            }
-            self.pinged_at = Some(now);
-            self.writer.ping(&self.opened.connection).await?;
-            due = now + keepalive;
-        }
-        self.set_alarm(due);
-        Ok(())
-    }
-
-    /// Let a client of the protocol know that the host is there, and find out whether the client is: it answers. A page in a
-    /// browser does not see pings.
-    async fn heartbeat(&mut self, next: Instant, now: Instant) -> Result<(), Close> {
-        if self.pinged_at.is_some() {
-            return Err(Close::lost("the client did not answer a heartbeat"));
-        }
-        self.pinged_at = Some(now);
-        self.writer.write_now(self.opened.connection.heartbeat(), &self.opened.connection).await?;
-        self.set_alarm(next);
-        Ok(())
-    }
-
-    /// Whether the token of the client counts no more.
-    pub(super) fn has_expired(&self, now: Instant) -> bool {
-        self.opened.connection.token.as_ref().and_then(|token| token.closes()).is_some_and(|closes| closes <= now)
-    }
-
-    /// Ring then, or earlier if the token of the client expires before.
-    pub(super) fn set_alarm(&mut self, due: Instant) {
-        self.alarm.as_mut().reset(not_after_the_token(due, self.opened));
     }
 }

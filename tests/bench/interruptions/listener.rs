@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hassock_tests::speaker::state;
-use hassock_tests::{Speaker, Spoken};
+use hassock_tests::{Known, Speaker, Spoken};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -26,6 +26,7 @@ pub(super) struct Tally {
     /// Messages that were dropped because their id had come before, as the contract says.
     repeated: AtomicUsize,
     told: AtomicUsize,
+    resumed: AtomicUsize,
     interruptions: AtomicUsize,
     /// For each recovery how long it took, in seconds, and how many bytes came.
     recoveries: Mutex<Vec<(f64, usize)>>,
@@ -34,6 +35,9 @@ pub(super) struct Tally {
 pub(super) struct Listener {
     random: StdRng,
     position: Option<String>,
+    /// If it wants its connection again, what it knows of that.
+    known: Option<Known>,
+    pub(super) wants_it_again: bool,
     next: [usize; PUBLISHERS],
     /// Something is missing, and the client was told.
     may_skip: [bool; PUBLISHERS],
@@ -42,7 +46,7 @@ pub(super) struct Listener {
 impl Tally {
     pub(super) fn print(&self) {
         let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        println!("{:>9} interruptions", of(&self.interruptions));
+        println!("{:>9} interruptions, {} connections resumed", of(&self.interruptions), of(&self.resumed));
         println!("{:>9} messages received", of(&self.received));
         println!("{:>9} missed without a word, {} twice or out of order", of(&self.missed), of(&self.twice));
         println!("{:>9} gaps told, {} repeated messages known by their id", of(&self.told), of(&self.repeated));
@@ -65,7 +69,14 @@ impl Tally {
 
 impl Listener {
     pub(super) fn new(random: StdRng) -> Self {
-        Self { random, position: None, next: [0; PUBLISHERS], may_skip: [true; PUBLISHERS] }
+        Self {
+            random,
+            position: None,
+            known: None,
+            wants_it_again: false,
+            next: [0; PUBLISHERS],
+            may_skip: [true; PUBLISHERS],
+        }
     }
 
     /// Come, listen and go, so many times.
@@ -86,11 +97,17 @@ impl Listener {
         let began = Instant::now();
         let said: Vec<usize> = world.said.iter().map(|said| said.load(Ordering::Relaxed)).collect();
         let since = self.position.as_ref().map_or(json!({}), |position| json!({ "numbers": position }));
-        let state = state(&json!({ "since": since }).to_string());
-        let offer = ["hassock.v1", state.as_str()];
-        let Ok(mut speaker) = Speaker::with(&world.address(), "/probe?topic=numbers", &offer).await else {
-            return false;
+        let (address, path) = (world.address(), "/probe?topic=numbers");
+        let connected = match &self.known {
+            Some(known) => known.try_again_with(&address, path, |state| state["since"] = since).await,
+            None => {
+                let state = state(&json!({ "since": since }).to_string());
+                Speaker::with(&address, path, &["hassock.v1", &state]).await
+            }
         };
+        let Ok(mut speaker) = connected else { return false };
+        world.tally.resumed.fetch_add(usize::from(speaker.connected["resumed"] == true), Ordering::Relaxed);
+        self.known = self.wants_it_again.then(|| speaker.known());
         let mut bytes = 0;
         let mut is_recovered = self.position.is_none();
         // At least until everything is there that was published before.
@@ -98,6 +115,7 @@ impl Listener {
         let mut left = more;
         while !is_recovered || left > 0 {
             let Ok(spoken) = speaker.try_next().await else { return false };
+            self.known = self.wants_it_again.then(|| speaker.known());
             bytes += spoken.payload.len() + spoken.header.to_string().len() + 1;
             left -= usize::from(is_recovered).min(left);
             self.hear(&spoken, &world.tally);

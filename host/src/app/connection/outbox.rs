@@ -1,15 +1,18 @@
 //! The outbox of a connection: messages that modules have sent and that the socket has not taken yet. Its size is
 //! bounded in bytes.
 
+mod queue;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hassock_frames::{Compression, Deflate, Encoded};
 use parking_lot::Mutex;
+use queue::Queue;
 
 use super::close::Close;
 use crate::client_protocol;
-use crate::memory_budget::{MemoryBudget, OutOfMemory, SHORTEST, Share, Use};
+use crate::memory_budget::{MemoryBudget, SHORTEST};
 
 /// Bytes that the outbox counts for a message in addition to its payload, for the queue entry and the frame header.
 /// Without them, the limit would not bound the number of empty messages.
@@ -65,40 +68,10 @@ pub(crate) struct Published {
     pub(crate) bytes: usize,
 }
 
-struct Queue {
-    messages: VecDeque<Encoded>,
-    /// Bytes that are queued, or taken and not written yet: the memory that this client uses.
-    bytes: usize,
-    /// The part of these bytes that was taken and is being written.
-    taken: usize,
-    /// The part of `bytes` that counts for the memory budget here: a published message counts on its own, once.
-    own: usize,
-    taken_own: usize,
-    /// The published messages that are not short, first those that were taken.
-    published: Vec<Published>,
-    taken_published: u32,
-    share: Share,
-    /// Boxed, because each connection would keep the room for it.
-    close: Option<Box<Close>>,
-    /// Messages are not accepted any more; the session is ending or has ended.
-    shut: bool,
-}
-
 impl Outbox {
     /// An outbox for at most `limit` bytes.
     pub fn new(limit: usize, memory: &Arc<MemoryBudget>) -> Self {
-        let queue = Queue {
-            messages: VecDeque::new(),
-            bytes: 0,
-            taken: 0,
-            own: 0,
-            taken_own: 0,
-            published: Vec::new(),
-            taken_published: 0,
-            share: memory.share(Use::Outbox),
-            close: None,
-            shut: false,
-        };
+        let queue = Queue::new(memory);
         Self { queue: Mutex::new(queue), limit, form: None }
     }
 
@@ -360,55 +333,6 @@ impl Form {
             Some(how) => messages.deflated(how),
             None => messages,
         }
-    }
-}
-
-impl Queue {
-    fn is_closing(&self) -> bool {
-        self.shut || self.close.is_some()
-    }
-
-    fn push(&mut self, messages: Encoded, bytes: usize, own: usize) -> Result<(), SendError> {
-        if messages.frames() > 0 {
-            self.share.resize(self.own + own).map_err(|OutOfMemory| SendError::OutOfMemory)?;
-            self.bytes += bytes;
-            self.own += own;
-            self.messages.push_back(messages);
-        }
-        Ok(())
-    }
-
-    /// What was not taken yet is not written.
-    fn drop_messages(&mut self) {
-        self.messages = VecDeque::new();
-        (self.bytes, self.own) = (self.taken, self.taken_own);
-        self.published.truncate(self.taken_published as usize);
-        self.recount();
-    }
-
-    /// What was taken is written, or is not to be written any more.
-    fn release_taken(&mut self) {
-        self.bytes -= std::mem::take(&mut self.taken);
-        self.own -= std::mem::take(&mut self.taken_own);
-        self.forget_written();
-        self.recount();
-    }
-
-    /// The published messages that were taken are not in memory here any more.
-    fn forget_written(&mut self) {
-        let taken = std::mem::take(&mut self.taken_published) as usize;
-        if taken == self.published.len() {
-            // An idle connection keeps no room for them.
-            self.published = Vec::new();
-        } else {
-            self.published.drain(..taken);
-        }
-    }
-
-    /// There is less than before.
-    fn recount(&mut self) {
-        // Less is never refused.
-        let _ = self.share.resize(self.own);
     }
 }
 

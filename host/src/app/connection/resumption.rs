@@ -90,12 +90,6 @@ impl Resumption {
         if is(secrets.current) { Some(Knows::Current) } else { is_previous.then_some(Knows::Previous) }
     }
 
-    /// The client is back, and gets another secret.
-    pub(crate) fn renew_secret(&self) {
-        let mut secrets = self.secrets.lock();
-        secrets.previous = Some(std::mem::replace(&mut secrets.current, rand::random()));
-    }
-
     /// The client has said something, so it knows its secret.
     pub(crate) fn hear(&self) {
         self.secrets.lock().previous = None;
@@ -137,9 +131,16 @@ impl Resumption {
         self.handled.load(Ordering::Relaxed)
     }
 
-    /// Whether the client is away from now on.
-    pub(crate) fn set_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::Relaxed);
+    /// The client is away.
+    pub(crate) fn goes_away(&self) {
+        self.is_away.store(true, Ordering::Relaxed);
+    }
+
+    /// The client is back, and gets another secret.
+    pub(crate) fn comes_back(&self) {
+        self.is_away.store(false, Ordering::Relaxed);
+        let mut secrets = self.secrets.lock();
+        secrets.previous = Some(std::mem::replace(&mut secrets.current, rand::random()));
     }
 
     /// The client is back. False if the connection has ended meanwhile. One that came before, and that the session has not

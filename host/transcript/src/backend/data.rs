@@ -187,6 +187,14 @@ impl Connect {
         self
     }
 
+    /// Speak `hassock.v1`, and want the connection from before again: with the token that the host sent last (`resume`), and the number
+    /// of messages that the client has received on it.
+    #[must_use]
+    pub fn resuming(mut self, token: impl Into<String>, received: u64) -> Self {
+        self.resume = Some(Resume { token: token.into(), received });
+        self.speaking()
+    }
+
     /// Ask for an id; see [`id`](field@Self::id).
     #[must_use]
     pub fn id(mut self, id: u64) -> Self {
