@@ -11,6 +11,7 @@ import { type Encoded, Session } from "./session.js";
 import { Tokens, UNAUTHORIZED } from "./token.js";
 import { Topics } from "./topics.js";
 import type { Client, Data, Events, Handler, Options, Payload, RequestOptions, SubscribeOptions, Subscription } from "./types.js";
+import { within } from "./within.js";
 
 /** How much later than it has promised the host may say something, in milliseconds. */
 const LATENESS = 10_000;
@@ -96,6 +97,10 @@ export class ReconnectingClient implements Client {
     this.finish(code, reason);
   }
 
+  private get connectTimeout(): number {
+    return this.options.connectTimeout ?? 15_000;
+  }
+
   private isClosed(): boolean {
     return this.state === "closed";
   }
@@ -107,12 +112,13 @@ export class ReconnectingClient implements Client {
   private async attempt(): Promise<void> {
     this.state = "connecting";
     try {
-      const [url, token] = await Promise.all([this.address(), this.options.token?.()]);
+      const asked = Promise.all([this.address(), this.options.token?.()]);
+      const [url, token] = await within(this.environment, this.connectTimeout, asked);
       // The page may have closed the client meanwhile.
       if (this.isClosed()) return;
       const before = { ...this.session?.state, token };
       const protocols = offer(this.topics.positions(), this.options.protocols ?? [], before);
-      this.link = new Link(this.environment, url, protocols, this.options.connectTimeout ?? 15_000, {
+      this.link = new Link(this.environment, url, protocols, this.connectTimeout, {
         received: (message) => this.received(message),
         ended: (code, reason) => this.ended(code, reason),
       });
@@ -213,7 +219,7 @@ export class ReconnectingClient implements Client {
 
   private refused({ request, code, message }: Header): void {
     const failure = new Failure(String(code), String(message));
-    if (this.tokens.refused(request)) return this.emitter.emit("error", failure);
+    if (this.tokens.refused(request, (header) => this.tell(header))) return this.emitter.emit("error", failure);
     if (this.requests.reject(request as number, failure)) return;
     if (this.topics.refused(request, failure) && failure.code !== "closing") this.emitter.emit("error", failure);
   }

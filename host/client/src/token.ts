@@ -7,12 +7,20 @@ export const UNAUTHORIZED = 4401;
 /** How long before the end of a token another one is sent, in milliseconds, but at most a fifth of its time. */
 const AHEAD = 60_000;
 
+/** Tokens that expire within so many milliseconds of each other are the same. */
+const SAME = 1_000;
+
+/** How long to wait before another attempt to replace a token, in milliseconds. */
+const PAUSE = 5_000;
+
 /** The longest time of a timer of a browser. */
 const LONGEST = 2 ** 31 - 1;
 
 /** Sends another token over the connection before the one that it has expires. */
 export class Tokens {
   private stopTimer: () => void = () => {};
+  /** When the token expires. */
+  private until: number | undefined;
   private request: number | undefined;
 
   constructor(
@@ -24,21 +32,35 @@ export class Tokens {
 
   /** A token is accepted, which expires after so many milliseconds, if it does. */
   accepted(expires: unknown, tell: (header: Header) => void): void {
+    const before = this.until;
     this.disconnected();
     if (!this.get || typeof expires !== "number") return;
-    const delay = Math.min(expires - Math.min(AHEAD, expires / 5), LONGEST);
-    this.stopTimer = this.environment.after(delay, () => void this.refresh(tell));
+    this.until = this.environment.now() + expires;
+    // The same token again would be asked for without end.
+    if (before !== undefined && Math.abs(this.until - before) <= SAME) return;
+    this.wait(expires - Math.min(AHEAD, expires / 5), tell);
   }
 
-  /** Whether it was a token that is refused. The host will close the connection, and the next one has another token. */
-  refused(request: unknown): boolean {
-    return request !== undefined && request === this.request;
+  /** Whether it was a token that is refused. Another one may do until the host closes the connection. */
+  refused(request: unknown, tell: (header: Header) => void): boolean {
+    if (request === undefined || request !== this.request) return false;
+    this.again(tell);
+    return true;
   }
 
   /** There is no connection any more that could have another token. */
   disconnected(): void {
     this.stopTimer();
+    this.request = this.until = undefined;
+  }
+
+  private wait(delay: number, tell: (header: Header) => void): void {
+    this.stopTimer = this.environment.after(Math.min(delay, LONGEST), () => void this.refresh(tell));
+  }
+
+  private again(tell: (header: Header) => void): void {
     this.request = undefined;
+    if (this.until !== undefined && this.environment.now() < this.until) this.wait(PAUSE, tell);
   }
 
   private async refresh(tell: (header: Header) => void): Promise<void> {
@@ -46,9 +68,12 @@ export class Tokens {
     try {
       const token = await this.get?.();
       // The connection may have ended meanwhile.
-      if (this.request === request) tell({ type: "token", token, request });
+      if (this.request !== request) return;
+      if (typeof token !== "string" || !token) throw new Error("there is no token");
+      tell({ type: "token", token, request });
     } catch (error) {
       this.failed(error);
+      if (this.request === request) this.again(tell);
     }
   }
 }

@@ -39,6 +39,39 @@ test("a token is replaced over the connection before it expires", async () => {
   assert.deepEqual([own.state, world.sockets.length, events.length], ["open", 1, 0]);
 });
 
+test("a callback that always has the same token is not asked again and again", async () => {
+  let calls = 0;
+  const { world } = await client({ token: () => `same ${(calls += 1)}` });
+  world.socket.connected({ expires: 10_000 });
+  await world.pass(8_000);
+  const [{ header }] = world.socket.take();
+  world.socket.say({ type: "token", request: header.request, expires: 2_000 });
+  await world.pass(20_000);
+  assert.equal(calls, 2);
+  assert.deepEqual(world.socket.take(), []);
+});
+
+test("a callback that fails or never ends is asked again", async () => {
+  let calls = 0;
+  const answers = ["t1", undefined, "t2", new Promise(() => {}), "t3"];
+  const { world, client: own, events } = await client({ token: () => answers[calls++], connectTimeout: 20_000 });
+  world.socket.connected({ expires: 60_000, heartbeat: 600_000 });
+  await world.pass(48_000);
+  assert.deepEqual([events[0][0], world.socket.take()], ["error", []]);
+  await world.pass(5_000);
+  const [{ header }] = world.socket.take();
+  assert.equal(header.token, "t2");
+  world.socket.say({ type: "error", request: header.request, code: "unavailable", message: "later" });
+  world.socket.end();
+  await world.pass(500);
+  assert.equal(own.state, "connecting");
+  const before = world.sockets.length;
+  await world.pass(20_000);
+  await world.pass(1_000);
+  assert.equal(world.sockets.length, before + 1);
+  assert.equal(shown(world.socket), "t3");
+});
+
 test("a token that does not expire is not replaced", async () => {
   const { world } = await client({ token: tokens() });
   world.socket.connected();

@@ -98,11 +98,11 @@ impl Authenticator {
         self.config.required
     }
 
-    /// Verify a token. It is `now` for a token that is about to be used.
+    /// Verify a token. The clock is read when the keys are there, which may take a while.
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub(crate) async fn verify(&self, token: &str, now: SystemTime) -> Result<Verified, AuthError> {
+    pub(crate) async fn verify(&self, token: &str, clock: impl FnOnce() -> SystemTime) -> Result<Verified, AuthError> {
         if token.len() > self.config.max_token_bytes.bytes() {
             return Err(AuthError::TooLong);
         }
@@ -119,7 +119,7 @@ impl Authenticator {
             Keys::Set(jwks) => jwks.keys(header.alg, id).await?,
         };
         let claims = verify::signature(token, header.alg, &keys, &self.config)?;
-        verify::times(claims, self.config.leeway.get(), now)
+        verify::times(claims, self.config.leeway.get(), clock())
     }
 }
 

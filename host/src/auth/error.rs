@@ -33,8 +33,8 @@ pub(crate) enum AuthError {
     /// Its `nbf` has not come yet.
     #[error("the token is not valid yet")]
     NotYet,
-    /// It is not of the one that the connection is of.
-    #[error("the token is of another `sub` than the connection")]
+    /// It is not of the one that the connection is of, or does not say of whom it is.
+    #[error("the token is not of the same `sub` and `iss` as that of the connection")]
     Subject,
     /// No keys are known, and they cannot be fetched.
     #[error("the keys of tokens cannot be fetched")]

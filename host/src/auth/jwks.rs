@@ -61,13 +61,20 @@ impl Jwks {
         algorithm: Algorithm,
         id: Option<&str>,
     ) -> Result<Vec<DecodingKey>, AuthError> {
-        let is_due = self.state.lock().is_due(Instant::now(), self.keep);
+        let (is_due, is_usable) = {
+            let (state, now) = (self.state.lock(), Instant::now());
+            (state.is_due(now, self.keep), state.is_recent(now, self.keep) && !state.known(algorithm, id).is_empty())
+        };
         if is_due {
-            self.fetched().await;
+            let running = self.fetch_once();
+            // A server that hangs keeps nobody waiting whose key is known.
+            if !is_usable {
+                ended(running).await;
+            }
         }
         let mut found = self.state.lock().known(algorithm, id);
         if found.is_empty() && self.state.lock().may_fetch(Instant::now()) {
-            self.fetched().await;
+            ended(self.fetch_once()).await;
             found = self.state.lock().known(algorithm, id);
         }
         match (found.is_empty(), self.state.lock().fetched) {
@@ -77,28 +84,22 @@ impl Jwks {
         }
     }
 
-    /// Wait until the set has been fetched, or could not be. All who wait at the same time wait for the same fetch, which is a
-    /// task of its own: a client that goes away does not end it.
-    async fn fetched(self: &Arc<Self>) {
-        let mut running = {
-            let mut state = self.state.lock();
-            match &state.running {
-                Some(running) => running.clone(),
-                None => {
-                    let (done, running) = watch::channel(());
-                    (state.running, state.attempted) = (Some(running.clone()), Some(Instant::now()));
-                    let jwks = Arc::clone(self);
-                    tokio::spawn(async move {
-                        let fetched = jwks.fetch().await;
-                        jwks.note(fetched);
-                        drop(done);
-                    });
-                    running
-                }
-            }
-        };
-        // An error: the task has ended.
-        let _ = running.changed().await;
+    /// Fetch the set, unless that is happening. All who come at the same time get the same fetch, which is a task of its own: a
+    /// client that goes away does not end it.
+    fn fetch_once(self: &Arc<Self>) -> watch::Receiver<()> {
+        let mut state = self.state.lock();
+        if let Some(running) = &state.running {
+            return running.clone();
+        }
+        let (done, running) = watch::channel(());
+        (state.running, state.attempted) = (Some(running.clone()), Some(Instant::now()));
+        let jwks = Arc::clone(self);
+        tokio::spawn(async move {
+            let fetched = jwks.fetch().await;
+            jwks.note(fetched);
+            drop(done);
+        });
+        running
     }
 
     async fn fetch(&self) -> Result<Vec<Key>, HttpError> {
@@ -133,7 +134,18 @@ impl Jwks {
     }
 }
 
+/// Wait until a fetch has ended, whatever came of it.
+async fn ended(mut running: watch::Receiver<()>) {
+    // An error: the task has ended.
+    let _ = running.changed().await;
+}
+
 impl State {
+    /// Whether the set may be used while it is fetched again. After a longer time, a key may have been taken out long ago.
+    fn is_recent(&self, now: Instant, keep: Duration) -> bool {
+        self.fetched.is_some_and(|fetched| now - fetched < 2 * keep)
+    }
+
     /// Whether the set is to be fetched, or its fetch waited for, before it is used.
     fn is_due(&self, now: Instant, keep: Duration) -> bool {
         match self.fetched {
@@ -158,10 +170,11 @@ impl State {
         fitting.map(|key| key.key.clone()).collect()
     }
 
-    /// Use another set. Keys that are not in it any more count for a while.
+    /// Use another set. Keys that are not in it any more count for as long once more as they would have anyway.
     fn replace(&mut self, keys: Vec<Key>, now: Instant, keep: Duration) {
         let old = std::mem::replace(&mut self.keys, keys);
-        let gone = old.into_iter().map(|key| (key, now + keep));
+        let until = self.fetched.map_or(now, |fetched| fetched + 2 * keep);
+        let gone = old.into_iter().map(|key| (key, until));
         let all: Vec<_> = self.retired.drain(..).chain(gone).collect();
         let is_current = |key: &Key| self.keys.iter().any(|current| is_same(current, key));
         self.retired = all.into_iter().filter(|(key, until)| *until > now && !is_current(key)).collect();
@@ -226,6 +239,20 @@ mod tests {
             state.fetch(&["b", "c"]);
         }
         assert!(state.retired.len() <= 2, "{}", state.retired.len());
+    }
+
+    /// Nobody came for a long time, in which a key was taken out because it was stolen.
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_was_taken_out_long_ago_counts_no_more() {
+        let mut state = State::default();
+        state.fetch(&["stolen"]);
+        assert!(state.is_recent(Instant::now(), KEEP));
+        pass(1199).await;
+        assert!(state.is_due_now() && state.is_recent(Instant::now(), KEEP));
+        pass(1).await;
+        assert!(!state.is_recent(Instant::now(), KEEP), "the set is waited for");
+        state.fetch(&["new"]);
+        assert!(!state.knows("stolen") && state.knows("new"));
     }
 
     #[tokio::test(start_paused = true)]

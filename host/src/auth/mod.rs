@@ -16,4 +16,4 @@ mod verify;
 pub(crate) use authenticator::Authenticator;
 pub(crate) use error::AuthError;
 pub(crate) use places::{CHOICE, Presented, find, strip};
-pub(crate) use verify::{Expiry, Verified};
+pub(crate) use verify::{Expiry, Subject, Verified};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -16,10 +17,17 @@ use crate::config::AuthConfig;
 pub(crate) struct Verified {
     /// Its claims: a JSON object, as its maker has written it.
     pub(crate) claims: String,
-    /// Its `sub`: of whom it is.
-    pub(crate) subject: Option<String>,
+    /// Of whom it is; none if it does not say that.
+    pub(crate) subject: Option<Subject>,
     /// When it expires, if it does. Measured with the clock that does not jump.
     pub(crate) expiry: Option<Expiry>,
+}
+
+/// Of whom a token is: its `sub`, which means something only together with its `iss`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subject {
+    sub: String,
+    iss: Option<Json>,
 }
 
 /// When a token expires.
@@ -38,6 +46,7 @@ struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
     sub: Option<String>,
+    iss: Option<Json>,
 }
 
 /// The header of a token, which nobody has signed yet as far as is known.
@@ -83,7 +92,7 @@ pub(super) fn times(claims: Box<RawValue>, leeway: Duration, now: SystemTime) ->
     if !claims.starts_with('{') {
         return Err(AuthError::Malformed);
     }
-    let Claims { exp, nbf, sub } = serde_json::from_str(&claims).map_err(|_| AuthError::Malformed)?;
+    let Claims { exp, nbf, sub, iss } = serde_json::from_str(&claims).map_err(|_| AuthError::Malformed)?;
     let (now, began) = (now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(), Instant::now());
     if nbf.is_some_and(|nbf| nbf > now + leeway.as_secs_f64()) {
         return Err(AuthError::NotYet);
@@ -98,7 +107,8 @@ pub(super) fn times(claims: Box<RawValue>, leeway: Duration, now: SystemTime) ->
         let closes = Duration::try_from_secs_f64(left + leeway.as_secs_f64()).ok()?;
         Some(Expiry { at: began.checked_add(until)?, closes: began.checked_add(closes)? })
     });
-    Ok(Verified { claims, subject: sub, expiry })
+    let subject = sub.map(|sub| Subject { sub, iss });
+    Ok(Verified { claims, subject, expiry })
 }
 
 /// What the library checks beside the signature. The times are not among it.

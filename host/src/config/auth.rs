@@ -33,7 +33,7 @@ pub struct AuthConfig {
     #[cfg_attr(test, schemars(extend("format" = "path")))]
     pub jwks_ca: Option<PathBuf>,
     /// How long a set of keys counts before it is fetched again. Keys that are not in the next set any more count for as long once
-    /// more, because tokens that they have signed are still about. If the server is down, the keys that are known go on
+    /// more, counted from the last time at which they were in it, because tokens that they have signed are still about. If the server is down, the keys that are known go on
     /// counting. A token with an unknown key id has the set fetched early, at most every 30 seconds.
     pub jwks_keep: Duration,
     /// How long the server of `jwks_url` may take: handshakes wait for it.
@@ -62,7 +62,7 @@ pub struct AuthConfig {
     /// Whether a client needs a token. If not, the module gets a client without one, with no claims. A token that is not
     /// accepted is refused in any case.
     pub required: bool,
-    /// Bytes of a token, at most 12 KiB: a request and the header of a message of `hassock.v1` have 16 KiB.
+    /// Bytes of a token, at most 8 KiB: a request has 16 KiB, in which the token may be in base64 once more.
     pub max_token_bytes: Size,
 }
 

@@ -8,7 +8,7 @@ use super::validate::{MAX_SPAN, Report, at_least_one, long_enough};
 use super::{AuthConfig, Size, TokenPlace};
 
 /// The header of a message of `hassock.v1` has at most 16 KiB, of which this leaves some for the rest.
-const MAX_TOKEN: Size = Size::kibibytes(12);
+const MAX_TOKEN: Size = Size::kibibytes(8);
 
 /// More would be a set of something else.
 const MAX_KEYS: Size = Size::mebibytes(4);
@@ -41,7 +41,7 @@ pub(super) fn validate(report: &mut Report<'_>, key: &str, auth: &AuthConfig) {
         report.add(&format!("{key}.jwks_bytes"), "must be at most 4MiB");
     }
     if auth.max_token_bytes > MAX_TOKEN || auth.max_token_bytes.bytes() == 0 {
-        report.add(&format!("{key}.max_token_bytes"), "must be 1 to 12KiB");
+        report.add(&format!("{key}.max_token_bytes"), "must be 1 to 8KiB");
     }
     if auth.audience.as_ref().is_some_and(|audience| audience.0.is_empty()) {
         report.add(&format!("{key}.audience"), "is empty, so that no token would do; name one, or leave the key out");
@@ -186,7 +186,7 @@ mod tests {
             (&format!("{public}\njwks_keep = \"1ms\""), ":6: apps.a.auth.jwks_keep: must be at least 10ms"),
             (&format!("{public}\nleeway = \"400days\""), ":6: apps.a.auth.leeway: must be at most 365days"),
             (&format!("{public}\njwks_bytes = \"5MiB\""), ":6: apps.a.auth.jwks_bytes: must be at most 4MiB"),
-            (&format!("{public}\nmax_token_bytes = \"13KiB\""), ":6: apps.a.auth.max_token_bytes: must be 1 to 12KiB"),
+            (&format!("{public}\nmax_token_bytes = \"13KiB\""), ":6: apps.a.auth.max_token_bytes: must be 1 to 8KiB"),
             (&format!("{public}\naudience = []"), ":6: apps.a.auth.audience: is empty"),
             (&format!("{public}\ntoken_from = []"), ":6: apps.a.auth.token_from: is empty"),
             (&format!("{public}\ntoken_from = [\"body\"]"), ":6: apps.a.auth.token_from: `body` is not a place"),

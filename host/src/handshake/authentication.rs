@@ -21,7 +21,7 @@ pub(super) async fn authenticate(
     setup: &Setup,
     request: &mut Request,
     offer: &mut Offer,
-    now: SystemTime,
+    clock: impl FnOnce() -> SystemTime,
 ) -> Result<Option<Verified>, AuthError> {
     let state = offer.state.as_mut().and_then(|state| state.token.take()).map(String::from);
     if offer.state.is_some() || setup.auth.is_some() {
@@ -36,7 +36,7 @@ pub(super) async fn authenticate(
     };
     let token = auth::find(authenticator.places(), presented);
     let verified = match token {
-        Some(token) => Some(authenticator.verify(&token, now).await?),
+        Some(token) => Some(authenticator.verify(&token, clock).await?),
         None if authenticator.is_required() => return Err(AuthError::Missing),
         None => None,
     };

@@ -26,6 +26,7 @@ pub(super) struct Return {
     connection: Arc<Connection>,
     request: Box<Request>,
     received: u64,
+    verified: Option<Verified>,
     slot: Slot,
 }
 
@@ -54,19 +55,25 @@ pub(super) fn find(
     None
 }
 
-/// Whether the token that the client shows now is of the same subject as the one before. It counts from now on.
+/// Whether the token that the client shows now is of the same user as the one before.
 fn is_still_entitled(connection: &Connection, verified: Option<&Verified>) -> bool {
     match (&connection.token, verified) {
         (None, None) => true,
-        (Some(in_use), Some(verified)) => in_use.replace(verified).is_ok(),
+        (Some(in_use), Some(verified)) => in_use.is_of_the_same(verified),
         // The module knows whether the client has shown one.
         _ => false,
     }
 }
 
 impl Return {
-    pub(super) fn new(connection: Arc<Connection>, request: Request, received: u64, slot: Slot) -> Self {
-        Self { connection, request: Box::new(request), received, slot }
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        request: Request,
+        received: u64,
+        verified: Option<Verified>,
+        slot: Slot,
+    ) -> Self {
+        Self { connection, request: Box::new(request), received, verified, slot }
     }
 
     /// The header fields of the response. Those that the module chose were in the first one.
@@ -77,8 +84,9 @@ impl Return {
     /// Give the socket to the session of the connection. If that has ended meanwhile, the client loses the socket, comes
     /// again, and gets another connection.
     pub(super) fn arrive(self, socket: impl Transport, read_ahead: bytes::Bytes) {
-        let Self { connection, request, received, slot } = self;
-        let has_arrived = connection.arrive(Arrival { socket: Box::new(socket), read_ahead, request, received, slot });
+        let Self { connection, request, received, verified, slot } = self;
+        let socket = Box::new(socket);
+        let has_arrived = connection.arrive(Arrival { socket, read_ahead, request, received, verified, slot });
         if !has_arrived {
             tracing::debug!(connection = connection.id, "a client came back too late");
         }

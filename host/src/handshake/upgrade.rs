@@ -173,7 +173,7 @@ async fn hand_over(
             return answer;
         }
     };
-    let verified = match authenticate(&setup, &mut contract, &mut offer, state.context.now()).await {
+    let verified = match authenticate(&setup, &mut contract, &mut offer, || state.context.now()).await {
         Ok(verified) => verified,
         Err(error) => {
             tracing::info!(app = %app.name, %peer, "refused: {error}");
@@ -190,7 +190,7 @@ async fn hand_over(
         switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
         switch.extensions_mut().insert(HandshakeOutcome::Resumed);
         let received = offer.state.map_or(0, |state| state.received);
-        let admitted = Admitted::Again(Return::new(connection, contract, received, client.slot));
+        let admitted = Admitted::Again(Return::new(connection, contract, received, verified, client.slot));
         *accepted.lock() = Some(Pending { admitted, upgrade: hyper::upgrade::on(request) });
         return switch;
     }

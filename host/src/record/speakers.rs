@@ -109,8 +109,9 @@ fn heard(client: &str, message: &Encoded, redaction: &Redaction) -> Option<Event
     Some(Event::Heard { client, header, redacted, message })
 }
 
+/// Neither heartbeats nor secrets: a token of the client, and what it can have its connection again with.
 fn is_told(spoken: &Spoken) -> bool {
-    !matches!(spoken.kind(), Some("heartbeat" | "connected"))
+    !matches!(spoken.kind(), Some("heartbeat" | "connected" | "token"))
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl<S: Transport> Session<'_, S> {
 
     async fn go_on(&mut self, arrival: Arrival) -> Result<(), Close> {
         let Opened { app, connection, limits, .. } = self.opened;
-        let Arrival { socket, read_ahead, request, received, slot } = arrival;
+        let Arrival { socket, read_ahead, request, received, verified, slot } = arrival;
         // The host may not have noticed yet that the client was away.
         self.wait_for_client(Close::replaced());
         let Some(resumption) = connection.resumption().filter(|resumption| resumption.confirm(received)) else {
@@ -100,6 +100,10 @@ impl<S: Transport> Session<'_, S> {
         tracing::debug!(app = %app.name, connection = connection.id, "the client is back");
         self.away = None;
         resumption.comes_back();
+        if let (Some(in_use), Some(verified)) = (&connection.token, &verified) {
+            // It was compared in the handshake. A token before it would only expire earlier.
+            let _ = in_use.replace(verified);
+        }
         connection.occupy(slot);
         self.reader = Reader::new(limits.message_bytes.bytes(), connection.outbox.compression(), &read_ahead);
         drop(read_ahead);

@@ -17,7 +17,7 @@ impl<S: Transport> Session<'_, S> {
         let mut verified = None;
         let asked = self.ask(async {
             // The keys may have to be fetched.
-            verified = Some(authenticator.verify(token.expose(), app.context.now()).await);
+            verified = Some(authenticator.verify(token.expose(), || app.context.now()).await);
             Ok(())
         });
         let ended = asked.await;
@@ -27,6 +27,8 @@ impl<S: Transport> Session<'_, S> {
             in_use.replace(&verified)?;
             Ok(in_use.expires())
         });
+        // It may expire before the alarm.
+        self.set_alarm(self.alarm.deadline());
         match replaced {
             Ok(expires) => {
                 let outbox = &connection.outbox;

@@ -134,6 +134,8 @@ impl<'a, S: Transport> Session<'a, S> {
                     let (messages, end, now) = self.admit(batch);
                     let end = end.and_then(|end| self.end_or_wait(end));
                     match self.opened.connection.speaks() {
+                        // The alarm does not go off while there is always something to read.
+                        _ if self.has_expired(now) => Err(Close::token_expired()),
                         // Boxed, because each idle connection would keep the room for it.
                         true => Box::pin(self.spoken(messages, end, now)).await,
                         false => self.hand_over(messages, end, now).await,

@@ -67,6 +67,7 @@ impl<S: Transport> Writer<S> {
 
     /// Write the messages in the outbox, with one flush at the end. A requested close is returned as the error.
     pub(super) async fn write(&mut self, connection: &Connection) -> Result<(), Close> {
+        let is_resumable = connection.resumption().is_some();
         loop {
             // Messages are left only if an earlier write was cancelled.
             if !self.is_flushed
@@ -75,7 +76,7 @@ impl<S: Transport> Writer<S> {
                 // The connection may have been closed as too slow, which says more than that it is stuck.
                 return Err(connection.outbox.take_close().unwrap_or(close));
             }
-            if connection.is_unsure() && !connection.outbox.is_closing() {
+            if is_resumable && connection.is_unsure() && !connection.outbox.is_closing() {
                 return Ok(());
             }
             match connection.outbox.next(&mut self.queue) {
@@ -86,7 +87,7 @@ impl<S: Transport> Writer<S> {
             if let Some(tap) = connection.tap() {
                 self.queue.iter().for_each(|messages| tap.received(messages));
             }
-            if connection.note_written(&self.queue) {
+            if is_resumable && connection.note_written(&self.queue) {
                 self.queue.push_back(connection.heartbeat());
             }
         }

@@ -92,8 +92,8 @@ async fn another_token_keeps_the_connection() {
     let answer = refresh(&mut endless, &maker().token(&json!({ "sub": "u7" }))).await;
     assert_eq!(answer, json!({ "type": "token", "request": 4 }), "it does not expire");
     for (token, message) in [
-        (maker().for_seconds("u8", 600), "the token is of another `sub` than the connection"),
-        (maker().token(&json!({})), "the token is of another `sub` than the connection"),
+        (maker().for_seconds("u8", 600), "the token is not of the same `sub` and `iss` as that of the connection"),
+        (maker().token(&json!({})), "the token is not of the same `sub` and `iss` as that of the connection"),
         (maker().token(&json!({ "sub": "u7", "exp": 5 })), "the token has expired"),
         (TokenMaker::secret("HS256", "x").for_seconds("u7", 600), "the signature of the token is wrong"),
         ("x".to_owned(), "the token cannot be read"),

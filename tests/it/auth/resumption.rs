@@ -58,6 +58,17 @@ async fn another_user_does_not_get_the_connection() {
     events.wait("closed", 1).await;
 }
 
+/// Such a token may be anybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_does_not_say_of_whom_it_is_does_not_get_it_either() {
+    let events = Events::new().await;
+    let host = host_that_waits(&events).await;
+    let nobody = maker().token(&json!({ "uid": "u7" }));
+    let known = lost(&host, &nobody).await;
+    assert_eq!(again(&host, &known, &nobody).await.connected["resumed"], false);
+    events.wait("closed", 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_expires_while_its_client_is_away() {
     let events = Events::new().await;

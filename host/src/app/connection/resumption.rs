@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use super::Slot;
 use super::outbox::Published;
 use super::unconfirmed::Unconfirmed;
+use crate::auth::Verified;
 use crate::client_protocol::ResumeToken;
 use crate::memory_budget::MemoryBudget;
 use crate::module::bindings::hassock::host::types::Request;
@@ -28,6 +29,8 @@ pub struct Arrival {
     pub request: Box<Request>,
     /// How many messages the client has.
     pub received: u64,
+    /// What its token says, if it has shown one.
+    pub(crate) verified: Option<Verified>,
     /// What the client takes up of the bounds of the host.
     pub slot: Slot,
 }

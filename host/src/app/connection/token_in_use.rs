@@ -3,11 +3,11 @@
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::auth::{AuthError, Expiry, Verified};
+use crate::auth::{AuthError, Expiry, Subject, Verified};
 
 /// What the host keeps of a token: of whom it is, and until when it counts.
 pub(crate) struct TokenInUse {
-    subject: Option<String>,
+    subject: Option<Subject>,
     expiry: Mutex<Option<Expiry>>,
 }
 
@@ -16,12 +16,17 @@ impl TokenInUse {
         Self { subject: verified.subject.clone(), expiry: Mutex::new(verified.expiry) }
     }
 
+    /// Whether another token is of the same user. One without a `sub` may be anybody's.
+    pub(crate) fn is_of_the_same(&self, verified: &Verified) -> bool {
+        self.subject.is_some() && verified.subject == self.subject
+    }
+
     /// Use another token from now on.
     ///
     /// # Errors
     /// If it is of someone else: the module knows whose connection it is, and would not learn that it has changed.
     pub(crate) fn replace(&self, verified: &Verified) -> Result<(), AuthError> {
-        if verified.subject != self.subject {
+        if !self.is_of_the_same(verified) {
             return Err(AuthError::Subject);
         }
         *self.expiry.lock() = verified.expiry;

@@ -45,10 +45,12 @@ impl Queue {
         }
     }
 
+    #[inline]
     pub(super) fn is_closing(&self) -> bool {
         self.shut || self.close.is_some()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, messages: Encoded, bytes: usize, own: usize) -> Result<(), SendError> {
         if messages.frames() > 0 {
             self.share.resize(self.own + own).map_err(|OutOfMemory| SendError::OutOfMemory)?;
@@ -68,6 +70,7 @@ impl Queue {
     }
 
     /// What was taken is written, or is not to be written any more.
+    #[inline]
     pub(super) fn release_taken(&mut self) {
         self.bytes -= std::mem::take(&mut self.taken);
         self.own -= std::mem::take(&mut self.taken_own);
@@ -87,6 +90,7 @@ impl Queue {
     }
 
     /// There is less than before.
+    #[inline]
     pub(super) fn recount(&mut self) {
         // Less is never refused.
         let _ = self.share.resize(self.own);
