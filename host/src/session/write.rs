@@ -12,7 +12,7 @@ use hassock_frames::Encoded;
 use tokio::time::error::Elapsed;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::app::connection::{Close, Connection, Interruption, Next};
+use crate::app::connection::{Close, Connection, Interruption, Next, Resumption};
 use crate::lazy_timeout::lazy_timeout;
 use crate::socket::Transport;
 
@@ -77,7 +77,11 @@ impl<S: Transport> Writer<S> {
                 return Err(connection.outbox.take_close().unwrap_or(close));
             }
             if is_resumable && connection.is_unsure() && !connection.outbox.is_closing() {
-                return Ok(());
+                // The session goes on writing when it has read the answer.
+                return match connection.resumption().is_some_and(Resumption::ask) {
+                    true => Box::pin(self.write_now(connection.heartbeat(), connection)).await,
+                    false => Ok(()),
+                };
             }
             match connection.outbox.next(&mut self.queue) {
                 Next::Messages => self.is_flushed = false,

@@ -113,6 +113,11 @@ impl Resumption {
         self.unconfirmed.lock().is_full()
     }
 
+    /// Returns whether the client is to be asked what it has, see [`Unconfirmed::ask`].
+    pub(crate) fn ask(&self) -> bool {
+        self.unconfirmed.lock().ask()
+    }
+
     /// The client does not confirm what it has, or there is no memory for what it has not confirmed. Returns how many bytes that
     /// frees.
     pub(crate) fn give_up(&self) -> usize {

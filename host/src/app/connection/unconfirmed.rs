@@ -79,14 +79,17 @@ impl Unconfirmed {
             self.give_up();
             return false;
         }
-        let asks = !self.is_asked && self.bytes > self.limit / 2;
-        self.is_asked |= asks;
-        asks
+        self.bytes > self.limit / 2 && self.ask()
+    }
+
+    /// Returns whether the client is to be asked what it has: it was not, or has answered since.
+    pub(super) fn ask(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_asked, true)
     }
 
     /// Whether so much is not confirmed that the client should get nothing more before it has answered.
     pub(super) fn is_full(&self) -> bool {
-        self.is_asked && self.bytes >= self.limit
+        self.bytes >= self.limit
     }
 
     /// The client has so many messages. False if that cannot be: it has more than were sent, or fewer than are known, or nothing
@@ -193,6 +196,9 @@ mod tests {
         add(&mut unconfirmed, &["b"]);
         assert!(unconfirmed.is_full());
         assert_eq!(texts(&unconfirmed.rest(0)).concat(), "aaaaaaaaab", "nothing is forgotten");
+        assert!(!unconfirmed.ask(), "it has not answered yet");
+        assert!(unconfirmed.confirm(0) && unconfirmed.is_full(), "an answer that says nothing new changes nothing");
+        assert!(unconfirmed.ask() && !unconfirmed.ask(), "so it is asked again");
         assert!(unconfirmed.confirm(9));
         assert!(!unconfirmed.is_full());
         (0..4).for_each(|_| assert!(!add(&mut unconfirmed, &["c"])));
