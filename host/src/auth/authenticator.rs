@@ -88,6 +88,18 @@ impl Authenticator {
         self.config == other.config && self.files == other.files
     }
 
+    /// Go on with the keys that were fetched `before`, if they come from the same place: their server may be down now.
+    pub(crate) fn keep_keys(mut self, before: &Self) -> Self {
+        let is_same_place = self.config.jwks_url == before.config.jwks_url && self.files == before.files;
+        if let (Keys::Set(jwks), Keys::Set(before)) = (&mut self.keys, &before.keys)
+            && is_same_place
+            && let Some(jwks) = Arc::get_mut(jwks)
+        {
+            jwks.state = Arc::clone(&before.state);
+        }
+        self
+    }
+
     /// Where a request may have its token.
     pub(crate) fn places(&self) -> &[TokenPlace] {
         &self.config.token_from
@@ -119,6 +131,7 @@ impl Authenticator {
             Keys::Set(jwks) => jwks.keys(header.alg, id).await?,
         };
         let claims = verify::signature(token, header.alg, &keys, &self.config)?;
+        verify::names(&claims, &self.config)?;
         verify::times(claims, self.config.leeway.get(), clock())
     }
 }

@@ -1,6 +1,6 @@
 //! A set of keys (RFC 7517), as a server sends it.
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,6 +9,9 @@ use super::keys::{Key, KeyKind};
 
 /// More keys would only make each token without a key id more expensive.
 const MOST_KEYS: usize = 100;
+
+/// Characters of the smallest modulus of RSA that ring takes: 2048 bits in base64.
+const SMALLEST: usize = 342;
 
 /// Keys that the host cannot use are left out (section 5): a server may have some for other purposes.
 #[derive(Deserialize)]
@@ -21,7 +24,7 @@ struct Set {
 pub(super) enum SetError {
     #[error("it is not a set of keys: {0}")]
     Malformed(#[from] serde_json::Error),
-    #[error("it has no public key of RSA, of ECDSA on P-256 or P-384, or of Ed25519")]
+    #[error("it has no public key of RSA with 2048 bits or more, of ECDSA on P-256 or P-384, or of Ed25519")]
     Empty,
 }
 
@@ -40,12 +43,16 @@ fn key(value: Value) -> Option<Key> {
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
     }
+    let verifies = |operations: Vec<KeyOperations>| operations.contains(&KeyOperations::Verify);
+    if !jwk.common.key_operations.clone().is_none_or(verifies) {
+        return None;
+    }
     let kind = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => KeyKind::Rsa,
+        AlgorithmParameters::RSA(key) if key.n.len() >= SMALLEST => KeyKind::Rsa,
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => KeyKind::P256,
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => KeyKind::P384,
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => KeyKind::Ed25519,
-        // A secret in a set that anybody may fetch is not one.
+        // A small key is not safe, and a secret in a set that anybody may fetch is not one.
         _ => return None,
     };
     let only = match jwk.common.key_algorithm {
@@ -74,6 +81,10 @@ mod tests {
             &format!("{P256},\"kid\":\"b\",\"use\":\"enc\"}}"),
             &format!("{P256},\"kid\":\"c\",\"alg\":\"ECDH-ES\"}}"),
             &format!("{P256},\"kid\":\"d\"}}"),
+            &format!("{P256},\"kid\":\"i\",\"key_ops\":[\"deriveKey\"]}}"),
+            &format!("{P256},\"kid\":\"j\",\"key_ops\":[\"verify\"]}}"),
+            &format!("{{\"kty\":\"RSA\",\"kid\":\"k\",\"e\":\"AQAB\",\"n\":\"{}\"}}", "A".repeat(341)),
+            &format!("{{\"kty\":\"RSA\",\"kid\":\"l\",\"e\":\"AQAB\",\"n\":\"{}\"}}", "A".repeat(342)),
             r#"{"kty":"oct","k":"AAAA","kid":"e"}"#,
             r#"{"kty":"new","kid":"f"}"#,
             r#"{"kty":"RSA","kid":"g"}"#,
@@ -81,7 +92,15 @@ mod tests {
         ])
         .unwrap();
         let found: Vec<_> = keys.iter().map(|key| (key.id.as_deref().unwrap(), key.kind, key.only)).collect();
-        assert_eq!(found, [("a", KeyKind::P256, Some(Algorithm::ES256)), ("d", KeyKind::P256, None)]);
+        assert_eq!(
+            found,
+            [
+                ("a", KeyKind::P256, Some(Algorithm::ES256)),
+                ("d", KeyKind::P256, None),
+                ("j", KeyKind::P256, None),
+                ("l", KeyKind::Rsa, None)
+            ]
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) struct Jwks {
     pub(super) timeout: Duration,
     /// Bytes that a set may have.
     pub(super) most: usize,
-    pub(super) state: Mutex<State>,
+    /// Shared with the one that comes after a change of the config.
+    pub(super) state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -88,7 +89,8 @@ impl Jwks {
     /// client that goes away does not end it.
     fn fetch_once(self: &Arc<Self>) -> watch::Receiver<()> {
         let mut state = self.state.lock();
-        if let Some(running) = &state.running {
+        // One whose other end is gone has ended without a result.
+        if let Some(running) = state.running.as_ref().filter(|running| running.has_changed().is_ok()) {
             return running.clone();
         }
         let (done, running) = watch::channel(());

@@ -49,6 +49,13 @@ struct Claims {
     iss: Option<Json>,
 }
 
+/// For whom a token is, and of whom.
+#[derive(Deserialize)]
+struct Names {
+    iss: Option<Json>,
+    aud: Option<Json>,
+}
+
 /// The header of a token, which nobody has signed yet as far as is known.
 ///
 /// # Errors
@@ -81,6 +88,19 @@ pub(super) fn signature(
         }
     }
     Err(refused)
+}
+
+/// What the library accepts and RFC 7519 (sections 4.1.1 and 4.1.3) does not: several issuers, and an audience that is no
+/// text, or one although none is expected.
+///
+/// # Errors
+/// If the token has such a claim.
+pub(super) fn names(claims: &RawValue, config: &AuthConfig) -> Result<(), AuthError> {
+    let Names { iss, aud } = serde_json::from_str(claims.get()).map_err(|_| AuthError::Malformed)?;
+    if iss.is_some_and(|iss| !iss.is_string()) {
+        return Err(AuthError::Issuer);
+    }
+    if aud.is_some() && config.audience.is_none() { Err(AuthError::Audience) } else { Ok(()) }
 }
 
 /// Whether a token with these claims counts now.

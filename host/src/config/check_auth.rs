@@ -102,7 +102,8 @@ fn jwks_url(report: &mut Report<'_>, key: &str, url: &str) {
         }
         _ => report.add(key, "is not an address; write it as \"https://example.org/.well-known/jwks.json\""),
     }
-    if url.contains('@') {
+    // A path may have one.
+    if uri.as_ref().and_then(Uri::authority).is_some_and(|authority| authority.as_str().contains('@')) {
         report.add(key, "has a user or a password, which the host does not send");
     }
 }

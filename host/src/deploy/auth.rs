@@ -19,8 +19,11 @@ pub(super) fn load(
     let loaded = Authenticator::load(name, auth, config.locator.folder());
     let loaded =
         loaded.map_err(|(key, message)| vec![config.locator.problem(&format!("apps.{name}.auth.{key}"), message)])?;
-    let same = before.filter(|before| before.is_like(&loaded));
-    Ok(Some(same.map_or_else(|| Arc::new(loaded), Arc::clone)))
+    Ok(Some(match before {
+        Some(before) if before.is_like(&loaded) => Arc::clone(before),
+        Some(before) => Arc::new(loaded.keep_keys(before)),
+        None => Arc::new(loaded),
+    }))
 }
 
 /// Whether an app demands something else.

@@ -3,6 +3,7 @@
 
 mod alarm;
 mod away;
+mod calls;
 mod close_handshake;
 mod link;
 mod rate_limiter;

@@ -205,6 +205,11 @@ impl Reader {
 }
 
 impl Batch {
+    /// A part of a batch that was read: these messages, and the end that came behind them.
+    pub(super) fn new(messages: Packed, end: Option<Close>) -> Self {
+        Self { messages, end, ..Self::default() }
+    }
+
     /// Add a message. So many bytes behind it have not been decoded yet.
     #[inline]
     fn push(&mut self, message: Payload<'_>, behind: usize) {

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hassock_frames::Packed;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::alarm::not_after_the_token;
 use super::away::Away;
+use super::calls::IsHandled;
 use super::close_handshake::close_handshake;
 use super::link::Link;
 use super::rate_limiter::RateLimiter;
@@ -20,7 +20,6 @@ use super::read::{Batch, Reader};
 use super::write::Writer;
 use crate::app::connection::{Close, DueTimer, IsBack, Opened};
 use crate::app::{Amount, call, versions};
-use crate::module::FailedCall;
 use crate::module::bindings::hassock::host::types::ClosedBy;
 use crate::socket::Transport;
 
@@ -125,27 +124,33 @@ impl<'a, S: Transport> Session<'a, S> {
         .await
     }
 
-    /// Handle one event after the other until the connection is to be closed, or is.
+    /// Handle one event after the other until the connection is to be closed, or is. What happens to most events happens in
+    /// this function: the result of each function that may wait costs about 60 instructions more.
     async fn handle_events(&mut self) -> Close {
         loop {
-            let done = match poll_fn(|context| self.poll_event(context)).await {
+            let handled = match poll_fn(|context| self.poll_event(context)).await {
+                Event::Wakeup if self.has_only_to_write() => Ok(()),
                 Event::Wakeup => self.wakeup().await,
-                Event::Batch(batch) => {
-                    let (messages, end, now) = self.admit(batch);
-                    let end = end.and_then(|end| self.end_or_wait(end));
-                    match self.opened.connection.speaks() {
-                        // The alarm does not go off while there is always something to read.
-                        _ if self.has_expired(now) => Err(Close::token_expired()),
-                        // Boxed, because each idle connection would keep the room for it.
-                        true => Box::pin(self.spoken(messages, end, now)).await,
-                        false => self.hand_over(messages, end, now).await,
-                    }
-                }
+                // Boxed, because each idle connection would keep the room for it.
+                Event::Batch(batch) if self.opened.connection.speaks() => Box::pin(self.spoken_batch(batch)).await,
+                Event::Batch(mut batch) => match self.handle(&mut batch) {
+                    Ok(IsHandled::Yes) => Ok(()),
+                    Ok(IsHandled::No) => self.call(batch).await,
+                    Err(close) => Err(close),
+                },
                 Event::Alarm => match self.wait_longer() {
                     Some(lost) => return lost,
                     None if self.away.is_some() => Ok(()),
                     None => self.alarm().await,
                 },
+            };
+            let done = match handled {
+                Ok(()) if self.away.is_some() => self.requested_close(),
+                Ok(()) => match self.writer.write(&self.opened.connection).await {
+                    Ok(()) if self.opened.connection.is_behind() => Box::pin(self.catch_up()).await,
+                    written => written,
+                },
+                Err(close) => Err(close),
             };
             if let Err(close) = done
                 && let Some(close) = self.end_or_wait(close)
@@ -185,14 +190,23 @@ impl<'a, S: Transport> Session<'a, S> {
         self.alarm.as_mut().poll(context).map(|()| Event::Alarm)
     }
 
+    /// Whether a wakeup is for what is in the outbox, if for anything.
+    fn has_only_to_write(&self) -> bool {
+        let Opened { app, connection, .. } = self.opened;
+        connection.resumption().is_none() && !connection.has_due() && !versions::is_unsettled(app, connection)
+    }
+
+    /// Do what the session was woken for, except for writing.
     async fn wakeup(&mut self) -> Result<(), Close> {
         if versions::is_unsettled(&self.opened.app, &self.opened.connection)
             && let Err(failed) = versions::version_for(&self.opened.app, Some(&self.opened.connection)).await
         {
             return Err(self.call_failed(&failed));
         }
-        let welcomed = self.welcome().await;
-        self.unless_ended(welcomed)?;
+        if self.opened.connection.resumption().is_some() {
+            let welcomed = self.welcome().await;
+            self.unless_ended(welcomed)?;
+        }
         // Only the timers that are due now. One that becomes due during these calls waits for the next wakeup.
         for timer in self.opened.connection.take_due() {
             if self.opened.app.timers.claim(Some(self.opened.connection.id), &timer) {
@@ -204,7 +218,7 @@ impl<'a, S: Transport> Session<'a, S> {
             // The socket is read once in a poll of the task.
             yield_now().await;
         }
-        self.write().await
+        Ok(())
     }
 
     /// Call the module for a timer, and write what it sent. A requested close ends the session before the next timer.
@@ -220,139 +234,61 @@ impl<'a, S: Transport> Session<'a, S> {
         self.write().await
     }
 
-    /// Count what was read. Returns the messages, the end that came behind them, and the time.
-    fn admit(&mut self, batch: Batch) -> (Packed, Option<Close>, Instant) {
+    /// As [`handle`](Self::handle), for a client of the protocol.
+    async fn spoken_batch(&mut self, mut batch: Batch) -> Result<(), Close> {
         let now = Instant::now();
-        (self.last_heard, self.pinged_at, self.reader.has_heard) = (now, None, false);
-        self.writer.queue_pongs(batch.pongs);
-        if batch.messages.is_empty() {
-            return (batch.messages, batch.end, now);
-        }
-        self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
-        if let Some(resume) = self.rate.count(batch.messages.len(), now) {
-            self.paused_until = Some(resume);
-            self.set_alarm(resume);
-        }
-        if let Some(tap) = self.opened.connection.tap() {
-            tap.sent(&batch.messages);
-        }
-        (batch.messages, batch.end, now)
+        self.admit(&mut batch, now)?;
+        let Batch { messages, end, .. } = batch;
+        let end = end.and_then(|end| self.end_or_wait(end));
+        self.spoken(messages, end, now).await
     }
 
-    /// Let the module handle messages, and write what it sent. `end` came behind them.
-    pub(super) async fn hand_over(&mut self, messages: Packed, end: Option<Close>, now: Instant) -> Result<(), Close> {
-        if messages.is_empty() {
-            return match end {
-                Some(close) => Err(close),
-                None => self.write().await,
-            };
-        }
-        if let Some(result) = call::receive_directly(&self.opened.app, &self.opened.connection, &messages, now) {
-            return match end {
-                Some(close) => Err(close),
-                None => {
-                    self.called(result, None)?;
-                    self.forget(messages);
-                    self.write().await
-                }
-            };
-        }
-        let Opened { app, connection, .. } = self.opened;
-        // Boxed, because each idle connection would keep the room for this call, which is half of what it needs.
-        let mut call = Box::pin(call::receive(app, connection, &messages));
-        match end {
-            // The end came behind these messages. Nothing can be sent any more, and it stays the end,
-            // whatever becomes of the call, which is in the log.
-            Some(close) => {
-                let _ = call.await;
-                Err(close)
+    /// Count what was read, and let the module handle it, if that can be done without waiting.
+    fn handle(&mut self, batch: &mut Batch) -> Result<IsHandled, Close> {
+        let now = Instant::now();
+        self.admit(batch, now)?;
+        self.handle_directly(batch, now)
+    }
+
+    /// Count what was read. Fails if the token of the client has expired: the alarm does not go off while there is always
+    /// something to read.
+    fn admit(&mut self, batch: &mut Batch, now: Instant) -> Result<(), Close> {
+        (self.last_heard, self.pinged_at, self.reader.has_heard) = (now, None, false);
+        self.writer.queue_pongs(std::mem::take(&mut batch.pongs));
+        if !batch.messages.is_empty() {
+            self.opened.app.traffic.received(Amount { messages: batch.messages.len(), bytes: batch.bytes });
+            if let Some(resume) = self.rate.count(batch.messages.len(), now) {
+                self.paused_until = Some(resume);
+                self.set_alarm(resume);
             }
-            None => {
-                self.drive(call.as_mut()).await?;
-                drop(call);
-                self.forget(messages);
-                self.write().await
+            if let Some(tap) = self.opened.connection.tap() {
+                tap.sent(&batch.messages);
             }
         }
+        if self.has_expired(now) { Err(Close::token_expired()) } else { Ok(()) }
     }
 
     /// Write what is in the outbox, and what the connection has not got yet of its topics.
-    async fn write(&mut self) -> Result<(), Close> {
+    pub(super) async fn write(&mut self) -> Result<(), Close> {
         if self.away.is_some() {
-            return self.opened.connection.outbox.take_close().map_or(Ok(()), Err);
+            return self.requested_close();
         }
-        loop {
-            self.writer.write(&self.opened.connection).await?;
-            if !self.opened.connection.is_behind() || self.opened.connection.is_unsure() {
-                return Ok(());
-            }
-            self.opened.app.topics.catch_up(&self.opened.connection);
-        }
+        self.writer.write(&self.opened.connection).await?;
+        self.catch_up().await
     }
 
-    /// The module has handled these messages. Their memory is free before the client gets an answer, after which it may
-    /// send the next one.
-    fn forget(&self, messages: Packed) {
-        drop(messages);
-        self.reader.recount(&self.opened.connection.input);
+    /// What is left of writing while the client is away.
+    fn requested_close(&self) -> Result<(), Close> {
+        self.opened.connection.outbox.take_close().map_or(Ok(()), Err)
     }
 
-    /// Let a call run to its end, and write meanwhile what is sent to the client: a call may wait for a
-    /// database. A call is never dropped half-way because the client went away.
-    pub(super) async fn drive(
-        &mut self,
-        mut call: Pin<&mut impl Future<Output = Result<(), FailedCall>>>,
-    ) -> Result<(), Close> {
-        if self.away.is_some() {
-            let result = call.await;
-            return self.called(result, None);
+    /// Write what is kept of the topics of the connection, a part after the other.
+    async fn catch_up(&mut self) -> Result<(), Close> {
+        let connection = &self.opened.connection;
+        while connection.is_behind() && !connection.is_unsure() {
+            self.opened.app.topics.catch_up(connection);
+            self.writer.write(connection).await?;
         }
-        let connection = &*self.opened.connection;
-        let keepalive = self.opened.limits.keepalive.get();
-        // A client of the protocol hears of the host also while a call takes long.
-        let beats = connection.speaks() && self.paused_until.is_none();
-        let (writer, alarm) = (&mut self.writer, &mut self.alarm);
-        let pump = async move {
-            loop {
-                let is_late = |context: &mut Context<'_>| beats && alarm.as_mut().poll(context).is_ready();
-                let written = match connection.messages_or(is_late).await {
-                    true => writer.write(connection).await,
-                    false => {
-                        alarm.as_mut().reset(Instant::now() + keepalive);
-                        writer.write_now(connection.heartbeat(), connection).await
-                    }
-                };
-                if let Err(close) = written {
-                    break close;
-                }
-            }
-        };
-        let (result, lost) = tokio::select! {
-            biased;
-            result = &mut call => (result, None),
-            lost = pump => (call.await, Some(lost)),
-        };
-        // Heartbeats during the call have set the alarm without regard to the token: it must not end a call.
-        let due = not_after_the_token(self.alarm.deadline(), self.opened);
-        if due < self.alarm.deadline() {
-            self.alarm.as_mut().reset(due);
-        }
-        self.called(result, lost)
-    }
-
-    /// What follows from a call, during which the connection may have been lost.
-    fn called(&self, result: Result<(), FailedCall>, lost: Option<Close>) -> Result<(), Close> {
-        let failed = result.err().map(|error| self.call_failed(&error));
-        // A client that may come back must not find a connection whose module has failed.
-        let first = if self.opened.connection.resumption().is_some() { failed.or(lost) } else { lost.or(failed) };
-        match first {
-            // The first close counts: a module that closes and then fails has closed.
-            Some(close) => Err(self.opened.connection.outbox.take_close().unwrap_or(close)),
-            None => Ok(()),
-        }
-    }
-
-    fn call_failed(&self, failed: &FailedCall) -> Close {
-        Close::call_failed(failed, self.opened.app.setup().error_close_code())
+        Ok(())
     }
 }

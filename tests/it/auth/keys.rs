@@ -90,6 +90,7 @@ async fn a_token_of_or_for_somebody_else_is_refused() {
         (json!({ "iss": "https://b.example", "aud": "chat" }), Some(issuer)),
         (json!({ "aud": "chat" }), Some(issuer)),
         (json!({ "iss": 5, "aud": "chat" }), Some(issuer)),
+        (json!({ "iss": ["https://a.example", "x"], "aud": "chat" }), Some(issuer)),
         (json!({ "iss": "https://a.example" }), Some(audience)),
         (json!({ "iss": "https://a.example", "aud": "Chat" }), Some(audience)),
         (json!({ "iss": "https://a.example", "aud": [] }), Some(audience)),
@@ -102,7 +103,10 @@ async fn a_token_of_or_for_somebody_else_is_refused() {
     }
     // RFC 7519, section 4.1.3: who is not named must refuse.
     let unnamed = super::host(&secret()).await;
-    assert_refused(&unnamed, &maker().token(&json!({ "aud": "chat" })), audience).await;
+    for someone_else in [json!("chat"), json!(["chat", 1]), json!(5), json!({}), json!([])] {
+        assert_refused(&unnamed, &maker().token(&json!({ "aud": someone_else })), audience).await;
+    }
+    assert_eq!(claims(&unnamed, &maker().token(&json!({ "aud": null }))).await, json!({ "aud": null }));
 }
 
 /// `exp` and `nbf`, with `leeway`, which is 30 seconds.

@@ -127,6 +127,25 @@ async fn known_keys_go_on_while_the_server_is_down() {
     .await;
 }
 
+/// The keys that were fetched stay through a change of the config, unless they are those of another server.
+#[tokio::test(flavor = "multi_thread")]
+async fn known_keys_go_on_after_a_reload() {
+    let maker = TokenMaker::new("EdDSA");
+    let server = KeyServer::start(&[&maker]).await;
+    let keys = table(&server, "10m");
+    let host = host(&keys).await;
+    let token = maker.for_seconds("u7", 600);
+    assert_eq!(claims(&host, &token).await["sub"], "u7");
+    server.hang_up();
+    host.reload(&config(&format!("{keys}leeway = \"10s\"\njwks_timeout = \"1s\""))).await.unwrap();
+    assert_eq!(claims(&host, &token).await["sub"], "u7");
+    host.reload(&config(&format!("{keys}issuer = \"somebody\""))).await.unwrap();
+    assert_refused(&host, &token, "the token is of another `iss`").await;
+    let elsewhere = keys.replace(&server.url, "http://127.0.0.1:1/");
+    host.reload(&config(&elsewhere)).await.unwrap();
+    assert_eq!(refusal(&host, &token).await.0, 503);
+}
+
 /// Without any key nobody can be let in, and nobody is turned away for good.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keys_clients_are_told_to_come_again() {

@@ -349,6 +349,11 @@ impl Connection {
         self.wake();
     }
 
+    /// Whether timers are due now.
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.lock().is_empty()
+    }
+
     /// The timers that are due now, in the order in which they became due.
     pub(crate) fn take_due(&self) -> Vec<DueTimer> {
         std::mem::take(&mut *self.due.lock())
