@@ -3,7 +3,7 @@ import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { closed, Failure } from "./error.js";
 import { decode, encode, type Frame, type Header, size } from "./framing.js";
-import { Link } from "./link.js";
+import { checkClose, Link } from "./link.js";
 import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
 import { Requests } from "./requests.js";
@@ -92,7 +92,9 @@ export class ReconnectingClient implements Client {
   }
 
   close(code = 1000, reason = ""): void {
-    if (this.state === "closed") return;
+    // A WebSocket would refuse it in the middle of what follows, and only if there is one.
+    checkClose(code, reason);
+    if (this.isClosed()) return;
     this.link?.close(code, reason);
     this.finish(code, reason);
   }
@@ -260,6 +262,8 @@ export class ReconnectingClient implements Client {
   }
 
   private ended(code: number, reason: string): void {
+    // A listener for errors may have closed the client.
+    if (this.isClosed()) return;
     const { closing, state } = this;
     const wasOpen = state === "open";
     this.link = this.closing = this.connection = undefined;

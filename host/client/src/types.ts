@@ -152,6 +152,7 @@ export interface Client {
   /** Take the messages of a topic to which the module subscribes this client, until the function that this returns is
    *  called. */
   listen(topic: string, handler: Handler): () => void;
-  /** End the connection, and do not connect again. */
+  /** End the connection, and do not connect again. The code is 1000 or 3000 to 4999, and the reason has at most 123 bytes:
+   *  otherwise it throws a `RangeError`, and nothing changes. */
   close(code?: number, reason?: string): void;
 }
