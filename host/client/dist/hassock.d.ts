@@ -145,10 +145,11 @@ export interface Client {
     readonly connection: number | undefined;
     /** Call a function at each event of a kind, until the function that this returns is called. */
     on<K extends keyof Events>(event: K, listener: (event: Events[K]) => void): () => void;
-    /** Send a message to the module, or keep it until there is a connection. Throws `queue-full` or `closed`. */
+    /** Send a message to the module, or keep a copy of it until there is a connection. Throws `queue-full` or `closed`, and a
+     *  `TypeError` if the data is neither a text nor bytes: a `Blob` is not. */
     send(data: Data): void;
     /** Ask the module something. Rejected with what the module or the host says, or with `timeout`, `disconnected` (the module
-     *  may or may not have been asked), `queue-full` or `closed`. */
+     *  may or may not have been asked), `queue-full` or `closed`, or with a `TypeError` as `send`. */
     request(data: Data, options?: RequestOptions): Promise<Payload>;
     /** Subscribe to a topic, for as long as the client lives. Throws `subscribed`, `invalid-topic`, `invalid-position` or
      *  `closed`. */

@@ -2,7 +2,7 @@ import { Backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { closed, Failure } from "./error.js";
-import { decode, encode, type Frame, type Header, size } from "./framing.js";
+import { checkData, decode, encode, type Frame, type Header, size } from "./framing.js";
 import { checkClose, Link } from "./link.js";
 import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
@@ -67,10 +67,12 @@ export class ReconnectingClient implements Client {
   }
 
   send(data: Data): void {
+    checkData(data);
     this.sendOrKeep({ data });
   }
 
   async request(data: Data, { timeout = this.options.requestTimeout ?? 10_000, retry = false }: RequestOptions = {}): Promise<Payload> {
+    checkData(data);
     const request = this.nextNumber();
     const answer = this.requests.add(request, data, retry, timeout, () => this.queue.forget(request));
     try {
