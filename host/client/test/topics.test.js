@@ -350,6 +350,26 @@ test("the topics that a module once had are bounded", async () => {
   assert.equal(Object.keys(offered(world.socket))[0], "topic 2999");
 });
 
+test("a client offers as many positions as there is room for beside its token", async () => {
+  const header = async (token, resume) => {
+    const { world } = await client({ token: () => token });
+    world.socket.connected({ resume });
+    for (let topic = 0; topic < 300; topic++) subscribed(world.socket, { topic: `topic ${topic}`, position: "a-1" });
+    world.socket.end();
+    await world.pass(500);
+    return [world.socket.protocols[1].length, Object.keys(offered(world.socket) ?? {}).length];
+  };
+  const [small, all] = await header("t", undefined);
+  assert.ok(small > 4000 && small < 4200, `${small} characters`);
+  for (const resume of [undefined, "r".repeat(600)]) {
+    const [large, some] = await header("t".repeat(7000), resume);
+    assert.ok(large > 12_200 && large < 12_320, `${large} characters`);
+    assert.ok(some > 0 && some < all, `${some} positions`);
+  }
+  // It is as long as the token makes it.
+  assert.deepEqual(await header("t".repeat(10_000), undefined), [13_361, 0]);
+});
+
 test("a page knows who is there, as far as the host tells it", async () => {
   const { world, client: own } = await guest();
   const got = [];
