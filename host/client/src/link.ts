@@ -40,6 +40,7 @@ export class Link {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       this.heardAt = environment.now();
+      this.stopSoon();
       events.received(data as string | ArrayBuffer);
     };
     socket.onclose = ({ code, reason }) => {
@@ -73,11 +74,8 @@ export class Link {
 
   /** Something has to come within so many milliseconds, once. */
   expectSoon(patience: number): void {
-    const asked = this.environment.now();
     this.stopSoon();
-    this.stopSoon = this.environment.after(patience, () => {
-      if (this.heardAt <= asked) this.giveUp();
-    });
+    this.stopSoon = this.environment.after(patience, () => this.giveUp());
   }
 
   /** End the link if nothing has come for too long. A browser delays timers while nobody sees its page. */

@@ -13,9 +13,6 @@ const SAME = 1_000;
 /** How long to wait before another attempt to replace a token, in milliseconds. */
 const PAUSE = 5_000;
 
-/** The longest time of a timer of a browser. */
-const LONGEST = 2 ** 31 - 1;
-
 /** Sends another token over the connection before the one that it has expires. */
 export class Tokens {
   private stopTimer: () => void = () => {};
@@ -55,7 +52,7 @@ export class Tokens {
   }
 
   private wait(delay: number, tell: (header: Header) => void): void {
-    this.stopTimer = this.environment.after(Math.min(delay, LONGEST), () => void this.refresh(tell));
+    this.stopTimer = this.environment.after(delay, () => void this.refresh(tell));
   }
 
   private again(tell: (header: Header) => void): void {

@@ -49,9 +49,9 @@ export interface Options {
   /** The wait before another attempt is random, below `base` the first time, and below twice as much each further time, but
    *  below `cap`. Milliseconds: 500 and 30,000. */
   backoff?: { base?: number; cap?: number };
-  /** An attempt to connect is given up after so many milliseconds: 15,000. */
+  /** An attempt to connect is given up after so many milliseconds: 15,000. `Infinity`: never. */
   connectTimeout?: number;
-  /** A request is given up after so many milliseconds: 10,000. */
+  /** A request is given up after so many milliseconds: 10,000. `Infinity`: never. */
   requestTimeout?: number;
   /** How much waits while there is no connection: 100 messages, and 1,048,576 bytes. Bytes also bound what a browser has
    *  not yet sent on a connection. */
