@@ -38,7 +38,8 @@ export interface Options {
     /** Subprotocols for the module, beside that of the host. */
     protocols?: string[];
     /** Returns the token that the client shows, a JSON Web Token. It is called for each attempt to connect, and before the token
-     *  expires: the next one goes over the connection. */
+     *  expires: the next one goes over the connection. If it returns the same token then, it is called a few times more. It may
+     *  take as long as `connectTimeout`. */
     token?: () => string | Promise<string>;
     /** The wait before another attempt is random, below `base` the first time, and below twice as much each further time, but
      *  below `cap`. Milliseconds: 500 and 30,000. */

@@ -55,7 +55,8 @@ export class ReconnectingClient implements Client {
   ) {
     const { backoff, queue } = options;
     this.requests = new Requests(environment);
-    this.tokens = new Tokens(environment, options.token, this.nextNumber, (error) => this.failed("token", error));
+    const failed = (error: unknown) => this.failed("token", error);
+    this.tokens = new Tokens(environment, options.token, this.connectTimeout, this.nextNumber, failed);
     this.queue = new Queue(queue?.messages, queue?.bytes);
     this.backoff = new Backoff(environment, backoff?.base, backoff?.cap);
     this.stopWaking = environment.onWake(() => this.wake());
