@@ -271,6 +271,18 @@ test("a page whose subscription is refused still has that of the module", async 
   ]);
 });
 
+test("a page whose subscription is refused has nothing if the module has ended its own", async () => {
+  const { world, client: own, events } = await connected();
+  subscribed(world.socket, { position: "a-10" });
+  own.subscribe("room", () => assert.fail("refused"), { since: "a-3" });
+  const [{ request }] = subscriptions(world.socket);
+  world.socket.say({ type: "unsubscribed", topic: "room" });
+  world.socket.say({ type: "error", request, code: "refused", message: "no" });
+  publish(world.socket, 11);
+  assert.deepEqual(events.map(([kind, { code }]) => [kind, code]), [["error", "refused"]]);
+  assert.equal(offered(await again(world)), undefined);
+});
+
 test("a page unsubscribes, and subscribes again, without what was left over", async () => {
   const { world, client: own, got, subscription } = await page();
   subscription.unsubscribe();
@@ -337,6 +349,24 @@ test("a page that does not listen any more gets messages as events", async () =>
   subscribed(world.socket, { position: "a-10" });
   publish(world.socket, 11);
   assert.deepEqual(events, [["message", { data: "11", topic: "room", position: "a-11" }]]);
+});
+
+test("topics that a page listens to in vain are forgotten", async () => {
+  const { world, client: own, events } = await connected();
+  for (let topic = 0; topic < 2000; topic++) own.listen(`topic ${topic}`, () => {})();
+  const stop = own.listen("ended", () => {});
+  subscribed(world.socket, { topic: "ended", position: "a-1" });
+  world.socket.say({ type: "unsubscribed", topic: "ended" });
+  stop();
+  assert.equal(own.topics.byName.size, 0);
+  // One that the client had is not forgotten: it would not learn that something is missing.
+  const stopKnown = own.listen("known", () => {});
+  subscribed(world.socket, { topic: "known" });
+  world.socket.end();
+  stopKnown();
+  await world.pass(500);
+  subscribed(world.socket.connected(), { topic: "known" });
+  assert.deepEqual(events.at(-1), ["gap", { topic: "known", gap: "none" }]);
 });
 
 test("the topics that a module once had are bounded", async () => {
