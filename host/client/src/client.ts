@@ -2,8 +2,8 @@ import { Backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { closed, Failure } from "./error.js";
-import { decode, encode, type Frame, type Header, size } from "./framing.js";
-import { Link } from "./link.js";
+import { checkData, decode, encode, type Frame, type Header, size } from "./framing.js";
+import { checkClose, Link } from "./link.js";
 import { offer } from "./offer.js";
 import { full, Queue, type Waiting } from "./queue.js";
 import { Requests } from "./requests.js";
@@ -55,7 +55,8 @@ export class ReconnectingClient implements Client {
   ) {
     const { backoff, queue } = options;
     this.requests = new Requests(environment);
-    this.tokens = new Tokens(environment, options.token, this.nextNumber, (error) => this.failed("token", error));
+    const failed = (error: unknown) => this.failed("token", error);
+    this.tokens = new Tokens(environment, options.token, this.connectTimeout, this.nextNumber, failed);
     this.queue = new Queue(queue?.messages, queue?.bytes);
     this.backoff = new Backoff(environment, backoff?.base, backoff?.cap);
     this.stopWaking = environment.onWake(() => this.wake());
@@ -67,10 +68,12 @@ export class ReconnectingClient implements Client {
   }
 
   send(data: Data): void {
+    checkData(data);
     this.sendOrKeep({ data });
   }
 
   async request(data: Data, { timeout = this.options.requestTimeout ?? 10_000, retry = false }: RequestOptions = {}): Promise<Payload> {
+    checkData(data);
     const request = this.nextNumber();
     const answer = this.requests.add(request, data, retry, timeout, () => this.queue.forget(request));
     try {
@@ -92,7 +95,9 @@ export class ReconnectingClient implements Client {
   }
 
   close(code = 1000, reason = ""): void {
-    if (this.state === "closed") return;
+    // A WebSocket would refuse it in the middle of what follows, and only if there is one.
+    checkClose(code, reason);
+    if (this.isClosed()) return;
     this.link?.close(code, reason);
     this.finish(code, reason);
   }
@@ -260,6 +265,8 @@ export class ReconnectingClient implements Client {
   }
 
   private ended(code: number, reason: string): void {
+    // A listener for errors may have closed the client.
+    if (this.isClosed()) return;
     const { closing, state } = this;
     const wasOpen = state === "open";
     this.link = this.closing = this.connection = undefined;

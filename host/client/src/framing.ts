@@ -37,6 +37,19 @@ export function decode(message: string | ArrayBuffer): Frame {
   return { header: parse(end, new TextDecoder().decode(all.subarray(0, end))), payload: all.slice(end + 1) };
 }
 
+/** Throws a `TypeError` if something cannot be a payload, such as a `Blob`, whose bytes are not there at once. */
+export function checkData(data: unknown): void {
+  // `instanceof` does not know the classes of another window.
+  const isBuffer = Object.prototype.toString.call(data) === "[object ArrayBuffer]";
+  if (typeof data === "string" || isBuffer || ArrayBuffer.isView(data)) return;
+  throw new TypeError("a message is a string, an ArrayBuffer or a view of one");
+}
+
+/** A payload that is kept: the page may write something else into its buffer meanwhile. */
+export function copy(payload: Data): Data {
+  return typeof payload === "string" ? payload : bytes(payload).slice();
+}
+
 /** How many bytes a payload has when it is sent. */
 export function size(payload: Data): number {
   return typeof payload === "string" ? encoder.encode(payload).length : payload.byteLength;

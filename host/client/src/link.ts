@@ -1,4 +1,5 @@
 import type { Environment } from "./environment.js";
+import { size } from "./framing.js";
 
 /** What a link tells its client. */
 export interface LinkEvents {
@@ -9,6 +10,16 @@ export interface LinkEvents {
 
 /** The close code for a link from which nothing comes: the connection may go on with another one. */
 const GAVE_UP = 3008;
+
+/** A close frame has room for so many bytes of a reason. */
+const LONGEST_REASON = 123;
+
+/** Throws a `RangeError` if a WebSocket may not be closed like this. */
+export function checkClose(code: number, reason: string): void {
+  const isAllowed = code === 1000 || (code >= 3000 && code <= 4999);
+  if (isAllowed && size(reason) <= LONGEST_REASON) return;
+  throw new RangeError(`a close code is 1000 or 3000 to 4999, and a reason has at most ${LONGEST_REASON} bytes`);
+}
 
 /** One WebSocket, which counts as ended if nothing comes from it for too long. */
 export class Link {
@@ -29,6 +40,7 @@ export class Link {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       this.heardAt = environment.now();
+      this.stopSoon();
       events.received(data as string | ArrayBuffer);
     };
     socket.onclose = ({ code, reason }) => {
@@ -62,11 +74,8 @@ export class Link {
 
   /** Something has to come within so many milliseconds, once. */
   expectSoon(patience: number): void {
-    const asked = this.environment.now();
     this.stopSoon();
-    this.stopSoon = this.environment.after(patience, () => {
-      if (this.heardAt <= asked) this.giveUp();
-    });
+    this.stopSoon = this.environment.after(patience, () => this.giveUp());
   }
 
   /** End the link if nothing has come for too long. A browser delays timers while nobody sees its page. */

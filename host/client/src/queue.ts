@@ -1,5 +1,5 @@
 import { Failure } from "./error.js";
-import { size } from "./framing.js";
+import { copy, size } from "./framing.js";
 import type { Data } from "./types.js";
 
 /** What waits for a connection. */
@@ -27,7 +27,7 @@ export class Queue {
   push(one: Waiting): void {
     const bytes = this.bytes + size(one.data);
     if (this.waiting.length >= this.mostMessages || bytes > this.mostBytes) throw full();
-    this.waiting.push(one);
+    this.waiting.push({ ...one, data: copy(one.data) });
     this.bytes = bytes;
   }
 

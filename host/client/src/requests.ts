@@ -1,11 +1,12 @@
 import type { Environment } from "./environment.js";
 import { closed, Failure } from "./error.js";
+import { copy } from "./framing.js";
 import type { Waiting } from "./queue.js";
 import type { Data, Payload } from "./types.js";
 
 interface Request {
-  data: Data;
-  retry: boolean;
+  /** What is sent again if the connection ends; none if the request is given up then. */
+  again: Data | undefined;
   isSent: boolean;
   resolve(answer: Payload): void;
   reject(error: Failure): void;
@@ -20,12 +21,13 @@ export class Requests {
 
   /** Wait for the answer to a request. `forget` is called if it is given up. */
   add(number: number, data: Data, retry: boolean, timeout: number, forget: () => void): Promise<Payload> {
+    const again = retry ? copy(data) : undefined;
     return new Promise((resolve, reject) => {
       const stopTimer = this.environment.after(timeout, () => {
         forget();
         this.reject(number, new Failure("timeout", `no answer came within ${timeout} ms`));
       });
-      this.open.set(number, { data, retry, isSent: false, resolve, reject, stopTimer });
+      this.open.set(number, { again, isSent: false, resolve, reject, stopTimer });
     });
   }
 
@@ -51,7 +53,7 @@ export class Requests {
     for (const [number, request] of [...this.open]) {
       if (!request.isSent) continue;
       request.isSent = false;
-      if (request.retry) again.push({ data: request.data, request: number });
+      if (request.again !== undefined) again.push({ data: request.again, request: number });
       else this.reject(number, disconnected());
     }
     return again;

@@ -1,5 +1,6 @@
 import type { Environment } from "./environment.js";
 import type { Header } from "./framing.js";
+import { within } from "./within.js";
 
 /** How a close is told that asks for another token. */
 export const UNAUTHORIZED = 4401;
@@ -13,9 +14,6 @@ const SAME = 1_000;
 /** How long to wait before another attempt to replace a token, in milliseconds. */
 const PAUSE = 5_000;
 
-/** The longest time of a timer of a browser. */
-const LONGEST = 2 ** 31 - 1;
-
 /** Sends another token over the connection before the one that it has expires. */
 export class Tokens {
   private stopTimer: () => void = () => {};
@@ -26,6 +24,7 @@ export class Tokens {
   constructor(
     private readonly environment: Environment,
     private readonly get: (() => string | Promise<string>) | undefined,
+    private readonly patience: number,
     private readonly nextNumber: () => number,
     private readonly failed: (error: unknown) => void,
   ) {}
@@ -36,9 +35,10 @@ export class Tokens {
     this.disconnected();
     if (!this.get || typeof expires !== "number") return;
     this.until = this.environment.now() + expires;
-    // The same token again would be asked for without end.
-    if (before !== undefined && Math.abs(this.until - before) <= SAME) return;
-    this.wait(expires - Math.min(AHEAD, expires / 5), tell);
+    const isSame = before !== undefined && Math.abs(this.until - before) <= SAME;
+    if (!isSame) this.wait(expires - Math.min(AHEAD, expires / 5), tell);
+    // The page may keep its token until shortly before the end. It is asked a few times, not without end.
+    else if (expires > PAUSE) this.wait(Math.max(PAUSE, expires / 2), tell);
   }
 
   /** Whether it was a token that is refused. Another one may do until the host closes the connection. */
@@ -55,7 +55,7 @@ export class Tokens {
   }
 
   private wait(delay: number, tell: (header: Header) => void): void {
-    this.stopTimer = this.environment.after(Math.min(delay, LONGEST), () => void this.refresh(tell));
+    this.stopTimer = this.environment.after(delay, () => void this.refresh(tell));
   }
 
   private again(tell: (header: Header) => void): void {
@@ -66,14 +66,16 @@ export class Tokens {
   private async refresh(tell: (header: Header) => void): Promise<void> {
     const request = (this.request = this.nextNumber());
     try {
-      const token = await this.get?.();
+      const token = await within(this.environment, this.patience, Promise.resolve(this.get?.()));
       // The connection may have ended meanwhile.
       if (this.request !== request) return;
       if (typeof token !== "string" || !token) throw new Error("there is no token");
       tell({ type: "token", token, request });
     } catch (error) {
+      // Then the page does not want to hear of it.
+      if (this.request !== request) return;
       this.failed(error);
-      if (this.request === request) this.again(tell);
+      this.again(tell);
     }
   }
 }

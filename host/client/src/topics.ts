@@ -60,7 +60,9 @@ export class Topics {
     topic.handler = handler;
     this.byName.set(name, topic);
     return () => {
-      if (topic.handler === handler) topic.handler = undefined;
+      if (topic.handler !== handler) return;
+      topic.handler = undefined;
+      if (topic.isIdle && !topic.isKnown) this.byName.delete(name);
     };
   }
 
@@ -127,6 +129,8 @@ export class Topics {
 
   unsubscribed(header: Header): void {
     const topic = this.byName.get(String(header.topic));
+    // If the page's subscription is refused, there is none to go back to.
+    if (topic) topic.replaces = undefined;
     if (!topic?.isLive) return;
     topic.isLive = topic.isKnown = false;
     topic.position = topic.repeatsUpTo = topic.members = undefined;

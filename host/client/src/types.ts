@@ -44,14 +44,15 @@ export interface Options {
   /** Subprotocols for the module, beside that of the host. */
   protocols?: string[];
   /** Returns the token that the client shows, a JSON Web Token. It is called for each attempt to connect, and before the token
-   *  expires: the next one goes over the connection. */
+   *  expires: the next one goes over the connection. If it returns the same token then, it is called a few times more. It may
+   *  take as long as `connectTimeout`. */
   token?: () => string | Promise<string>;
   /** The wait before another attempt is random, below `base` the first time, and below twice as much each further time, but
    *  below `cap`. Milliseconds: 500 and 30,000. */
   backoff?: { base?: number; cap?: number };
-  /** An attempt to connect is given up after so many milliseconds: 15,000. */
+  /** An attempt to connect is given up after so many milliseconds: 15,000. `Infinity`: never. */
   connectTimeout?: number;
-  /** A request is given up after so many milliseconds: 10,000. */
+  /** A request is given up after so many milliseconds: 10,000. `Infinity`: never. */
   requestTimeout?: number;
   /** How much waits while there is no connection: 100 messages, and 1,048,576 bytes. Bytes also bound what a browser has
    *  not yet sent on a connection. */
@@ -141,10 +142,11 @@ export interface Client {
   readonly connection: number | undefined;
   /** Call a function at each event of a kind, until the function that this returns is called. */
   on<K extends keyof Events>(event: K, listener: (event: Events[K]) => void): () => void;
-  /** Send a message to the module, or keep it until there is a connection. Throws `queue-full` or `closed`. */
+  /** Send a message to the module, or keep a copy of it until there is a connection. Throws `queue-full` or `closed`, and a
+   *  `TypeError` if the data is neither a text nor bytes: a `Blob` is not. */
   send(data: Data): void;
   /** Ask the module something. Rejected with what the module or the host says, or with `timeout`, `disconnected` (the module
-   *  may or may not have been asked), `queue-full` or `closed`. */
+   *  may or may not have been asked), `queue-full` or `closed`, or with a `TypeError` as `send`. */
   request(data: Data, options?: RequestOptions): Promise<Payload>;
   /** Subscribe to a topic, for as long as the client lives. Throws `subscribed`, `invalid-topic`, `invalid-position` or
    *  `closed`. */
@@ -152,6 +154,7 @@ export interface Client {
   /** Take the messages of a topic to which the module subscribes this client, until the function that this returns is
    *  called. */
   listen(topic: string, handler: Handler): () => void;
-  /** End the connection, and do not connect again. */
+  /** End the connection, and do not connect again. The code is 1000 or 3000 to 4999, and the reason has at most 123 bytes:
+   *  otherwise it throws a `RangeError`, and nothing changes. */
   close(code?: number, reason?: string): void;
 }

@@ -116,6 +116,43 @@ test("a client that the page closes stays closed", async () => {
   }
 });
 
+test("a client is not closed with what a WebSocket refuses", async () => {
+  const wrong = [[1001], [999], [2999], [5000], [NaN], [1000, "x".repeat(124)], [3000, "é".repeat(62)]];
+  for (const state of ["connecting", "open", "waiting", "closed"]) {
+    const { world, client: own, events } = await client();
+    if (state === "open") world.socket.connected();
+    if (state === "waiting") world.socket.end();
+    if (state === "closed") own.close();
+    const before = [...events];
+    for (const how of wrong) assert.throws(() => own.close(...how), RangeError);
+    assert.deepEqual([own.state, world.socket.isClosed, events], [state, state === "closed", before]);
+    if (state === "closed") continue;
+    // It goes on.
+    await world.pass(500);
+    world.socket.connected().say(undefined, "hello");
+    assert.deepEqual(events.at(-1), ["message", { data: "hello" }]);
+    own.close(4999, "é".repeat(61) + "x");
+    assert.deepEqual([own.state, world.timers.size], ["closed", 0]);
+  }
+});
+
+test("a listener may close the client when there is no token", async () => {
+  let calls = 0;
+  const token = () => {
+    if (++calls > 1) throw new Error("logged out");
+    return "t";
+  };
+  const { world, client: own, events } = await client({ token });
+  own.on("error", () => own.close());
+  world.socket.connected().end();
+  await world.pass(600_000);
+  assert.deepEqual([own.state, calls, world.sockets.length, world.timers.size], ["closed", 2, 1, 0]);
+  assert.deepEqual(events.slice(2).map(([kind, { reconnect }]) => [kind, reconnect]), [
+    ["error", undefined],
+    ["close", false],
+  ]);
+});
+
 test("a listener may close the client", async () => {
   const { world, client: own, events } = await connected();
   own.on("close", () => own.close());

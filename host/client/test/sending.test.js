@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { runInNewContext } from "node:vm";
 import { again, client, connected, settled } from "./fake.js";
 
 const payloads = (socket) => socket.take().map(({ payload }) => payload);
@@ -33,6 +34,49 @@ test("messages wait for a connection, in their order, behind subscriptions", asy
   assert.equal(await answer, "answer");
   own.send("four");
   assert.deepEqual(payloads(world.socket), ["four"]);
+});
+
+test("what waits or may be sent again is a copy", async () => {
+  const { world, client: own } = await client();
+  const [view, buffer, asked] = [bytes(0, 1, 2, 3), bytes(4), bytes(5)];
+  own.send(view.subarray(1, 3));
+  own.send(buffer.buffer);
+  own.request(asked, { retry: true }).catch(() => {});
+  const overwrite = () => [view, buffer, asked].forEach((all) => all.fill(9));
+  overwrite();
+  world.socket.connected();
+  assert.deepEqual(payloads(world.socket), [bytes(1, 2), bytes(4), bytes(5)]);
+  asked.set([6]);
+  own.request(asked, { retry: true }).catch(() => {});
+  overwrite();
+  assert.deepEqual(payloads(world.socket), [bytes(6)]);
+  assert.deepEqual(payloads(await again(world)), [bytes(5), bytes(6)]);
+});
+
+test("what is neither a text nor bytes is not sent", async () => {
+  const wrong = [new Blob(["x"]), {}, [1], 7, null, undefined, new String("x"), new SharedArrayBuffer(1)];
+  for (const state of ["connecting", "open"]) {
+    const { world, client: own } = await client({ queue: { bytes: 3 } });
+    if (state === "open") world.socket.connected();
+    const { size } = world.timers;
+    for (const data of wrong) {
+      assert.throws(() => own.send(data), TypeError);
+      await assert.rejects(own.request(data), TypeError);
+    }
+    assert.equal(world.timers.size, size);
+    own.send("abc");
+    // The bound is what it was.
+    if (state === "connecting") assert.throws(() => own.send("d"), { code: "queue-full" });
+    if (state === "connecting") world.socket.connected();
+    assert.deepEqual(payloads(world.socket), ["abc"]);
+  }
+});
+
+test("bytes may come from another window", async () => {
+  const { world, client: own } = await connected();
+  own.send(runInNewContext("new Uint8Array([1, 2]).buffer"));
+  own.send(runInNewContext("new Uint8Array([3])"));
+  assert.deepEqual(payloads(world.socket), [bytes(1, 2), bytes(3)]);
 });
 
 test("so many wait, and no more", async () => {

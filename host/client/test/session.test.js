@@ -136,6 +136,14 @@ test("a client that has given up its connection does not go on with it", async (
   await subscription.ready;
 });
 
+test("a link that answers in the moment in which it is asked is not dead", async () => {
+  const { world } = await resumable();
+  await world.wake();
+  world.socket.say({ type: "heartbeat", received: 0 });
+  await world.pass(11_000);
+  assert.equal(world.sockets.length, 1);
+});
+
 test("a link that is dead without a word is noticed when the network changes", async () => {
   const { world } = await resumable();
   await world.wake();

@@ -2,6 +2,21 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { client, connected, settled } from "./fake.js";
 
+/** Let time pass until the token of a connection expires, and accept each token. Returns when there was one. `expires` says
+ *  when a token expires. */
+async function accept(world, until, expires) {
+  const times = [];
+  while (world.time < until) {
+    await world.pass(500);
+    world.socket.say({ type: "heartbeat" });
+    for (const { header } of world.socket.take().filter(({ header }) => header.type === "token")) {
+      times.push(world.time);
+      world.socket.say({ type: "token", request: header.request, expires: expires(header.token) - world.time });
+    }
+  }
+  return times;
+}
+
 /** A callback that returns `t1`, `t2`, and so on. */
 function tokens() {
   let made = 0;
@@ -39,16 +54,41 @@ test("a token is replaced over the connection before it expires", async () => {
   assert.deepEqual([own.state, world.sockets.length, events.length], ["open", 1, 0]);
 });
 
-test("a callback that always has the same token is not asked again and again", async () => {
+test("a callback that always has the same token is asked again, but not without end", async () => {
+  const asked = { 10_000: [8_000], 600_000: [540_000, 570_000, 585_000, 592_500, 597_500] };
+  for (const [expires, times] of Object.entries(asked)) {
+    let calls = 0;
+    const { world } = await client({ token: () => `same ${(calls += 1)}` });
+    world.socket.connected({ expires: Number(expires) });
+    assert.deepEqual(await accept(world, Number(expires) + 60_000, () => Number(expires)), times);
+    assert.equal(calls, 1 + times.length);
+  }
+});
+
+test("a callback that has another token only at the last moment keeps the connection", async () => {
+  let world;
+  const token = () => (world?.time >= 590_000 ? "new" : "old");
+  const all = await client({ token });
+  world = all.world;
+  world.socket.connected({ expires: 600_000 });
+  const times = await accept(world, 1_000_000, (token) => (token === "new" ? 1_200_000 : 600_000));
+  assert.deepEqual(times, [540_000, 570_000, 585_000, 592_500]);
+  await accept(world, 1_140_000, () => 2_000_000);
+  assert.deepEqual([all.client.state, world.sockets.length, all.events], ["open", 1, []]);
+});
+
+test("a callback that never ends is asked again on the connection that stays", async () => {
   let calls = 0;
-  const { world } = await client({ token: () => `same ${(calls += 1)}` });
-  world.socket.connected({ expires: 10_000 });
-  await world.pass(8_000);
-  const [{ header }] = world.socket.take();
-  world.socket.say({ type: "token", request: header.request, expires: 2_000 });
-  await world.pass(20_000);
-  assert.equal(calls, 2);
-  assert.deepEqual(world.socket.take(), []);
+  const answers = ["t1", new Promise(() => {}), "t3"];
+  const { world, client: own, events } = await client({ token: () => answers[calls++], connectTimeout: 3_000 });
+  world.socket.connected({ expires: 60_000, heartbeat: 600_000 });
+  await world.pass(48_000 + 2_999);
+  assert.deepEqual([calls, events], [2, []]);
+  await world.pass(1);
+  assert.deepEqual(events.map(([kind, { code }]) => [kind, code]), [["error", "token"]]);
+  await world.pass(5_000);
+  assert.deepEqual(world.socket.take().map(({ header }) => header.token), ["t3"]);
+  assert.equal(own.state, "open");
 });
 
 test("a callback that fails or never ends is asked again", async () => {
@@ -119,6 +159,20 @@ test("a callback may fail", async () => {
   assert.equal(events[0][1].code, "token");
   assert.match(events[0][1].message, /no session/);
   assert.equal(own.state, "open");
+});
+
+test("a client that is closed does not say that there is no token", async () => {
+  let reject;
+  let calls = 0;
+  const token = () => (++calls === 2 ? new Promise((_, fail) => (reject = fail)) : "t");
+  const { world, client: own, events } = await client({ token });
+  world.socket.connected({ expires: 1000 });
+  await world.pass(900);
+  own.close();
+  reject(new Error("logged out"));
+  await settled();
+  assert.deepEqual(events.map(([kind]) => kind), ["close"]);
+  assert.equal(world.timers.size, 0);
 });
 
 test("a connection that ends meanwhile gets no token", async () => {

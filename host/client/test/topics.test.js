@@ -271,6 +271,18 @@ test("a page whose subscription is refused still has that of the module", async 
   ]);
 });
 
+test("a page whose subscription is refused has nothing if the module has ended its own", async () => {
+  const { world, client: own, events } = await connected();
+  subscribed(world.socket, { position: "a-10" });
+  own.subscribe("room", () => assert.fail("refused"), { since: "a-3" });
+  const [{ request }] = subscriptions(world.socket);
+  world.socket.say({ type: "unsubscribed", topic: "room" });
+  world.socket.say({ type: "error", request, code: "refused", message: "no" });
+  publish(world.socket, 11);
+  assert.deepEqual(events.map(([kind, { code }]) => [kind, code]), [["error", "refused"]]);
+  assert.equal(offered(await again(world)), undefined);
+});
+
 test("a page unsubscribes, and subscribes again, without what was left over", async () => {
   const { world, client: own, got, subscription } = await page();
   subscription.unsubscribe();
@@ -339,6 +351,24 @@ test("a page that does not listen any more gets messages as events", async () =>
   assert.deepEqual(events, [["message", { data: "11", topic: "room", position: "a-11" }]]);
 });
 
+test("topics that a page listens to in vain are forgotten", async () => {
+  const { world, client: own, events } = await connected();
+  for (let topic = 0; topic < 2000; topic++) own.listen(`topic ${topic}`, () => {})();
+  const stop = own.listen("ended", () => {});
+  subscribed(world.socket, { topic: "ended", position: "a-1" });
+  world.socket.say({ type: "unsubscribed", topic: "ended" });
+  stop();
+  assert.equal(own.topics.byName.size, 0);
+  // One that the client had is not forgotten: it would not learn that something is missing.
+  const stopKnown = own.listen("known", () => {});
+  subscribed(world.socket, { topic: "known" });
+  world.socket.end();
+  stopKnown();
+  await world.pass(500);
+  subscribed(world.socket.connected(), { topic: "known" });
+  assert.deepEqual(events.at(-1), ["gap", { topic: "known", gap: "none" }]);
+});
+
 test("the topics that a module once had are bounded", async () => {
   const { world, client: own } = await connected();
   for (let topic = 0; topic < 3000; topic++) {
@@ -348,6 +378,26 @@ test("the topics that a module once had are bounded", async () => {
   assert.equal(own.topics.byName.size, 1000 + 500);
   // The latest are the most important.
   assert.equal(Object.keys(offered(world.socket))[0], "topic 2999");
+});
+
+test("a client offers as many positions as there is room for beside its token", async () => {
+  const header = async (token, resume) => {
+    const { world } = await client({ token: () => token });
+    world.socket.connected({ resume });
+    for (let topic = 0; topic < 300; topic++) subscribed(world.socket, { topic: `topic ${topic}`, position: "a-1" });
+    world.socket.end();
+    await world.pass(500);
+    return [world.socket.protocols[1].length, Object.keys(offered(world.socket) ?? {}).length];
+  };
+  const [small, all] = await header("t", undefined);
+  assert.ok(small > 4000 && small < 4200, `${small} characters`);
+  for (const resume of [undefined, "r".repeat(600)]) {
+    const [large, some] = await header("t".repeat(7000), resume);
+    assert.ok(large > 12_200 && large < 12_320, `${large} characters`);
+    assert.ok(some > 0 && some < all, `${some} positions`);
+  }
+  // It is as long as the token makes it.
+  assert.deepEqual(await header("t".repeat(10_000), undefined), [13_361, 0]);
 });
 
 test("a page knows who is there, as far as the host tells it", async () => {
