@@ -1168,6 +1168,8 @@ pub mod hassock {
                 /// The message is larger than the app's `outbox_bytes`, or than the memory that the host has left
                 /// (`memory_budget`).
                 TooLarge,
+                /// The cluster cannot be reached now, or too many messages wait for it (`cluster.queue_bytes`).
+                Unavailable,
             }
             impl ::core::fmt::Debug for Error {
                 fn fmt(
@@ -1186,6 +1188,9 @@ pub mod hassock {
                         }
                         Error::NoHistory => f.debug_tuple("Error::NoHistory").finish(),
                         Error::TooLarge => f.debug_tuple("Error::TooLarge").finish(),
+                        Error::Unavailable => {
+                            f.debug_tuple("Error::Unavailable").finish()
+                        }
                     }
                 }
             }
@@ -1461,9 +1466,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v5
@@ -1477,7 +1483,8 @@ pub mod hassock {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Subscribe a connection from a point of the past on, and again from there if it is subscribed already. It gets what is
-            /// kept from there on, and then what is published, without a gap and without a duplicate.
+            /// kept from there on, and then what is published, without a gap and without a duplicate. In a cluster, the result has no
+            /// position if the host has to ask the cluster first; a client of `hassock.v1` is told it when it is known.
             #[allow(async_fn_in_trait)]
             pub fn subscribe_from(
                 id: ConnectionId,
@@ -1580,9 +1587,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v12
@@ -1639,9 +1647,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v5
@@ -1656,6 +1665,9 @@ pub mod hassock {
             #[allow(unused_unsafe, clippy::all)]
             /// Queue a message for every subscriber and return for how many it was queued. A subscriber whose outbox is
             /// full reads too slowly: the host closes it with 1013 rather than leave a gap, and does not count it.
+            ///
+            /// In a cluster, the subscribers of all hosts get it, and those of this host are counted. If the topic has a history, the
+            /// message is on its way when this returns, and what one module publishes to a topic stays in its order.
             #[allow(async_fn_in_trait)]
             pub fn publish(
                 topic: &str,
@@ -1733,9 +1745,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v10
@@ -1830,9 +1843,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v10
@@ -1845,7 +1859,7 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The same with options, for a topic with a history.
+            /// The same with options, for a topic with a history. In a cluster, this waits until the message is stored.
             #[allow(async_fn_in_trait)]
             pub fn publish_with(
                 topic: &str,
@@ -1983,9 +1997,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v18
@@ -1999,7 +2014,7 @@ pub mod hassock {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// The messages of a topic after a position or, without one, the last ones: at most `limit`, and fewer if they have more
-            /// than 1 MiB.
+            /// than 1 MiB. In a cluster, this asks the cluster.
             #[allow(async_fn_in_trait)]
             pub fn history(
                 topic: &str,
@@ -2204,9 +2219,10 @@ pub mod hassock {
                                     1 => Error::TooManyTopics,
                                     2 => Error::InvalidTopic,
                                     3 => Error::NoHistory,
+                                    4 => Error::TooLarge,
                                     n => {
-                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
-                                        Error::TooLarge
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        Error::Unavailable
                                     }
                                 };
                                 v28
@@ -2219,7 +2235,7 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The subscribers of a topic whose ids are larger than `after`, in ascending order: at most `limit`, and fewer if what is
+            /// The subscribers of a topic at this host whose ids are larger than `after`, in ascending order: at most `limit`, and fewer if what is
             /// known of them has more than 1 MiB.
             #[allow(async_fn_in_trait)]
             pub fn members(
@@ -2330,7 +2346,7 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// How many subscribers a topic has.
+            /// How many subscribers a topic has at this host.
             #[allow(async_fn_in_trait)]
             pub fn member_count(topic: &str) -> u32 {
                 unsafe {
@@ -2352,7 +2368,7 @@ pub mod hassock {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The connections that are subscribed now, in ascending order.
+            /// The connections of this host that are subscribed now, in ascending order.
             #[allow(async_fn_in_trait)]
             pub fn subscribers(topic: &str) -> _rt::Vec<ConnectionId> {
                 unsafe {
@@ -8287,9 +8303,9 @@ macro_rules! __export_complete_module_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4668] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4682] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb6#\x01A\x02\x01A'\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc4#\x01A\x02\x01A'\x01\
 B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\x06binar\
 y\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\0\x05\x01\
 ks\x01o\x02ss\x01p\x08\x01ps\x01r\x07\x04paths\x05query\x07\x07headers\x09\x0ere\
@@ -8312,135 +8328,14 @@ ullness\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05close\x01\
 \x01\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\x02\x02id\x01\
 \x0aattachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1ehassock:host/c\
 onnections@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\
-\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unknown-connection\0\
+\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x06\x12unknown-connection\0\
 \0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09too-large\0\0\
-\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08position\x03\0\x06\
-\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03gap\x03\0\x08\x01\
-q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05start\x03\0\x0a\x01k\
-\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0csubscription\x03\0\
-\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-history\x7f\x04\0\x0f\
-publish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\x0cis-duplicate\x7f\
-\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07message\x03\x02id\x10\x04\
-\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08messages\x18\x06latest\x07\x07\
-missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02id\x01\x04data\x10\x04\0\
-\x06member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\x02id\x01\x05topics\0\x1d\x04\0\x09\
-subscribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\x02id\x01\x05topics\x05start\x0b\
-\0\x1f\x04\0\x0esubscribe-from\x01\x20\x04\0\x0bunsubscribe\x01\x1e\x01j\x01y\x01\
-\x05\x01@\x02\x05topics\x07message\x03\0!\x04\0\x07publish\x01\"\x01@\x03\x05top\
-ics\x07message\x03\x06except\x01\0!\x04\0\x0epublish-except\x01#\x01j\x01\x15\x01\
-\x05\x01@\x03\x05topics\x07message\x03\x07options\x13\0$\x04\0\x0cpublish-with\x01\
-%\x01j\x01\x1a\x01\x05\x01@\x03\x05topics\x05since\x0c\x05limity\0&\x04\0\x07his\
-tory\x01'\x01p\x1c\x01@\x03\x05topics\x05after\x11\x05limity\0(\x04\0\x07members\
-\x01)\x01@\x01\x05topics\0y\x04\0\x0cmember-count\x01*\x01p\x01\x01@\x01\x05topi\
-cs\0+\x04\0\x0bsubscribers\x01,\x03\0\x19hassock:host/topics@0.1.0\x05\x05\x01B+\
-\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\0\x01p}\x01q\x0d\x04null\0\0\x07bool\
-ean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03f64\x01u\0\x07decimal\x01s\0\x04tex\
-t\x01s\0\x05bytes\x01\x02\0\x04date\x01s\0\x04time\x01s\0\x08datetime\x01s\0\x09\
-timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\x03\0\x03\x01ps\x01p\x04\x01p\x06\
-\x01r\x02\x07columns\x05\x04rows\x07\x04\0\x07row-set\x03\0\x08\x01kw\x01r\x02\x0d\
-affected-rowsw\x0elast-insert-id\x0a\x04\0\x07outcome\x03\0\x0b\x01q\x09\x06deni\
-ed\x01s\0\x10unknown-database\x01s\0\x07timeout\0\0\x0epool-exhausted\0\0\x0acon\
-straint\x01s\0\x06syntax\x01s\0\x09too-large\x01s\0\x0fconnection-lost\x01s\0\x05\
-other\x01s\0\x04\0\x05error\x03\0\x0d\x04\0\x08database\x03\x01\x04\0\x0btransac\
-tion\x03\x01\x01i\x0f\x01j\x01\x11\x01\x0e\x01@\x01\x04names\0\x12\x04\0\x15[sta\
-tic]database.open\x01\x13\x01h\x0f\x01j\x01\x09\x01\x0e\x01@\x03\x04self\x14\x09\
-statements\x0aparameters\x06\0\x15\x04\0\x16[method]database.query\x01\x16\x01j\x01\
-\x0c\x01\x0e\x01@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x17\x04\0\x18\
-[method]database.execute\x01\x18\x01i\x10\x01j\x01\x19\x01\x0e\x01@\x01\x04self\x14\
-\0\x1a\x04\0\x16[method]database.begin\x01\x1b\x01h\x10\x01@\x03\x04self\x1c\x09\
-statements\x0aparameters\x06\0\x15\x04\0\x19[method]transaction.query\x01\x1d\x01\
-@\x03\x04self\x1c\x09statements\x0aparameters\x06\0\x17\x04\0\x1b[method]transac\
-tion.execute\x01\x1e\x01j\0\x01\x0e\x01@\x03\x04self\x1c\x05topics\x07message\x01\
-\0\x1f\x04\0\x1b[method]transaction.publish\x01\x20\x01@\x01\x0btransaction\x19\0\
-\x1f\x04\0\x1a[static]transaction.commit\x01!\x04\0\x1c[static]transaction.rollb\
-ack\x01!\x03\0\x16hassock:host/sql@0.1.0\x05\x06\x01B\x11\x02\x03\x02\x01\x01\x04\
-\0\x0dconnection-id\x03\0\0\x01q\x03\x12unknown-connection\0\0\x0ftoo-many-timer\
-s\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\x02\x01kw\x01r\x02\x08after-msw\x08\
-every-ms\x04\x04\0\x08schedule\x03\0\x05\x01k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0a\
-connection\x07\x04names\x08schedule\x06\x07payload\x08\0\x09\x04\0\x03set\x01\x0a\
-\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07pay\
-load\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\x01@\x02\x0aconnection\x07\x04name\
-s\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hassock:host/timers@0.1.0\x05\x07\x01B\x04\
-\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\
-\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x16hassock:host\
-/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hassock:host/\
-about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05e\
-rror\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\
-\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\
-\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0d\
-connection-id\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x02\x01\
-j\x01\x03\x01s\x01@\x03\x02id\x01\x08messages\x03\x04roomy\0\x04\x04\0\x0ereceiv\
-e-packed\x01\x05\x04\0!hassock:host/packed-handler@0.1.0\x05\x0b\x01B\x08\x02\x03\
-\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\x0aconnec\
-tion\x01\x04names\x07payload\x02\0\x03\x04\0\x10connection-timer\x01\x04\x01@\x02\
-\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hassock:host/\
-timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\
-\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x04\
-\0'hassock:host/subscription-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\x02\x01\x01\x04\
-\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01j\x01\
-\x03\x01s\x01@\x02\x02id\x01\x07message\x03\0\x04\x04\0\x07request\x01\x05\x04\0\
-\"hassock:host/request-handler@0.1.0\x05\x0e\x02\x03\0\0\x07request\x01B\x07\x02\
-\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x0f\x04\0\x07req\
-uest\x03\0\x02\x01j\0\x01s\x01@\x02\x02id\x01\x07request\x03\0\x04\x04\0\x07resu\
-med\x01\x05\x04\0%hassock:host/resumption-handler@0.1.0\x05\x10\x01B\x03\x01j\0\x01\
-s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-test@0.1.0\x05\x11\
-\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aattachment\0\0\x01\x04\
-\0\x07migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\x12\x02\x03\0\0\x0a\
-acceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01B\x15\x02\x03\x02\x01\
-\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\
-\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x04\x02\x03\x02\x01\x13\x04\0\x0aacc\
-eptance\x03\0\x06\x02\x03\x02\x01\x14\x04\0\x07refusal\x03\0\x08\x02\x03\x02\x01\
-\x15\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\x02id\x01\x07reque\
-st\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\x02id\x01\x08me\
-ssages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07closing\x0b\x01\0\
-\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\x16\x04\0\"hass\
-ock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-module\x03\0\0\0G\
-\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen\
--rust\x060.61.1";
-        };
-    };
-}
-#[doc(inline)]
-pub use __export_complete_module_impl as export_module;
-#[rustfmt::skip]
-#[cfg(target_arch = "wasm32")]
-#[unsafe(
-    link_section = "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module-with-all-of-its-exports-removed:encoded world"
-)]
-#[doc(hidden)]
-#[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3637] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8f\x1b\x01A\x02\x01\
-A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
-\x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
-\0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x07\x04paths\x05query\x07\x07headers\
-\x09\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x06claims\x07\x04\0\x07\
-request\x03\0\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aat\
-tachment\x02\x04\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04\
-bodys\x04\0\x07refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transpo\
-rt\x04\0\x09closed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07\
-closing\x03\0\x13\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnect\
-ion-id\x02\x03\0\0\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\
-\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\
-\0\x02\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknow\
-n-connection\0\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invali\
-d\x01s\0\x04\0\x05error\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\
-\0\x08\x04\0\x04send\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\
-\0\x09send-many\x01\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\
-\x04\0\x0bsend-packed\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0f\
-outbox-fullness\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05cl\
-ose\x01\x10\x01@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p\
-}\x01j\x01\x12\x01\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\
-\x02\x02id\x01\x0aattachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1e\
-hassock:host/connections@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnec\
-tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x05\x12unkno\
-wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
-too-large\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\x08po\
-sition\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\x03g\
-ap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05star\
-t\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0cs\
-ubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-hi\
-story\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
+\x0bunavailable\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06offsetw\x04\0\
+\x08position\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\x04none\x04\0\
+\x03gap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01y\0\x04\0\x05\
+start\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missing\x0d\x04\0\x0c\
+subscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06except\x11\x0cskip-h\
+istory\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reachedy\x08position\x0c\
 \x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08position\x07\x07me\
 ssage\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01r\x03\x08message\
 s\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\x01r\x02\x02i\
@@ -8488,10 +8383,131 @@ sock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04host\x01\0\x03\0\x18hass
 ock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\
 \0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03g\
 et\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-al\
-l\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x04\0Bhassock:host/compl\
-ete-module-with-all-of-its-exports-removed@0.1.0\x04\0\x0b5\x01\0/complete-modul\
-e-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+l\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\x01B\x07\x02\x03\x02\x01\
+\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\
+\x03\0\x02\x01j\x01\x03\x01s\x01@\x03\x02id\x01\x08messages\x03\x04roomy\0\x04\x04\
+\0\x0ereceive-packed\x01\x05\x04\0!hassock:host/packed-handler@0.1.0\x05\x0b\x01\
+B\x08\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01p}\x01j\0\x01s\x01@\x03\
+\x0aconnection\x01\x04names\x07payload\x02\0\x03\x04\0\x10connection-timer\x01\x04\
+\x01@\x02\x04names\x07payload\x02\0\x03\x04\0\x09app-timer\x01\x05\x04\0\x20hass\
+ock:host/timer-handler@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x01\x04\0\x0dconne\
+ction-id\x03\0\0\x01j\0\x01s\x01@\x02\x02id\x01\x05topics\0\x02\x04\0\x09subscri\
+be\x01\x03\x04\0'hassock:host/subscription-handler@0.1.0\x05\x0d\x01B\x07\x02\x03\
+\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\
+\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x02id\x01\x07message\x03\0\x04\x04\0\x07re\
+quest\x01\x05\x04\0\"hassock:host/request-handler@0.1.0\x05\x0e\x02\x03\0\0\x07r\
+equest\x01B\x07\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\
+\x0f\x04\0\x07request\x03\0\x02\x01j\0\x01s\x01@\x02\x02id\x01\x07request\x03\0\x04\
+\x04\0\x07resumed\x01\x05\x04\0%hassock:host/resumption-handler@0.1.0\x05\x10\x01\
+B\x03\x01j\0\x01s\x01@\0\0\0\x04\0\x05check\x01\x01\x04\0\x1chassock:host/self-t\
+est@0.1.0\x05\x11\x01B\x04\x01p}\x01j\x01\0\x01s\x01@\x02\x0cfrom-versions\x0aat\
+tachment\0\0\x01\x04\0\x07migrate\x01\x02\x04\0\x1chassock:host/migration@0.1.0\x05\
+\x12\x02\x03\0\0\x0aacceptance\x02\x03\0\0\x07refusal\x02\x03\0\0\x07closing\x01\
+B\x15\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\
+\0\x07message\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07request\x03\0\x04\x02\x03\x02\
+\x01\x13\x04\0\x0aacceptance\x03\0\x06\x02\x03\x02\x01\x14\x04\0\x07refusal\x03\0\
+\x08\x02\x03\x02\x01\x15\x04\0\x07closing\x03\0\x0a\x01j\x01\x07\x01\x09\x01@\x02\
+\x02id\x01\x07request\x05\0\x0c\x04\0\x04open\x01\x0d\x01p\x03\x01j\0\x01s\x01@\x02\
+\x02id\x01\x08messages\x0e\0\x0f\x04\0\x07receive\x01\x10\x01@\x02\x02id\x01\x07\
+closing\x0b\x01\0\x04\0\x06closed\x01\x11\x04\0\x1ahassock:host/handler@0.1.0\x05\
+\x16\x04\0\"hassock:host/complete-module@0.1.0\x04\0\x0b\x15\x01\0\x0fcomplete-m\
+odule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.\
+3\x10wit-bindgen-rust\x060.61.1";
+        };
+    };
+}
+#[doc(inline)]
+pub use __export_complete_module_impl as export_module;
+#[rustfmt::skip]
+#[cfg(target_arch = "wasm32")]
+#[unsafe(
+    link_section = "component-type:wit-bindgen:0.61.1:hassock:host@0.1.0:complete-module-with-all-of-its-exports-removed:encoded world"
+)]
+#[doc(hidden)]
+#[allow(clippy::octal_escapes)]
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3651] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9d\x1b\x01A\x02\x01\
+A\x13\x01B\x15\x01w\x04\0\x0dconnection-id\x03\0\0\x01p}\x01q\x02\x04text\x01s\0\
+\x06binary\x01\x02\0\x04\0\x07message\x03\0\x03\x01p}\x04\0\x0fpacked-messages\x03\
+\0\x05\x01ks\x01o\x02ss\x01p\x08\x01ps\x01r\x07\x04paths\x05query\x07\x07headers\
+\x09\x0eremote-addresss\x0csubprotocols\x0a\x06secure\x7f\x06claims\x07\x04\0\x07\
+request\x03\0\x0b\x01r\x04\x0bsubprotocol\x07\x07headers\x09\x06topics\x0a\x0aat\
+tachment\x02\x04\0\x0aacceptance\x03\0\x0d\x01r\x03\x06status{\x07headers\x09\x04\
+bodys\x04\0\x07refusal\x03\0\x0f\x01m\x04\x06client\x06module\x04host\x09transpo\
+rt\x04\0\x09closed-by\x03\0\x11\x01r\x03\x04code{\x06reasons\x02by\x12\x04\0\x07\
+closing\x03\0\x13\x03\0\x18hassock:host/types@0.1.0\x05\0\x02\x03\0\0\x0dconnect\
+ion-id\x02\x03\0\0\x07message\x02\x03\0\0\x0fpacked-messages\x01B\x1e\x02\x03\x02\
+\x01\x01\x04\0\x0dconnection-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\
+\0\x02\x02\x03\x02\x01\x03\x04\0\x0fpacked-messages\x03\0\x04\x01q\x05\x12unknow\
+n-connection\0\0\x0boutbox-full\0\0\x07closing\0\0\x09too-large\x01s\0\x07invali\
+d\x01s\0\x04\0\x05error\x03\0\x06\x01j\0\x01\x07\x01@\x02\x02id\x01\x07message\x03\
+\0\x08\x04\0\x04send\x01\x09\x01p\x03\x01@\x02\x02id\x01\x08messages\x0a\0\x08\x04\
+\0\x09send-many\x01\x0b\x01j\x01y\x01\x07\x01@\x02\x02id\x01\x08messages\x05\0\x0c\
+\x04\0\x0bsend-packed\x01\x0d\x01j\x01}\x01\x07\x01@\x01\x02id\x01\0\x0e\x04\0\x0f\
+outbox-fullness\x01\x0f\x01@\x03\x02id\x01\x04code{\x06reasons\0\x08\x04\0\x05cl\
+ose\x01\x10\x01@\x02\x02id\x01\x04datas\0\x08\x04\0\x0cset-presence\x01\x11\x01p\
+}\x01j\x01\x12\x01\x07\x01@\x01\x02id\x01\0\x13\x04\0\x0aattachment\x01\x14\x01@\
+\x02\x02id\x01\x0aattachment\x12\0\x08\x04\0\x0eset-attachment\x01\x15\x03\0\x1e\
+hassock:host/connections@0.1.0\x05\x04\x01B7\x02\x03\x02\x01\x01\x04\0\x0dconnec\
+tion-id\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\x02\x01q\x06\x12unkno\
+wn-connection\0\0\x0ftoo-many-topics\0\0\x0dinvalid-topic\0\0\x0ano-history\0\0\x09\
+too-large\0\0\x0bunavailable\0\0\x04\0\x05error\x03\0\x04\x01r\x02\x05epochw\x06\
+offsetw\x04\0\x08position\x03\0\x06\x01m\x05\x05count\x03age\x05bytes\x07restart\
+\x04none\x04\0\x03gap\x03\0\x08\x01q\x03\x03now\0\0\x05since\x01\x07\0\x04last\x01\
+y\0\x04\0\x05start\x03\0\x0a\x01k\x07\x01k\x09\x01r\x02\x08position\x0c\x07missi\
+ng\x0d\x04\0\x0csubscription\x03\0\x0e\x01ks\x01k\x01\x01r\x03\x02id\x10\x06exce\
+pt\x11\x0cskip-history\x7f\x04\0\x0fpublish-options\x03\0\x12\x01r\x03\x07reache\
+dy\x08position\x0c\x0cis-duplicate\x7f\x04\0\x09published\x03\0\x14\x01r\x03\x08\
+position\x07\x07message\x03\x02id\x10\x04\0\x0ckept-message\x03\0\x16\x01p\x17\x01\
+r\x03\x08messages\x18\x06latest\x07\x07missing\x0d\x04\0\x0chistory-page\x03\0\x19\
+\x01r\x02\x02id\x01\x04data\x10\x04\0\x06member\x03\0\x1b\x01j\0\x01\x05\x01@\x02\
+\x02id\x01\x05topics\0\x1d\x04\0\x09subscribe\x01\x1e\x01j\x01\x0f\x01\x05\x01@\x03\
+\x02id\x01\x05topics\x05start\x0b\0\x1f\x04\0\x0esubscribe-from\x01\x20\x04\0\x0b\
+unsubscribe\x01\x1e\x01j\x01y\x01\x05\x01@\x02\x05topics\x07message\x03\0!\x04\0\
+\x07publish\x01\"\x01@\x03\x05topics\x07message\x03\x06except\x01\0!\x04\0\x0epu\
+blish-except\x01#\x01j\x01\x15\x01\x05\x01@\x03\x05topics\x07message\x03\x07opti\
+ons\x13\0$\x04\0\x0cpublish-with\x01%\x01j\x01\x1a\x01\x05\x01@\x03\x05topics\x05\
+since\x0c\x05limity\0&\x04\0\x07history\x01'\x01p\x1c\x01@\x03\x05topics\x05afte\
+r\x11\x05limity\0(\x04\0\x07members\x01)\x01@\x01\x05topics\0y\x04\0\x0cmember-c\
+ount\x01*\x01p\x01\x01@\x01\x05topics\0+\x04\0\x0bsubscribers\x01,\x03\0\x19hass\
+ock:host/topics@0.1.0\x05\x05\x01B+\x02\x03\x02\x01\x02\x04\0\x07message\x03\0\0\
+\x01p}\x01q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x03s64\x01x\0\x03u64\x01w\0\x03\
+f64\x01u\0\x07decimal\x01s\0\x04text\x01s\0\x05bytes\x01\x02\0\x04date\x01s\0\x04\
+time\x01s\0\x08datetime\x01s\0\x09timestamp\x01s\0\x04json\x01s\0\x04\0\x05value\
+\x03\0\x03\x01ps\x01p\x04\x01p\x06\x01r\x02\x07columns\x05\x04rows\x07\x04\0\x07\
+row-set\x03\0\x08\x01kw\x01r\x02\x0daffected-rowsw\x0elast-insert-id\x0a\x04\0\x07\
+outcome\x03\0\x0b\x01q\x09\x06denied\x01s\0\x10unknown-database\x01s\0\x07timeou\
+t\0\0\x0epool-exhausted\0\0\x0aconstraint\x01s\0\x06syntax\x01s\0\x09too-large\x01\
+s\0\x0fconnection-lost\x01s\0\x05other\x01s\0\x04\0\x05error\x03\0\x0d\x04\0\x08\
+database\x03\x01\x04\0\x0btransaction\x03\x01\x01i\x0f\x01j\x01\x11\x01\x0e\x01@\
+\x01\x04names\0\x12\x04\0\x15[static]database.open\x01\x13\x01h\x0f\x01j\x01\x09\
+\x01\x0e\x01@\x03\x04self\x14\x09statements\x0aparameters\x06\0\x15\x04\0\x16[me\
+thod]database.query\x01\x16\x01j\x01\x0c\x01\x0e\x01@\x03\x04self\x14\x09stateme\
+nts\x0aparameters\x06\0\x17\x04\0\x18[method]database.execute\x01\x18\x01i\x10\x01\
+j\x01\x19\x01\x0e\x01@\x01\x04self\x14\0\x1a\x04\0\x16[method]database.begin\x01\
+\x1b\x01h\x10\x01@\x03\x04self\x1c\x09statements\x0aparameters\x06\0\x15\x04\0\x19\
+[method]transaction.query\x01\x1d\x01@\x03\x04self\x1c\x09statements\x0aparamete\
+rs\x06\0\x17\x04\0\x1b[method]transaction.execute\x01\x1e\x01j\0\x01\x0e\x01@\x03\
+\x04self\x1c\x05topics\x07message\x01\0\x1f\x04\0\x1b[method]transaction.publish\
+\x01\x20\x01@\x01\x0btransaction\x19\0\x1f\x04\0\x1a[static]transaction.commit\x01\
+!\x04\0\x1c[static]transaction.rollback\x01!\x03\0\x16hassock:host/sql@0.1.0\x05\
+\x06\x01B\x11\x02\x03\x02\x01\x01\x04\0\x0dconnection-id\x03\0\0\x01q\x03\x12unk\
+nown-connection\0\0\x0ftoo-many-timers\0\0\x07invalid\x01s\0\x04\0\x05error\x03\0\
+\x02\x01kw\x01r\x02\x08after-msw\x08every-ms\x04\x04\0\x08schedule\x03\0\x05\x01\
+k\x01\x01p}\x01j\0\x01\x03\x01@\x04\x0aconnection\x07\x04names\x08schedule\x06\x07\
+payload\x08\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\x03\x01@\x04\x0aconnecti\
+on\x07\x04names\x08schedule\x06\x07payload\x08\0\x0b\x04\0\x0dset-if-absent\x01\x0c\
+\x01@\x02\x0aconnection\x07\x04names\0\x7f\x04\0\x06cancel\x01\x0d\x03\0\x19hass\
+ock:host/timers@0.1.0\x05\x07\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04war\
+n\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05\
+write\x01\x02\x03\0\x16hassock:host/log@0.1.0\x05\x08\x01B\x02\x01@\0\0s\x04\0\x04\
+host\x01\0\x03\0\x18hassock:host/about@0.1.0\x05\x09\x01B\x0b\x01q\x02\x08upstre\
+am\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\
+\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01\
+@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x0a\
+\x04\0Bhassock:host/complete-module-with-all-of-its-exports-removed@0.1.0\x04\0\x0b\
+5\x01\0/complete-module-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

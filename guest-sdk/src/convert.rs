@@ -27,7 +27,7 @@ cases! {
     connections::Error => ConnectionError {
         UnknownConnection, OutboxFull, Closing, TooLarge(text), Invalid(text),
     }
-    topics::Error => TopicError { UnknownConnection, TooManyTopics, InvalidTopic, NoHistory, TooLarge }
+    topics::Error => TopicError { UnknownConnection, TooManyTopics, InvalidTopic, NoHistory, TooLarge, Unavailable }
     topics::Gap => Gap { Count, Age, Bytes, Restart, None }
     timers::Error => TimerError { UnknownConnection, TooManyTimers, Invalid(text) }
     sql::Error => SqlError {

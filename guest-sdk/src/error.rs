@@ -102,6 +102,8 @@ pub enum TopicError {
     NoHistory,
     /// The message is larger than the app's `outbox_bytes`.
     TooLarge,
+    /// The cluster cannot be reached now, or too many messages wait for it.
+    Unavailable,
 }
 
 impl fmt::Display for TopicError {
@@ -112,6 +114,7 @@ impl fmt::Display for TopicError {
             Self::InvalidTopic => "invalid topic: its name must have 1 to 256 bytes, and an id at most 128",
             Self::NoHistory => "the topic has no history",
             Self::TooLarge => "the message is larger than an outbox",
+            Self::Unavailable => "the cluster cannot be reached now, or too many messages wait for it",
         })
     }
 }

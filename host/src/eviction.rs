@@ -45,7 +45,8 @@ fn make_room(state: &HostState) {
         return;
     }
     // What is kept in case that a network fails goes before connections do.
-    let excess = excess.saturating_sub(state.routing().routes.apps().map(give_up_resumptions).sum());
+    let kept = state.routing().routes.apps().flat_map(kept_for_returns).collect();
+    let excess = give_up_largest(kept, excess);
     let consumers = state.routing().routes.apps().flat_map(consumers).collect();
     let evicted = evict_largest(consumers, excess);
     if evicted > 0 {
@@ -72,15 +73,33 @@ fn evict_largest(mut consumers: Vec<Consumer>, mut excess: usize) -> u64 {
     evicted
 }
 
-/// Keep nothing for clients that are here, and may lose their network. Returns how many bytes that frees.
-fn give_up_resumptions(app: &Arc<App>) -> usize {
-    let mut freed = 0;
+/// What is kept for clients that are here, and may lose their network.
+fn kept_for_returns(app: &Arc<App>) -> Vec<Consumer> {
+    let mut all = Vec::new();
     app.connections.each(|connection| {
         if let Some(resumption) = connection.resumption().filter(|_| !connection.is_away()) {
-            freed += resumption.give_up();
+            let (own, published) = resumption.memory();
+            all.push(Consumer { connection: Arc::clone(connection), own, published });
         }
     });
-    freed
+    all.retain(|consumer| consumer.own > 0);
+    all
+}
+
+/// Keep nothing for those for which most is kept, until so many bytes are free. Returns how many are missing then.
+fn give_up_largest(mut kept: Vec<Consumer>, mut excess: usize) -> usize {
+    let mut holders = Holders::of(&kept);
+    kept.sort_by_cached_key(|consumer| Reverse(holders.part_of(consumer)));
+    for consumer in &kept {
+        if excess == 0 {
+            break;
+        }
+        excess = excess.saturating_sub(holders.freed_by(consumer));
+        if let Some(resumption) = consumer.connection.resumption() {
+            resumption.give_up();
+        }
+    }
+    excess
 }
 
 /// The connections of an app that use something that counts.

@@ -22,7 +22,7 @@ use crate::request::{Routes, ServedHosts, TrustedProxies};
 pub struct HostState {
     routing: ArcSwap<RoutingTable>,
     /// The id of the next connection.
-    pub next_id: AtomicU64,
+    pub next_id: Arc<AtomicU64>,
     /// The context that the apps share. Its tasks include those of all connections.
     pub context: HostContext,
     /// How many connections each address has.
@@ -45,9 +45,11 @@ impl HostState {
     /// The state of a host that accepts connections for the apps of `routing`.
     pub fn new(routing: RoutingTable, context: HostContext) -> Self {
         context.memory.set_limit(routing.limits.memory_budget.bytes(), routing.routes.apps().len());
+        let first = || Arc::new(AtomicU64::new(1));
+        let next_id = context.cluster.as_ref().map_or_else(first, |cluster| cluster.next_id());
         Self {
             routing: ArcSwap::from_pointee(routing),
-            next_id: AtomicU64::new(1),
+            next_id,
             context,
             addresses: Arc::default(),
             stopping: CancellationToken::new(),

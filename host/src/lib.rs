@@ -31,6 +31,7 @@ mod token;
 mod api_counts;
 
 mod auth;
+mod cluster;
 
 pub mod database;
 pub mod module;

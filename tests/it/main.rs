@@ -10,6 +10,7 @@ mod auth;
 mod book;
 mod client;
 mod client_protocol;
+mod cluster;
 mod commands;
 mod contained;
 mod examples;

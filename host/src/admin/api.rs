@@ -195,7 +195,7 @@ impl Api {
         let app = self.control.app(app)?;
         let most = app.setup().limits.outbox_bytes;
         let message = self.receive(body, most, ApiError::MessageTooLarge).await?;
-        Ok(json(&publish(&app, query, &message)?))
+        Ok(json(&publish(&app, query, &message).await?))
     }
 
     fn tail(&self, app: &str, query: &TailQuery) -> Result<Response, ApiError> {

@@ -108,6 +108,7 @@ impl ApiError {
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Publish(PublishError::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, "cluster"),
             Self::Publish(PublishError::OutOfMemory(_)) => (StatusCode::SERVICE_UNAVAILABLE, "out-of-memory"),
         }
     }

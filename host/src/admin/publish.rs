@@ -27,8 +27,8 @@ pub(crate) struct Published {
 /// Publish a message.
 ///
 /// # Errors
-/// If it is not UTF-8 and was not sent as binary, or cannot be published.
-pub(super) fn publish(app: &App, query: PublishQuery, message: &[u8]) -> Result<Published, ApiError> {
+/// If it is not UTF-8 and was not sent as binary, or cannot be published now.
+pub(super) async fn publish(app: &App, query: PublishQuery, message: &[u8]) -> Result<Published, ApiError> {
     let payload = match query.binary {
         true => Payload::binary(message),
         false => {
@@ -42,6 +42,6 @@ pub(super) fn publish(app: &App, query: PublishQuery, message: &[u8]) -> Result<
     };
     let options = PublishOptions { id: query.id.as_deref(), ..PublishOptions::default() };
     app.recorder.published(&query.topic, options.id, payload);
-    let Publication { reached, position, is_duplicate } = app.publish(&query.topic, payload, options)?;
+    let Publication { reached, position, is_duplicate } = app.publish(&query.topic, payload, options).await?;
     Ok(Published { app: app.name.to_string(), topic: query.topic, reached, position, duplicate: is_duplicate })
 }

@@ -127,7 +127,7 @@ pub(super) async fn batch(
     let prepared: Vec<_> = commands.into_iter().enumerate().map(Command::prepare).collect::<Result<_, _>>()?;
     let mut results = Vec::with_capacity(prepared.len());
     for command in &prepared {
-        results.push(command.carry_out(&caller).unwrap_or_else(CommandResult::Error));
+        results.push(command.carry_out(&caller).await.unwrap_or_else(CommandResult::Error));
         // Other tasks have their turns in between.
         consume_budget().await;
     }
@@ -151,11 +151,11 @@ impl Command {
 }
 
 impl Prepared {
-    fn carry_out(&self, caller: &Caller) -> Result<CommandResult, ApiError> {
+    async fn carry_out(&self, caller: &Caller) -> Result<CommandResult, ApiError> {
         match self {
             Self::Publish(publish) => {
                 caller.may(Scope::Publish)?;
-                publish.carry_out(&caller.app).map(CommandResult::Published)
+                publish.carry_out(&caller.app).await.map(CommandResult::Published)
             }
             Self::Send(connection, content) => {
                 caller.may(Scope::Send)?;

@@ -55,6 +55,7 @@ codes! {
     TopicInvalid, "topic_invalid", UNPROCESSABLE_ENTITY, "the name of the topic is empty or longer than 256 bytes";
     CloseInvalid, "close_invalid", UNPROCESSABLE_ENTITY, "the close code may not be sent, or the reason is longer than 123 bytes";
     Internal, "internal", INTERNAL_SERVER_ERROR, "a bug in the host; its log has the details";
+    ClusterUnavailable, "cluster_unavailable", SERVICE_UNAVAILABLE, "the cluster cannot be reached now, or too much waits for it; a message may be published nevertheless, so try again with the same `id`";
     OutOfMemory, "out_of_memory", SERVICE_UNAVAILABLE, "the host has no memory left for this; try again";
 }
 
@@ -112,6 +113,7 @@ impl Code {
             | Self::HistoryNone
             | Self::MethodWrong
             | Self::TopicInvalid
+            | Self::ClusterUnavailable
             | Self::Internal => false,
             Self::BodyInvalid
             | Self::BrokeOff
@@ -147,6 +149,7 @@ impl From<PublishError> for ApiError {
         let code = match error {
             PublishError::TooLarge => Code::MessageTooLarge,
             PublishError::InvalidId => Code::BodyInvalid,
+            PublishError::Unavailable => Code::ClusterUnavailable,
             PublishError::OutOfMemory(_) => Code::OutOfMemory,
         };
         Self::new(code, error.to_string())

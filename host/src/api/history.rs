@@ -101,7 +101,7 @@ pub(super) async fn history(
     let wanted = if since.is_some() { limit + 1 } else { limit };
     let none =
         || ApiError::new(Code::HistoryNone, "the topic keeps no history; its policy in the config has no `history`");
-    let page = caller.app.topics.history(topic.valid()?, since, wanted).ok_or_else(none)?;
+    let page = caller.app.history(topic.valid()?, since, wanted).await?.ok_or_else(none)?;
     let HistoryPage { messages, latest, gap, is_cut } = page;
     let from = if since.is_some() { End::Oldest } else { End::Newest };
     let fitting = fitting(&messages, limit, api.config.body_bytes.bytes(), from);

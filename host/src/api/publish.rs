@@ -99,7 +99,7 @@ pub(super) struct ToPublish {
 /// What became of a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Published {
-    /// For how many subscribers it was queued.
+    /// For how many subscribers it was queued. In a cluster, those of this host.
     reached: u32,
     /// Its position, if the topic keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ pub(super) struct BroadcastResults {
 pub(super) async fn publish(caller: Caller, headers: HeaderMap, body: Read<Publish>) -> Result<Response, ApiError> {
     let mut command = body.value;
     command.id = names::message_id(&headers, command.id)?;
-    Ok(json(&command.prepare()?.carry_out(&caller.app)?))
+    Ok(json(&command.prepare()?.carry_out(&caller.app).await?))
 }
 
 /// Publish a message to several topics
@@ -166,7 +166,7 @@ pub(super) async fn broadcast(
     let keeping = keeping(skip_history);
     let mut results = Vec::with_capacity(topics.len());
     for topic in &topics {
-        results.push(match deliver(&caller.app, topic, &content, options(id.as_ref(), except, keeping)) {
+        results.push(match deliver(&caller.app, topic, &content, options(id.as_ref(), except, keeping)).await {
             Ok(published) => PublishedOrNot::Published(published),
             Err(error) => PublishedOrNot::Error(error),
         });
@@ -193,8 +193,8 @@ impl ToPublish {
     ///
     /// # Errors
     /// If it cannot be published.
-    pub(super) fn carry_out(&self, app: &App) -> Result<Published, ApiError> {
-        deliver(app, &self.topic, &self.content, options(self.id.as_ref(), self.except, self.keeping))
+    pub(super) async fn carry_out(&self, app: &App) -> Result<Published, ApiError> {
+        deliver(app, &self.topic, &self.content, options(self.id.as_ref(), self.except, self.keeping)).await
     }
 }
 
@@ -206,7 +206,7 @@ fn options(id: Option<&MessageId>, except: Option<ConnectionId>, keeping: Keepin
     PublishOptions { id: id.map(MessageId::as_str), except: except.map(ConnectionId::get), keeping }
 }
 
-fn deliver(
+async fn deliver(
     app: &App,
     topic: &TopicName,
     content: &Content,
@@ -214,6 +214,6 @@ fn deliver(
 ) -> Result<Published, ApiError> {
     let topic = topic.valid()?;
     app.recorder.published(topic, options.id, content.payload());
-    let Publication { reached, position, is_duplicate } = app.publish(topic, content.payload(), options)?;
+    let Publication { reached, position, is_duplicate } = app.publish(topic, content.payload(), options).await?;
     Ok(Published { reached, position, duplicate: is_duplicate })
 }

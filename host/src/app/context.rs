@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::Cluster;
 use crate::memory_budget::MemoryBudget;
 use crate::sim::Simulation;
 use crate::traces::Traces;
@@ -22,6 +23,8 @@ pub struct HostContext {
     pub out_of_time: CancellationToken,
     /// What clients and modules make the host keep in memory.
     pub memory: Arc<MemoryBudget>,
+    /// The cluster that the host is in, if it is in one.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     /// What looks at calls, if anything does.
     pub observer: Option<Observer>,
 }

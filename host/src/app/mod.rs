@@ -2,6 +2,7 @@
 //! (invariant 3): connections, topics and timers.
 
 pub mod call;
+mod cluster;
 pub mod connection;
 mod context;
 mod figures;
@@ -20,6 +21,7 @@ pub mod versions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 pub use context::HostContext;
@@ -33,6 +35,7 @@ pub use topics::{HistoryPage, HistoryReport, Keeping, Kept, Start, Subscription,
 pub(crate) use traffic::CountedAway;
 pub use traffic::{Amount, Traffic, TrafficReport};
 
+use cluster::AppCluster;
 use connection::{Close, Connection, Connections};
 use message_ids::MessageIds;
 use recording::Recorder;
@@ -58,6 +61,8 @@ pub struct App {
     pub connections: Connections,
     /// The topics.
     pub topics: Topics,
+    /// The cluster, if the host is in one.
+    cluster: Option<AppCluster>,
     /// The ids of messages that were published lately.
     message_ids: MessageIds,
     /// The timers.
@@ -86,7 +91,12 @@ pub struct App {
 impl App {
     /// An app that serves `version`, with a task that fires its timers.
     pub(crate) fn start(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Arc<Self> {
-        let app = Self::without_timers(name, setup, version, context);
+        let mut app = Self::alone(name, setup, version, context);
+        app.cluster = app.context.cluster.as_ref().map(|cluster| AppCluster::new(cluster, name));
+        let app = Arc::new(app);
+        if let Some(cluster) = &app.cluster {
+            app.topics.join_cluster(Arc::downgrade(&app), Arc::clone(cluster.stream()));
+        }
         app.timers.start(&app);
         Topics::start(&app);
         Topics::tell_presence(&app);
@@ -100,10 +110,15 @@ impl App {
         version: Arc<Version>,
         context: HostContext,
     ) -> Arc<Self> {
+        Arc::new(Self::alone(name, setup, version, context))
+    }
+
+    fn alone(name: &str, setup: Arc<Setup>, version: Arc<Version>, context: HostContext) -> Self {
         let app = Self {
             name: name.into(),
             connections: Connections::default(),
             topics: Topics::new(context.epoch(), &context.memory),
+            cluster: None,
             message_ids: MessageIds::default(),
             timers: Timers::default(),
             traffic: Traffic::default(),
@@ -118,7 +133,14 @@ impl App {
             gone: AtomicBool::new(false),
         };
         app.configure_topics(&app.setup());
-        Arc::new(app)
+        app
+    }
+
+    /// Wait until what was published is stored in the cluster, at most for so long.
+    pub(crate) async fn flush_cluster(&self, most: Duration) {
+        if let Some(cluster) = &self.cluster {
+            cluster.flush(most).await;
+        }
     }
 
     fn configure_topics(&self, setup: &Setup) {

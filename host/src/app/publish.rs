@@ -45,22 +45,30 @@ pub enum PublishError {
     /// The id is too long.
     #[error("the id of a message has 1 to 128 bytes")]
     InvalidId,
+    /// NATS is away, or too much waits for it. The message may be published later nevertheless.
+    #[error("the cluster cannot be reached now, or too many messages wait for it")]
+    Unavailable,
     /// The host has no memory for it.
     #[error("{0}")]
     OutOfMemory(#[from] OutOfMemory),
 }
 
 impl App {
-    /// Publish a message that does not come from a call of the module.
+    /// Publish a message that does not come from a call of the module. In a cluster this waits until it is stored, if its topic
+    /// has a history.
     ///
     /// # Errors
-    /// If the message is too large, or the id is not valid.
-    pub fn publish(
+    /// If the message is too large, or the id is not valid, or the cluster does not answer.
+    pub async fn publish(
         &self,
         topic: &str,
         message: Payload<'_>,
         options: PublishOptions<'_>,
     ) -> Result<Publication, PublishError> {
+        if let Some(cluster) = self.cluster_that_keeps(topic, options) {
+            let message = self.to_be_stored(&self.setup(), message, options)?;
+            return self.publish_stored(cluster, topic, &message, options).await;
+        }
         let mut dirty = Vec::new();
         let published = self.publish_from_call(&self.setup(), topic, message, options, &mut dirty);
         dirty.iter().for_each(|connection| connection.wake());
@@ -79,15 +87,26 @@ impl App {
         options: PublishOptions<'_>,
         dirty: &mut Vec<Arc<Connection>>,
     ) -> Result<Publication, PublishError> {
-        if message.as_bytes().len() > setup.limits.outbox_bytes.bytes() {
-            return Err(PublishError::TooLarge);
+        if let Some(cluster) = self.cluster_that_keeps(topic, options) {
+            let message = self.to_be_stored(setup, message, options)?;
+            return self.publish_later(cluster, topic, &message, options);
         }
+        check(setup, message, options)?;
         let Some(id) = options.id else { return self.publish_now(topic, message, options, dirty) };
-        if id.is_empty() || id.len() > MAX_MESSAGE_ID {
-            return Err(PublishError::InvalidId);
-        }
         let publish = || self.publish_now(topic, message, options, dirty);
         self.message_ids.publish_once(topic, id, setup.limits.message_ids, publish)
+    }
+
+    /// A message that waits for the cluster, which counts for the memory budget.
+    fn to_be_stored(
+        &self,
+        setup: &Setup,
+        message: Payload<'_>,
+        options: PublishOptions<'_>,
+    ) -> Result<Encoded, PublishError> {
+        check(setup, message, options)?;
+        let message = Encoded::messages(std::iter::once(message));
+        Ok(message.kept(|bytes| self.context.memory.keep(Use::Outbox, bytes))?)
     }
 
     fn publish_now(
@@ -100,8 +119,10 @@ impl App {
         let memory = &self.context.memory;
         let message = Encoded::messages(std::iter::once(message));
         let message = message.kept(|bytes| memory.keep(Use::Outbox, bytes))?;
+        self.share(topic, &message, options)?;
         let compress = |message: &Encoded, how| compressed(message, how, memory);
-        let headers = Headers { topic, id: options.id, except: options.except, keeping: options.keeping };
+        let PublishOptions { id, except, keeping } = options;
+        let headers = Headers { topic, id, except, keeping, place: None };
         let (reached, position) = self.topics.publish(&message, &headers, compress, dirty);
         self.traffic.sent(Amount::of(&message), reached);
         self.tails.published(topic, &message, reached, position);
@@ -109,9 +130,20 @@ impl App {
     }
 }
 
+/// Whether a message may be published.
+fn check(setup: &Setup, message: Payload<'_>, options: PublishOptions<'_>) -> Result<(), PublishError> {
+    if message.as_bytes().len() > setup.limits.outbox_bytes.bytes() {
+        return Err(PublishError::TooLarge);
+    }
+    match options.id {
+        Some(id) if id.is_empty() || id.len() > MAX_MESSAGE_ID => Err(PublishError::InvalidId),
+        _ => Ok(()),
+    }
+}
+
 /// The compressed form of a message. Both forms are in memory. Returns the message itself if there is no memory for both, or
 /// if compression does not make it shorter.
-fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
+pub(super) fn compressed(message: &Encoded, how: Deflate, memory: &Arc<MemoryBudget>) -> Encoded {
     let compressed = message.clone().deflated(how);
     match compressed.is_compressed() {
         true => compressed.kept(|bytes| memory.keep(Use::Outbox, bytes)).unwrap_or_else(|_| message.clone()),

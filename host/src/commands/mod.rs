@@ -139,6 +139,7 @@ impl CommandError {
             Self::Start(
                 StartError::Listen { .. }
                 | StartError::Watch(_)
+                | StartError::Cluster(_)
                 | StartError::Admin(AdminError::Listen { .. })
                 | StartError::Api(ApiStartError::Listen(_)),
             )

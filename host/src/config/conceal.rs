@@ -10,12 +10,12 @@ const EXAMPLES: [&str; 2] = ["user:password", "user:${PASSWORD}"];
 const TAILS: [&str; 2] = [", expected", "` is not "];
 
 /// The message of the parser about the value or the name of `key`, without what may be a password. What a file has below
-/// `databases`, `traces`, `api` and `auth` of an app is shown in no case, and elsewhere what looks like a URL or a part of one.
+/// `databases`, `traces`, `api`, `cluster` and `auth` of an app is shown in no case, and elsewhere what looks like a URL or a part of one.
 pub(super) fn message(key: &str, message: &str) -> String {
     let is_below = |table: &str| key.split('.').next() == Some(table);
     // The name of an app may have dots.
     let is_auth = is_below("apps") && key.split('.').skip(2).any(|part| part == "auth");
-    let is_secret = is_auth || ["databases", "traces", "api"].into_iter().any(is_below);
+    let is_secret = is_auth || ["databases", "traces", "api", "cluster"].into_iter().any(is_below);
     let may_hold_one = looks_like_a_url(message) || (is_secret && message.contains("string \""));
     match message.find(['"', '`']) {
         Some(start) if may_hold_one => {

@@ -68,8 +68,9 @@ fn shown(key: &str, value: &str) -> String {
     if (is_token || key.starts_with("traces.headers.")) && !value.contains("${") {
         return HIDDEN.to_owned();
     }
+    let is_of_nats = ["cluster.password", "cluster.token", "cluster.nkey"].contains(&key);
     let is_variable = value.starts_with("\"${") && value.find('}') == Some(value.len() - 2);
-    if key.starts_with("apps.") && key.ends_with(".auth.hmac_secret") && !is_variable {
+    if key.starts_with("apps.") && key.ends_with(".auth.hmac_secret") && !is_variable || is_of_nats && !is_variable {
         return HIDDEN.to_owned();
     }
     match key.split_once(".settings.") {

@@ -11,6 +11,7 @@ mod auth;
 mod cache;
 mod check_auth;
 mod check_listeners;
+mod cluster;
 mod compression;
 mod conceal;
 mod database;
@@ -49,6 +50,7 @@ pub use api::{ApiConfig, ApiTokenConfig, AppsOfAToken, Scope};
 pub use app::{AppConfig, Grant};
 pub use auth::{Audience, AuthConfig, NotAPlace, TokenAlgorithm, TokenPlace};
 pub use cache::CacheConfig;
+pub use cluster::{ClusterConfig, ClusterUrls};
 pub use compression::CompressionConfig;
 pub use database::DatabaseConfig;
 pub use effective::Entry;
@@ -114,6 +116,8 @@ pub struct Config {
     pub api: Option<ApiConfig>,
     /// Where traces are sent. Without this table there are none.
     pub traces: Option<TracesConfig>,
+    /// The hosts that serve the same apps together. Without this table the host is alone.
+    pub cluster: Option<ClusterConfig>,
     /// Further listeners, by name.
     pub listeners: BTreeMap<String, ListenerConfig>,
     /// Bounds of the whole host.
@@ -193,6 +197,7 @@ impl Default for Config {
             admin: None,
             api: None,
             traces: None,
+            cluster: None,
             listeners: BTreeMap::new(),
             limits: HostLimits::default(),
             databases: BTreeMap::new(),

@@ -60,6 +60,9 @@ pub(super) fn validate(config: &Config, locator: &Locator, problems: &mut Proble
     if let Some(traces) = &config.traces {
         traces_config(&mut report, traces);
     }
+    if let Some(cluster) = &config.cluster {
+        super::cluster::validate(&mut report, cluster);
+    }
     check_listeners::check(&mut report, config);
     for host in config.hosts.iter().flatten() {
         if !is_host_name(host) {

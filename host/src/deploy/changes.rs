@@ -12,6 +12,7 @@ pub(super) fn fixed(config: &Config, old: &Config, running: &Running<'_>) -> Vec
         ("admin", config.admin != old.admin),
         ("api", of_the_api(config) != of_the_api(old)),
         ("traces", config.traces != old.traces),
+        ("cluster", config.cluster != old.cluster),
         ("cache", config.cache != old.cache),
         ("limits.max_instances", config.limits.max_instances != old.limits.max_instances),
     ];

@@ -26,27 +26,29 @@ pub(super) struct Return {
     connection: Arc<Connection>,
     request: Box<Request>,
     received: u64,
+    secret: u128,
     verified: Option<Verified>,
     slot: Slot,
 }
 
-/// The connection that the client had before, if it can have it again. One that it knows and cannot have ends: nobody will
+/// The connection that the client had before, if it can have it again, and the secret that the client knows. One that it knows and cannot have ends: nobody will
 /// come back to it.
 pub(super) fn find(
     app: &App,
     state: Option<&ClientState>,
     deflate: Option<Deflate>,
     verified: Option<&Verified>,
-) -> Option<Arc<Connection>> {
+) -> Option<(Arc<Connection>, u128)> {
     let state = state?;
     let token: ResumeToken = state.resume.as_ref()?.parse().ok()?;
     let connection = app.connections.get(token.connection)?;
     let resumption = connection.resumption()?;
     let knows = resumption.is_known_to(token.secret)?;
     // What is queued for it may be compressed already.
-    let fits = connection.outbox.deflate() == deflate && is_still_entitled(&connection, verified);
+    let window = |deflate: Option<Deflate>| deflate.map(|how| how.window);
+    let fits = window(connection.outbox.deflate()) == window(deflate) && is_still_entitled(&connection, verified);
     if fits && !connection.outbox.is_closing() && resumption.confirm(state.received) {
-        return Some(connection);
+        return Some((connection, token.secret));
     }
     // A handshake that comes late is not the last one of its client.
     if knows == Knows::Current {
@@ -70,10 +72,11 @@ impl Return {
         connection: Arc<Connection>,
         request: Request,
         received: u64,
+        secret: u128,
         verified: Option<Verified>,
         slot: Slot,
     ) -> Self {
-        Self { connection, request: Box::new(request), received, verified, slot }
+        Self { connection, request: Box::new(request), received, secret, verified, slot }
     }
 
     /// The header fields of the response. Those that the module chose were in the first one.
@@ -84,9 +87,9 @@ impl Return {
     /// Give the socket to the session of the connection. If that has ended meanwhile, the client loses the socket, comes
     /// again, and gets another connection.
     pub(super) fn arrive(self, socket: impl Transport, read_ahead: bytes::Bytes) {
-        let Self { connection, request, received, verified, slot } = self;
+        let Self { connection, request, received, secret, verified, slot } = self;
         let socket = Box::new(socket);
-        let has_arrived = connection.arrive(Arrival { socket, read_ahead, request, received, verified, slot });
+        let has_arrived = connection.arrive(Arrival { socket, read_ahead, request, received, secret, verified, slot });
         if !has_arrived {
             tracing::debug!(connection = connection.id, "a client came back too late");
         }

@@ -185,12 +185,12 @@ async fn hand_over(
     contract.subprotocols = offer.subprotocols;
     let agreed = compression::agree(&setup.config.compression, request.headers());
     let deflate = agreed.as_ref().map(|agreed| agreed.deflate);
-    if let Some(connection) = resume::find(app, offer.state.as_ref(), deflate, verified.as_ref()) {
+    if let Some((connection, secret)) = resume::find(app, offer.state.as_ref(), deflate, verified.as_ref()) {
         switch.headers_mut().extend(Return::headers());
         switch.headers_mut().extend(agreed.map(|agreed| (SEC_WEBSOCKET_EXTENSIONS, agreed.field)));
         switch.extensions_mut().insert(HandshakeOutcome::Resumed);
         let received = offer.state.map_or(0, |state| state.received);
-        let admitted = Admitted::Again(Return::new(connection, contract, received, verified, client.slot));
+        let admitted = Admitted::Again(Return::new(connection, contract, received, secret, verified, client.slot));
         *accepted.lock() = Some(Pending { admitted, upgrade: hyper::upgrade::on(request) });
         return switch;
     }

@@ -5,6 +5,7 @@ mod entrances;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -14,6 +15,7 @@ pub use entrances::{Entrances, Listening};
 use crate::admin::{Admin, AdminError};
 use crate::api::{ApiStartError, RunningApi};
 use crate::app::{HostContext, Observer};
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, ListenAddress, Problems};
 use crate::deploy::{self, Control, ModuleWatcher, Prepared};
 use crate::eviction::evict_when_short;
@@ -23,6 +25,9 @@ use crate::shutdown;
 use crate::socket::ListenError;
 use crate::tls::{CertificateError, Certificates};
 use crate::traces::{Traces, TracesError};
+
+/// How long a host that stops waits for NATS to store what was published.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Why the host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,9 @@ pub enum StartError {
     /// The module files cannot be watched.
     #[error("{0}")]
     Watch(#[from] io::Error),
+    /// The host cannot join its cluster.
+    #[error("{0}")]
+    Cluster(String),
     /// Traces cannot be sent.
     #[error("{0}")]
     Traces(#[from] TracesError),
@@ -50,6 +58,12 @@ pub enum StartError {
     /// There is no API.
     #[error("{0}")]
     Api(#[from] ApiStartError),
+}
+
+impl From<ClusterError> for StartError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error.to_string())
+    }
 }
 
 /// A running host.
@@ -180,12 +194,22 @@ impl Host {
         if let Some(admin) = self.admin {
             admin.stop().await;
         }
+        leave_cluster(&self.state).await;
         self.control.close_databases().await;
         if let Some(traces) = self.state.context.traces() {
             Arc::clone(traces).stop().await;
         }
         left
     }
+}
+
+async fn leave_cluster(state: &HostState) {
+    let Some(cluster) = &state.context.cluster else { return };
+    let routing = state.routing();
+    for app in routing.routes.apps() {
+        app.flush_cluster(FLUSH).await;
+    }
+    cluster.leave().await;
 }
 
 /// A config with its databases open and its modules loaded.
@@ -198,7 +222,11 @@ struct Ready {
 impl Ready {
     async fn prepare(config: &Config) -> Result<Self, StartError> {
         let traces = config.traces.as_ref().map(Traces::start).transpose()?;
-        let context = HostContext { observer: traces.map(Observer::Traces), ..HostContext::default() };
+        let cluster = match &config.cluster {
+            Some(cluster) => Some(Cluster::join(cluster, config.locator.folder()).await?),
+            None => None,
+        };
+        let context = HostContext { observer: traces.map(Observer::Traces), cluster, ..HostContext::default() };
         // Before the files are read, so that no change of them is missed; but what is wrong with the config
         // says more than what is wrong with the watch.
         let files = deploy::module_files(config).into_iter().map(|(_, file)| file);

@@ -50,6 +50,15 @@ struct Compilers {
     config: config::Config,
 }
 
+/// Whether a host is in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// It is alone.
+    Alone,
+    /// It is.
+    Cluster,
+}
+
 impl Engine {
     /// An engine for the apps of `config`, with its cache of compiled code. If the cache cannot be used, this is logged
     /// and the engine works without it.
@@ -66,6 +75,11 @@ impl Engine {
             compilers.thorough()?;
         }
         Ok(Self(Arc::new(compilers)))
+    }
+
+    /// Whether the apps are those of a cluster.
+    pub fn membership(&self) -> Membership {
+        if self.0.config.cluster.is_some() { Membership::Cluster } else { Membership::Alone }
     }
 
     /// The maximum size of one linear memory, in bytes.

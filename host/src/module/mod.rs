@@ -14,6 +14,6 @@ pub mod resources;
 
 pub use binary::{Binary, VersionId, version_id};
 pub(crate) use compile::run_niced;
-pub use engine::{Engine, TICK};
+pub use engine::{Engine, Membership, TICK};
 pub use error::{CallError, CallErrorKind, FailedCall, LoadError};
 pub(crate) use message::{message, payload};

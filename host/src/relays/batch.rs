@@ -68,7 +68,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Publish rows in the order in which they were chosen. Stops before a row for which there is no memory, and when the relay
+    /// Publish rows in the order in which they were chosen. Stops before a row for which there is no memory or no cluster now, and when the relay
     /// is to stop.
     async fn publish_rows(&mut self, chosen: &Chosen, rows: Vec<OutboxRow>, apps: &HashMap<u64, &Arc<App>>) -> Look {
         let mut rows: HashMap<u64, OutboxRow> = rows.into_iter().map(|row| (row.id, row)).collect();
@@ -85,14 +85,14 @@ impl Relay {
             if self.stop.is_cancelled() {
                 return Look::Nothing;
             }
-            match publish(app, self.database.name(), &row) {
+            match publish(app, self.database.name(), &row).await {
                 Ok(()) => {
                     self.published.note(row.id);
                     if let Some(outbox) = self.database.outbox() {
                         outbox.stats.note_published();
                     }
                 }
-                Err(NotPublished::NoMemory) => return Look::NoMemory,
+                Err(NotPublished::Later) => return Look::Later,
                 Err(NotPublished::Hopeless(reason)) => self.give_up(row.id, &app.name, &reason),
             }
             // Subscribers get a chance to read what is queued for them.
@@ -166,13 +166,13 @@ fn hopeless(head: &OutboxHead, outbox_bytes: usize, most_bytes: usize) -> Option
 
 /// Why a row was not published.
 enum NotPublished {
-    /// It can be published later.
-    NoMemory,
+    /// It can be published later: the host has no memory now, or the cluster cannot be reached.
+    Later,
     /// It can never be published.
     Hopeless(String),
 }
 
-fn publish(app: &App, database: &str, row: &OutboxRow) -> Result<(), NotPublished> {
+async fn publish(app: &App, database: &str, row: &OutboxRow) -> Result<(), NotPublished> {
     let hopeless = |reason: &str| NotPublished::Hopeless(reason.to_owned());
     let topic = row.topic.as_deref().ok_or_else(|| hopeless("the name of its topic is not UTF-8"))?;
     let message = match row.message.as_ref() {
@@ -186,9 +186,9 @@ fn publish(app: &App, database: &str, row: &OutboxRow) -> Result<(), NotPublishe
         }
     };
     let id = message_id(database, row);
-    match app.publish(topic, message, PublishOptions { id: Some(&id), ..PublishOptions::default() }) {
+    match app.publish(topic, message, PublishOptions { id: Some(&id), ..PublishOptions::default() }).await {
         Ok(_) => Ok(()),
-        Err(PublishError::OutOfMemory(_)) => Err(NotPublished::NoMemory),
+        Err(PublishError::OutOfMemory(_) | PublishError::Unavailable) => Err(NotPublished::Later),
         Err(error) => Err(NotPublished::Hopeless(error.to_string())),
     }
 }

@@ -25,8 +25,8 @@ const TAKE_OVER: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a relay waits when the host has no memory for a message.
-const NO_MEMORY_PAUSE: Duration = Duration::from_millis(500);
+/// How long a relay waits when a message has to be published later.
+const LATER_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a relay looks for rows of apps that it does not publish to, which costs more than to look for others.
 const STRANGERS_EVERY: Duration = Duration::from_secs(60);
@@ -58,8 +58,8 @@ pub(super) enum Look {
     Nothing,
     /// Another host publishes.
     Standby,
-    /// The host has no memory for the next message.
-    NoMemory,
+    /// The host has no memory for the next message, or its cluster cannot be reached.
+    Later,
 }
 
 impl Relay {
@@ -122,7 +122,7 @@ impl Relay {
         match look {
             Look::More => {}
             Look::Standby => self.pause(TAKE_OVER).await,
-            Look::NoMemory => self.pause(NO_MEMORY_PAUSE).await,
+            Look::Later => self.pause(LATER_PAUSE).await,
             Look::Nothing => {
                 let Self { database, audience, stop, published, .. } = self;
                 let Some(outbox) = database.outbox() else { return };

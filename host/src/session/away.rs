@@ -25,7 +25,9 @@ impl<S: Transport> Session<'_, S> {
     /// waits for its client.
     pub(super) fn end_or_wait(&mut self, close: Close) -> Option<Close> {
         let connection = &self.opened.connection;
-        if !close.is_loss() || connection.resumption().is_none() || connection.outbox.is_closing() {
+        // A client for which nothing is kept cannot come back.
+        let may_return = connection.resumption().is_some_and(|resumption| !resumption.is_given_up());
+        if !close.is_loss() || !may_return || connection.outbox.is_closing() {
             return Some(close);
         }
         self.wait_for_client(close);
@@ -64,6 +66,13 @@ impl<S: Transport> Session<'_, S> {
     pub(super) fn wait_longer(&mut self) -> Option<Close> {
         let Opened { app, connection, limits, .. } = self.opened;
         let (away, now) = (self.away.take()?, Instant::now());
+        if connection.resumption().is_some_and(Resumption::has_arrived) {
+            // It came in time, and is next.
+            self.away = Some(away);
+            connection.wake();
+            self.set_alarm(now + limits.keepalive.get());
+            return None;
+        }
         if away.until <= now {
             return Some(away.lost);
         }
@@ -90,13 +99,18 @@ impl<S: Transport> Session<'_, S> {
 
     async fn go_on(&mut self, arrival: Arrival) -> Result<(), Close> {
         let Opened { app, connection, limits, .. } = self.opened;
-        let Arrival { socket, read_ahead, request, received, verified, slot } = arrival;
+        let Arrival { socket, read_ahead, request, received, secret, verified, slot } = arrival;
+        let Some(resumption) = connection.resumption() else { return Ok(()) };
+        let Some(rest) = resumption.take_up(secret, received) else {
+            // Something has happened since the handshake. If the client has no other socket, it asks again, and gets another
+            // connection.
+            return match &self.away {
+                Some(_) if resumption.is_given_up() => Err(Close::abandoned()),
+                _ => Ok(()),
+            };
+        };
         // The host may not have noticed yet that the client was away.
         self.wait_for_client(Close::replaced());
-        let Some(resumption) = connection.resumption().filter(|resumption| resumption.confirm(received)) else {
-            // More was written since the handshake than is kept. The client asks again, and gets another connection.
-            return Ok(());
-        };
         tracing::debug!(app = %app.name, connection = connection.id, "the client is back");
         self.away = None;
         resumption.comes_back();
@@ -113,7 +127,7 @@ impl<S: Transport> Session<'_, S> {
         self.last_heard = now;
         self.set_alarm(now + keepalive);
         let greeting = connection.greeting(keepalive, IsBack::Yes);
-        self.writer.write_again(greeting, resumption.rest(received), connection).await?;
+        self.writer.write_again(greeting, rest, connection).await?;
         let mut call = Box::pin(call::resumed(app, connection, &request));
         self.drive(call.as_mut()).await
     }

@@ -96,7 +96,10 @@ impl<S: Transport> Session<'_, S> {
             loop {
                 let is_late = |context: &mut Context<'_>| beats && alarm.as_mut().poll(context).is_ready();
                 let written = match connection.messages_or(is_late).await {
-                    true => writer.write(connection).await,
+                    true => {
+                        connection.give_up_if_stuck();
+                        writer.write(connection).await
+                    }
                     false => {
                         alarm.as_mut().reset(Instant::now() + keepalive);
                         writer.write_now(connection.heartbeat(), connection).await

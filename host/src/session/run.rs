@@ -33,9 +33,15 @@ pub async fn run<S: Transport>(socket: S, read_ahead: Bytes, opened: Opened) {
     let close = session.serve().await;
     let is_here = session.away.is_none() && !session.writer.is_stuck;
     if matches!(close.by, ClosedBy::Host | ClosedBy::Module) && is_here {
-        // What was sent before the close is delivered before it. If that fails, the close handshake fails too.
+        // What was sent before the close is delivered before it, also to a client that has to confirm something. If that fails,
+        // the close handshake fails too.
+        opened.connection.resumption().iter().for_each(|resumption| {
+            resumption.give_up();
+        });
         let _ = session.writer.write(&opened.connection).await;
     }
+    // It does not wait any more.
+    session.away = None;
     // Boxed: an open connection need not keep the room for its end.
     let Session { writer, reader, .. } = session;
     Box::pin(end(writer, reader, opened, close)).await;
@@ -88,6 +94,22 @@ enum Event {
     Alarm,
 }
 
+/// What is left to do for an event.
+enum Begun {
+    /// Write what is in the outbox.
+    Done,
+    /// What the session was woken for, and write.
+    Wakeup,
+    /// What the client sent, which may have to wait. Boxed, because each idle connection would keep the room for it.
+    Batch(Box<Batch>),
+    /// What is to be done from time to time.
+    Alarm,
+    /// End, or wait for the client.
+    Failed(Close),
+    /// The client did not come back in time.
+    Lost(Close),
+}
+
 impl<'a, S: Transport> Session<'a, S> {
     fn new(socket: Link<S>, reader: Reader, opened: &'a Opened) -> Self {
         let limits = &opened.limits;
@@ -128,21 +150,14 @@ impl<'a, S: Transport> Session<'a, S> {
     /// this function: the result of each function that may wait costs about 60 instructions more.
     async fn handle_events(&mut self) -> Close {
         loop {
-            let handled = match poll_fn(|context| self.poll_event(context)).await {
-                Event::Wakeup if self.has_only_to_write() => Ok(()),
-                Event::Wakeup => self.wakeup().await,
+            let handled = match poll_fn(|context| self.poll_event(context).map(|event| self.begin(event))).await {
+                Begun::Done => Ok(()),
+                Begun::Wakeup => self.wakeup().await,
                 // Boxed, because each idle connection would keep the room for it.
-                Event::Batch(batch) if self.opened.connection.speaks() => Box::pin(self.spoken_batch(batch)).await,
-                Event::Batch(mut batch) => match self.handle(&mut batch) {
-                    Ok(IsHandled::Yes) => Ok(()),
-                    Ok(IsHandled::No) => self.call(batch).await,
-                    Err(close) => Err(close),
-                },
-                Event::Alarm => match self.wait_longer() {
-                    Some(lost) => return lost,
-                    None if self.away.is_some() => Ok(()),
-                    None => self.alarm().await,
-                },
+                Begun::Batch(batch) => Box::pin(self.handle_waiting(*batch)).await,
+                Begun::Alarm => self.alarm().await,
+                Begun::Failed(close) => Err(close),
+                Begun::Lost(close) => return close,
             };
             let done = match handled {
                 Ok(()) if self.away.is_some() => self.requested_close(),
@@ -243,11 +258,40 @@ impl<'a, S: Transport> Session<'a, S> {
         self.spoken(messages, end, now).await
     }
 
-    /// Count what was read, and let the module handle it, if that can be done without waiting.
-    fn handle(&mut self, batch: &mut Batch) -> Result<IsHandled, Close> {
+    /// Do what can be done for an event without waiting.
+    fn begin(&mut self, event: Event) -> Begun {
+        match event {
+            Event::Wakeup if self.has_only_to_write() => Begun::Done,
+            Event::Wakeup => Begun::Wakeup,
+            Event::Batch(batch) => self.handle(batch),
+            Event::Alarm => match self.wait_longer() {
+                Some(lost) => Begun::Lost(lost),
+                None if self.away.is_some() => Begun::Done,
+                None => Begun::Alarm,
+            },
+        }
+    }
+
+    /// Count what was read, and let the module handle it.
+    fn handle(&mut self, mut batch: Batch) -> Begun {
+        if self.opened.connection.speaks() {
+            return Begun::Batch(Box::new(batch));
+        }
         let now = Instant::now();
-        self.admit(batch, now)?;
-        self.handle_directly(batch, now)
+        let handled = self.admit(&mut batch, now).and_then(|()| self.handle_directly(&mut batch, now));
+        match handled {
+            Ok(IsHandled::Yes) => Begun::Done,
+            Ok(IsHandled::No) => Begun::Batch(Box::new(batch)),
+            Err(close) => Begun::Failed(close),
+        }
+    }
+
+    /// Handle a batch that may have to wait.
+    async fn handle_waiting(&mut self, batch: Batch) -> Result<(), Close> {
+        match self.opened.connection.speaks() {
+            true => self.spoken_batch(batch).await,
+            false => self.call(batch).await,
+        }
     }
 
     /// Count what was read. Fails if the token of the client has expired: the alarm does not go off while there is always

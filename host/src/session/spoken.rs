@@ -61,7 +61,8 @@ impl<S: Transport> Session<'_, S> {
     /// client does not send it again if its network fails meanwhile.
     pub(super) async fn spoken(&mut self, messages: Packed, end: Option<Close>, now: Instant) -> Result<(), Close> {
         let mut ready = Packed::default();
-        if let Some(resumption) = self.opened.connection.resumption() {
+        // The end of a socket, or an answer to a ping, does not come from somebody who has read the secret.
+        if let Some(resumption) = self.opened.connection.resumption().filter(|_| !messages.is_empty()) {
             resumption.hear();
         }
         for message in messages.iter() {
@@ -84,7 +85,8 @@ impl<S: Transport> Session<'_, S> {
                     self.unless_ended(done)?;
                 }
                 Err(error) => {
-                    self.hand_over(ready, None, now).await?;
+                    let handed = self.hand_over(ready, None, now).await;
+                    self.unless_ended(handed)?;
                     return Err(Close::not_of_the_protocol(error));
                 }
             }

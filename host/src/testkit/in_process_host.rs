@@ -183,7 +183,7 @@ impl InProcessHost {
             Message::Binary(bytes) => Payload::binary(bytes),
         };
         let options = PublishOptions { id: publication.id.as_deref(), ..PublishOptions::default() };
-        let published = self.work(async { app.publish(topic, payload, options) });
+        let published = self.work(app.publish(topic, payload, options));
         let published = published.map_err(|error| TestError(error.to_string()))?;
         Ok(published.position.map(|position| position.to_string()))
     }

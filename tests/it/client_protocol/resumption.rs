@@ -37,6 +37,50 @@ async fn say(other: &mut Client, id: &Value, text: &str) {
     other.probe(json!({ "send-to": { "id": id, "text": text } })).await;
 }
 
+/// The network may fail again before the client has the first message, and with it the next secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn greetings_that_are_lost_lock_nobody_out() {
+    let events = Events::new().await;
+    let host = host(&events).await;
+    let speaker = Speaker::connect(&host.address(), "/probe").await;
+    let id = speaker.connected["connection"].clone();
+    let known = lose(&host, speaker).await;
+    for times in 1..=3 {
+        let offer = format!("hassock.v1, {}", known.state(|_| {})).parse().unwrap();
+        let address = host.address();
+        let client = Client::with(&address, "/probe", |request| {
+            request.headers_mut().insert("sec-websocket-protocol", offer);
+        });
+        drop(client.await.unwrap());
+        let resumed = ("resumed", times);
+        let is_resumed = || host.host.control().app_figures()[0].handshakes.contains(&resumed);
+        eventually("the host to miss the client again", async || is_resumed() && away(&host) == 1).await;
+    }
+    let again = known.again(&host.address(), "/probe").await;
+    assert_eq!((&again.connected["resumed"], &again.connected["connection"]), (&json!(true), &id));
+}
+
+/// A handshake of before that comes late takes the connection, and the client takes it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_handshake_locks_nobody_out() {
+    let events = Events::new().await;
+    let host = host(&events).await;
+    let speaker = Speaker::connect(&host.address(), "/probe").await;
+    let known = lose(&host, speaker).await;
+    let second = known.again(&host.address(), "/probe").await;
+    let late = known.again(&host.address(), "/probe").await;
+    assert_eq!(late.connected["resume"], second.connected["resume"], "whoever it is, the client has the secret");
+    drop(late);
+    let mut third = second.known().again(&host.address(), "/probe").await;
+    assert_eq!(third.connected["resumed"], true);
+    assert_ne!(third.connected["resume"], second.connected["resume"]);
+    // When it has said something, those before do not count any more.
+    third.probe(json!("attachment")).await;
+    assert_eq!(second.known().again(&host.address(), "/probe").await.connected["resumed"], false);
+    assert_eq!(third.probe(json!("attachment")).await, third.probe(json!("attachment")).await);
+    assert!(events.of("closed").await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_has_its_connection_again() {
     let events = Events::new().await;

@@ -359,11 +359,24 @@ impl Connection {
         std::mem::take(&mut *self.due.lock())
     }
 
+    /// During a call nothing is read, so no confirmation either. A client that reads gets what is sent to it nevertheless, as one
+    /// that cannot come back does.
+    pub(crate) fn give_up_if_stuck(&self) {
+        if let Some(resumption) = self.resumption().filter(|resumption| resumption.is_full()) {
+            resumption.give_up();
+        }
+    }
+
+    /// Whether messages wait, and would have to wait longer than they should for a client that has to confirm others first.
+    fn has_messages_to_write(&self) -> bool {
+        self.outbox.has_messages() && (!self.is_unsure() || !self.outbox.is_half_empty())
+    }
+
     /// Wait until there are messages to write, which is true, or `something_else` is.
     pub(crate) async fn messages_or(&self, mut something_else: impl FnMut(&mut Context<'_>) -> bool) -> bool {
         poll_fn(|context| {
             self.session.register(context.waker());
-            match self.outbox.has_messages() && !self.is_unsure() {
+            match self.has_messages_to_write() {
                 true => Poll::Ready(true),
                 false if something_else(context) => Poll::Ready(false),
                 false => Poll::Pending,

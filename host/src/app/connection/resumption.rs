@@ -29,6 +29,8 @@ pub struct Arrival {
     pub request: Box<Request>,
     /// How many messages the client has.
     pub received: u64,
+    /// The secret that it knows.
+    pub(crate) secret: u128,
     /// What its token says, if it has shown one.
     pub(crate) verified: Option<Verified>,
     /// What the client takes up of the bounds of the host.
@@ -45,10 +47,12 @@ pub(crate) struct Resumption {
     door: Mutex<Door>,
 }
 
-/// Who knows one of them is the client. There is a new one for each socket, so that a handshake that comes late has none.
+/// Who knows one of them is the client. There is a new one when the last one was used, so that a handshake that comes late has
+/// none.
 struct Secrets {
     current: u128,
-    /// The one before, until the client has said something: it may not have got the current one.
+    /// The one before, until the client has said something: it may not have got the current one. Whoever comes with this one gets
+    /// the current one again, however often.
     previous: Option<u128>,
 }
 
@@ -87,13 +91,10 @@ impl Resumption {
 
     /// Whether a client knows a secret. This takes the same time for each wrong one.
     pub(crate) fn is_known_to(&self, secret: u128) -> Option<Knows> {
-        let secrets = self.secrets.lock();
-        let is = |other: u128| bool::from(other.to_le_bytes().ct_eq(&secret.to_le_bytes()));
-        let is_previous = secrets.previous.is_some_and(is);
-        if is(secrets.current) { Some(Knows::Current) } else { is_previous.then_some(Knows::Previous) }
+        self.secrets.lock().known(secret)
     }
 
-    /// The client has said something, so it knows its secret.
+    /// The client has said something on its socket, so it knows the current secret.
     pub(crate) fn hear(&self) {
         self.secrets.lock().previous = None;
     }
@@ -103,13 +104,31 @@ impl Resumption {
         self.unconfirmed.lock().add(messages.iter(), published.iter().copied())
     }
 
+    /// A client that knows this secret and has so many messages is back. Returns what it gets again; none if it is not the client,
+    /// or cannot get what it has not.
+    pub(crate) fn take_up(&self, secret: u128, received: u64) -> Option<VecDeque<Encoded>> {
+        let mut secrets = self.secrets.lock();
+        let knows = secrets.known(secret)?;
+        let mut unconfirmed = self.unconfirmed.lock();
+        let rest = unconfirmed.confirm(received).then(|| unconfirmed.rest(received))?;
+        if knows == Knows::Current {
+            *secrets = Secrets { current: rand::random(), previous: Some(secret) };
+        }
+        Some(rest)
+    }
+
+    /// Whether the client cannot come back, because nothing is kept for it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.unconfirmed.lock().is_given_up()
+    }
+
     /// The client has so many messages. False if it cannot get what it has not.
     pub(crate) fn confirm(&self, received: u64) -> bool {
         self.unconfirmed.lock().confirm(received)
     }
 
     /// Whether the client should get nothing more before it has answered.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.unconfirmed.lock().is_full()
     }
 
@@ -122,11 +141,6 @@ impl Resumption {
     /// frees.
     pub(crate) fn give_up(&self) -> usize {
         self.unconfirmed.lock().give_up()
-    }
-
-    /// What a client with so many messages has to get again.
-    pub(crate) fn rest(&self, received: u64) -> VecDeque<Encoded> {
-        self.unconfirmed.lock().rest(received)
     }
 
     /// So many more messages of the client are handled, or are about to be.
@@ -144,16 +158,17 @@ impl Resumption {
         self.is_away.store(true, Ordering::Relaxed);
     }
 
-    /// The client is back, and gets another secret.
+    /// The client is back.
     pub(crate) fn comes_back(&self) {
         self.is_away.store(false, Ordering::Relaxed);
-        let mut secrets = self.secrets.lock();
-        secrets.previous = Some(std::mem::replace(&mut secrets.current, rand::random()));
     }
 
-    /// The client is back. False if the connection has ended meanwhile. One that came before, and that the session has not
+    /// The client is back. False if the connection has ended meanwhile, or the client has come again on another socket. One that came before, and that the session has not
     /// seen yet, is gone.
     pub(super) fn arrive(&self, arrival: Arrival) -> bool {
+        if self.is_known_to(arrival.secret).is_none() {
+            return false;
+        }
         match &mut *self.door.lock() {
             Door::Open(place) => {
                 *place = Some(Box::new(arrival));
@@ -168,7 +183,7 @@ impl Resumption {
     }
 
     /// Whether the client is back.
-    pub(super) fn has_arrived(&self) -> bool {
+    pub(crate) fn has_arrived(&self) -> bool {
         matches!(&*self.door.lock(), Door::Open(Some(_)))
     }
 
@@ -187,8 +202,16 @@ impl Resumption {
     }
 
     /// What is in memory for the client, see [`Unconfirmed::memory`].
-    pub(super) fn memory(&self) -> (usize, Vec<Published>) {
+    pub(crate) fn memory(&self) -> (usize, Vec<Published>) {
         self.unconfirmed.lock().memory()
+    }
+}
+
+impl Secrets {
+    fn known(&self, secret: u128) -> Option<Knows> {
+        let is = |other: u128| bool::from(other.to_le_bytes().ct_eq(&secret.to_le_bytes()));
+        let is_previous = self.previous.is_some_and(is);
+        if is(self.current) { Some(Knows::Current) } else { is_previous.then_some(Knows::Previous) }
     }
 }
 

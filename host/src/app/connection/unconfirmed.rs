@@ -10,7 +10,7 @@ use crate::memory_budget::{MemoryBudget, OutOfMemory, Share, Use};
 
 /// The messages that were written, or are being written, and that the client has not confirmed. They are counted from the
 /// first message of the connection. If there is no memory for them, or the client does not confirm anything, they are given up,
-/// and the client cannot come back.
+/// and the client cannot come back before it has confirmed something later.
 #[derive(Debug)]
 pub(super) struct Unconfirmed {
     messages: VecDeque<Entry>,
@@ -26,7 +26,7 @@ pub(super) struct Unconfirmed {
     share: Share,
     /// The client was asked to confirm what it has.
     is_asked: bool,
-    /// Nothing is kept any more.
+    /// Nothing is kept until the client says what it has.
     is_given_up: bool,
 }
 
@@ -62,6 +62,8 @@ impl Unconfirmed {
         published: impl Iterator<Item = Published>,
     ) -> bool {
         if self.is_given_up {
+            self.sent += messages.map(|messages| messages.frames() as u64).sum::<u64>();
+            self.before = self.sent;
             return false;
         }
         let mut published = published.peekable();
@@ -92,13 +94,19 @@ impl Unconfirmed {
         self.bytes >= self.limit
     }
 
-    /// The client has so many messages. False if that cannot be: it has more than were sent, or fewer than are known, or nothing
-    /// is kept for it.
+    /// The client has so many messages. False if it cannot get the others: it has more than were sent, or fewer than are
+    /// known, or than were sent when nothing was kept.
     pub(super) fn confirm(&mut self, received: u64) -> bool {
-        if self.is_given_up || received < self.before || received > self.sent {
+        // It has answered, whatever that is worth.
+        self.is_asked = false;
+        if received > self.sent {
             return false;
         }
-        self.is_asked = false;
+        // It counts, so what comes from now on is kept again.
+        self.is_given_up = false;
+        if received < self.before {
+            return false;
+        }
         while self.messages.front().is_some_and(|first| self.before + first.count() <= received) {
             self.forget_first();
         }
@@ -116,6 +124,11 @@ impl Unconfirmed {
         first.chain(entries.map(|entry| entry.messages.clone())).collect()
     }
 
+    /// Whether nothing is kept.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_given_up
+    }
+
     /// How many bytes are in memory for this client alone, and the messages that others may have too.
     pub(super) fn memory(&self) -> (usize, Vec<Published>) {
         (self.own, self.messages.iter().filter_map(|entry| entry.published).collect())
@@ -126,7 +139,7 @@ impl Unconfirmed {
         let own = self.own;
         while self.forget_first() {}
         self.messages = VecDeque::new();
-        (self.is_given_up, self.is_asked) = (true, false);
+        (self.is_given_up, self.is_asked, self.before) = (true, false, self.sent);
         // Less is never refused.
         let _ = self.share.resize(0);
         own
@@ -183,7 +196,13 @@ mod tests {
         assert_eq!(texts(&unconfirmed.rest(4)), ["e"]);
         assert!(unconfirmed.give_up() > 0);
         assert_eq!((unconfirmed.bytes, unconfirmed.own, unconfirmed.share.bytes()), (0, 0, 0));
-        assert!(!unconfirmed.confirm(4), "nothing is kept for it");
+        add(&mut unconfirmed, &["f"]);
+        assert!(unconfirmed.is_given_up());
+        assert!(!unconfirmed.confirm(5) && !unconfirmed.is_given_up(), "what comes from now on is kept");
+        add(&mut unconfirmed, &["g"]);
+        assert!(!unconfirmed.confirm(5), "that is gone");
+        assert!(unconfirmed.confirm(6));
+        assert_eq!(texts(&unconfirmed.rest(6)), ["g"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What modules import: one file for each interface in `wit/`, implemented on the [`InstanceState`] of an instance.
 
+mod cluster;
 mod connections;
 mod log;
 mod settings;
@@ -14,12 +15,32 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::app::call::InstanceState;
+use crate::module::Membership;
 use crate::module::bindings::CompleteModule;
 use crate::module::bindings::hassock::host::{about, types};
 
 use crate::app::connection::Connection;
 pub(crate) use sql::SqlContext;
-pub(crate) use waiting::may_wait;
+
+/// What a call of a component may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// Nothing.
+    Never,
+    /// A database or a clock.
+    Alone,
+    /// These, and the cluster.
+    InCluster,
+}
+
+/// What a call of a component may wait for, if its host is in a cluster or not.
+pub(crate) fn waits(component: &wasmtime::component::Component, membership: Membership) -> Waits {
+    match membership {
+        Membership::Cluster if cluster::may_wait(component) => Waits::InCluster,
+        _ if waiting::may_wait(component) => Waits::Alone,
+        _ => Waits::Never,
+    }
+}
 
 /// Add everything that the host can give to a module that [may wait](may_wait).
 ///
@@ -29,6 +50,16 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>>
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     CompleteModule::add_to_linker::<_, HasSelf<InstanceState>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Add everything that the host can give to a module that may wait for the cluster.
+///
+/// # Errors
+/// If two interfaces have the same name.
+pub(super) fn linker_of_cluster(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
+    let mut linker = linker(engine)?;
+    cluster::wait_for_cluster(&mut linker)?;
     Ok(linker)
 }
 

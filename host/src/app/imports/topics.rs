@@ -54,8 +54,7 @@ impl Host for InstanceState {
     }
 
     fn publish_with(&mut self, topic: String, message: Message, options: PublishOptions) -> Result<Published, Error> {
-        let keeping = if options.skip_history { Keeping::Skip } else { Keeping::Keep };
-        let options = app::PublishOptions { except: options.except, id: options.id.as_deref(), keeping };
+        let options = app::PublishOptions::from(&options);
         let Publication { reached, position, is_duplicate } = self.publish_message(&topic, &message, options)?;
         Ok(Published { reached, position: position.map(Into::into), is_duplicate })
     }
@@ -63,7 +62,7 @@ impl Host for InstanceState {
     fn history(&mut self, topic: String, since: Option<Position>, limit: u32) -> Result<HistoryPage, Error> {
         let Some(call) = &self.call else { return Err(Error::NoHistory) };
         let since = since.map(Into::into);
-        call.app.topics.history(&topic, since, limit as usize).map(Into::into).ok_or(Error::NoHistory)
+        call.app.topics.history(&topic, since, limit as usize).map(page).ok_or(Error::NoHistory)
     }
 
     fn members(&mut self, topic: String, after: Option<u64>, limit: u32) -> Vec<Member> {
@@ -105,6 +104,13 @@ impl InstanceState {
     }
 }
 
+impl<'a> From<&'a PublishOptions> for app::PublishOptions<'a> {
+    fn from(options: &'a PublishOptions) -> Self {
+        let keeping = if options.skip_history { Keeping::Skip } else { Keeping::Keep };
+        Self { except: options.except, id: options.id.as_deref(), keeping }
+    }
+}
+
 impl From<TopicError> for Error {
     fn from(error: TopicError) -> Self {
         match error {
@@ -120,6 +126,7 @@ impl From<PublishError> for Error {
         match error {
             PublishError::TooLarge | PublishError::OutOfMemory(_) => Self::TooLarge,
             PublishError::InvalidId => Self::InvalidTopic,
+            PublishError::Unavailable => Self::Unavailable,
         }
     }
 }
@@ -158,15 +165,14 @@ impl From<Start> for app::Start {
     }
 }
 
-impl From<app::HistoryPage> for HistoryPage {
-    fn from(page: app::HistoryPage) -> Self {
-        let kept = page.messages.into_iter().map(|(position, kept)| KeptMessage {
-            position: position.into(),
-            message: message_of(&kept.message),
-            id: kept.id.as_deref().map(str::to_owned),
-        });
-        Self { messages: kept.collect(), latest: page.latest.into(), missing: page.gap.map(Into::into) }
-    }
+/// A part of a history, for a module.
+pub(super) fn page(page: app::HistoryPage) -> HistoryPage {
+    let kept = page.messages.into_iter().map(|(position, kept)| KeptMessage {
+        position: position.into(),
+        message: message_of(&kept.message),
+        id: kept.id.as_deref().map(str::to_owned),
+    });
+    HistoryPage { messages: kept.collect(), latest: page.latest.into(), missing: page.gap.map(Into::into) }
 }
 
 fn message_of(kept: &Encoded) -> Message {

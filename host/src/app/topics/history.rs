@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::policy::Policy;
+use super::replica::Replica;
 use super::topic::Headers;
 use crate::app::connection::{Connection, MESSAGE_OVERHEAD};
 use crate::client_protocol::{Gap, Position};
@@ -40,8 +41,12 @@ pub struct Kept {
 
 /// The history of a topic.
 pub(super) struct History {
-    policy: Policy,
+    pub(super) policy: Policy,
     ledger: Arc<Ledger>,
+    /// The epoch of its positions.
+    epoch: u64,
+    /// What is here of the history of a cluster, if the host is in one.
+    pub(super) replica: Option<Replica>,
     messages: VecDeque<Kept>,
     /// What they count for the bounds.
     bytes: usize,
@@ -63,10 +68,12 @@ pub(super) struct Behind {
 }
 
 impl History {
-    pub(super) fn new(policy: Policy, ledger: &Arc<Ledger>) -> Self {
-        let forgotten = ledger.forgotten();
+    pub(super) fn new(policy: Policy, ledger: &Arc<Ledger>, replica: Option<Replica>) -> Self {
+        let forgotten = if replica.is_some() { 0 } else { ledger.forgotten() };
         Self {
             policy,
+            epoch: ledger.epoch(),
+            replica,
             ledger: Arc::clone(ledger),
             messages: VecDeque::new(),
             bytes: 0,
@@ -86,15 +93,24 @@ impl History {
 
     /// The position of the last message.
     pub(super) fn position(&self) -> Position {
-        self.ledger.position(self.last)
+        self.position_of(self.last)
+    }
+
+    /// The position with an offset.
+    pub(super) fn position_of(&self, offset: u64) -> Position {
+        Position { epoch: self.epoch, offset }
     }
 
     /// Keep a message, as far as the bounds allow. Returns its position.
     pub(super) fn append(&mut self, message: &Encoded, headers: &Headers<'_>, now: Instant) -> Position {
         self.expire(now);
-        self.last = self.ledger.next_offset();
+        self.last = match headers.place {
+            Some(place) => place.sequence,
+            None => self.ledger.next_offset(),
+        };
         let (id, except) = (headers.id.map(Into::into), headers.except);
-        let kept = Kept { offset: self.last, message: message.clone(), id, except, at: now };
+        let at = headers.place.and_then(|place| now.checked_sub(place.age)).unwrap_or(now);
+        let kept = Kept { offset: self.last, message: message.clone(), id, except, at };
         let (bytes, own) = (kept.bytes(), kept.own());
         self.bytes += bytes;
         self.own += own;
@@ -109,7 +125,7 @@ impl History {
 
     /// Why something after this position is missing, if it is.
     pub(super) fn gap_after(&self, position: Position) -> Option<Gap> {
-        match position.epoch == self.ledger.epoch() {
+        match position.epoch == self.epoch {
             true => self.gap_after_offset(position.offset),
             false => Some(Gap::Restart),
         }
@@ -184,7 +200,24 @@ impl History {
 
     /// Whether there is nothing that a client could ask for.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.behind.is_empty()
+        match &self.replica {
+            // The cluster has the messages.
+            Some(replica) => replica.waiting.is_empty() && self.behind.is_empty(),
+            None => self.messages.is_empty() && self.behind.is_empty(),
+        }
+    }
+
+    /// Begin anew behind an offset up to which nothing is kept, for that reason.
+    pub(super) fn restart(&mut self, epoch: u64, trimmed: u64, reason: Gap) {
+        while self.drop_oldest(reason) {}
+        (self.epoch, self.trimmed) = (epoch, (trimmed, reason));
+        self.last = trimmed;
+        self.recount();
+    }
+
+    /// Nothing has come up to this offset.
+    pub(super) fn pass(&mut self, offset: u64) {
+        self.last = self.last.max(offset);
     }
 
     /// Keep the bounds.
@@ -206,7 +239,9 @@ impl History {
 impl Drop for History {
     fn drop(&mut self) {
         self.messages.iter().for_each(|kept| self.ledger.dropped(kept.bytes()));
-        self.ledger.forget(self.last);
+        if self.replica.is_none() {
+            self.ledger.forget(self.last);
+        }
     }
 }
 

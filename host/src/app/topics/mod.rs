@@ -7,35 +7,44 @@
 //! kept after its position. A message is kept and delivered under the same lock. So it gets each message either from the
 //! history or when it is published, and never both.
 
+mod follower;
 mod history;
 mod ledger;
 mod policy;
 mod presence;
+mod replica;
 mod subscribers;
 mod sweep;
+mod take_in;
 mod topic;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 
 use hassock_frames::{Deflate, Encoded};
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use tokio::time::Instant;
 
+use history::History;
 pub use history::{Kept, Start};
 pub use ledger::HistoryReport;
+pub(super) use replica::Delivered;
+pub(super) use take_in::TakenIn;
 pub(super) use topic::Headers;
 pub use topic::{Keeping, Subscription};
 
+use follower::Follower;
 use ledger::Ledger;
 use policy::{Policies, Policy};
 use subscribers::{Forms, Message};
 use sweep::Changed;
 use topic::Topic;
 
+use super::App;
 use super::connection::Connection;
 use crate::client_protocol::{Gap, Member, Position, ToClient};
+use crate::cluster::AppStream;
 use crate::config::TopicConfig;
 use crate::memory_budget::MemoryBudget;
 
@@ -81,6 +90,8 @@ pub struct Topics {
     ledger: Arc<Ledger>,
     /// Topics whose clients have to be told who has come or left.
     changed: Arc<Changed>,
+    /// Where messages of other hosts come from, if there are any, and the app that gets them.
+    cluster: OnceLock<(Weak<App>, Arc<AppStream>)>,
 }
 
 impl Topics {
@@ -91,6 +102,7 @@ impl Topics {
             policies: RwLock::default(),
             ledger: Arc::new(Ledger::new(epoch, memory)),
             changed: Arc::default(),
+            cluster: OnceLock::new(),
         }
     }
 
@@ -109,10 +121,12 @@ impl Topics {
             // every position that is known of it.
             self.ledger.forget(self.ledger.next_offset());
         }
+        self.set_shape(&policies);
         let now = Instant::now();
         for (name, topic) in by_name.iter_mut() {
             let topic = topic.get_mut();
             topic.set_policy(policies.of(name), &self.ledger, now);
+            topic.follower.iter().for_each(Follower::read);
             self.changed.note(name, topic);
         }
     }
@@ -160,7 +174,7 @@ impl Topics {
         };
         own.insert(Arc::clone(&name));
         drop(own);
-        let new = || Mutex::new(self.new_topic(topic));
+        let new = || Mutex::new(self.new_topic(&name));
         topics.entry(Arc::clone(&name)).or_insert_with(new);
         // Others may publish to their topics while this one gets what it missed, and nobody can remove the topic.
         let topics = RwLockWriteGuard::downgrade(topics);
@@ -287,8 +301,9 @@ impl Topics {
             return (0, None);
         }
         let mut topics = self.by_name.write();
-        let new = || Mutex::new(self.new_topic(headers.topic));
-        let topic = topics.entry(headers.topic.into()).or_insert_with(new).get_mut();
+        let name: Arc<str> = headers.topic.into();
+        let new = || Mutex::new(self.new_topic(&name));
+        let topic = topics.entry(Arc::clone(&name)).or_insert_with(new).get_mut();
         let nothing = Forms::default();
         let message = Message { plain: message, compressed: &nothing };
         topic.publish(&message, headers, &self.ledger, dirty)
@@ -303,21 +318,7 @@ impl Topics {
             return self.history_of_nothing(topic, since);
         };
         let mut topic = topic.lock();
-        let history = topic.history.as_mut()?;
-        let start = since.map_or(Start::Last(limit), Start::Since);
-        let (offset, gap) = history.begin(start, Instant::now());
-        let latest = history.position();
-        let bytes = |kept: &&Kept| kept.bytes();
-        let mut kept: Vec<&Kept> = match since {
-            Some(_) => within(MAX_PAGE, history.after(offset).take(limit), bytes).collect(),
-            None => within(MAX_PAGE, history.after(offset).rev(), bytes).collect(),
-        };
-        if since.is_none() {
-            kept.reverse();
-        }
-        let is_cut = kept.len() < history.after(offset).count();
-        let messages = kept.into_iter().map(|kept| (self.ledger.position(kept.offset), kept.clone())).collect();
-        Some(HistoryPage { messages, latest, gap, is_cut })
+        Some(page(topic.history.as_mut()?, since, limit))
     }
 
     /// The history of a topic of which nothing is kept now.
@@ -384,9 +385,30 @@ impl Topics {
         }
     }
 
-    fn new_topic(&self, name: &str) -> Topic {
-        Topic::new(self.policies.read().of(name), &self.ledger)
+    fn new_topic(&self, name: &Arc<str>) -> Topic {
+        let follow = |(app, stream): &(Weak<App>, Arc<AppStream>)| {
+            Follower::start(Weak::clone(app), Arc::clone(stream), Arc::clone(name))
+        };
+        Topic::new(self.policies.read().of(name), &self.ledger, self.cluster.get().map(follow))
     }
+}
+
+/// A part of a history.
+fn page(history: &mut History, since: Option<Position>, limit: usize) -> HistoryPage {
+    let start = since.map_or(Start::Last(limit), Start::Since);
+    let (offset, gap) = history.begin(start, Instant::now());
+    let latest = history.position();
+    let bytes = |kept: &&Kept| kept.bytes();
+    let mut kept: Vec<&Kept> = match since {
+        Some(_) => within(MAX_PAGE, history.after(offset).take(limit), bytes).collect(),
+        None => within(MAX_PAGE, history.after(offset).rev(), bytes).collect(),
+    };
+    if since.is_none() {
+        kept.reverse();
+    }
+    let is_cut = kept.len() < history.after(offset).count();
+    let messages = kept.into_iter().map(|kept| (history.position_of(kept.offset), kept.clone())).collect();
+    HistoryPage { messages, latest, gap, is_cut }
 }
 
 /// The first ones, until they have so many bytes: at least one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cluster::Shape;
 use crate::config::TopicConfig;
 
 /// What the host does for a topic.
@@ -68,6 +69,15 @@ impl Policies {
 
     pub(super) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
+    }
+
+    /// What the stream of a cluster needs for all of them.
+    pub(super) fn shape(&self) -> Shape {
+        let kept = || self.patterns.iter().map(|(_, _, policy)| policy).filter(|policy| policy.keeps());
+        Shape {
+            messages: kept().map(|policy| policy.messages + 1).max().unwrap_or(1),
+            keep: kept().map(|policy| policy.keep).max().unwrap_or_default(),
+        }
     }
 
     /// The policy of a topic that keeps messages or tells who is there.

@@ -14,7 +14,7 @@ fn topics() -> Topics {
 }
 
 fn headers(topic: &str) -> Headers<'_> {
-    Headers { topic, id: None, except: None, keeping: Keeping::Keep }
+    Headers { topic, id: None, except: None, keeping: Keeping::Keep, place: None }
 }
 
 fn publish(topics: &Topics, except: Option<u64>, dirty: &mut Vec<Arc<Connection>>) -> u32 {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use hassock_frames::{Deflate, Encoded};
 use tokio::time::Instant;
 
+use super::follower::Follower;
 use super::history::{Behind, History, Start};
 use super::ledger::Ledger;
 use super::policy::Policy;
 use super::presence::{self, Presence};
+use super::replica::Replica;
 use super::subscribers::{Forms, Message, Subscribers};
 use crate::app::connection::{Close, Connection, SendError};
 use crate::client_protocol::{Gap, Position, ToClient, topic_header};
+use crate::cluster::Placed;
 
 /// How a subscription begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(in crate::app) struct Headers<'a> {
     pub except: Option<u64>,
     /// Whether the topic keeps the message, if it keeps any.
     pub keeping: Keeping,
+    /// Where the cluster has it, if the host is in one.
+    pub place: Option<Placed>,
 }
 
 /// Whether a topic with a history keeps a message.
@@ -50,13 +55,15 @@ pub(super) struct Topic {
     pub(super) live: Subscribers,
     pub(super) history: Option<Box<History>>,
     presence: Option<Box<Presence>>,
+    /// What brings the messages of other hosts, if there are any.
+    pub(super) follower: Option<Follower>,
     /// Nothing is kept, and all subscribers get a message as it is.
     is_simple: bool,
 }
 
 impl Topic {
-    pub(super) fn new(policy: Option<Policy>, ledger: &Arc<Ledger>) -> Self {
-        let mut topic = Self { live: Subscribers::default(), history: None, presence: None, is_simple: true };
+    pub(super) fn new(policy: Option<Policy>, ledger: &Arc<Ledger>, follower: Option<Follower>) -> Self {
+        let mut topic = Self { live: Subscribers::default(), history: None, presence: None, follower, is_simple: true };
         if policy.is_some() {
             topic.set_policy(policy, ledger, Instant::now());
         }
@@ -87,12 +94,21 @@ impl Topic {
         }
         match (policy.filter(Policy::keeps), self.history.as_mut()) {
             (Some(policy), Some(history)) => history.set_policy(policy, now),
-            (Some(policy), None) => self.history = Some(Box::new(History::new(policy, ledger))),
+            (Some(policy), None) => {
+                let mut history = History::new(policy, ledger, self.follower.as_ref().map(|_| Replica::default()));
+                if let Some(replica) = &mut history.replica {
+                    let live = std::mem::take(&mut self.live).by_id.into_values();
+                    live.for_each(|connection| replica.wait(&connection, Start::Now, None));
+                }
+                self.history = Some(Box::new(history));
+            }
             (None, Some(history)) => {
                 for (_, Behind { connection, .. }) in std::mem::take(&mut history.behind) {
                     // What it still waits for is not there any more.
                     connection.close(Close::too_slow());
                 }
+                let waiting = history.replica.as_mut().map(|replica| std::mem::take(&mut replica.waiting));
+                waiting.into_iter().flatten().for_each(|(_, waiting)| self.live.add(&waiting.connection));
                 self.history = None;
             }
             (None, None) => {}
@@ -108,8 +124,9 @@ impl Topic {
     /// All subscribers, ascending.
     pub(super) fn members(&self) -> Vec<&Arc<Connection>> {
         let mut all: Vec<&Arc<Connection>> = self.live.by_id.values().collect();
-        if let Some(history) = self.history.as_ref().filter(|history| !history.behind.is_empty()) {
+        if let Some(history) = self.history.as_ref().filter(|history| history.late() > 0) {
             all.extend(history.behind.values().map(|behind| &behind.connection));
+            all.extend(history.replica.iter().flat_map(Replica::waiting));
             all.sort_unstable_by_key(|connection| connection.id);
         }
         all
@@ -122,7 +139,7 @@ impl Topic {
 
     /// What is known of a member has changed.
     pub(super) fn update(&mut self, connection: &Arc<Connection>) {
-        let is_behind = |history: &History| history.behind.contains_key(&connection.id);
+        let is_behind = |history: &History| history.is_late(connection.id);
         let is_member = self.live.by_id.contains_key(&connection.id) || self.history.as_deref().is_some_and(is_behind);
         if let Some(presence) = self.presence.as_mut().filter(|_| is_member) {
             presence.join(connection);
@@ -157,7 +174,7 @@ impl Topic {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.live.by_id.len() + self.history.as_ref().map_or(0, |history| history.behind.len())
+        self.live.by_id.len() + self.history.as_ref().map_or(0, |history| history.late())
     }
 
     /// Whether nobody is subscribed, and nothing is kept.
@@ -180,11 +197,15 @@ impl Topic {
         if was_live {
             self.refresh();
         }
-        was_live || self.history.as_mut().is_some_and(|history| history.behind.remove(&id).is_some())
+        was_live || self.history.as_mut().is_some_and(|history| history.remove(id))
     }
 
     /// A subscriber subscribes again, which changes nothing.
-    pub(super) fn stay(&self, name: &str, connection: &Connection, request: Option<u64>) -> Subscription {
+    pub(super) fn stay(&mut self, name: &str, connection: &Connection, request: Option<u64>) -> Subscription {
+        let replica = self.history.as_mut().and_then(|history| history.replica.as_mut());
+        if replica.is_some_and(|replica| replica.ask(connection.id, request)) {
+            return Subscription { position: None, gap: None };
+        }
         let position = self.history.as_ref().map(|history| match history.behind.get(&connection.id) {
             Some(behind) => Position { offset: behind.offset, ..history.position() },
             None => history.position(),
@@ -210,6 +231,24 @@ impl Topic {
         {
             presence.join(connection);
         }
+        if let Some(history) = self.history.as_mut().filter(|history| history.has_to_read(start)) {
+            // The answer comes when the cluster has told what there is.
+            history.replica.iter_mut().for_each(|replica| replica.wait(connection, start, request));
+            self.follower.iter().for_each(Follower::read);
+            return Subscription { position: None, gap: None };
+        }
+        self.begin(name, connection, start, request, now)
+    }
+
+    /// The same when it is known what there is.
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        connection: &Arc<Connection>,
+        start: Start,
+        request: Option<u64>,
+        now: Instant,
+    ) -> Subscription {
         let was_recovering = matches!(start, Start::Since(_));
         let Some(history) = &mut self.history else {
             let subscription = Subscription { position: None, gap: was_recovering.then_some(Gap::None) };
@@ -232,6 +271,12 @@ impl Topic {
         let Some(history) = &mut self.history else { return true };
         let Some(mut behind) = history.behind.remove(&id) else { return true };
         let connection = Arc::clone(&behind.connection);
+        // It has to read first. What it is told here would not fit otherwise.
+        if !connection.outbox.is_half_empty() {
+            connection.fall_behind();
+            history.behind.insert(id, behind);
+            return false;
+        }
         if let Some(gap) = history.gap_after_offset(behind.offset) {
             behind.offset = history.trimmed();
             if !say_gap(name, &connection, gap) {
@@ -265,6 +310,10 @@ impl Topic {
             }
             behind.offset = kept.offset;
         }
+        // It is told who is there when it is live.
+        if sent.is_ok() && self.presence.is_some() && !connection.outbox.is_half_empty() {
+            sent = Err(SendError::Full);
+        }
         match sent {
             Ok(()) => {
                 self.go_live(name, &connection);
@@ -283,7 +332,7 @@ impl Topic {
     }
 
     /// Let subscribers get later what comes after an offset.
-    fn put_behind(&mut self, late: Vec<Arc<Connection>>, offset: u64, dirty: &mut Vec<Arc<Connection>>) {
+    pub(super) fn put_behind(&mut self, late: Vec<Arc<Connection>>, offset: u64, dirty: &mut Vec<Arc<Connection>>) {
         let Some(history) = self.history.as_mut().filter(|_| !late.is_empty()) else { return };
         for connection in late {
             self.live.remove(connection.id);
@@ -365,7 +414,7 @@ fn say_subscribed(
 }
 
 /// Tell a subscriber that messages are missing. One that cannot be told is closed. False if it is.
-fn say_gap(topic: &str, connection: &Connection, gap: Gap) -> bool {
+pub(super) fn say_gap(topic: &str, connection: &Connection, gap: Gap) -> bool {
     let said = match connection.speaks() {
         true => connection.outbox.push_spoken(ToClient::Gap { topic, gap }.encoded()),
         false => Err(SendError::Full),

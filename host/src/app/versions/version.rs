@@ -10,7 +10,7 @@ use super::HealthMonitor;
 use super::pace::Pace;
 use super::stats::Stats;
 use crate::app::call::InstanceState;
-use crate::app::imports;
+use crate::app::imports::{self, Waits};
 use crate::config::Grant;
 use crate::module::bindings::exports::hassock::host::{
     handler, migration, packed_handler, request_handler, resumption_handler, self_test, subscription_handler,
@@ -34,7 +34,7 @@ pub struct Version {
     pub(in crate::app) pre: InstancePre<InstanceState>,
     pub(in crate::app) exports: Exports,
     needs_database: bool,
-    /// Whether a call may wait, see [`imports::may_wait`].
+    /// Whether a call may wait, see [`imports::waits`].
     pub(in crate::app) may_wait: bool,
     /// The version serves no new connections, so its idle instances are not kept.
     retired: AtomicBool,
@@ -91,9 +91,14 @@ impl Version {
         let mismatch = |error| LoadError::Mismatch { file: file.clone(), reason: one_line(&error) };
         // Before linking, because the linker would name only the first import that the host does not have.
         check_imports(&component, name, databases)?;
-        let may_wait = imports::may_wait(&component);
+        let waits = imports::waits(&component, engine.membership());
+        let may_wait = waits != Waits::Never;
         let engine = component.engine();
-        let linker = if may_wait { imports::linker(engine) } else { imports::linker_without_waiting(engine) };
+        let linker = match waits {
+            Waits::InCluster => imports::linker_of_cluster(engine),
+            Waits::Alone => imports::linker(engine),
+            Waits::Never => imports::linker_without_waiting(engine),
+        };
         let pre = linker.and_then(|linker| linker.instantiate_pre(&component)).map_err(mismatch)?;
         let mut exports = exports(&file, &component, &pre)?;
         exports.direct = if may_wait { None } else { direct_exports(&component) };

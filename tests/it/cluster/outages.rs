@@ -1,0 +1,121 @@
+//! NATS that is away, or has forgotten something.
+
+use std::time::Duration;
+
+use hassock_tests::{Proxy, Speaker};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::*;
+
+/// Whether a message comes soon.
+async fn hears(speaker: &mut Speaker, text: &str) -> bool {
+    let heard = timeout(Duration::from_millis(300), speaker.next()).await;
+    heard.is_ok_and(|spoken| spoken.payload == text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nats_is_away_connections_stay_and_messages_wait() {
+    let mut nats = Nats::start().await;
+    let (a, b) = (host(&nats).await, host(&nats).await);
+    let (mut here, _) = subscribed(&a, "long").await;
+    let (mut there, _) = subscribed(&b, "long").await;
+    let (mut plain, _) = subscribed(&a, "plain").await;
+    publish(&a, "long", "before").await;
+    for speaker in [&mut here, &mut there] {
+        assert_eq!(payloads(speaker, 1).await, ["before"]);
+    }
+    nats.kill();
+    let mut client = a.connect("/probe").await;
+    let alone = json!({ "publish": { "topic": "plain", "text": "alone" } });
+    assert_eq!(client.probe(alone).await, json!(1));
+    assert_eq!(plain.next().await.payload, "alone", "topics without a history go on");
+    let mut expected = Vec::new();
+    for number in 0..20 {
+        let text = format!("meanwhile {number}");
+        publish(&a, "long", &text).await;
+        expected.push(text);
+    }
+    nats.restart().await;
+    publish(&a, "long", "after").await;
+    expected.push("after".to_owned());
+    for speaker in [&mut here, &mut there] {
+        assert_eq!(payloads(speaker, expected.len()).await, expected, "nothing is missing, and no gap was told");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_messages_for_an_outage_are_refused() {
+    let mut nats = Nats::start().await;
+    let a = host_at(&nats.address(), "queue_bytes = \"1KiB\"\nalone_without_nats = false\n").await;
+    let (mut here, _) = subscribed(&a, "kept").await;
+    publish(&a, "kept", "before").await;
+    assert_eq!(payloads(&mut here, 1).await, ["before"]);
+    nats.kill();
+    let mut client = a.connect("/probe").await;
+    let mut waiting = 0;
+    let kept = json!({ "publish": { "topic": "kept", "text": "x".repeat(100) } });
+    let refused = loop {
+        match client.ask(kept.to_string()).await {
+            done if done.contains("ok") => waiting += 1,
+            refused => break refused,
+        }
+    };
+    assert!(refused.contains("cluster cannot be reached") && (1..=10).contains(&waiting), "{waiting} {refused}");
+    let plain = json!({ "publish": { "topic": "plain", "text": "x" } });
+    // The host has to notice.
+    while client.ask(plain.to_string()).await.contains("ok") {}
+    nats.restart().await;
+    assert_eq!(payloads(&mut here, waiting).await.len(), waiting);
+    publish(&a, "kept", "after").await;
+    assert!(hears(&mut here, "after").await);
+}
+
+/// The network between a host and NATS fails again and again while messages are published at another host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_loses_nats_again_and_again_misses_nothing() {
+    let nats = Nats::start().await;
+    let proxy = Proxy::start(&nats.address()).await;
+    let (a, b) = (host(&nats).await, host_at(&proxy.address, "").await);
+    let (mut there, _) = subscribed(&b, "long").await;
+    let publishing = async {
+        let mut client = a.connect("/probe").await;
+        for number in 0..600 {
+            let text = number.to_string();
+            client.ask(json!({ "publish": { "topic": "long", "text": text } }).to_string()).await;
+            if number % 60 == 30 {
+                proxy.cut();
+            }
+            if number % 10 == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    let (heard, ()) = tokio::join!(payloads(&mut there, 600), publishing);
+    let expected: Vec<_> = (0..600).map(|number| number.to_string()).collect();
+    assert_eq!(heard, expected);
+}
+
+/// Positions of the stream that was there before mean nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_made_anew_is_a_gap() {
+    let nats = Nats::start().await;
+    let (a, b) = (host(&nats).await, host(&nats).await);
+    let (mut here, _) = subscribed(&a, "kept").await;
+    for number in 0..5 {
+        publish(&b, "kept", &number.to_string()).await;
+    }
+    let before = payloads(&mut here, 4).await;
+    let position = here.next().await.position();
+    assert_eq!(before.len(), 4);
+    let jetstream = async_nats::jetstream::new(nats.client().await);
+    jetstream.delete_stream("hassock_test_cHJvYmU").await.unwrap();
+    publish(&b, "kept", "new").await;
+    let told = here.next().await.header;
+    assert_eq!((&told["type"], &told["gap"]), (&json!("gap"), &json!("restart")), "{told}");
+    assert_eq!(here.next().await.header["type"], "subscribed", "with the new position");
+    assert_eq!(payloads(&mut here, 1).await, ["new"]);
+    let mut back = Speaker::since(&b.address(), "/probe?topic=kept", json!({ "kept": position })).await;
+    assert_eq!(back.next().await.header["gap"], "restart");
+    assert_eq!(payloads(&mut back, 1).await, ["new"]);
+}
