@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hassock_tests::raw;
+use hassock_tests::{Nats, raw};
 
 use super::*;
 
@@ -286,11 +286,24 @@ async fn each_failure_has_its_status_and_code() {
     codes_of_slow_requests(&mut seen).await;
     codes_of_a_host_without_memory(&mut seen).await;
     codes_of_connections(&mut seen).await;
+    codes_of_a_cluster(&mut seen).await;
     let document = bench.document().await;
     let all = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap().clone();
     let all: BTreeSet<_> = all.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
     let missing: Vec<_> = all.difference(&seen).collect();
     assert_eq!(missing, ["internal"]);
+}
+
+/// A message that is larger than all that may wait for the cluster.
+async fn codes_of_a_cluster(seen: &mut BTreeSet<String>) {
+    let nats = Nats::start().await;
+    let keys = format!("[apps.probe.topics.kept]\nhistory = 1\n{}queue_bytes = \"1KiB\"\n", nats.table());
+    let bench = Bench::with("", &keys).await;
+    let answer = bench.post("publish", json!({ "topic": "kept", "text": "x".repeat(2 << 10) })).await;
+    assert_eq!(note(seen, &answer), (503, "cluster_unavailable".to_owned()));
+    let published = bench.done("publish", json!({ "topic": "kept", "text": "x" })).await;
+    let found = bench.get("topics/kept/history").await;
+    assert_eq!(found["messages"][0]["position"], published["position"]);
 }
 
 /// What is refused is read away, so that a client that is still sending reads why.

@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use hassock_tests::workspace;
 
 /// Where the host asks for the time of day, and why that may jump.
-const TIME_OF_DAY: [(&str, &str); 4] = [
+const TIME_OF_DAY: [(&str, &str); 6] = [
     ("app/context.rs", "is compared with the times of tokens, which are times of day"),
     ("app/tails.rs", "says when a message was published, to the person who looks"),
+    (
+        "cluster/numbers.rs",
+        "makes the ids of a host differ from those of hosts before it, of which the cluster lets none be at the same time",
+    ),
+    ("cluster/stream/read.rs", "is compared with the times at which NATS has stored messages, which are times of day"),
     ("module/cache.rs", "marks when a file was used, which decides only which one is removed first"),
     ("record/reader.rs", "names the time at which a recording began"),
 ];

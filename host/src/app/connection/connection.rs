@@ -367,16 +367,11 @@ impl Connection {
         }
     }
 
-    /// Whether messages wait, and would have to wait longer than they should for a client that has to confirm others first.
-    fn has_messages_to_write(&self) -> bool {
-        self.outbox.has_messages() && (!self.is_unsure() || !self.outbox.is_half_empty())
-    }
-
     /// Wait until there are messages to write, which is true, or `something_else` is.
     pub(crate) async fn messages_or(&self, mut something_else: impl FnMut(&mut Context<'_>) -> bool) -> bool {
         poll_fn(|context| {
             self.session.register(context.waker());
-            match self.has_messages_to_write() {
+            match self.outbox.has_messages() {
                 true => Poll::Ready(true),
                 false if something_else(context) => Poll::Ready(false),
                 false => Poll::Pending,
