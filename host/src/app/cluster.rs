@@ -3,11 +3,12 @@
 mod outgoing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hassock_frames::{Deflate, Encoded};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::publish::{Publication, PublishError, PublishOptions, compressed};
 use super::topics::{Delivered, HistoryPage, Keeping, TakenIn};
@@ -19,6 +20,9 @@ use outgoing::Queues;
 /// How many messages without a history may wait to be sent. More reach only this host: nobody keeps them, and nobody waits.
 const UNSENT: usize = 16_384;
 
+/// How often a host that stops looks whether they are sent.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// How long another program waits for a message to be stored, before it is told that it may not be.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -27,6 +31,9 @@ pub(super) struct AppCluster {
     stream: Arc<AppStream>,
     queues: Arc<Queues>,
     unkept: mpsc::Sender<(Arc<str>, Outgoing)>,
+    /// How many of these were sent, or lost.
+    sent: Arc<AtomicUsize>,
+    to_send: AtomicUsize,
 }
 
 impl AppCluster {
@@ -34,14 +41,17 @@ impl AppCluster {
         let stream = cluster.app(app);
         let (unkept, mut to_send) = mpsc::channel::<(Arc<str>, Outgoing)>(UNSENT);
         let sending = Arc::clone(&stream);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let done = Arc::clone(&sent);
         tokio::spawn(async move {
             while let Some((topic, message)) = to_send.recv().await {
                 // What nobody keeps is lost while NATS is away, as the book says.
                 let _ = sending.send(&topic, &message).await;
+                done.fetch_add(1, Ordering::Relaxed);
             }
         });
         let queues = Arc::new(Queues::new(Arc::clone(&stream), app));
-        Self { stream, queues, unkept }
+        Self { stream, queues, unkept, sent, to_send: AtomicUsize::new(0) }
     }
 
     /// Where the messages of other hosts come from.
@@ -49,9 +59,15 @@ impl AppCluster {
         &self.stream
     }
 
-    /// Wait until what was published is stored, at most for so long.
+    /// Wait until what was published is stored or sent, at most for so long.
     pub(super) async fn flush(&self, most: Duration) {
-        let _ = timeout(most, self.queues.are_empty()).await;
+        let _ = timeout(most, async {
+            self.queues.are_empty().await;
+            while self.sent.load(Ordering::Relaxed) < self.to_send.load(Ordering::Relaxed) {
+                sleep(LOOK).await;
+            }
+        })
+        .await;
     }
 
     /// Send a message that nobody keeps to the other hosts.
@@ -63,8 +79,9 @@ impl AppCluster {
         match cluster.is_connected() {
             true => {
                 // If there is no room, the other hosts miss it.
-                let _ = self.unkept.try_send((topic.into(), outgoing(message, options)));
-                Ok(())
+                let is_sent = self.unkept.try_send((topic.into(), outgoing(message, options))).is_ok();
+                self.to_send.fetch_add(usize::from(is_sent), Ordering::Relaxed);
+                if is_sent || cluster.config().alone_without_nats { Ok(()) } else { Err(PublishError::Unavailable) }
             }
             false if cluster.config().alone_without_nats => Ok(()),
             false => Err(PublishError::Unavailable),

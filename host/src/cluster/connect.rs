@@ -79,9 +79,10 @@ fn note(event: &Event, connections: &watch::Sender<u64>) {
         }
         Event::Disconnected => tracing::warn!("the connection to NATS is lost; the host connects again"),
         Event::SlowConsumer(_) => {
-            // Something was lost, of whatever topic.
-            connections.send_modify(|count| *count += 1);
-            tracing::warn!("messages from NATS came faster than the host took them; it reads those that it has missed");
+            // There is one of these for each message. The next message of the topic, or its verification, shows what is missing.
+            tracing::debug!(
+                "messages from NATS came faster than the host took them; it reads those that it has missed"
+            );
         }
         Event::ServerError(error) => tracing::warn!(%error, "NATS reports an error"),
         Event::ClientError(error) => tracing::warn!(%error, "the connection to NATS has an error"),

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use parking_lot::Mutex as SyncMutex;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::Cluster;
 use super::bucket::bucket;
@@ -29,6 +30,9 @@ pub(crate) use read::ReadPage;
 /// How long the stream remembers the ids of messages, as a host alone does.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
+/// How long making a stream may take.
+const MAKE: Duration = Duration::from_secs(10);
+
 /// What a stream is like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -37,6 +41,15 @@ pub(crate) struct Shape {
     pub(crate) messages: usize,
     /// For how long.
     pub(crate) keep: Duration,
+    /// Another number for other policies: what was not kept under those before is missing.
+    pub(crate) policies: u64,
+}
+
+impl Shape {
+    /// How long the stream keeps a message. Ids are forgotten with their messages.
+    fn age(&self) -> Duration {
+        self.keep.max(REMEMBERED)
+    }
 }
 
 /// What became of a message that was stored.
@@ -60,6 +73,10 @@ pub(crate) struct AppStream {
     next: AtomicU64,
     /// The largest number of a message that has come: a stream that ends before it has lost messages.
     seen: AtomicU64,
+    /// The connection to NATS for which that was compared: the stream may grow again before anybody looks.
+    compared: AtomicU64,
+    /// The epoch of the last message that has come, 0 before: another host may know of another one first.
+    heard: AtomicU64,
 }
 
 /// A stream as it was made.
@@ -84,6 +101,7 @@ impl Listening {
         let arrived = Arrived::passed_on(message.headers.as_ref(), &message.payload);
         if let Some(place) = arrived.place {
             self.stream.seen.fetch_max(place.sequence, Ordering::Relaxed);
+            self.stream.heard.store(place.epoch.unwrap_or(0), Ordering::Relaxed);
         }
         Some(arrived)
     }
@@ -100,6 +118,8 @@ impl AppStream {
             run: rand::random(),
             next: AtomicU64::new(0),
             seen: AtomicU64::new(0),
+            compared: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
         }
     }
 
@@ -128,6 +148,12 @@ impl AppStream {
     /// # Errors
     /// If it is not known to be stored. It may be.
     pub(crate) async fn store(&self, topic: &str, name: &str, message: &Outgoing) -> Result<Stored, ClusterError> {
+        let ready = self.ready().await?;
+        let connection = *self.cluster.connections.borrow();
+        if self.compared.load(Ordering::Relaxed) != connection {
+            self.extent(&ready).await?;
+            self.compared.store(connection, Ordering::Relaxed);
+        }
         let Ready { epoch, .. } = self.ready().await?;
         let publish = PublishMessage::build()
             .payload(message.payload())
@@ -178,6 +204,15 @@ impl AppStream {
         if let Some(ready) = ready.as_ref().filter(|ready| ready.shape == shape) {
             return Ok(ready.clone());
         }
+        let made = timeout(MAKE, self.make(shape)).await.map_err(ClusterError::away)?;
+        let next = made.inspect_err(|error| {
+            tracing::warn!(app = self.app, %error, "the app's stream cannot be used");
+        })?;
+        *ready = Some(next.clone());
+        Ok(next)
+    }
+
+    async fn make(&self, shape: Shape) -> Result<Ready, ClusterError> {
         let jetstream = &self.cluster.jetstream;
         let made = jetstream.create_or_update_stream(self.config(shape)).await;
         let keep = |reason: String| ClusterError::Keep { name: self.name.clone(), reason };
@@ -187,13 +222,18 @@ impl AppStream {
         let epochs = bucket(jetstream, &self.cluster.names.epochs(), Duration::ZERO, replicas).await?;
         let created = info.created.unix_timestamp_nanos();
         let epoch = epoch::agree(&epochs, &token(&self.app), created, None).await?;
+        let epoch = match epoch.policies == shape.policies {
+            true => epoch,
+            false => {
+                epoch::other_policies(&epochs, &token(&self.app), epoch, shape.policies, info.state.last_sequence)
+                    .await?
+            }
+        };
         // A JetStream that does not answer direct reads would let them wait.
         if !info.config.allow_direct || info.config.republish.is_none() {
             return Err(keep("the server is older than 2.9".to_owned()));
         }
-        let next = Ready { stream: Arc::new(stream), shape, epochs, epoch };
-        *ready = Some(next.clone());
-        Ok(next)
+        Ok(Ready { stream: Arc::new(stream), shape, epochs, epoch })
     }
 
     /// Make the stream again before it is used.
@@ -208,8 +248,7 @@ impl AppStream {
             subjects: vec![names.all_kept(&self.app)],
             max_messages_per_subject: i64::try_from(shape.messages).unwrap_or(i64::MAX),
             max_bytes: i64::try_from(self.cluster.config.stream_bytes.bytes()).unwrap_or(i64::MAX),
-            // Ids are forgotten with their messages.
-            max_age: shape.keep.max(REMEMBERED),
+            max_age: shape.age(),
             duplicate_window: REMEMBERED,
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,

@@ -231,7 +231,15 @@ impl Ready {
         // says more than what is wrong with the watch.
         let files = deploy::module_files(config).into_iter().map(|(_, file)| file);
         let watcher = config.watch.then(|| ModuleWatcher::new(files));
-        let prepared = deploy::prepare(config, &context).await?;
+        let prepared = match deploy::prepare(config, &context).await {
+            Ok(prepared) => prepared,
+            Err(problems) => {
+                if let Some(cluster) = &context.cluster {
+                    cluster.leave().await;
+                }
+                return Err(problems.into());
+            }
+        };
         Ok(Self { context, watcher: watcher.transpose()?, prepared })
     }
 }

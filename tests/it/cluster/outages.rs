@@ -96,6 +96,62 @@ async fn a_host_that_loses_nats_again_and_again_misses_nothing() {
     assert_eq!(heard, expected);
 }
 
+/// The stream of an app has only some messages of its busiest topic, so its first message says nothing about others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_topic_is_no_gap_for_others_nor_for_itself() {
+    let nats = Nats::start().await;
+    let proxy = Proxy::start(&nats.address()).await;
+    let table = hassock_tests::nats::table(&proxy.address);
+    let host = TestHost::probe(&format!("[apps.probe.topics.\"kept*\"]\nhistory = 10\nkeep = \"60s\"\n{table}")).await;
+    let (mut busy, _) = subscribed(&host, "kept").await;
+    let (mut quiet, _) = subscribed(&host, "kept-quiet").await;
+    let mut raw = host.connect("/probe?topic=kept-quiet").await;
+    let mut positions = Vec::new();
+    for round in 0..3 {
+        for number in 0..20 {
+            publish(&host, "kept", &format!("{round} {number}")).await;
+            positions.push(busy.next().await.position());
+        }
+        // Everything is read again.
+        proxy.cut();
+        publish(&host, "kept", &format!("{round} last")).await;
+        positions.push(busy.next().await.position());
+        for back in [1, 5, 9] {
+            let since = positions[positions.len() - 1 - back].clone();
+            let mut again = Speaker::since(&host.address(), "/probe?topic=kept", json!({ "kept": since })).await;
+            assert_eq!(again.next().await.header["recovered"], true, "{round} {back}");
+            for position in &positions[positions.len() - back..] {
+                assert_eq!(again.next().await.position(), *position);
+            }
+        }
+    }
+    publish(&host, "kept-quiet", "at last").await;
+    assert_eq!(payloads(&mut quiet, 1).await, ["at last"], "no gap was told");
+    assert_eq!(raw.text().await, "at last");
+}
+
+/// A longer history does not bring back what the shorter one has not kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_history_does_not_hide_what_is_missing() {
+    let nats = Nats::start().await;
+    let keys = |history: u32| {
+        let table = nats.table();
+        format!("[apps.probe.topics.\"kept*\"]\nhistory = {history}\nkeep = \"60s\"\n{table}")
+    };
+    let short = TestHost::probe(&keys(3)).await;
+    let (mut speaker, start) = subscribed(&short, "kept").await;
+    for number in 0..10 {
+        publish(&short, "kept", &number.to_string()).await;
+    }
+    payloads(&mut speaker, 10).await;
+    short.drain().await;
+    let long = TestHost::probe(&keys(100)).await;
+    let since = json!({ "kept": start["position"] });
+    let mut back = Speaker::since(&long.address(), "/probe?topic=kept", since).await;
+    let told = back.next().await.header;
+    assert!(told["recovered"] == false && told.get("gap").is_some(), "{told}");
+}
+
 /// Positions of the stream that was there before mean nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_made_anew_is_a_gap() {

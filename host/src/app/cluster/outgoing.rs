@@ -124,6 +124,19 @@ impl Queues {
             if waiter.as_ref().is_some_and(oneshot::Sender::is_closed) {
                 return;
             }
+            if Instant::now() >= until {
+                tracing::warn!(
+                    app = self.app,
+                    topic,
+                    "a message was not published: NATS was away for `publish_timeout`"
+                );
+                break Err(PublishError::Unavailable);
+            }
+            // The client would keep it, and send it much later.
+            if !self.stream.cluster().is_connected() {
+                sleep(pause).await;
+                continue;
+            }
             interruptions.borrow_and_update();
             let stored = tokio::select! {
                 stored = self.stream.store(topic, &name, &message) => stored,
@@ -133,11 +146,7 @@ impl Queues {
             match stored {
                 Ok(stored) => break Ok(stored),
                 Err(ClusterError::TooLarge) => break Err(PublishError::TooLarge),
-                Err(error) if Instant::now() >= until => {
-                    tracing::warn!(app = self.app, topic, %error, "a message was not published: NATS was away for `publish_timeout`");
-                    break Err(PublishError::Unavailable);
-                }
-                Err(_) => {}
+                Err(error) => tracing::debug!(app = self.app, topic, %error, "a message is tried again"),
             }
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);

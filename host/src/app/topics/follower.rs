@@ -51,6 +51,12 @@ impl Follower {
     }
 }
 
+/// What comes for a topic, and the last one of those that have to wait.
+struct Inlet<'a> {
+    listening: &'a mut Listening,
+    held: Option<Arrived>,
+}
+
 struct Following {
     app: Weak<App>,
     stream: Arc<AppStream>,
@@ -65,7 +71,9 @@ impl Following {
         let mut held = None;
         loop {
             interruptions.borrow_and_update();
-            if !self.read(&mut interruptions).await || !self.take_held(held.take(), &mut interruptions).await {
+            let mut inlet = Inlet { listening: &mut listening, held: held.take() };
+            if !self.read(&mut interruptions, &mut inlet).await || !self.take_held(&mut interruptions, &mut inlet).await
+            {
                 return;
             }
             let verify_at = Instant::now() + self.verify_after();
@@ -78,7 +86,7 @@ impl Following {
                         let Some(arrived) = arrived else { return };
                         match self.take_in(&arrived) {
                             Some(TakenIn::Yes) => {}
-                            Some(TakenIn::NotYet) => {
+                            Some(TakenIn::NotYet | TakenIn::Perhaps) => {
                                 held = Some(arrived);
                                 break;
                             }
@@ -101,7 +109,7 @@ impl Following {
     }
 
     /// Read what is not here yet. False if the topic is not there any more.
-    async fn read(&self, interruptions: &mut watch::Receiver<u64>) -> bool {
+    async fn read(&self, interruptions: &mut watch::Receiver<u64>, inlet: &mut Inlet<'_>) -> bool {
         let mut pause = PAUSE;
         loop {
             let Some(app) = self.app.upgrade() else { return false };
@@ -111,6 +119,7 @@ impl Following {
                 read = self.stream.read(&self.topic, after, most) => read,
                 // The answer may be lost.
                 Ok(()) = interruptions.changed() => continue,
+                () = self.hold(inlet) => return false,
             };
             let Some(app) = self.app.upgrade() else { return false };
             match read {
@@ -130,20 +139,35 @@ impl Following {
     }
 
     /// Take in a message that has come before the one before it. False if the topic is not there any more.
-    async fn take_held(&self, held: Option<Arrived>, interruptions: &mut watch::Receiver<u64>) -> bool {
-        let Some(held) = held else { return true };
+    async fn take_held(&self, interruptions: &mut watch::Receiver<u64>, inlet: &mut Inlet<'_>) -> bool {
         for _ in 0..LOOKS {
-            match self.take_in(&held) {
-                Some(TakenIn::Yes) => return true,
+            let Some(held) = &inlet.held else { return true };
+            match self.take_in(held) {
+                // It was read meanwhile.
+                Some(TakenIn::Yes | TakenIn::Perhaps) => {
+                    inlet.held = None;
+                    return true;
+                }
                 Some(TakenIn::NotYet) => sleep(OUT_OF_ORDER).await,
                 None => return false,
             }
-            if !self.read(interruptions).await {
+            if !self.read(interruptions, inlet).await {
                 return false;
             }
         }
         // It is not kept any more, and those that come later tell what is missing.
         true
+    }
+
+    /// Hold what comes while the topic is read, which has most of it: the last one shows whether it has all. Returns if the host has
+    /// left the cluster.
+    async fn hold(&self, inlet: &mut Inlet<'_>) {
+        while let Some(arrived) = inlet.listening.next().await {
+            match arrived.place {
+                Some(_) => inlet.held = Some(arrived),
+                None => drop(self.take_in(&arrived)),
+            }
+        }
     }
 
     fn take_in(&self, arrived: &Arrived) -> Option<TakenIn> {

@@ -71,12 +71,23 @@ impl Policies {
         self.patterns.is_empty()
     }
 
+    /// A number that is another one if other topics have a history, or another one. It is the same on all hosts.
+    fn fingerprint(&self) -> u64 {
+        let kept = self.patterns.iter().filter(|(_, _, policy)| policy.keeps());
+        let all: Vec<_> = kept
+            .map(|(text, extent, policy)| format!("{text}{extent:?}{}/{:?}", policy.messages, policy.keep))
+            .collect();
+        let digest = ring::digest::digest(&ring::digest::SHA256, all.join("\n").as_bytes());
+        digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes) >> 11)
+    }
+
     /// What the stream of a cluster needs for all of them.
     pub(super) fn shape(&self) -> Shape {
         let kept = || self.patterns.iter().map(|(_, _, policy)| policy).filter(|policy| policy.keeps());
         Shape {
             messages: kept().map(|policy| policy.messages + 1).max().unwrap_or(1),
             keep: kept().map(|policy| policy.keep).max().unwrap_or_default(),
+            policies: self.fingerprint(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hassock_frames::{Deflate, Encoded};
 use tokio::time::Instant;
@@ -19,6 +20,9 @@ use crate::app::connection::Connection;
 use crate::client_protocol::{Gap, Position};
 use crate::cluster::{Arrived, ReadPage};
 
+/// How much the clocks of hosts and servers may go at different speeds, and how long a reading may take.
+const SLACK: Duration = Duration::from_secs(30);
+
 /// What is here of the history of a topic in the cluster.
 #[derive(Default)]
 pub(super) struct Replica {
@@ -28,6 +32,8 @@ pub(super) struct Replica {
     newest: u64,
     /// Everything of the topic up to this number has come, or was gone before it could.
     through: u64,
+    /// When it was last known that nothing was missing.
+    verified: Option<Instant>,
     /// Subscribers that wait for a reading.
     pub(super) waiting: BTreeMap<u64, Waiting>,
 }
@@ -56,6 +62,8 @@ pub(super) enum Intake {
     Known,
     /// There may be others before it.
     Later,
+    /// It is here already, unless the stream has begun anew.
+    Stale,
 }
 
 impl Replica {
@@ -110,7 +118,10 @@ impl History {
         let (Some(replica), Some(place)) = (&self.replica, arrived.place) else { return Intake::Next };
         if replica.is_read && place.sequence <= replica.newest {
             let is_of_another = place.epoch.is_some_and(|epoch| epoch != self.position().epoch);
-            return if is_of_another { Intake::Later } else { Intake::Known };
+            return if is_of_another { Intake::Stale } else { Intake::Known };
+        }
+        if place.epoch.is_some_and(|epoch| epoch != self.position().epoch) {
+            return Intake::Later;
         }
         // That none was before it says nothing: the one before it may have been too old.
         if !replica.is_read || place.before == 0 || place.before != replica.newest {
@@ -122,15 +133,18 @@ impl History {
     /// A message is the next one, and is about to be kept.
     fn note(&mut self, arrived: &Arrived) {
         if let (Some(replica), Some(place)) = (&mut self.replica, arrived.place) {
-            replica.newest = place.sequence;
+            (replica.newest, replica.verified) = (place.sequence, Some(Instant::now()));
         }
     }
 
-    /// The number behind which the topic is to be read, and how many messages at most: one more than clients may read.
+    /// The number behind which the topic is to be read, and how many messages at most: one more than clients may read, or all
+    /// that have come meanwhile.
     pub(super) fn to_read(&self) -> Option<(u64, usize)> {
         let replica = self.replica.as_ref()?;
-        let after = if replica.is_read { replica.newest } else { 0 };
-        Some((after, self.policy.messages + 1))
+        match replica.is_read {
+            true => Some((replica.newest, usize::MAX)),
+            false => Some((0, self.policy.messages + 1)),
+        }
     }
 }
 
@@ -156,7 +170,7 @@ impl Topic {
         let Some(history) = self.history.as_mut() else { return Some(Vec::new()) };
         let (epoch, most) = (history.position().epoch, history.policy.messages);
         let Some(replica) = history.replica.as_mut() else { return Some(Vec::new()) };
-        let was_read = replica.is_read;
+        let (was_read, read_at) = (replica.is_read, Instant::now());
         if was_read && page.epoch != epoch {
             self.begin_anew(name, dirty);
             return None;
@@ -164,23 +178,25 @@ impl Topic {
         if after != if was_read { replica.newest } else { 0 } {
             return None;
         }
-        // That the first one follows the last one that is here is said by newer servers.
-        let before = page.messages.first().and_then(|message| message.place).map_or(0, |place| place.before);
-        let follows = before != 0 && before == replica.newest;
-        let is_full = page.messages.len() > most;
-        let known = replica.through;
+        let known = replica.through.max(replica.newest);
+        // What has come since then is not too old yet, with some time for the clocks.
+        let is_young = replica.verified.is_some_and(|verified| verified.elapsed() + SLACK < page.keep);
+        let is_complete =
+            !page.is_full && page.changed <= known && (page.first <= known + 1 || (is_young && !page.is_crowded));
         let newest = page.messages.last().and_then(|message| message.place).map(|place| place.sequence);
         (replica.is_read, replica.through) = (true, page.through.max(replica.through));
         let known_newest = replica.newest;
         let first = page.messages.first().and_then(|message| message.place).map_or(0, |place| place.sequence);
         // The first one of as many as are kept may be the first one that is left.
-        let (trimmed, reason) = match is_full {
+        let (trimmed, reason) = match page.messages.len() > most || page.is_full {
             true => (first, Gap::Count),
-            false => (page.first.saturating_sub(1), Gap::Age),
+            false => (page.first.saturating_sub(1).max(page.changed), Gap::Age),
         };
+        // What is here is given up for what comes behind a gap.
+        let trimmed = if was_read { trimmed.max(known) } else { trimmed };
         let through = replica.through;
         let deliver = match was_read {
-            true if follows || (!is_full && page.first <= known + 1) => page.messages,
+            true if is_complete => page.messages,
             // Messages between those that are here and those that were read may be gone.
             true => {
                 let last = history.position().offset;
@@ -202,7 +218,9 @@ impl Topic {
         }
         if let Some(history) = self.history.as_mut() {
             history.pass(through);
-            history.replica.iter_mut().for_each(|replica| replica.newest = newest.unwrap_or(known_newest));
+            if let Some(replica) = &mut history.replica {
+                (replica.newest, replica.verified) = (newest.unwrap_or(known_newest), Some(read_at));
+            }
         }
         self.admit(name, dirty);
         Some(delivered)

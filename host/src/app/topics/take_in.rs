@@ -21,6 +21,8 @@ pub(in crate::app) enum TakenIn {
     Yes,
     /// There may be others before it, which have to be read.
     NotYet,
+    /// It was, unless the stream has begun anew, which a reading shows.
+    Perhaps,
 }
 
 impl Topics {
@@ -69,13 +71,19 @@ impl Topics {
                 Intake::Next => entry.forms(),
                 Intake::Known => return (TakenIn::Yes, 0, None),
                 Intake::Later => return (TakenIn::NotYet, 0, None),
+                Intake::Stale => return (TakenIn::Perhaps, 0, None),
             }
         };
-        // Nobody waits for the topic while the message is compressed. Only one task takes in what comes for it.
+        // Nobody waits for the topic while the message is compressed.
         let compressed = forms.map(|how| compress(&arrived.message, how));
         let topics = self.by_name.read();
         let Some(entry) = topics.get(topic) else { return (TakenIn::Yes, 0, None) };
-        let (reached, position) = entry.lock().deliver(topic, arrived, &compressed, &self.ledger, dirty);
+        let mut entry = entry.lock();
+        // The topic may be another one of the same name by now.
+        if entry.history.as_ref().is_some_and(|history| history.intake(arrived) != Intake::Next) {
+            return (TakenIn::NotYet, 0, None);
+        }
+        let (reached, position) = entry.deliver(topic, arrived, &compressed, &self.ledger, dirty);
         (TakenIn::Yes, reached, position)
     }
 

@@ -355,7 +355,9 @@ impl Topic {
         if self.presence.as_ref().is_some_and(|presence| presence.comes_first()) {
             self.tell_changes(headers.topic, ledger, dirty);
         }
-        let history = self.history.as_mut().filter(|_| headers.keeping == Keeping::Keep);
+        // In a cluster, only what the stream has is kept: another message was published just before the topic got a history.
+        let keeps = |history: &&mut Box<History>| history.replica.is_none() || headers.place.is_some();
+        let history = self.history.as_mut().filter(|_| headers.keeping == Keeping::Keep).filter(keeps);
         let position = history.map(|history| history.append(message.plain, headers, Instant::now()));
         if !self.live.has_speaking() {
             let form = |connection: &Connection| Some(message.form(connection));
