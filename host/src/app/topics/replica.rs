@@ -34,6 +34,8 @@ pub(super) struct Replica {
     through: u64,
     /// When it was last known that nothing was missing.
     verified: Option<Instant>,
+    /// How long the stream keeps messages, unless it is so large that it has to remove some earlier: then it is zero.
+    keep: Duration,
     /// Subscribers that wait for a reading.
     pub(super) waiting: BTreeMap<u64, Waiting>,
 }
@@ -80,6 +82,11 @@ impl Replica {
         true
     }
 
+    /// Whether everything that has come since the copy was complete is not too old yet, with some time for the clocks.
+    fn is_recent(&self) -> bool {
+        self.verified.is_some_and(|verified| verified.elapsed() + SLACK < self.keep)
+    }
+
     /// Those that wait.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Arc<Connection>> {
         self.waiting.values().map(|waiting| &waiting.connection)
@@ -123,11 +130,12 @@ impl History {
         if place.epoch.is_some_and(|epoch| epoch != self.position().epoch) {
             return Intake::Later;
         }
-        // That none was before it says nothing: the one before it may have been too old.
-        if !replica.is_read || place.before == 0 || place.before != replica.newest {
-            return Intake::Later;
-        }
-        Intake::Next
+        let is_next = match place.before {
+            // No message of the topic was there when it was stored. One that has not come here would still have been there.
+            0 => replica.is_recent(),
+            before => before == replica.newest,
+        };
+        if replica.is_read && is_next { Intake::Next } else { Intake::Later }
     }
 
     /// A message is the next one, and is about to be kept.
@@ -179,10 +187,8 @@ impl Topic {
             return None;
         }
         let known = replica.through.max(replica.newest);
-        // What has come since then is not too old yet, with some time for the clocks.
-        let is_young = replica.verified.is_some_and(|verified| verified.elapsed() + SLACK < page.keep);
-        let is_complete =
-            !page.is_full && page.changed <= known && (page.first <= known + 1 || (is_young && !page.is_crowded));
+        replica.keep = if page.is_crowded { Duration::ZERO } else { page.keep };
+        let is_complete = !page.is_full && page.changed <= known && (page.first <= known + 1 || replica.is_recent());
         let newest = page.messages.last().and_then(|message| message.place).map(|place| place.sequence);
         (replica.is_read, replica.through) = (true, page.through.max(replica.through));
         let known_newest = replica.newest;
