@@ -78,7 +78,7 @@ impl AppCluster {
         let cluster = self.stream.cluster();
         match cluster.is_connected() {
             true => {
-                // If there is no room, the other hosts miss it.
+                // Without room, the other hosts do not get the message.
                 let is_sent = self.unkept.try_send((topic.into(), outgoing(message, options))).is_ok();
                 self.to_send.fetch_add(usize::from(is_sent), Ordering::Relaxed);
                 if is_sent || cluster.config().alone_without_nats { Ok(()) } else { Err(PublishError::Unavailable) }
@@ -109,8 +109,7 @@ impl App {
         options: PublishOptions<'_>,
     ) -> Result<Publication, PublishError> {
         cluster.queues.push(topic, outgoing(message, options), None)?;
-        let reached = u32::try_from(self.topics.member_count(topic)).unwrap_or(u32::MAX);
-        Ok(Publication { reached, position: None, is_duplicate: false })
+        Ok(Publication { reached: self.subscribers_here(topic), position: None, is_duplicate: false })
     }
 
     /// The same, waiting until it is stored.
@@ -123,11 +122,15 @@ impl App {
     ) -> Result<Publication, PublishError> {
         let (done, stored) = oneshot::channel();
         cluster.queues.push(topic, outgoing(message, options), Some(done))?;
-        let reached = u32::try_from(self.topics.member_count(topic)).unwrap_or(u32::MAX);
+        let reached = self.subscribers_here(topic);
         let stored = timeout(PATIENCE, stored).await.map_err(|_| PublishError::Unavailable)?;
         let stored = stored.map_err(|_| PublishError::Unavailable)??;
         let position = Position { epoch: stored.epoch, offset: stored.sequence };
         Ok(Publication { reached, position: Some(position), is_duplicate: stored.is_duplicate })
+    }
+
+    fn subscribers_here(&self, topic: &str) -> u32 {
+        u32::try_from(self.topics.member_count(topic)).unwrap_or(u32::MAX)
     }
 
     /// Let the other hosts deliver a message that nobody keeps.

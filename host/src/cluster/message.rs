@@ -97,9 +97,7 @@ impl Arrived {
 
     /// A message that was read from the stream.
     pub(super) fn read(headers: &HeaderMap, payload: &Bytes, sequence: u64, age: Duration) -> Self {
-        // Newer servers say it.
-        let before = headers.get(LAST_SEQUENCE).and_then(|value| value.as_str().parse().ok()).unwrap_or(0);
-        Self::new(Some(headers), payload, Some(Placed { sequence, before, epoch: None, age }))
+        Self::new(Some(headers), payload, Some(Placed { sequence, before: 0, epoch: None, age }))
     }
 
     fn new(headers: Option<&HeaderMap>, payload: &Bytes, place: Option<Placed>) -> Self {

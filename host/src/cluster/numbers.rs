@@ -149,7 +149,7 @@ mod tests {
     fn ids_are_exact_in_javascript_and_differ() {
         let later = ERA + 34 * 365 * 86_400;
         assert!(id(HOSTS - 1, later) < 1 << 53);
-        assert_eq!(id(0, 0), 1, "0 is no id");
+        assert_eq!(id(0, 0), 1, "0 is not an id");
         assert_eq!(id(3, ERA + 10) - id(3, ERA + 9), 8192);
         assert_eq!(id(4, ERA) >> BITS, 4);
     }

@@ -10,9 +10,11 @@
 mod follower;
 mod history;
 mod ledger;
+mod page;
 mod policy;
 mod presence;
 mod replica;
+mod say;
 mod subscribers;
 mod sweep;
 mod take_in;
@@ -26,9 +28,9 @@ use hassock_frames::{Deflate, Encoded};
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use tokio::time::Instant;
 
-use history::History;
 pub use history::{Kept, Start};
 pub use ledger::HistoryReport;
+pub use page::HistoryPage;
 pub(super) use replica::Delivered;
 pub(super) use take_in::TakenIn;
 pub(super) use topic::Headers;
@@ -36,6 +38,7 @@ pub use topic::{Keeping, Subscription};
 
 use follower::Follower;
 use ledger::Ledger;
+use page::{MAX_PAGE, page, within};
 use policy::{Policies, Policy};
 use subscribers::{Forms, Message};
 use sweep::Changed;
@@ -52,9 +55,6 @@ use crate::memory_budget::MemoryBudget;
 /// subscription.
 const MAX_NAME: usize = 256;
 
-/// Bytes of messages or members that are returned at once: they are copied several times on their way to a module.
-const MAX_PAGE: usize = 1 << 20;
-
 /// Why a call about topics failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
@@ -67,19 +67,6 @@ pub enum TopicError {
     /// The connection has ended.
     #[error("the connection has ended")]
     Forgotten,
-}
-
-/// A part of the history of a topic.
-#[derive(Debug, Clone)]
-pub struct HistoryPage {
-    /// The messages, oldest first, each with its position.
-    pub messages: Vec<(Position, Kept)>,
-    /// The position of the last message of the topic.
-    pub latest: Position,
-    /// Why messages before these, and after the position that was asked for, are missing, if they are.
-    pub gap: Option<Gap>,
-    /// Whether there are more: newer ones, or older ones if no position was asked for.
-    pub is_cut: bool,
 }
 
 /// All topics of an app.
@@ -391,34 +378,6 @@ impl Topics {
         };
         Topic::new(self.policies.read().of(name), &self.ledger, self.cluster.get().map(follow))
     }
-}
-
-/// A part of a history.
-fn page(history: &mut History, since: Option<Position>, limit: usize) -> HistoryPage {
-    let start = since.map_or(Start::Last(limit), Start::Since);
-    let (offset, gap) = history.begin(start, Instant::now());
-    let latest = history.position();
-    let bytes = |kept: &&Kept| kept.bytes();
-    let mut kept: Vec<&Kept> = match since {
-        Some(_) => within(MAX_PAGE, history.after(offset).take(limit), bytes).collect(),
-        None => within(MAX_PAGE, history.after(offset).rev(), bytes).collect(),
-    };
-    if since.is_none() {
-        kept.reverse();
-    }
-    let is_cut = kept.len() < history.after(offset).count();
-    let messages = kept.into_iter().map(|kept| (history.position_of(kept.offset), kept.clone())).collect();
-    HistoryPage { messages, latest, gap, is_cut }
-}
-
-/// The first ones, until they have so many bytes: at least one.
-fn within<T>(most: usize, all: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = T> {
-    let mut sum = 0;
-    all.take_while(move |one| {
-        let is_first = sum == 0;
-        sum += bytes(one);
-        is_first || sum <= most
-    })
 }
 
 fn check_name(topic: &str) -> Result<(), TopicError> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use hassock_frames::{Deflate, Encoded};
 
+use super::Topics;
+use super::page::{HistoryPage, page};
 use super::policy::{Policies, Policy};
 use super::replica::{Delivered, Intake};
 use super::topic::Topic;
-use super::{HistoryPage, Topics};
 use crate::app::App;
 use crate::app::connection::Connection;
 use crate::client_protocol::Position;
@@ -110,14 +111,14 @@ impl Topics {
     pub(in crate::app) fn history_of(
         &self,
         topic: &str,
-        page: ReadPage,
+        read: ReadPage,
         since: Option<Position>,
         limit: usize,
     ) -> Option<HistoryPage> {
         let policy = self.policies.read().of(topic).filter(Policy::keeps)?;
         let mut copy = Topic::copy(policy, &self.ledger);
-        let _ = copy.fill(topic, 0, page, |message, _| message.clone(), &self.ledger, &mut Vec::new());
-        Some(super::page(copy.history.as_mut()?, since, limit))
+        let _ = copy.fill(topic, 0, read, |message, _| message.clone(), &self.ledger, &mut Vec::new());
+        Some(page(copy.history.as_mut()?, since, limit))
     }
 
     /// How many messages a topic may keep, and one more.

@@ -11,9 +11,10 @@ use super::ledger::Ledger;
 use super::policy::Policy;
 use super::presence::{self, Presence};
 use super::replica::Replica;
+use super::say::{say_gap, say_position, say_subscribed};
 use super::subscribers::{Forms, Message, Subscribers};
 use crate::app::connection::{Close, Connection, SendError};
-use crate::client_protocol::{Gap, Position, ToClient, topic_header};
+use crate::client_protocol::{Gap, Position, topic_header};
 use crate::cluster::Placed;
 
 /// How a subscription begins.
@@ -310,7 +311,7 @@ impl Topic {
             }
             behind.offset = kept.offset;
         }
-        // It is told who is there when it is live.
+        // A subscriber learns who is there when it goes live, which needs room too.
         if sent.is_ok() && self.presence.is_some() && !connection.outbox.is_half_empty() {
             sent = Err(SendError::Full);
         }
@@ -389,37 +390,4 @@ impl Topic {
         }
         (reached, position)
     }
-}
-
-/// Tell a client of the protocol that it has everything up to a position.
-fn say_position(topic: &str, connection: &Connection, position: Position) -> Result<(), SendError> {
-    match connection.speaks() {
-        true => connection.outbox.push_spoken(ToClient::Position { topic, position }.encoded()),
-        false => Ok(()),
-    }
-}
-
-fn say_subscribed(
-    topic: &str,
-    connection: &Connection,
-    subscription: Subscription,
-    was_recovering: bool,
-    request: Option<u64>,
-) {
-    if !connection.speaks() {
-        return;
-    }
-    let Subscription { position, gap } = subscription;
-    let recovered = was_recovering && gap.is_none();
-    let subscribed = ToClient::Subscribed { topic, request, position, was_recovering, recovered, gap };
-    connection.outbox.push_spoken(subscribed.encoded()).unwrap_or_else(|error| connection.outbox.fail(error));
-}
-
-/// Tell a subscriber that messages are missing. One that cannot be told is closed. False if it is.
-pub(super) fn say_gap(topic: &str, connection: &Connection, gap: Gap) -> bool {
-    let said = match connection.speaks() {
-        true => connection.outbox.push_spoken(ToClient::Gap { topic, gap }.encoded()),
-        false => Err(SendError::Full),
-    };
-    said.map_err(|error| connection.outbox.fail(error)).is_ok()
 }

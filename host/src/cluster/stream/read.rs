@@ -259,7 +259,7 @@ pub(super) struct Extent {
     bytes: u64,
 }
 
-/// Whether the stream may not be there any more: a server has said something that is no answer.
+/// Whether the stream may be gone: the answer of the server is not about it.
 fn is_gone(error: &RequestError) -> bool {
     error.kind() == RequestErrorKind::Other
 }
